@@ -1,0 +1,36 @@
+# Every command of the project; `make` alone lists them. How the C is built stands in scripts/build.mk.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+include scripts/build.mk
+
+.PHONY: help bootstrap run up down env token clean-state migrate rollback check test
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## install what is missing (Debian packages, npm tools)
+	@scripts/bootstrap
+
+run: ## everything in the foreground; Ctrl-C stops it
+	@scripts/run
+up: ## the same in the background, returning when ready; starts again what has died
+	@scripts/up
+down: ## stop what `make up` started; data stays
+	@scripts/down
+env: ## what a shell needs to talk to it:  eval "$(make -s env)"
+	@scripts/env
+token: ## a JWT that it takes:  make token SUB=alice ROLE=user TTL=3600
+	@scripts/token
+clean-state: ## stop it and delete its data, secrets and certificates
+	@scripts/clean-state
+
+migrate: ## apply all pending migrations to DATABASE_URL
+	@scripts/migrate
+rollback: ## take the newest migration back
+	@scripts/rollback
+
+check: ## the quick checks: format, layers, lint, types
+	@scripts/check
+test: ## all tests, each suite's time, and the sum
+	@scripts/test

@@ -1,0 +1,95 @@
+/*
+ * chat-fcgi: the chat service behind nginx.
+ *
+ *   master ──┬─ worker   request threads · relay loop · job threads      (worker.c)
+ *            └─ worker …                                                  one a core
+ *
+ * The master (master.c) owns the FastCGI socket and the workers' lives. Workers are this same binary, started with
+ * --worker, so that a reload runs whatever binary and settings are there then.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "fcgi/master.h"
+#include "fcgi/worker.h"
+
+#ifndef CHAT_VERSION
+#define CHAT_VERSION "0.1.0"
+#endif
+
+struct options {
+    const char *env_file;
+    bool check, worker;
+    int listen_fd, ready_fd;
+};
+
+static const char usage[] = "chat-fcgi [--env-file FILE] [--check | --print-env | --print-docs | --version]\n"
+                            "  Serves FastCGI on CHAT_LISTEN. Settings come from the environment; see docs/configuration.md.\n"
+                            "  --env-file FILE  settings from NAME=value lines, read again on SIGHUP\n"
+                            "  --check          validate the settings, print them with secrets masked, exit\n"
+                            "  --print-env      print .env.example\n"
+                            "  --print-docs     print docs/configuration.md\n";
+
+/* Ends the process for what only prints. */
+static void read_options(int argc, char **argv, struct options *out)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--env-file") == 0 && i + 1 < argc) out->env_file = argv[++i];
+        else if (strcmp(argv[i], "--check") == 0) out->check = true;
+        else if (strcmp(argv[i], "--worker") == 0 && i + 2 < argc) {
+            out->worker = true;
+            out->listen_fd = atoi(argv[++i]);
+            out->ready_fd = atoi(argv[++i]);
+        } else if (strcmp(argv[i], "--print-env") == 0) {
+            settings_print_env_example(stdout);
+            exit(0);
+        } else if (strcmp(argv[i], "--print-docs") == 0) {
+            settings_print_docs(stdout);
+            exit(0);
+        } else if (strcmp(argv[i], "--version") == 0) {
+            puts("chat-fcgi " CHAT_VERSION);
+            exit(0);
+        } else {
+            fputs(usage, strcmp(argv[i], "--help") == 0 ? stdout : stderr);
+            exit(strcmp(argv[i], "--help") == 0 ? 0 : 2);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    struct settings settings;
+    char problem[256];
+    read_options(argc, argv, &options);
+    if (!settings_load(&settings, options.env_file, problem, sizeof problem)) {
+        fprintf(stderr, "chat-fcgi: %s\n", problem);
+        return 2;
+    }
+    if (options.check) {
+        settings_print(&settings, stdout);
+        settings_fini(&settings);
+        return 0;
+    }
+    if (geteuid() == 0) {
+        fputs("chat-fcgi: refuses to run as root; start it as a user of its own\n", stderr);
+        return 2;
+    }
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    log_set_level(settings.log_level);
+    int status;
+    if (options.worker) {
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core files with keys in them, no ptrace by the same user */
+        status = worker_run(&settings, options.listen_fd, options.ready_fd);
+    } else {
+        char *program = realpath("/proc/self/exe", NULL);
+        struct master_options master = {.program = program, .env_file = options.env_file};
+        status = master_run(&settings, &master);
+        free(program);
+    }
+    settings_fini(&settings);
+    return status;
+}

@@ -1,0 +1,7 @@
+/* The newest migration that this binary needs; a test holds it against migrations/. */
+#ifndef FCGI_MIGRATIONS_H
+#define FCGI_MIGRATIONS_H
+
+#define MIGRATION_LEVEL "0003"
+
+#endif

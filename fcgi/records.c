@@ -1,0 +1,173 @@
+#include "fcgi/records.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+    RECORD_HEADER = 8,
+    RECORD_MAX_CONTENT = 32760, /* a multiple of 8, below the format's 65,535 */
+    PENDING_MAX_BYTES = 16 << 20, /* a whole answer may wait; a stream's listener gives up far below (answer_stream.c) */
+    TYPE_END_REQUEST = 3,
+    TYPE_STDOUT = 6,
+};
+
+struct fcgi_connection {
+    struct connection connection; /* first */
+    int fd;
+    uint16_t request_id;
+    bool gone;
+    struct buf pending;
+    size_t sent; /* of pending */
+};
+
+static struct fcgi_connection *of(const struct connection *connection)
+{
+    return (struct fcgi_connection *)(uintptr_t)connection;
+}
+
+static void record_header(unsigned char header[RECORD_HEADER], int type, uint16_t request_id, size_t content)
+{
+    header[0] = 1;
+    header[1] = (unsigned char)type;
+    header[2] = (unsigned char)(request_id >> 8);
+    header[3] = (unsigned char)request_id;
+    header[4] = (unsigned char)(content >> 8);
+    header[5] = (unsigned char)content;
+    header[6] = header[7] = 0;
+}
+
+void records_head(struct buf *out, const struct http_response *response)
+{
+    buf_printf(out, "Status: %d\r\n", response->status);
+    for (size_t i = 0; i < response->header_count; i++)
+        buf_printf(out, "%s: %s\r\n", response->headers[i].name, response->headers[i].value);
+    buf_append(out, "\r\n", 2);
+}
+
+static enum connection_state state_of(const struct fcgi_connection *self)
+{
+    if (self->gone || self->pending.failed) return CONNECTION_GONE;
+    return self->pending.len > self->sent ? CONNECTION_BLOCKED : CONNECTION_READY;
+}
+
+/* Bytes taken by the kernel; 0 where there is no room; sets gone. */
+static size_t send_some(struct fcgi_connection *self, struct iovec *parts, size_t count)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    ssize_t sent;
+    do sent = sendmsg(self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0) return (size_t)sent;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) self->gone = true;
+    return 0;
+}
+
+static void keep_rest(struct fcgi_connection *self, const struct iovec *part, size_t *skip)
+{
+    if (*skip >= part->iov_len) {
+        *skip -= part->iov_len;
+        return;
+    }
+    buf_append(&self->pending, (const char *)part->iov_base + *skip, part->iov_len - *skip);
+    *skip = 0;
+}
+
+/* One record, sent at once where nothing waits before it. */
+static void put_record(struct fcgi_connection *self, int type, const void *content, size_t len)
+{
+    unsigned char header[RECORD_HEADER];
+    record_header(header, type, self->request_id, len);
+    struct iovec parts[2] = {{header, sizeof header}, {(void *)(uintptr_t)content, len}};
+    size_t skip = 0;
+    if (self->gone) return;
+    if (self->pending.len == 0) skip = send_some(self, parts, len ? 2 : 1);
+    if (skip < sizeof header + len) {
+        keep_rest(self, &parts[0], &skip);
+        keep_rest(self, &parts[1], &skip);
+    }
+}
+
+static int records_fd(const struct connection *self) { return of(self)->fd; }
+
+static enum connection_state records_write(struct connection *self, const char *bytes, size_t len)
+{
+    struct fcgi_connection *to = of(self);
+    while (len) {
+        size_t piece = len < RECORD_MAX_CONTENT ? len : RECORD_MAX_CONTENT;
+        put_record(to, TYPE_STDOUT, bytes, piece);
+        bytes += piece;
+        len -= piece;
+    }
+    return state_of(to);
+}
+
+static enum connection_state records_head_op(struct connection *self, const struct http_response *response)
+{
+    struct buf head;
+    buf_init(&head, RECORD_MAX_CONTENT);
+    records_head(&head, response);
+    enum connection_state state = head.failed ? CONNECTION_GONE : records_write(self, head.data, head.len);
+    buf_fini(&head);
+    return state;
+}
+
+static enum connection_state records_flush(struct connection *self)
+{
+    struct fcgi_connection *to = of(self);
+    while (!to->gone && to->sent < to->pending.len) {
+        struct iovec part = {to->pending.data + to->sent, to->pending.len - to->sent};
+        size_t sent = send_some(to, &part, 1);
+        if (!sent) break;
+        to->sent += sent;
+    }
+    if (to->sent == to->pending.len) { /* back to small */
+        bool failed = to->pending.failed;
+        buf_fini(&to->pending);
+        buf_init(&to->pending, PENDING_MAX_BYTES);
+        to->pending.failed = failed;
+        to->sent = 0;
+    }
+    return state_of(to);
+}
+
+static enum connection_state records_finish(struct connection *self)
+{
+    static const char completed[8] = {0}; /* appStatus 0, FCGI_REQUEST_COMPLETE */
+    put_record(of(self), TYPE_STDOUT, NULL, 0);
+    put_record(of(self), TYPE_END_REQUEST, completed, sizeof completed);
+    return state_of(of(self));
+}
+
+static size_t records_pending(const struct connection *self) { return of(self)->pending.len - of(self)->sent; }
+
+static void records_close(struct connection *self)
+{
+    close(of(self)->fd);
+    buf_fini(&of(self)->pending);
+    free(of(self));
+}
+
+static const struct connection_ops records_ops = {
+    .fd = records_fd,
+    .head = records_head_op,
+    .write = records_write,
+    .flush = records_flush,
+    .finish = records_finish,
+    .pending = records_pending,
+    .close = records_close,
+};
+
+struct connection *records_open(int fd, uint16_t request_id)
+{
+    struct fcgi_connection *self = calloc(1, sizeof *self);
+    if (!self) return NULL;
+    self->connection.ops = &records_ops;
+    self->fd = fd;
+    self->request_id = request_id;
+    buf_init(&self->pending, PENDING_MAX_BYTES);
+    return &self->connection;
+}

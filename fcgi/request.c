@@ -1,0 +1,98 @@
+#include "fcgi/request.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/records.h"
+
+enum { BODY_CHUNK = 16 << 10, HEAD_MAX_BYTES = 16 << 10 };
+
+static struct fcgi_request *of(const struct http_request *request)
+{
+    return (struct fcgi_request *)(uintptr_t)request;
+}
+
+static const char *request_param(const struct http_request *self, const char *name)
+{
+    if (of(self)->taken) return NULL;
+    const char *value = FCGX_GetParam(name, of(self)->fcgi->envp);
+    return value && *value ? value : NULL;
+}
+
+/* As long as nginx said it is; 0 where it said nothing. */
+static size_t content_length(const struct http_request *self)
+{
+    const char *text = request_param(self, "CONTENT_LENGTH");
+    return text ? (size_t)strtoull(text, NULL, 10) : 0;
+}
+
+static enum chat_error request_read_body(struct http_request *self, size_t limit, struct arena *arena,
+                                         const char **body, size_t *len)
+{
+    FCGX_Stream *in = of(self)->fcgi->in;
+    size_t expected = content_length(self);
+    char *text = arena_alloc(arena, (expected < limit ? expected : limit) + 1), rest[BODY_CHUNK];
+    size_t room = expected < limit ? expected : limit, total = 0;
+    int got;
+    *body = text;
+    *len = 0;
+    while (*len < room && (got = FCGX_GetStr(text + *len, (int)(room - *len < BODY_CHUNK ? room - *len : BODY_CHUNK), in)) > 0)
+        *len += (size_t)got;
+    /* to the end in any case: an unread rest would reset the connection under the answer */
+    while ((got = FCGX_GetStr(rest, sizeof rest, in)) > 0) total += (size_t)got;
+    if (FCGX_GetError(in)) return CHAT_ERR_INVALID_REQUEST;
+    if (expected > limit || total > 0) return CHAT_ERR_PAYLOAD_TOO_LARGE;
+    return *len < expected ? CHAT_ERR_INVALID_REQUEST : CHAT_OK;
+}
+
+static void request_respond(struct http_request *self, const struct http_response *response)
+{
+    struct buf head;
+    buf_init(&head, HEAD_MAX_BYTES);
+    records_head(&head, response);
+    FCGX_Stream *out = of(self)->fcgi->out;
+    if (!head.failed) {
+        FCGX_PutStr(head.data, (int)head.len, out);
+        if (response->body && response->body_len) FCGX_PutStr(response->body, (int)response->body_len, out);
+    }
+    buf_fini(&head);
+}
+
+static struct connection *request_take(struct http_request *self)
+{
+    FCGX_Request *fcgi = of(self)->fcgi;
+    struct connection *connection = records_open(fcgi->ipcFd, (uint16_t)fcgi->requestId);
+    if (!connection) return NULL;
+    fcntl(fcgi->ipcFd, F_SETFD, FD_CLOEXEC);
+    FCGX_Free(fcgi, 0); /* its streams and params; the descriptor stays open */
+    fcgi->ipcFd = -1;
+    fcgi->keepConnection = 0;
+    fcgi->detached = 0;
+    of(self)->taken = true;
+    return connection;
+}
+
+static const struct http_request_ops request_ops = {
+    .param = request_param,
+    .read_body = request_read_body,
+    .respond = request_respond,
+    .take = request_take,
+};
+
+static const char *copied(const struct http_request *self, const char *name, struct arena *arena)
+{
+    const char *value = request_param(self, name);
+    return value ? arena_strdup(arena, value) : "";
+}
+
+void fcgi_request_init(struct fcgi_request *self, FCGX_Request *fcgi, struct arena *arena)
+{
+    memset(self, 0, sizeof *self);
+    self->request.ops = &request_ops;
+    self->fcgi = fcgi;
+    self->request.method = copied(&self->request, "REQUEST_METHOD", arena);
+    self->request.path = copied(&self->request, "DOCUMENT_URI", arena);
+    self->request.query = copied(&self->request, "QUERY_STRING", arena);
+    self->request.request_id = copied(&self->request, "REQUEST_ID", arena);
+}

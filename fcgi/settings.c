@@ -1,0 +1,384 @@
+#include "fcgi/settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "sambanova/provider.h"
+
+enum { FILE_MAX_BYTES = 1 << 20 };
+
+enum kind {
+    TEXT,   /* const char *; empty is as if it weren't there */
+    SECRET, /* the same, masked when printed; NAME_FILE names a file to read it from */
+    NUMBER, /* int within min..max */
+    FLAG,   /* bool: true false 1 0 yes no on off */
+    LEVEL,  /* enum log_level */
+};
+
+struct setting {
+    const char *name;
+    const char *fallback; /* NULL: required; "": none */
+    enum kind kind;
+    size_t offset;
+    int min, max;
+    const char *help;
+};
+
+#define AT(field) offsetof(struct settings, field)
+#define MILLISECONDS 100, 3600000
+
+static const struct setting table[] = {
+    {"SAMBANOVA_API_KEY", NULL, SECRET, AT(api_key), 0, 0, "key of the model provider"},
+    {"SAMBANOVA_API_BASE", "https://api.sambanova.ai/v1", TEXT, AT(api_base), 0, 0,
+     "base URL of the provider; http:// only for a loopback address"},
+    {"SAMBANOVA_MODEL", "Meta-Llama-3.3-70B-Instruct", TEXT, AT(default_model), 0, 0, "the default model"},
+    {"SAMBANOVA_MODELS", "", TEXT, AT(models), 0, 0,
+     "models offered to users, comma separated; the default model alone where empty"},
+    {"SAMBANOVA_FALLBACK_MODEL", "", TEXT, AT(fallback_model), 0, 0, "model to ask where the one wanted is not there"},
+    {"SAMBANOVA_CONNECT_TIMEOUT_MS", "5000", NUMBER, AT(connect_timeout_ms), MILLISECONDS, "to connect, TLS included"},
+    {"SAMBANOVA_FIRST_BYTE_TIMEOUT_MS", "60000", NUMBER, AT(first_byte_timeout_ms), MILLISECONDS,
+     "from the request to the first byte of the answer"},
+    {"SAMBANOVA_IDLE_TIMEOUT_MS", "30000", NUMBER, AT(idle_timeout_ms), MILLISECONDS, "between two pieces of an answer"},
+    {"SAMBANOVA_TOTAL_TIMEOUT_MS", "300000", NUMBER, AT(total_timeout_ms), MILLISECONDS, "for a whole answer"},
+    {"SAMBANOVA_PRICES",
+     "Meta-Llama-3.3-70B-Instruct=0.60/1.20,gpt-oss-120b=0.22/0.59,DeepSeek-V3.1=3.00/4.50,DeepSeek-V3.2=3.00/4.50,"
+     "MiniMax-M2.7=0.60/2.40,MiniMax-M3=0.60/2.40,gemma-4-31B-it=0.38/1.15",
+     TEXT, AT(prices_text), 0, 0, "USD per million tokens, `model=in/out`, comma separated"},
+    {"CHAT_MAX_CONTEXT_MESSAGES", "20", NUMBER, AT(policy.max_context_messages), 1, 200,
+     "messages of a conversation that the model gets to see"},
+    {"CHAT_MAX_TOKENS", "2048", NUMBER, AT(policy.max_tokens), 1, 131072, "longest answer"},
+    {"CHAT_MAX_MESSAGE_LENGTH", "8000", NUMBER, AT(policy.max_message_length), 1, 100000,
+     "longest message, in Unicode code points"},
+    {"CHAT_SYSTEM_PROMPT", "", TEXT, AT(policy.system_prompt), 0, 0, "text that opens every conversation upstream"},
+    {"CHAT_TITLE_MODEL", "", TEXT, AT(policy.title_model), 0, 0, "model that writes titles; none where empty"},
+    {"CHAT_DAILY_MESSAGE_QUOTA", "100", NUMBER, AT(policy.daily_message_quota), 0, 1000000,
+     "messages a user and day (UTC); 0 allows none"},
+    {"CHAT_RATE_LIMIT_PER_MINUTE", "10", NUMBER, AT(policy.rate_limit_per_minute), 0, 1000000,
+     "messages a user and minute; 0 allows none"},
+    {"CHAT_MAX_CONCURRENT_STREAMS", "3", NUMBER, AT(policy.max_concurrent_streams), 0, 1000000,
+     "answers at once, a user; 0 allows none"},
+    {"CHAT_QUOTA_FAIL_OPEN", "false", FLAG, AT(policy.quota_fail_open), 0, 0,
+     "let messages pass while Redis is away, instead of refusing them"},
+    {"CHAT_DETACH_GRACE_SECONDS", "30", NUMBER, AT(policy.detach_grace_seconds), 0, 3600,
+     "how long an answer that nobody watches goes on"},
+    {"CHAT_RETENTION_DAYS", "30", NUMBER, AT(policy.retention_days), 1, 3650, "deleted sessions are purged after"},
+    {"FEATURE_CHAT_ENABLED", "false", FLAG, AT(policy.feature_enabled), 0, 0, "chat is on"},
+    {"FEATURE_CHAT_ADMIN_ONLY", "false", FLAG, AT(policy.feature_admin_only), 0, 0, "for admins alone"},
+    {"FEATURE_CHAT_ROLLOUT_PERCENT", "100", NUMBER, AT(policy.feature_rollout_percent), 0, 100,
+     "share of the users that have it, the same ones as it grows"},
+    {"JWT_ALG", "HS256", TEXT, AT(jwt_alg), 0, 0, "the one algorithm of tokens: HS256, RS256 or ES256"},
+    {"JWT_SECRET", "", SECRET, AT(jwt_secret), 0, 0, "with HS256: the secret, at least 32 bytes"},
+    {"JWT_PUBLIC_KEY_FILE", "", TEXT, AT(jwt_public_key_file), 0, 0,
+     "with RS256 (2,048 bits or more) and ES256 (P-256): file with the public key as PEM"},
+    {"JWT_ISSUER", "", TEXT, AT(jwt.issuer), 0, 0, "`iss` that tokens must have; unchecked where empty"},
+    {"JWT_AUDIENCE", "", TEXT, AT(jwt.audience), 0, 0, "`aud` that tokens must have; unchecked where empty"},
+    {"DATABASE_URL", NULL, SECRET, AT(database_url), 0, 0, "Postgres: postgres://user:password@host:port/database"},
+    {"REDIS_URL", NULL, SECRET, AT(redis_url), 0, 0, "Redis: redis://:password@host:port/0 or unix:///path"},
+    {"CHAT_LISTEN", "/run/chat/fcgi.sock", TEXT, AT(listen), 0, 0,
+     "path of the FastCGI socket, or the number of an inherited descriptor"},
+    {"CHAT_WORKERS", "0", NUMBER, AT(workers), 0, 64, "worker processes, 1 to 64; one a core where 0"},
+    {"CHAT_REQUEST_THREADS", "8", NUMBER, AT(request_threads), 1, 64, "request threads a worker"},
+    {"CHAT_MAX_STREAMS", "5000", NUMBER, AT(max_streams), 1, 1000000, "answers at once, a worker"},
+    {"LOG_LEVEL", "info", LEVEL, AT(log_level), 0, 0, "debug, info, warn or error"},
+};
+enum { SETTINGS = sizeof table / sizeof *table };
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+/* ---- where values come from ---- */
+
+struct env_file {
+    char *text;             /* lines are cut apart in place */
+    const char *lines[256]; /* NAME=value */
+    size_t count;
+};
+
+static const char *env_file_get(const struct env_file *file, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = file->count; i-- > 0;) /* the last one counts */
+        if (strncmp(file->lines[i], name, len) == 0 && file->lines[i][len] == '=') return file->lines[i] + len + 1;
+    return NULL;
+}
+
+static char *read_file(struct arena *arena, const char *path)
+{
+    FILE *in = fopen(path, "re");
+    if (!in) return NULL;
+    char *text = arena_alloc(arena, FILE_MAX_BYTES + 1);
+    size_t len = fread(text, 1, FILE_MAX_BYTES, in);
+    bool fine = !ferror(in) && feof(in);
+    fclose(in);
+    if (!fine || memchr(text, 0, len)) return NULL;
+    return arena_strndup(arena, text, len);
+}
+
+static char *trim(char *text)
+{
+    text += strspn(text, " \t");
+    size_t len = strlen(text);
+    while (len && strchr(" \t\r", text[len - 1])) text[--len] = 0;
+    return text;
+}
+
+/* "value" and 'value' lose their quotes. */
+static void add_line(struct env_file *file, char *line)
+{
+    line = trim(line);
+    if (strncmp(line, "export ", 7) == 0) line = trim(line + 7);
+    char *value = strchr(line, '=');
+    if (!*line || *line == '#' || !value || file->count == sizeof file->lines / sizeof *file->lines) return;
+    size_t len = strlen(++value);
+    if (len >= 2 && (*value == '"' || *value == '\'') && value[len - 1] == *value) {
+        value[len - 1] = 0;
+        memmove(value, value + 1, len - 1);
+    }
+    file->lines[file->count++] = line;
+}
+
+static bool load_env_file(struct env_file *file, struct arena *arena, const char *path)
+{
+    file->text = read_file(arena, path);
+    char *at = file->text, *line;
+    while (at && (line = strsep(&at, "\n"))) add_line(file, line);
+    return file->text != NULL;
+}
+
+/* ---- taking them ---- */
+
+struct loading {
+    struct settings *out;
+    struct env_file file;
+    char *problem;
+    size_t problem_size;
+};
+
+static bool wrong(struct loading *loading, const char *name, const char *takes)
+{
+    snprintf(loading->problem, loading->problem_size, "%s: %s", name, takes);
+    return false;
+}
+
+static const char *look_up(struct loading *loading, const char *name)
+{
+    const char *value = env_file_get(&loading->file, name);
+    if (!value) value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static bool take_number(struct loading *loading, const struct setting *row, const char *value)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(value, &end, 10);
+    if (!errno && *end == 0 && end != value && number >= row->min && number <= row->max) {
+        *(int *)((char *)loading->out + row->offset) = (int)number;
+        return true;
+    }
+    snprintf(loading->problem, loading->problem_size, "%s takes a whole number from %d to %d, not \"%.40s\"", row->name,
+             row->min, row->max, value);
+    return false;
+}
+
+static bool take_flag(struct loading *loading, const struct setting *row, const char *value)
+{
+    static const char *const words[] = {"false", "true", "0", "1", "no", "yes", "off", "on"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcasecmp(value, words[i]) != 0) continue;
+        *(bool *)((char *)loading->out + row->offset) = i % 2;
+        return true;
+    }
+    return wrong(loading, row->name, "takes true or false");
+}
+
+static bool take_level(struct loading *loading, const struct setting *row, const char *value)
+{
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(value, level_names[i]) != 0) continue;
+        *(enum log_level *)((char *)loading->out + row->offset) = (enum log_level)i;
+        return true;
+    }
+    return wrong(loading, row->name, "takes debug, info, warn or error");
+}
+
+/* NAME, or what stands in the file that NAME_FILE names, without its last line end. */
+static const char *secret_value(struct loading *loading, const char *name, bool *fine)
+{
+    struct arena *arena = &loading->out->strings;
+    const char *path = look_up(loading, arena_printf(arena, "%s_FILE", name));
+    *fine = true;
+    if (!path) return look_up(loading, name);
+    char *text = read_file(arena, path);
+    if (!text) {
+        *fine = wrong(loading, arena_printf(arena, "%s_FILE", name), "names a file that can't be read");
+        return NULL;
+    }
+    text[strcspn(text, "\r\n")] = 0;
+    return *text ? text : NULL;
+}
+
+static bool take(struct loading *loading, const struct setting *row)
+{
+    bool fine = true;
+    const char *value =
+        row->kind == SECRET ? secret_value(loading, row->name, &fine) : look_up(loading, row->name);
+    if (!fine) return false;
+    if (!value && !row->fallback) return wrong(loading, row->name, "is required; see .env.example");
+    if (!value) value = row->fallback;
+    switch (row->kind) {
+    case NUMBER: return take_number(loading, row, value);
+    case FLAG: return take_flag(loading, row, value);
+    case LEVEL: return take_level(loading, row, value);
+    case TEXT:
+    case SECRET: break;
+    }
+    if (*value) *(const char **)((char *)loading->out + row->offset) = arena_strdup(&loading->out->strings, value);
+    return true;
+}
+
+/* ---- what belongs together ---- */
+
+static bool add_model(struct chat_policy *policy, const char *name)
+{
+    if (policy_offers_model(policy, name)) return true;
+    if (policy->model_count == POLICY_MAX_MODELS || strlen(name) >= MODEL_NAME_SIZE) return false;
+    policy->models[policy->model_count++] = name;
+    return true;
+}
+
+static bool check_models(struct loading *loading)
+{
+    struct settings *out = loading->out;
+    out->policy.default_model = out->default_model;
+    if (!add_model(&out->policy, out->default_model)) return wrong(loading, "SAMBANOVA_MODEL", "is too long");
+    char *list = arena_strdup(&out->strings, out->models ? out->models : ""), *name;
+    while ((name = strsep(&list, ","))) {
+        name = trim(name);
+        if (*name && !add_model(&out->policy, name))
+            return wrong(loading, "SAMBANOVA_MODELS", "takes up to 32 model names, comma separated");
+    }
+    const char *problem = price_list_parse(out->prices_text, &out->prices);
+    return problem ? wrong(loading, "SAMBANOVA_PRICES", problem) : true;
+}
+
+static bool check_jwt(struct loading *loading)
+{
+    struct settings *out = loading->out;
+    struct jwt_policy *jwt = &out->jwt;
+    const char *problem;
+    jwt->leeway_s = JWT_DEFAULT_LEEWAY_S;
+    const char *key;
+    const char *key_name = "JWT_PUBLIC_KEY_FILE";
+    if (strcmp(out->jwt_alg, "HS256") == 0) {
+        jwt->algorithm = JWT_HS256;
+        key = out->jwt_secret;
+        key_name = "JWT_SECRET";
+    } else {
+        bool rsa = strcmp(out->jwt_alg, "RS256") == 0;
+        if (!rsa && strcmp(out->jwt_alg, "ES256") != 0) return wrong(loading, "JWT_ALG", "takes HS256, RS256 or ES256");
+        jwt->algorithm = rsa ? JWT_RS256 : JWT_ES256;
+        key = out->jwt_public_key_file ? read_file(&out->strings, out->jwt_public_key_file) : NULL;
+    }
+    if (!key) return wrong(loading, key_name, "is required with this JWT_ALG, and must be readable");
+    jwt->key = (const unsigned char *)key;
+    jwt->key_len = strlen(key);
+    return jwt_policy_check(jwt, &problem) == CHAT_OK ? true : wrong(loading, key_name, problem);
+}
+
+static bool check_provider(struct loading *loading)
+{
+    const struct settings *out = loading->out;
+    struct sambanova_settings provider = {.api_key = out->api_key, .api_base = out->api_base,
+        .connect_timeout_ms = 1, .first_byte_timeout_ms = 1, .idle_timeout_ms = 1, .total_timeout_ms = 1};
+    const char *problem;
+    struct provider *opened = sambanova_open(&provider, &problem);
+    if (!opened) return wrong(loading, "SAMBANOVA_API_KEY, SAMBANOVA_API_BASE", problem);
+    sambanova_close(opened);
+    return true;
+}
+
+bool settings_load(struct settings *out, const char *env_file, char *problem, size_t problem_size)
+{
+    memset(out, 0, sizeof *out);
+    arena_init(&out->strings);
+    struct loading loading = {.out = out, .problem = problem, .problem_size = problem_size};
+    if (env_file && !load_env_file(&loading.file, &out->strings, env_file))
+        return wrong(&loading, env_file, "can't be read");
+    for (size_t i = 0; i < SETTINGS; i++)
+        if (!take(&loading, &table[i])) return false;
+    if (out->workers == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        out->workers = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
+    }
+    return check_models(&loading) && check_jwt(&loading) && check_provider(&loading);
+}
+
+void settings_fini(struct settings *settings) { arena_fini(&settings->strings); }
+
+/* ---- showing them ---- */
+
+static void print_value(const struct settings *settings, const struct setting *row, FILE *out)
+{
+    const char *field = (const char *)settings + row->offset;
+    const char *text;
+    switch (row->kind) {
+    case NUMBER: fprintf(out, "%d", *(const int *)field); break;
+    case FLAG: fputs(*(const bool *)field ? "true" : "false", out); break;
+    case LEVEL: fputs(level_names[*(const enum log_level *)field], out); break;
+    case SECRET: fputs(*(const char *const *)field ? "(set)" : "", out); break;
+    case TEXT:
+        text = *(const char *const *)field;
+        fputs(text ? text : "", out);
+        break;
+    }
+}
+
+void settings_print(const struct settings *settings, FILE *out)
+{
+    for (size_t i = 0; i < SETTINGS; i++) {
+        fprintf(out, "%s=", table[i].name);
+        print_value(settings, &table[i], out);
+        fputc('\n', out);
+    }
+}
+
+static void print_range(const struct setting *row, FILE *out)
+{
+    if (row->kind == NUMBER) fprintf(out, " (%d-%d)", row->min, row->max);
+}
+
+void settings_print_env_example(FILE *out)
+{
+    fputs("# Settings of the service, with their defaults. Copy to .env and pass it with --env-file, or export them.\n"
+          "# A secret NAME can be read from a file instead: NAME_FILE=/path. Made by `make docs`; see\n"
+          "# docs/configuration.md.\n",
+          out);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const struct setting *row = &table[i];
+        fprintf(out, "\n# %s", row->help);
+        print_range(row, out);
+        fprintf(out, "%s\n%s%s=%s\n", row->fallback ? "" : "; required", row->fallback ? "#" : "", row->name,
+                row->fallback ? row->fallback : "");
+    }
+}
+
+void settings_print_docs(FILE *out)
+{
+    fputs("# Configuration\n\n"
+          "Settings are environment variables, or lines of a file given with `--env-file`, which win. A wrong value stops\n"
+          "the start and names the variable. `chat-fcgi --check` validates and prints them, secrets masked. Made by\n"
+          "`make docs` from the table in `fcgi/settings.c`.\n\n"
+          "| name | default | what it is |\n| --- | --- | --- |\n",
+          out);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const struct setting *row = &table[i];
+        const char *fallback = row->fallback ? row->fallback : "required";
+        fprintf(out, "| `%s` | %s%s%s | %s", row->name, *fallback && row->fallback ? "`" : "", *fallback ? fallback : "none",
+                *fallback && row->fallback ? "`" : "", row->help);
+        print_range(row, out);
+        fprintf(out, "%s |\n", row->kind == SECRET ? "; or in the file that the same name with `_FILE` names" : "");
+    }
+}

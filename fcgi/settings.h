@@ -1,0 +1,43 @@
+/*
+ * Every setting of the service in one table (settings.c): it parses, prints (--check), and writes .env.example and
+ * docs/configuration.md (--print-env, --print-docs), so none of them can lack a key.
+ */
+#ifndef FCGI_SETTINGS_H
+#define FCGI_SETTINGS_H
+
+#include <stdio.h>
+
+#include "auth/jwt.h"
+#include "base/arena.h"
+#include "base/log.h"
+#include "domain/cost.h"
+#include "domain/policy.h"
+
+struct settings {
+    struct arena strings; /* all text below lives here */
+    struct chat_policy policy;
+    struct price_list prices;
+    struct jwt_policy jwt;
+
+    const char *api_key, *api_base;
+    const char *fallback_model; /* NULL: none */
+    int connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
+
+    const char *database_url, *redis_url;
+    const char *listen; /* a unix path, or the number of an inherited descriptor */
+    int workers, request_threads, max_streams;
+    enum log_level log_level;
+
+    const char *default_model, *models, *prices_text, *jwt_alg, *jwt_secret, *jwt_public_key_file;
+};
+
+/* From the environment, then env_file (NULL: none), which wins. false: `problem` (1 line, for the operator) names the
+ * variable and what it takes; secrets are never in it. */
+bool settings_load(struct settings *out, const char *env_file, char *problem, size_t problem_size);
+void settings_fini(struct settings *settings);
+/* NAME=value lines, secrets masked. */
+void settings_print(const struct settings *settings, FILE *out);
+void settings_print_env_example(FILE *out);
+void settings_print_docs(FILE *out);
+
+#endif

@@ -1,0 +1,369 @@
+#include "fcgi/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcgiapp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "fcgi/migrations.h"
+#include "fcgi/request.h"
+#include "http/serve.h"
+#include "postgres/conn.h"
+#include "postgres/message_repo.h"
+#include "postgres/session_repo.h"
+#include "redis/admission.h"
+#include "redis/conn.h"
+#include "relay/relay.h"
+#include "sambanova/provider.h"
+
+enum {
+    JOB_THREADS = 3,
+    THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
+    HOUSEKEEPING_MS = 5000,
+    DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
+    DRAIN_STEP_MS = 100,
+};
+
+/* What one thread has for itself: a connection to each store. */
+struct stores {
+    struct worker *worker;
+    struct pg_conn *pg;
+    struct redis_conn *redis;
+    struct session_repo *sessions;
+    struct message_repo *messages;
+    struct admission *admission;
+    struct chat_ports ports;
+};
+
+struct request_thread {
+    pthread_t thread;
+    bool running;
+    struct stores stores;
+};
+
+struct worker {
+    const struct settings *settings;
+    int listen_fd, stop_fd, signal_fd;
+    struct pg_health *pg_health;
+    struct redis_server *redis_server;
+    struct provider *provider;
+    struct job_pool *jobs;
+    struct relay *relay;
+    struct http_app app;
+    bool draining;
+    struct stores job_stores[JOB_THREADS], own_stores;
+    struct request_thread *threads;
+    bool postgres_seen, redis_seen, stores_looked_at;
+};
+
+/* ---- stores ---- */
+
+static bool stores_open(struct stores *stores, struct worker *worker)
+{
+    const struct settings *settings = worker->settings;
+    const struct clock *clock = clock_system();
+    stores->worker = worker;
+    stores->pg = pg_conn_open(settings->database_url, clock, worker->pg_health, 0);
+    stores->redis = redis_conn_open(worker->redis_server);
+    if (!stores->pg || !stores->redis) return false;
+    stores->sessions = pg_session_repo_open(stores->pg);
+    stores->messages = pg_message_repo_open(stores->pg);
+    stores->admission = redis_admission_open(stores->redis, &settings->policy, clock, settings->workers);
+    stores->ports = (struct chat_ports){
+        .policy = &settings->policy,
+        .prices = &settings->prices,
+        .clock = clock,
+        .provider = worker->provider,
+        .sessions = stores->sessions,
+        .messages = stores->messages,
+        .admission = stores->admission,
+    };
+    return stores->sessions && stores->messages && stores->admission;
+}
+
+static void stores_close(struct stores *stores)
+{
+    if (stores->admission) redis_admission_close(stores->admission);
+    if (stores->messages) pg_message_repo_close(stores->messages);
+    if (stores->sessions) pg_session_repo_close(stores->sessions);
+    if (stores->redis) redis_conn_close(stores->redis);
+    if (stores->pg) pg_conn_close(stores->pg);
+}
+
+static enum chat_error check_postgres(void *stores) { return pg_ping(((struct stores *)stores)->pg); }
+
+static enum chat_error check_migrations(void *stores)
+{
+    char level[PG_SCHEMA_LEVEL_SIZE];
+    enum chat_error error = pg_schema_level(((struct stores *)stores)->pg, level);
+    if (error != CHAT_OK) return error;
+    /* a newer schema is fine: a running old version survives each step up */
+    return strcmp(level, MIGRATION_LEVEL) >= 0 ? CHAT_OK : CHAT_ERR_DATABASE_UNAVAILABLE;
+}
+
+/* ---- request threads ---- */
+
+/* Waits for a connection in an epoll of its own, so that one connection wakes one thread, and a stop wakes all. */
+static int accept_epoll(const struct worker *worker)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event listening = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = worker->listen_fd};
+    struct epoll_event stop = {.events = EPOLLIN, .data.fd = worker->stop_fd};
+    if (fd >= 0 && epoll_ctl(fd, EPOLL_CTL_ADD, worker->listen_fd, &listening) == 0 &&
+        epoll_ctl(fd, EPOLL_CTL_ADD, worker->stop_fd, &stop) == 0)
+        return fd;
+    log_write(LOG_ERROR, "accept_setup_failed", LOG_STR("reason", strerror(errno)));
+    abort();
+}
+
+/* false: stop. */
+static bool wait_for_connection(const struct worker *worker, int epoll_fd)
+{
+    struct epoll_event events[2];
+    int count;
+    do count = epoll_wait(epoll_fd, events, 2, -1);
+    while (count < 0 && errno == EINTR);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.fd == worker->stop_fd) return false;
+    return true;
+}
+
+static void *request_main(void *argument)
+{
+    struct request_thread *self = argument;
+    struct worker *worker = self->stores.worker;
+    int epoll_fd = accept_epoll(worker);
+    FCGX_Request fcgi;
+    struct arena arena;
+    arena_init(&arena);
+    FCGX_InitRequest(&fcgi, worker->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
+    while (wait_for_connection(worker, epoll_fd)) {
+        if (FCGX_Accept_r(&fcgi) < 0) continue; /* another thread was faster (the socket doesn't block) */
+        struct fcgi_request request;
+        fcgi_request_init(&request, &fcgi, &arena);
+        http_serve(&worker->app, &self->stores.ports, &self->stores, &request.request, &arena);
+        FCGX_Finish_r(&fcgi);
+        arena_reset(&arena);
+    }
+    arena_fini(&arena);
+    close(epoll_fd);
+    return NULL;
+}
+
+static bool start_request_threads(struct worker *worker)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+    bool fine = true;
+    for (int i = 0; fine && i < worker->settings->request_threads; i++) {
+        struct request_thread *thread = &worker->threads[i];
+        fine = stores_open(&thread->stores, worker);
+        thread->stores.ports.answers = relay_answers(worker->relay);
+        thread->running = fine && pthread_create(&thread->thread, &attributes, request_main, thread) == 0;
+        fine = thread->running;
+    }
+    pthread_attr_destroy(&attributes);
+    return fine;
+}
+
+static void stop_request_threads(struct worker *worker)
+{
+    uint64_t one = 1;
+    if (write(worker->stop_fd, &one, sizeof one) != (ssize_t)sizeof one) abort();
+    for (int i = 0; i < worker->settings->request_threads; i++)
+        if (worker->threads[i].running) pthread_join(worker->threads[i].thread, NULL);
+}
+
+/* ---- start ---- */
+
+static void quiet_signals(struct worker *worker)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* in every thread: libfcgi takes EINTR for the end of a connection */
+    sigdelset(&set, SIGPIPE);
+    worker->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    FCGX_Init();
+    signal(SIGPIPE, SIG_IGN); /* after FCGX_Init, which sets handlers of its own */
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_DFL);
+}
+
+static bool open_redis(struct worker *worker)
+{
+    const char *problem;
+    worker->redis_server = redis_server_open(worker->settings->redis_url, REDIS_CALL_MS, &problem);
+    if (!worker->redis_server) log_write(LOG_ERROR, "setting_wrong", LOG_STR("name", "REDIS_URL"), LOG_STR("problem", problem));
+    return worker->redis_server != NULL;
+}
+
+static bool open_provider(struct worker *worker)
+{
+    const struct settings *settings = worker->settings;
+    struct sambanova_settings provider = {
+        .api_key = settings->api_key,
+        .api_base = settings->api_base,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .first_byte_timeout_ms = settings->first_byte_timeout_ms,
+        .idle_timeout_ms = settings->idle_timeout_ms,
+        .total_timeout_ms = settings->total_timeout_ms,
+    };
+    const char *problem;
+    worker->provider = sambanova_open(&provider, &problem);
+    return worker->provider != NULL;
+}
+
+static bool open_relay(struct worker *worker)
+{
+    const struct chat_ports *ports[JOB_THREADS];
+    for (int i = 0; i < JOB_THREADS; i++) {
+        if (!stores_open(&worker->job_stores[i], worker)) return false;
+        ports[i] = &worker->job_stores[i].ports;
+    }
+    worker->jobs = job_pool_open(ports, JOB_THREADS);
+    struct relay_settings relay = {
+        .provider = worker->provider,
+        .clock = clock_system(),
+        .max_streams = worker->settings->max_streams,
+        .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,
+    };
+    worker->relay = worker->jobs ? relay_open(&relay, worker->jobs) : NULL;
+    return worker->relay != NULL;
+}
+
+static bool start(struct worker *worker)
+{
+    worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    worker->pg_health = pg_health_open(clock_system());
+    worker->threads = calloc((size_t)worker->settings->request_threads, sizeof *worker->threads);
+    worker->app = (struct http_app){
+        .jwt = &worker->settings->jwt,
+        .migration_level = MIGRATION_LEVEL,
+        .draining = &worker->draining,
+        .check_postgres = check_postgres,
+        .check_migrations = check_migrations,
+    };
+    return worker->stop_fd >= 0 && worker->pg_health && worker->threads && open_redis(worker) && open_provider(worker) &&
+           open_relay(worker) && stores_open(&worker->own_stores, worker) && start_request_threads(worker);
+}
+
+/* ---- run and stop ---- */
+
+static void tell_store(const char *name, bool there, bool *seen, bool first)
+{
+    if (there == *seen && !first) return;
+    if (there) log_write(LOG_INFO, "store_reached", LOG_STR("store", name));
+    else log_write(LOG_WARN, "store_away", LOG_STR("store", name), LOG_STR("hint", "trying again; see /readyz"));
+    *seen = there;
+}
+
+static void renew_leases(struct worker *worker)
+{
+    struct admission_ticket *tickets;
+    size_t count = relay_tickets(worker->relay, &tickets);
+    const struct admission_ticket **list = calloc(count ? count : 1, sizeof *list);
+    if (list && count) {
+        for (size_t i = 0; i < count; i++) list[i] = &tickets[i];
+        struct admission *admission = worker->own_stores.admission;
+        if (admission->ops->renew(admission, list, count) != CHAT_OK)
+            log_write(LOG_WARN, "leases_not_renewed", LOG_INT("count", count));
+    }
+    free(list);
+    free(tickets);
+}
+
+static void housekeeping(struct worker *worker)
+{
+    struct admission *admission = worker->own_stores.admission;
+    bool first = !worker->stores_looked_at;
+    tell_store("postgres", pg_ping(worker->own_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
+    tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
+    worker->stores_looked_at = true;
+    renew_leases(worker);
+}
+
+/* 0: none within timeout_ms. */
+static int next_signal(const struct worker *worker, int timeout_ms)
+{
+    struct signalfd_siginfo info;
+    struct pollfd waiting = {.fd = worker->signal_fd, .events = POLLIN};
+    if (poll(&waiting, 1, timeout_ms) <= 0) return 0;
+    return read(worker->signal_fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
+}
+
+static void run_until_told(struct worker *worker, int *signal_number)
+{
+    do {
+        housekeeping(worker);
+        *signal_number = next_signal(worker, HOUSEKEEPING_MS);
+    } while (*signal_number != SIGTERM && *signal_number != SIGINT);
+}
+
+/* Streams finish, unless the operator is in a hurry. */
+static void drain(struct worker *worker, int signal_number)
+{
+    const struct clock *clock = clock_system();
+    int64_t started_ms = clock_mono_ms(clock), kept_ms = started_ms;
+    int64_t until_ms = started_ms + worker->settings->total_timeout_ms + DRAIN_MARGIN_MS;
+    log_write(LOG_INFO, "draining", LOG_INT("live", relay_live(worker->relay)));
+    worker->draining = true;
+    relay_refuse(worker->relay);
+    stop_request_threads(worker);
+    while (signal_number == SIGTERM && relay_live(worker->relay) && clock_mono_ms(clock) < until_ms) {
+        int another = next_signal(worker, DRAIN_STEP_MS);
+        if (another == SIGTERM || another == SIGINT) signal_number = SIGINT;
+        if (clock_mono_ms(clock) - kept_ms < HOUSEKEEPING_MS) continue;
+        kept_ms = clock_mono_ms(clock);
+        renew_leases(worker);
+    }
+    relay_drain(worker->relay);
+    log_write(LOG_INFO, "drained", LOG_INT("duration_ms", clock_mono_ms(clock) - started_ms));
+}
+
+static void stop(struct worker *worker)
+{
+    relay_close(worker->relay);
+    job_pool_close(worker->jobs);
+    for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
+        stores_close(&worker->threads[i].stores);
+    for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
+    stores_close(&worker->own_stores);
+    free(worker->threads);
+    sambanova_close(worker->provider);
+    if (worker->redis_server) redis_server_close(worker->redis_server);
+    pg_health_close(worker->pg_health);
+    close(worker->stop_fd);
+    close(worker->signal_fd);
+}
+
+int worker_run(const struct settings *settings, int listen_fd, int ready_fd)
+{
+    struct worker worker = {.settings = settings, .listen_fd = listen_fd};
+    int signal_number = SIGINT;
+    quiet_signals(&worker);
+    bool started = start(&worker);
+    if (started) {
+        log_write(LOG_INFO, "worker_ready", LOG_INT("request_threads", settings->request_threads));
+        if (ready_fd >= 0 && write(ready_fd, "1", 1) != 1) log_write(LOG_WARN, "ready_not_told");
+        if (ready_fd >= 0) close(ready_fd);
+        run_until_told(&worker, &signal_number);
+    } else log_write(LOG_ERROR, "worker_start_failed");
+    if (worker.relay) drain(&worker, signal_number);
+    stop(&worker);
+    return started ? 0 : 1;
+}

@@ -1,0 +1,40 @@
+/*
+ * A growing byte buffer with a stated maximum. An append that would pass the maximum (or finds no memory)
+ * changes nothing but `failed`, which stays set until buf_reset: write a whole document, then ask once.
+ *
+ *   data ──► [ len bytes written | cap - len free | … ]   cap <= max
+ */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+struct buf {
+    char *data; /* malloc'ed, NULL while cap is 0; not NUL-terminated */
+    size_t len;
+    size_t cap;
+    size_t max; /* bytes; never more than this */
+    bool failed;
+};
+
+void buf_init(struct buf *buf, size_t max_bytes);
+void buf_fini(struct buf *buf);
+/* Empties; keeps the memory. */
+void buf_reset(struct buf *buf);
+/* Gives the memory to the caller (free it) and leaves the buffer empty. */
+char *buf_take(struct buf *buf, size_t *len);
+
+/* false, and buf->failed: it would pass max. */
+bool buf_append(struct buf *buf, const void *bytes, size_t len);
+bool buf_append_str(struct buf *buf, const char *text);
+bool buf_append_char(struct buf *buf, char c);
+bool buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Room for `len` more bytes at data + len (then add to len yourself); NULL past max. */
+char *buf_reserve(struct buf *buf, size_t len);
+/* Drops the first `len` bytes. */
+void buf_consume(struct buf *buf, size_t len);
+
+#endif

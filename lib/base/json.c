@@ -1,0 +1,620 @@
+/*
+ * The gate in three steps, because cJSON is lenient and its tree no longer shows what was wrong:
+ *   1. scan_document reads the raw text as RFC 8259 has it, without recursion and without memory,
+ *   2. cJSON makes the tree (nesting is known to be small by then, and so is the stack it takes),
+ *   3. check_tree looks for what only decoded values show: keys that are equal, numbers that overflow.
+ */
+#include "base/json.h"
+
+#include <assert.h>
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+enum {
+    NUMBER_MAX_CHARS = 63, /* what cJSON reads of one number */
+    FEW_KEYS = 12,         /* up to here each key is compared with each; above they are sorted */
+};
+
+/* ---- 1. the raw text ---- */
+
+struct scan {
+    const char *at;
+    const char *end;
+    const char *reason; /* NULL so far */
+};
+
+#define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Not zero where a byte of the word is non-ASCII, a control, DEL, a quote or a backslash (or, at times, follows one):
+ * such a word is looked at byte by byte. */
+static inline uint64_t word_is_special(const char *at)
+{
+    uint64_t word, quote, backslash, del;
+
+    memcpy(&word, at, sizeof word);
+    quote = word ^ REPEAT('"');
+    backslash = word ^ REPEAT('\\');
+    del = word ^ REPEAT(0x7f);
+    return (word | (word - REPEAT(0x20)) | (quote - REPEAT(1)) | (backslash - REPEAT(1)) | (del - REPEAT(1))) &
+           REPEAT(0x80);
+}
+
+static bool fail(struct scan *scan, const char *reason)
+{
+    scan->reason = reason;
+    return false;
+}
+
+static void skip_space(struct scan *scan)
+{
+    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
+        scan->at++;
+}
+
+/* Four hex digits at `at`, or -1. */
+static int hex4(const char *at, const char *end)
+{
+    int value = 0;
+
+    if (end - at < 4) return -1;
+    for (int i = 0; i < 4; i++) {
+        char c = at[i];
+        int digit;
+
+        if (c >= '0' && c <= '9')
+            digit = c - '0';
+        else if (c >= 'a' && c <= 'f')
+            digit = c - 'a' + 10;
+        else if (c >= 'A' && c <= 'F')
+            digit = c - 'A' + 10;
+        else
+            return -1;
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+/* scan->at is behind the 'u'. */
+static bool scan_unicode_escape(struct scan *scan)
+{
+    int unit = hex4(scan->at, scan->end), low;
+
+    if (unit < 0) return fail(scan, "malformed escape in a string");
+    if (unit == 0) return fail(scan, "NUL in a string");
+    scan->at += 4;
+    if (unit < 0xd800 || unit > 0xdfff) return true;
+    if (unit > 0xdbff || scan->end - scan->at < 6 || scan->at[0] != '\\' || scan->at[1] != 'u')
+        return fail(scan, "lone surrogate in a string");
+    low = hex4(scan->at + 2, scan->end);
+    if (low < 0xdc00 || low > 0xdfff) return fail(scan, "lone surrogate in a string");
+    scan->at += 6;
+    return true;
+}
+
+/* scan->at is at the opening quote. */
+static bool scan_string(struct scan *scan)
+{
+    scan->at++;
+    while (scan->at < scan->end) {
+        if (scan->end - scan->at >= 8 && !word_is_special(scan->at)) {
+            scan->at += 8;
+            continue;
+        }
+        unsigned char c = (unsigned char)*scan->at++;
+        if (c == '"') return true;
+        if (c < 0x20) return fail(scan, c ? "control character in a string" : "NUL in a string");
+        if (c != '\\') continue;
+        if (scan->at == scan->end) break;
+        c = (unsigned char)*scan->at++;
+        if (c == 'u') {
+            if (!scan_unicode_escape(scan)) return false;
+        } else if (!c || !strchr("\"\\/bfnrt", c)) {
+            return fail(scan, "malformed escape in a string");
+        }
+    }
+    return fail(scan, "unexpected end");
+}
+
+static size_t scan_digits(struct scan *scan)
+{
+    const char *start = scan->at;
+
+    while (scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9') scan->at++;
+    return (size_t)(scan->at - start);
+}
+
+static bool scan_number(struct scan *scan)
+{
+    const char *start = scan->at, *digits;
+
+    if (*scan->at == '-') scan->at++;
+    digits = scan->at;
+    if (scan_digits(scan) == 0 || (*digits == '0' && scan->at - digits > 1)) return fail(scan, "malformed number");
+    if (scan->at < scan->end && *scan->at == '.') {
+        scan->at++;
+        if (scan_digits(scan) == 0) return fail(scan, "malformed number");
+    }
+    if (scan->at < scan->end && (*scan->at == 'e' || *scan->at == 'E')) {
+        scan->at++;
+        if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-')) scan->at++;
+        if (scan_digits(scan) == 0) return fail(scan, "malformed number");
+    }
+    if (scan->at - start > NUMBER_MAX_CHARS) return fail(scan, "number out of range");
+    return true;
+}
+
+static bool scan_word(struct scan *scan, const char *word, size_t len)
+{
+    if ((size_t)(scan->end - scan->at) < len || memcmp(scan->at, word, len) != 0)
+        return fail(scan, "unexpected character");
+    scan->at += len;
+    return true;
+}
+
+/* A string, number or word. */
+static bool scan_scalar(struct scan *scan)
+{
+    switch (*scan->at) {
+    case '"': return scan_string(scan);
+    case 't': return scan_word(scan, "true", 4);
+    case 'f': return scan_word(scan, "false", 5);
+    case 'n': return scan_word(scan, "null", 4);
+    case '-':
+    case '0' ... '9': return scan_number(scan);
+    default: return fail(scan, "unexpected character");
+    }
+}
+
+/* `"key" :` */
+static bool scan_key(struct scan *scan)
+{
+    if (*scan->at != '"') return fail(scan, "unexpected character");
+    if (!scan_string(scan)) return false;
+    skip_space(scan);
+    if (scan->at == scan->end) return fail(scan, "unexpected end");
+    if (*scan->at != ':') return fail(scan, "unexpected character");
+    scan->at++;
+    return true;
+}
+
+static bool scan_document(struct scan *scan)
+{
+    char closers[JSON_MAX_DEPTH]; /* what ends each container that is open */
+    size_t depth = 0;
+    enum { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COMMA_OR_END } expect = VALUE;
+
+    for (;;) {
+        skip_space(scan);
+        if (scan->at == scan->end) return fail(scan, "unexpected end");
+        if ((expect == VALUE_OR_END || expect == KEY_OR_END || expect == COMMA_OR_END) &&
+            *scan->at == closers[depth - 1]) {
+            scan->at++;
+            depth--;
+            expect = COMMA_OR_END;
+        } else if (expect == COMMA_OR_END) {
+            if (*scan->at != ',') return fail(scan, "unexpected character");
+            scan->at++;
+            expect = closers[depth - 1] == '}' ? KEY : VALUE;
+            continue;
+        } else if (expect == KEY || expect == KEY_OR_END) {
+            if (!scan_key(scan)) return false;
+            expect = VALUE;
+            continue;
+        } else if (*scan->at == '{' || *scan->at == '[') {
+            if (depth == JSON_MAX_DEPTH) return fail(scan, "nested too deep");
+            expect = *scan->at == '{' ? KEY_OR_END : VALUE_OR_END;
+            closers[depth++] = *scan->at == '{' ? '}' : ']';
+            scan->at++;
+            continue;
+        } else {
+            if (!scan_scalar(scan)) return false;
+            expect = COMMA_OR_END;
+        }
+        if (depth == 0) break;
+    }
+    skip_space(scan);
+    return scan->at == scan->end || fail(scan, "text after the value");
+}
+
+/* ---- 3. the tree ---- */
+
+static int compare_keys(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* NULL, or what is wrong. */
+static const char *check_keys(const cJSON *object)
+{
+    size_t count = 0, at = 0;
+    const char **keys, *reason = NULL;
+
+    for (const cJSON *child = object->child; child; child = child->next) count++;
+    if (count <= FEW_KEYS) {
+        for (const cJSON *child = object->child; child; child = child->next)
+            for (const cJSON *other = child->next; other; other = other->next)
+                if (strcmp(child->string, other->string) == 0) return "duplicate key";
+        return NULL;
+    }
+    keys = malloc(count * sizeof *keys);
+    if (!keys) return "out of memory";
+    for (const cJSON *child = object->child; child; child = child->next) keys[at++] = child->string;
+    qsort(keys, count, sizeof *keys, compare_keys);
+    for (at = 1; at < count && !reason; at++)
+        if (strcmp(keys[at - 1], keys[at]) == 0) reason = "duplicate key";
+    free(keys);
+    return reason;
+}
+
+/* Recursion is bounded by JSON_MAX_DEPTH. */
+static const char *check_tree(const cJSON *value)
+{
+    const char *reason = cJSON_IsObject(value) ? check_keys(value) : NULL;
+
+    if (cJSON_IsNumber(value) && !isfinite(value->valuedouble)) return "number out of range";
+    for (const cJSON *child = value->child; child && !reason; child = child->next) reason = check_tree(child);
+    return reason;
+}
+
+enum chat_error json_parse(const char *text, size_t len, struct json_doc **doc, const char **reason)
+{
+    struct scan scan = {.at = text, .end = text + len};
+    const char *end = NULL;
+    cJSON *root;
+
+    *doc = NULL;
+    *reason = NULL;
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        *reason = "byte order mark";
+    else if (!utf8_valid(text, len))
+        *reason = "not valid UTF-8";
+    else if (!scan_document(&scan))
+        *reason = scan.reason;
+    if (*reason) return CHAT_ERR_INVALID_JSON;
+
+    root = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+    if (!root) {
+        *reason = "out of memory"; /* the one thing left that can fail */
+        return CHAT_ERR_INTERNAL;
+    }
+    scan.at = end;
+    skip_space(&scan);
+    *reason = scan.at == scan.end ? check_tree(root) : "text after the value";
+    if (*reason) {
+        cJSON_Delete(root);
+        return CHAT_ERR_INVALID_JSON;
+    }
+    *doc = (struct json_doc *)root; /* a document is its root: one allocation less for each chunk of a stream */
+    return CHAT_OK;
+}
+
+void json_free(struct json_doc *doc)
+{
+    cJSON_Delete((cJSON *)doc);
+}
+
+/* ---- reading ---- */
+
+static const cJSON *node(const struct json *value)
+{
+    return (const cJSON *)value;
+}
+
+const struct json *json_root(const struct json_doc *doc)
+{
+    return (const struct json *)doc;
+}
+
+enum json_type json_type(const struct json *value)
+{
+    switch (value ? node(value)->type & 0xff : cJSON_NULL) {
+    case cJSON_True:
+    case cJSON_False: return JSON_BOOL;
+    case cJSON_Number: return JSON_NUMBER;
+    case cJSON_String: return JSON_STRING;
+    case cJSON_Array: return JSON_ARRAY;
+    case cJSON_Object: return JSON_OBJECT;
+    default: return JSON_NULL;
+    }
+}
+
+const struct json *json_get(const struct json *object, const char *key)
+{
+    if (!cJSON_IsObject(node(object))) return NULL;
+    for (const cJSON *child = node(object)->child; child; child = child->next)
+        if (strcmp(child->string, key) == 0) return (const struct json *)child;
+    return NULL;
+}
+
+const char *json_string(const struct json *value, size_t *len)
+{
+    if (!cJSON_IsString(node(value))) return NULL;
+    if (len) *len = strlen(node(value)->valuestring); /* no NUL within: the gate saw to it */
+    return node(value)->valuestring;
+}
+
+bool json_integer(const struct json *value, int64_t *out)
+{
+    double number;
+
+    if (!json_number(value, &number) || floor(number) != number || fabs(number) >= 9007199254740992.0) return false;
+    *out = (int64_t)number;
+    return true;
+}
+
+bool json_number(const struct json *value, double *out)
+{
+    if (!cJSON_IsNumber(node(value))) return false;
+    *out = node(value)->valuedouble;
+    return true;
+}
+
+bool json_bool(const struct json *value, bool *out)
+{
+    if (!cJSON_IsBool(node(value))) return false;
+    *out = cJSON_IsTrue(node(value));
+    return true;
+}
+
+const struct json *json_first(const struct json *container)
+{
+    return container ? (const struct json *)node(container)->child : NULL;
+}
+
+const struct json *json_next(const struct json *child)
+{
+    return child ? (const struct json *)node(child)->next : NULL;
+}
+
+const char *json_key(const struct json *child)
+{
+    return child ? node(child)->string : NULL;
+}
+
+/* ---- writing ---- */
+
+void json_writer_init(struct json_writer *writer, struct buf *out)
+{
+    *writer = (struct json_writer){.out = out};
+}
+
+/* The comma that is due before a value or key. */
+static void begin_item(struct json_writer *writer)
+{
+    if (writer->after_key) {
+        writer->after_key = false;
+        return;
+    }
+    if (writer->has_item[writer->depth]) buf_append_char(writer->out, ',');
+    writer->has_item[writer->depth] = true;
+}
+
+static void begin_container(struct json_writer *writer, char opener)
+{
+    assert(writer->depth + 1 < JSON_WRITER_DEPTH);
+    begin_item(writer);
+    buf_append_char(writer->out, opener);
+    writer->has_item[++writer->depth] = false;
+}
+
+static void end_container(struct json_writer *writer, char closer)
+{
+    assert(writer->depth > 0 && !writer->after_key);
+    writer->depth--;
+    buf_append_char(writer->out, closer);
+}
+
+void json_begin_object(struct json_writer *writer)
+{
+    begin_container(writer, '{');
+}
+
+void json_end_object(struct json_writer *writer)
+{
+    end_container(writer, '}');
+}
+
+void json_begin_array(struct json_writer *writer)
+{
+    begin_container(writer, '[');
+}
+
+void json_end_array(struct json_writer *writer)
+{
+    end_container(writer, ']');
+}
+
+static void append_quoted(struct buf *out, const char *text, size_t len)
+{
+    buf_append_char(out, '"');
+    json_append_escaped(out, text, len);
+    buf_append_char(out, '"');
+}
+
+void json_put_key(struct json_writer *writer, const char *key)
+{
+    assert(!writer->after_key);
+    begin_item(writer);
+    append_quoted(writer->out, key, strlen(key));
+    buf_append_char(writer->out, ':');
+    writer->after_key = true;
+}
+
+void json_put_string(struct json_writer *writer, const char *text)
+{
+    json_put_string_len(writer, text, text ? strlen(text) : 0);
+}
+
+void json_put_string_len(struct json_writer *writer, const char *text, size_t len)
+{
+    if (!text) {
+        json_put_null(writer);
+        return;
+    }
+    begin_item(writer);
+    append_quoted(writer->out, text, len);
+}
+
+void json_put_int(struct json_writer *writer, int64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+
+    begin_item(writer);
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (number < 0) digits[--at] = '-';
+    buf_append(writer->out, digits + at, sizeof digits - at);
+}
+
+/* The shortest of 15 to 17 digits that reads back as the same number. */
+void json_put_double(struct json_writer *writer, double number)
+{
+    char text[32];
+    int len = 0;
+
+    if (!isfinite(number)) {
+        json_put_null(writer);
+        return;
+    }
+    begin_item(writer);
+    for (int digits = 15; digits <= 17; digits++) {
+        len = snprintf(text, sizeof text, "%.*g", digits, number);
+        if (strtod(text, NULL) == number) break;
+    }
+    buf_append(writer->out, text, (size_t)len);
+}
+
+void json_put_bool(struct json_writer *writer, bool value)
+{
+    begin_item(writer);
+    buf_append_str(writer->out, value ? "true" : "false");
+}
+
+void json_put_null(struct json_writer *writer)
+{
+    begin_item(writer);
+    buf_append(writer->out, "null", 4);
+}
+
+void json_put_raw(struct json_writer *writer, const char *json, size_t len)
+{
+    begin_item(writer);
+    buf_append(writer->out, json, len);
+}
+
+void json_put_time(struct json_writer *writer, int64_t wall_ms)
+{
+    char text[CLOCK_RFC3339_SIZE];
+
+    if (wall_ms == 0) {
+        json_put_null(writer);
+        return;
+    }
+    clock_format_rfc3339(wall_ms, text);
+    json_put_string_len(writer, text, sizeof text - 1);
+}
+
+void json_field_string(struct json_writer *writer, const char *key, const char *text)
+{
+    json_put_key(writer, key);
+    json_put_string(writer, text);
+}
+
+void json_field_string_len(struct json_writer *writer, const char *key, const char *text, size_t len)
+{
+    json_put_key(writer, key);
+    json_put_string_len(writer, text, len);
+}
+
+void json_field_int(struct json_writer *writer, const char *key, int64_t number)
+{
+    json_put_key(writer, key);
+    json_put_int(writer, number);
+}
+
+void json_field_bool(struct json_writer *writer, const char *key, bool value)
+{
+    json_put_key(writer, key);
+    json_put_bool(writer, value);
+}
+
+void json_field_null(struct json_writer *writer, const char *key)
+{
+    json_put_key(writer, key);
+    json_put_null(writer);
+}
+
+void json_field_time(struct json_writer *writer, const char *key, int64_t wall_ms)
+{
+    json_put_key(writer, key);
+    json_put_time(writer, wall_ms);
+}
+
+/* First byte that needs a look: a control, quote, backslash, DEL, or the start of U+0080-U+00BF or U+2000-U+2FFF. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    for (;;) {
+        while (end - at >= 8 && !word_is_special(at)) at += 8;
+        for (int i = 0; i < 8; i++, at++) {
+            unsigned char c;
+
+            if (at == end) return at;
+            c = (unsigned char)*at;
+            if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f || c == 0xc2 || c == 0xe2) return at;
+        }
+    }
+}
+
+static bool append_code(struct buf *out, unsigned code)
+{
+    static const char hex[] = "0123456789abcdef";
+    const char text[6] = {'\\', 'u', hex[code >> 12 & 15], hex[code >> 8 & 15], hex[code >> 4 & 15], hex[code & 15]};
+
+    return buf_append(out, text, sizeof text);
+}
+
+bool json_append_escaped(struct buf *out, const char *text, size_t len)
+{
+    static const char named[0x20] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+    const char *end = text + len;
+
+    while (text < end) {
+        const char *stop = skip_plain(text, end);
+        unsigned char c;
+        bool fits;
+
+        if (!buf_append(out, text, (size_t)(stop - text))) return false;
+        text = stop;
+        if (text == end) break;
+        c = (unsigned char)*text;
+        if (c == '"' || c == '\\' || (c < 0x20 && named[c])) {
+            const char pair[2] = {'\\', c < 0x20 ? named[c] : (char)c};
+            fits = buf_append(out, pair, 2);
+            text++;
+        } else if (c < 0x20 || c == 0x7f) {
+            fits = append_code(out, c);
+            text++;
+        } else if (c == 0xc2 && end - text >= 2 && (unsigned char)text[1] < 0xa0) { /* C1: terminals obey these too */
+            fits = append_code(out, (unsigned char)text[1]);
+            text += 2;
+        } else if (end - text >= 3 && (memcmp(text, "\xe2\x80\xa8", 3) == 0 || memcmp(text, "\xe2\x80\xa9", 3) == 0)) {
+            fits = append_code(out, 0x2028u + ((unsigned char)text[2] & 1u));
+            text += 3;
+        } else {
+            fits = buf_append(out, text, 1);
+            text++;
+        }
+        if (!fits) return false;
+    }
+    return true;
+}

@@ -1,0 +1,89 @@
+/*
+ * JSON in and out; the only place that knows cJSON.
+ *
+ * In: json_parse is the gate that every body and every provider object passes. It refuses what cJSON lets
+ * through: bad UTF-8, raw or escaped NUL, lone surrogates, nesting over 32, duplicate keys, a BOM, numbers
+ * that are not finite, anything after the value (cJSON would accept or silently change each of them).
+ * Values are borrowed from the document. Look-ups are case-sensitive.
+ * Out: a writer over a buf, which escapes and places commas; one place composes JSON.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+enum { JSON_MAX_DEPTH = 32 };
+
+/* libjwt calls jansson, which has a json_string and a json_integer too; the dynamic linker would hand it ours, so
+ * these two go by another name there. */
+#define JSON_LINK_NAME(name) __asm__("chat_" #name)
+
+struct json;       /* a value; borrowed from its document */
+struct json_doc;   /* owns the values */
+
+enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+/* CHAT_ERR_INVALID_JSON with *reason set to a static phrase for people ("duplicate key", …), or CHAT_OK
+ * with *doc for json_free. CHAT_ERR_INTERNAL: no memory. */
+enum chat_error json_parse(const char *text, size_t len, struct json_doc **doc, const char **reason) MUST_CHECK;
+void json_free(struct json_doc *doc);
+const struct json *json_root(const struct json_doc *doc);
+
+enum json_type json_type(const struct json *value);
+/* NULL: value is NULL or no object, or has no such key. */
+const struct json *json_get(const struct json *object, const char *key);
+/* NULL unless a string; *len (may be NULL) in bytes. */
+const char *json_string(const struct json *value, size_t *len) JSON_LINK_NAME(json_string);
+/* Whole numbers below 2^53 in either direction (from there on neighbours read alike); false for all else. */
+bool json_integer(const struct json *value, int64_t *out) JSON_LINK_NAME(json_integer);
+bool json_number(const struct json *value, double *out);
+bool json_bool(const struct json *value, bool *out);
+/* Children of an array or object in order; json_key is the name of an object's child. */
+const struct json *json_first(const struct json *container);
+const struct json *json_next(const struct json *child);
+const char *json_key(const struct json *child);
+
+/* ---- writing ---- */
+enum { JSON_WRITER_DEPTH = 16 };
+struct json_writer {
+    struct buf *out;                    /* borrowed; out->failed tells at the end */
+    unsigned depth;
+    bool has_item[JSON_WRITER_DEPTH];   /* whether a comma is due at this depth */
+    bool after_key;
+};
+
+void json_writer_init(struct json_writer *writer, struct buf *out);
+void json_begin_object(struct json_writer *writer);
+void json_end_object(struct json_writer *writer);
+void json_begin_array(struct json_writer *writer);
+void json_end_array(struct json_writer *writer);
+void json_put_key(struct json_writer *writer, const char *key);
+/* Valid UTF-8 in; NULL text writes null. U+2028/2029 and controls are escaped. */
+void json_put_string(struct json_writer *writer, const char *text);
+void json_put_string_len(struct json_writer *writer, const char *text, size_t len);
+void json_put_int(struct json_writer *writer, int64_t number);
+void json_put_double(struct json_writer *writer, double number);
+void json_put_bool(struct json_writer *writer, bool value);
+void json_put_null(struct json_writer *writer);
+/* A value that is JSON already, copied as it is. */
+void json_put_raw(struct json_writer *writer, const char *json, size_t len);
+/* RFC 3339 UTC with milliseconds; 0 writes null. */
+void json_put_time(struct json_writer *writer, int64_t wall_ms);
+
+/* key and value in one */
+void json_field_string(struct json_writer *writer, const char *key, const char *text);
+void json_field_string_len(struct json_writer *writer, const char *key, const char *text, size_t len);
+void json_field_int(struct json_writer *writer, const char *key, int64_t number);
+void json_field_bool(struct json_writer *writer, const char *key, bool value);
+void json_field_null(struct json_writer *writer, const char *key);
+void json_field_time(struct json_writer *writer, const char *key, int64_t wall_ms);
+
+/* The escaped inside of a JSON string, without the quotes. false: past out's max. */
+bool json_append_escaped(struct buf *out, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,16 @@
+/* UUIDs: version 7 (RFC 9562 §5.7) made here, any version read. */
+#ifndef BASE_UUID_H
+#define BASE_UUID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UUID_TEXT_SIZE 37 /* 36 characters and NUL */
+
+/* Time-ordered; ids that one process makes within a millisecond are ascending too. Any thread. */
+void uuid_v7(int64_t wall_ms, char out[UUID_TEXT_SIZE]);
+/* Takes 8-4-4-4-12 hex in either case, nothing around it; gives it in lower case. false: no UUID. */
+bool uuid_parse(const char *text, size_t len, char out[UUID_TEXT_SIZE]);
+
+#endif

@@ -1,0 +1,14 @@
+/* Who asks: what a checked token says. */
+#ifndef DOMAIN_CALLER_H
+#define DOMAIN_CALLER_H
+
+#include <stdbool.h>
+
+enum { USER_ID_SIZE = 256 }; /* 1-255 characters and NUL */
+
+struct caller {
+    char user_id[USER_ID_SIZE];
+    bool is_admin;
+};
+
+#endif

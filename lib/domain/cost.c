@@ -1,0 +1,108 @@
+#include "domain/cost.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+    MICRO = 1000000,
+    MAX_USD_DIGITS = 7, /* before the point */
+    MAX_DECIMALS = 6,
+};
+
+/* "12", "0.6", ".25": USD as micro-USD. false: something else. */
+static bool parse_usd(const char *text, size_t len, int64_t *micro)
+{
+    size_t digits = 0, decimals = 0;
+    bool after_point = false;
+    int64_t value = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '.' && !after_point) {
+            after_point = true;
+            continue;
+        }
+        if (text[i] < '0' || text[i] > '9') return false;
+        if (after_point)
+            decimals++;
+        else
+            digits++;
+        if (digits > MAX_USD_DIGITS || decimals > MAX_DECIMALS) return false;
+        value = value * 10 + (text[i] - '0');
+    }
+    if (digits + decimals == 0) return false;
+    for (; decimals < MAX_DECIMALS; decimals++) value *= 10;
+    *micro = value;
+    return true;
+}
+
+static bool is_name(const char *text, size_t len)
+{
+    if (len == 0 || len >= MODEL_NAME_SIZE) return false;
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f) return false;
+    }
+    return true;
+}
+
+static const struct model_price *find_price(const struct price_list *prices, const char *model)
+{
+    for (size_t i = 0; i < prices->count; i++) {
+        if (strcmp(prices->prices[i].model, model) == 0) return &prices->prices[i];
+    }
+    return NULL;
+}
+
+static const char *parse_item(const char *item, size_t len, struct price_list *out)
+{
+    const char *equals = memchr(item, '=', len);
+    const char *slash = equals ? memchr(equals, '/', (size_t)(item + len - equals)) : NULL;
+    struct model_price *price = &out->prices[out->count];
+
+    if (!slash) return "each item must be model=in/out";
+    if (out->count == PRICE_MAX_MODELS) return "at most 64 models";
+    if (!is_name(item, (size_t)(equals - item))) return "a model's name must be 1 to 127 characters without blanks";
+    memset(price->model, 0, sizeof price->model);
+    memcpy(price->model, item, (size_t)(equals - item));
+    if (find_price(out, price->model)) return "a model is named twice";
+    if (!parse_usd(equals + 1, (size_t)(slash - equals - 1), &price->in_micro_usd_per_million) ||
+        !parse_usd(slash + 1, (size_t)(item + len - slash - 1), &price->out_micro_usd_per_million))
+        return "prices must be USD per million tokens, with up to 6 decimals";
+    out->count++;
+    return NULL;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+const char *price_list_parse(const char *text, struct price_list *out)
+{
+    const char *problem = NULL;
+
+    out->count = 0;
+    if (text[strspn(text, " \t")] == '\0') return NULL;
+    for (const char *item = text, *next; item && !problem; item = next) {
+        size_t len = strcspn(item, ",");
+
+        next = item[len] == ',' ? item + len + 1 : NULL;
+        while (len > 0 && is_blank(item[len - 1])) len--;
+        while (len > 0 && is_blank(*item)) item++, len--;
+        problem = parse_item(item, len, out);
+    }
+    if (problem) out->count = 0;
+    return problem;
+}
+
+int64_t cost_micro_usd(const struct price_list *prices, const char *model, const struct token_usage *usage)
+{
+    const struct model_price *price = model ? find_price(prices, model) : NULL;
+    __int128 millionths = MICRO / 2; /* rounds to the nearest */
+
+    if (!price) return 0;
+    if (usage->prompt_tokens > 0) millionths += (__int128)usage->prompt_tokens * price->in_micro_usd_per_million;
+    if (usage->completion_tokens > 0)
+        millionths += (__int128)usage->completion_tokens * price->out_micro_usd_per_million;
+    millionths /= MICRO;
+    return millionths < INT64_MAX ? (int64_t)millionths : INT64_MAX;
+}

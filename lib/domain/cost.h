@@ -1,0 +1,28 @@
+/* What an answer cost, by a table of prices that the operator sets. */
+#ifndef DOMAIN_COST_H
+#define DOMAIN_COST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "domain/message.h"
+
+enum { PRICE_MAX_MODELS = 64, MODEL_NAME_SIZE = 128 };
+
+struct model_price {
+    char model[MODEL_NAME_SIZE];
+    int64_t in_micro_usd_per_million; /* 0.60 USD = 600000 */
+    int64_t out_micro_usd_per_million;
+};
+struct price_list {
+    struct model_price prices[PRICE_MAX_MODELS];
+    size_t count;
+};
+
+/* "model=in/out,model=in/out", USD per million tokens with up to 6 decimals; spaces around items are fine.
+ * NULL: fine; else a static sentence. */
+const char *price_list_parse(const char *text, struct price_list *out);
+/* Rounded to the nearest micro-USD; 0 where the model has no price; unknown (-1) tokens count 0. */
+int64_t cost_micro_usd(const struct price_list *prices, const char *model, const struct token_usage *usage);
+
+#endif

@@ -1,0 +1,37 @@
+/* The rules that an operator sets; filled by the settings table (fcgi/settings.c), read-only afterwards. */
+#ifndef DOMAIN_POLICY_H
+#define DOMAIN_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { POLICY_MAX_MODELS = 32 };
+
+struct chat_policy {
+    int max_context_messages;
+    int max_tokens;                      /* of an answer, sent upstream */
+    int max_message_length;              /* Unicode code points */
+    const char *system_prompt;           /* NULL: none */
+    const char *title_model;             /* NULL: titles are cut from the first message */
+
+    int rate_limit_per_minute;           /* 0: none allowed, like all three */
+    int daily_message_quota;
+    int max_concurrent_streams;          /* answers at once, a user */
+    bool quota_fail_open;                /* Redis away: let the daily quota pass */
+
+    int detach_grace_seconds;            /* an answer nobody is attached to goes on this long */
+    int retention_days;
+
+    bool feature_enabled;
+    bool feature_admin_only;
+    int feature_rollout_percent;         /* 0-100 */
+
+    const char *models[POLICY_MAX_MODELS]; /* offered to users; the default is among them */
+    size_t model_count;
+    const char *default_model;
+};
+
+/* NULL name: false. */
+bool policy_offers_model(const struct chat_policy *policy, const char *name);
+
+#endif

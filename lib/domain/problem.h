@@ -1,0 +1,39 @@
+/*
+ * Why a request was refused, for its answer: the error and what helps the caller to do better.
+ * A plain value; strings are static or live in the request's arena.
+ */
+#ifndef DOMAIN_PROBLEM_H
+#define DOMAIN_PROBLEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/uuid.h"
+#include "domain/quota.h"
+
+enum { PROBLEM_MAX_FIELDS = 8 };
+
+struct problem_field {
+    const char *name;
+    const char *message;
+};
+
+struct problem {
+    enum chat_error error;
+    const char *message;       /* NULL: the error table's sentence */
+    const char *param;         /* the one field or parameter it is about; NULL */
+    struct problem_field fields[PROBLEM_MAX_FIELDS]; /* details.fields of validation_failed */
+    size_t field_count;
+    int64_t retry_after_s;     /* 0: none */
+    bool has_quota;            /* the request was counted or refused by a limit: quota says where the user stands */
+    struct quota quota;
+    char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */
+};
+
+/* Adds to details.fields and makes it a validation_failed; the first one names `param`. Returns the error. */
+enum chat_error problem_field(struct problem *problem, const char *name, const char *message);
+/* Sets the error and gives it back; message may be NULL. */
+enum chat_error problem_set(struct problem *problem, enum chat_error error, const char *message);
+
+#endif

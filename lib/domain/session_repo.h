@@ -1,0 +1,74 @@
+/*
+ * Where sessions are kept. Every call is bounded in time; CHAT_ERR_DATABASE_UNAVAILABLE where the store is
+ * away or too slow. Foreign, deleted and non-existent sessions are the same: CHAT_ERR_SESSION_NOT_FOUND.
+ * One instance belongs to one thread.
+ */
+#ifndef DOMAIN_SESSION_REPO_H
+#define DOMAIN_SESSION_REPO_H
+
+#include "base/arena.h"
+#include "domain/session.h"
+
+enum session_sort { SORT_CREATED_AT, SORT_UPDATED_AT };
+
+/* Keyset position: the last row already seen. */
+struct session_cursor {
+    int64_t at_us; /* microseconds since the epoch of the sort column: as exact as the store */
+    char id[UUID_TEXT_SIZE];
+};
+
+struct session_query {
+    const char *user_id;
+    enum session_sort sort;     /* newest first, ties by id, descending */
+    int limit;                  /* 1-100 */
+    bool has_after;
+    struct session_cursor after;
+    const char *search;         /* NULL: all; else only those whose title or messages match */
+};
+
+struct session_match {
+    char message_id[UUID_TEXT_SIZE]; /* "" = the title matched */
+    const char *snippet;             /* plain text, at most ~200 code points around the match */
+};
+
+struct session_page {
+    struct session *items;
+    struct session_match *matches; /* as many as items where a search was asked for, else NULL */
+    size_t count;
+    bool has_more;
+    struct session_cursor last;    /* of the last item, where count > 0 */
+};
+
+struct session_patch {
+    const char *title;     /* NULL: as it is; set by the user from now on */
+    int pinned;            /* -1: as it is; 0, 1 */
+    int archived;
+    int64_t now_ms;
+};
+
+struct session_repo;
+struct session_repo_ops {
+    /* Stores all fields given; `session->id` is the caller's to make. */
+    enum chat_error (*create)(struct session_repo *self, const char *user_id, const struct session *session);
+    enum chat_error (*list)(struct session_repo *self, const struct session_query *query, struct arena *arena,
+                            struct session_page *out);
+    enum chat_error (*get)(struct session_repo *self, const char *user_id, const char *session_id,
+                           struct arena *arena, struct session *out);
+    enum chat_error (*update)(struct session_repo *self, const char *user_id, const char *session_id,
+                              const struct session_patch *patch, struct arena *arena, struct session *out);
+    /* Soft. `active_answer` gets the id of an answer still being written in it, else "". A second time:
+     * CHAT_ERR_SESSION_NOT_FOUND. */
+    enum chat_error (*remove)(struct session_repo *self, const char *user_id, const char *session_id, int64_t now_ms,
+                              char active_answer[UUID_TEXT_SIZE]);
+    /* Of a deleted, not yet purged session (one that isn't deleted is given as it is). */
+    enum chat_error (*restore)(struct session_repo *self, const char *user_id, const char *session_id,
+                               struct arena *arena, struct session *out);
+    /* A title that a model wrote: taken only while the user hasn't named the session. *taken says which. */
+    enum chat_error (*set_model_title)(struct session_repo *self, const char *session_id, const char *title,
+                                       int64_t now_ms, bool *taken);
+};
+struct session_repo {
+    const struct session_repo_ops *ops;
+};
+
+#endif

@@ -1,0 +1,16 @@
+/* The handlers, one a route (routes.c); one file a resource. */
+#ifndef HTTP_API_H
+#define HTTP_API_H
+
+#include "http/routes.h"
+
+/* api_sessions.c */
+route_handler api_create_session, api_list_sessions, api_open_session, api_delete_session;
+/* api_messages.c */
+route_handler api_send_message, api_send_first_message, api_get_message, api_attach_stream, api_stop_message;
+/* api_account.c */
+route_handler api_get_quota, api_get_features, api_sign_in, api_sign_out;
+/* api_health.c */
+route_handler api_health, api_ready;
+
+#endif

@@ -1,0 +1,127 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/api.h"
+#include "http/cursor.h"
+#include "http/views.h"
+#include "usecases/create_session.h"
+#include "usecases/delete_session.h"
+#include "usecases/list_sessions.h"
+
+enum { LIST_LIMIT_DEFAULT = 20, MESSAGES_LIMIT_DEFAULT = 50 };
+
+enum chat_error api_create_session(struct http_call *call)
+{
+    static const char *const fields[] = {"title", "model", NULL};
+    struct create_session in = {.caller = &call->caller};
+    size_t model_len;
+    bool fine = call_body_only(call, fields);
+    fine = call_body_string(call, "title", &in.title, &in.title_len) && fine;
+    fine = call_body_string(call, "model", &in.model, &model_len) && fine;
+    if (!fine) return call->problem.error;
+    struct session session;
+    enum chat_error error = create_session(call->ports, &in, call->arena, &call->problem, &session);
+    if (error != CHAT_OK) return error;
+    struct json_writer json = call_json(call);
+    view_session(&json, &session);
+    http_add_header(&call->response, "Location", arena_printf(call->arena, "/api/v1/chat/sessions/%s", session.id));
+    return call_send_json(call, 201);
+}
+
+/* 1-100, once, plain digits; what is wrong goes into the problem. */
+static bool query_limit(struct http_call *call, int fallback, int *limit)
+{
+    int count;
+    const char *text = call_query(call, "limit", &count);
+    *limit = fallback;
+    if (count == 0) return true;
+    size_t len = text ? strlen(text) : 0;
+    bool fine = count == 1 && len >= 1 && len <= 3 && strspn(text, "0123456789") == len;
+    if (fine) *limit = atoi(text);
+    if (fine && *limit >= PAGE_LIMIT_MIN && *limit <= PAGE_LIMIT_MAX) return true;
+    problem_field(&call->problem, "limit", "takes one whole number from 1 to 100");
+    return false;
+}
+
+static enum chat_error bad_parameter(struct http_call *call, const char *name, const char *message)
+{
+    call->problem.param = name;
+    return problem_set(&call->problem, CHAT_ERR_INVALID_REQUEST, message);
+}
+
+static enum chat_error read_list_query(struct http_call *call, struct session_query *query)
+{
+    int count;
+    if (!query_limit(call, LIST_LIMIT_DEFAULT, &query->limit)) return call->problem.error;
+    const char *sort = call_query(call, "sort", &count);
+    if (sort && strcmp(sort, "updated_at") == 0) query->sort = SORT_UPDATED_AT;
+    else if (count && (!sort || strcmp(sort, "created_at") != 0))
+        return problem_field(&call->problem, "sort", "takes created_at or updated_at");
+    query->search = call_query(call, "q", &count);
+    if (count < 0) return bad_parameter(call, "q", "`q` is not valid percent-encoded UTF-8.");
+    const char *cursor = call_query(call, "cursor", &count);
+    query->has_after = count != 0;
+    if (count && (!cursor || count > 1 || !cursor_decode(cursor, query->sort, &query->after)))
+        return bad_parameter(call, "cursor", "`cursor` must be a `next_cursor` of this list, unchanged.");
+    return CHAT_OK;
+}
+
+enum chat_error api_list_sessions(struct http_call *call)
+{
+    struct session_query query = {.sort = SORT_CREATED_AT};
+    enum chat_error error = read_list_query(call, &query);
+    if (error != CHAT_OK) return error;
+    struct session_page page;
+    error = list_sessions(call->ports, &call->caller, &query, call->arena, &call->problem, &page);
+    if (error != CHAT_OK) return error;
+    struct json_writer json = call_json(call);
+    json_begin_object(&json);
+    json_put_key(&json, "items");
+    json_begin_array(&json);
+    for (size_t i = 0; i < page.count; i++)
+        view_session_item(&json, &page.items[i], page.matches ? &page.matches[i] : NULL);
+    json_end_array(&json);
+    json_field_string(&json, "next_cursor",
+                      page.has_more ? cursor_encode(query.sort, &page.last, call->arena) : NULL);
+    json_end_object(&json);
+    return call_send_json(call, 200);
+}
+
+enum chat_error api_open_session(struct http_call *call)
+{
+    int limit, count;
+    int64_t before = 0;
+    if (!query_limit(call, MESSAGES_LIMIT_DEFAULT, &limit)) return call->problem.error;
+    const char *text = call_query(call, "before", &count);
+    if (count) {
+        size_t len = text ? strlen(text) : 0;
+        if (count != 1 || len < 1 || len > 18 || strspn(text, "0123456789") != len || (before = atoll(text)) < 1)
+            return bad_parameter(call, "before", "`before` must be a `next_before` of this session, unchanged.");
+    }
+    struct message_repo *messages = call->ports->messages;
+    struct message_page page;
+    enum chat_error error =
+        messages->ops->page(messages, call->caller.user_id, call->id, before, limit, call->arena, &page);
+    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
+    struct json_writer json = call_json(call);
+    json_begin_object(&json);
+    view_session_fields(&json, &page.session);
+    json_put_key(&json, "messages");
+    json_begin_array(&json);
+    for (size_t i = 0; i < page.count; i++) view_message(&json, &page.items[i], MESSAGE_WHOLE);
+    json_end_array(&json);
+    json_field_string(&json, "next_before",
+                      page.has_more && page.count
+                          ? arena_printf(call->arena, "%lld", (long long)page.items[0].seq)
+                          : NULL);
+    json_field_string(&json, "active_message_id", page.active_message_id[0] ? page.active_message_id : NULL);
+    json_end_object(&json);
+    return call_send_json(call, 200);
+}
+
+enum chat_error api_delete_session(struct http_call *call)
+{
+    enum chat_error error = delete_session(call->ports, &call->caller, call->id);
+    if (error == CHAT_OK) call->response.status = 204;
+    return problem_set(&call->problem, error, NULL);
+}

@@ -1,0 +1,149 @@
+#include "http/call.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+
+const char *call_header(const struct http_call *call, const char *name)
+{
+    return call->request->ops->param(call->request, name);
+}
+
+void http_add_header(struct http_response *response, const char *name, const char *value)
+{
+    if (response->header_count == HTTP_MAX_HEADERS || strpbrk(value, "\r\n")) return;
+    response->headers[response->header_count++] = (struct http_header){name, value};
+}
+
+/* ---- query ---- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+static char *percent_decode(struct arena *arena, const char *text, size_t len)
+{
+    char *out = arena_alloc(arena, len + 1);
+    size_t written = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '+') out[written++] = ' ';
+        else if (text[i] != '%') out[written++] = text[i];
+        else {
+            int high = i + 2 < len ? hex_digit(text[i + 1]) : -1, low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+            if (high < 0 || low < 0 || (high == 0 && low == 0)) return NULL;
+            out[written++] = (char)(high << 4 | low);
+            i += 2;
+        }
+    }
+    return out;
+}
+
+const char *call_query(const struct http_call *call, const char *name, int *count)
+{
+    const char *found = NULL;
+    size_t name_len = strlen(name);
+    *count = 0;
+    for (const char *at = call->request->query; *at;) {
+        size_t len = strcspn(at, "&");
+        if (len >= name_len && strncmp(at, name, name_len) == 0 && (len == name_len || at[name_len] == '=')) {
+            size_t skip = len == name_len ? len : name_len + 1;
+            found = percent_decode(call->arena, at + skip, len - skip);
+            if (!found || !utf8_valid(found, strlen(found))) {
+                *count = -1;
+                return NULL;
+            }
+            ++*count;
+        }
+        at += len;
+        if (*at == '&') at++;
+    }
+    return found;
+}
+
+/* ---- body ---- */
+
+static bool wrong(struct http_call *call, const char *field, const char *message)
+{
+    problem_field(&call->problem, field, message);
+    return false;
+}
+
+bool call_body_string(struct http_call *call, const char *field, const char **out, size_t *len)
+{
+    const struct json *value = json_get(call->body, field);
+    *out = NULL;
+    *len = 0;
+    if (!value || json_type(value) == JSON_NULL) return true;
+    *out = json_string(value, len);
+    return *out ? true : wrong(call, field, "takes a string");
+}
+
+bool call_body_bool(struct http_call *call, const char *field, bool fallback, bool *out)
+{
+    const struct json *value = json_get(call->body, field);
+    *out = fallback;
+    if (!value) return true;
+    return json_bool(value, out) ? true : wrong(call, field, "takes true or false");
+}
+
+bool call_body_uuid(struct http_call *call, const char *field, char out[UUID_TEXT_SIZE])
+{
+    const char *text;
+    size_t len;
+    out[0] = 0;
+    if (!call_body_string(call, field, &text, &len)) return false;
+    if (!text || uuid_parse(text, len, out)) return true;
+    return wrong(call, field, "takes a message id (a UUID)");
+}
+
+bool call_body_only(struct http_call *call, const char *const *fields)
+{
+    bool only = true;
+    for (const struct json *child = json_first(call->body); child; child = json_next(child)) {
+        size_t i = 0;
+        while (fields[i] && strcmp(fields[i], json_key(child)) != 0) i++;
+        if (!fields[i]) only = wrong(call, arena_strdup(call->arena, json_key(child)), "is not a field of this request");
+    }
+    return only;
+}
+
+/* ---- response ---- */
+
+struct json_writer call_json(struct http_call *call)
+{
+    struct json_writer json;
+    buf_reset(&call->out);
+    json_writer_init(&json, &call->out);
+    return json;
+}
+
+enum chat_error call_send_json(struct http_call *call, int status)
+{
+    if (call->out.failed) return problem_set(&call->problem, CHAT_ERR_INTERNAL, NULL);
+    call->response.status = status;
+    http_add_header(&call->response, "Content-Type", "application/json; charset=utf-8");
+    call->response.body = call->out.data;
+    call->response.body_len = call->out.len;
+    return CHAT_OK;
+}
+
+void call_quota_headers(struct http_call *call, struct http_response *response, const struct quota *quota)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = {
+        {"X-RateLimit-Limit", quota->rate_limit},
+        {"X-RateLimit-Remaining", quota->rate_remaining},
+        {"X-RateLimit-Reset", quota->rate_reset_s},
+        {"X-Daily-Quota-Limit", quota->daily_limit},
+        {"X-Daily-Quota-Remaining", quota->daily_remaining},
+        {"X-Daily-Quota-Reset", quota->daily_reset_s},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        http_add_header(response, rows[i].name, arena_printf(call->arena, "%lld", (long long)rows[i].value));
+}

@@ -1,0 +1,64 @@
+/* One request on its way through the HTTP layer: what every handler is given, and the tools all of them use. */
+#ifndef HTTP_CALL_H
+#define HTTP_CALL_H
+
+#include "auth/jwt.h"
+#include "base/json.h"
+#include "domain/caller.h"
+#include "domain/problem.h"
+#include "http/connection.h"
+#include "usecases/ports.h"
+
+/* The process's, read-only after start. */
+struct http_app {
+    const struct jwt_policy *jwt;
+    const char *migration_level;   /* the newest migration this binary knows */
+    const bool *draining;
+    /* readiness of each part; error or CHAT_OK */
+    enum chat_error (*check_postgres)(void *stores);
+    enum chat_error (*check_migrations)(void *stores);
+};
+
+struct http_call {
+    const struct http_app *app;
+    const struct chat_ports *ports;
+    void *stores;                  /* of this thread, for app's checks */
+    struct http_request *request;
+    struct arena *arena;
+    int64_t started_ms;
+
+    struct caller caller;          /* after the token check */
+    bool by_cookie;
+    int64_t token_expires_at_s;
+    const char *token;
+    char id[UUID_TEXT_SIZE];       /* {session} or {message} of the path, lower case */
+    const char *name;              /* {name} of the path: one segment as it stands */
+    const struct json *body;       /* the object, where the route takes one */
+
+    struct http_response response;
+    struct problem problem;
+    struct buf out;                /* the response's body while it is composed */
+    bool handed_over;              /* the connection was taken: nothing to respond */
+};
+
+/* NULL: not there. Name in CGI form. */
+const char *call_header(const struct http_call *call, const char *name);
+/* The parameter, percent-decoded ('+' is a space). *count: how often it stands there. NULL: not there, or the decoding
+ * is malformed (then *count is -1). */
+const char *call_query(const struct http_call *call, const char *name, int *count);
+
+/* Fields of the body. Each returns false after noting in call->problem what the field takes. NULL *out: not there
+ * (or null). */
+bool call_body_string(struct http_call *call, const char *field, const char **out, size_t *len);
+bool call_body_bool(struct http_call *call, const char *field, bool fallback, bool *out);
+bool call_body_uuid(struct http_call *call, const char *field, char out[UUID_TEXT_SIZE]); /* "" = not there */
+/* Notes every field of the body that isn't in the NULL-ended list. */
+bool call_body_only(struct http_call *call, const char *const *fields);
+
+/* A JSON response: write into the writer, then call_send_json. */
+struct json_writer call_json(struct http_call *call);
+enum chat_error call_send_json(struct http_call *call, int status);
+/* X-RateLimit-* and X-Daily-Quota-*. */
+void call_quota_headers(struct http_call *call, struct http_response *response, const struct quota *quota);
+
+#endif

@@ -1,0 +1,84 @@
+#include "http/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "http/api.h"
+
+enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10 };
+
+#define SESSIONS "/api/v1/chat/sessions"
+#define MESSAGES "/api/v1/chat/messages"
+
+static const struct route routes[] = {
+    {"POST", SESSIONS, api_create_session, BODY_OPTIONAL, SMALL_BODY, false, false},
+    {"GET", SESSIONS, api_list_sessions, BODY_NONE, SMALL_BODY, false, false},
+    {"GET", SESSIONS "/{session}", api_open_session, BODY_NONE, SMALL_BODY, false, false},
+    {"DELETE", SESSIONS "/{session}", api_delete_session, BODY_NONE, SMALL_BODY, false, false},
+    {"POST", SESSIONS "/{session}/messages", api_send_message, BODY_OBJECT, SEND_BODY, false, false},
+    {"POST", MESSAGES, api_send_first_message, BODY_OBJECT, SEND_BODY, false, false},
+    {"GET", MESSAGES "/{message}", api_get_message, BODY_NONE, SMALL_BODY, false, false},
+    {"GET", MESSAGES "/{message}/stream", api_attach_stream, BODY_NONE, SMALL_BODY, false, false},
+    {"POST", MESSAGES "/{message}/stop", api_stop_message, BODY_NONE, SMALL_BODY, false, false},
+    {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, false, false},
+    {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, false, false},
+    {"POST", "/api/v1/auth/session", api_sign_in, BODY_NONE, SMALL_BODY, false, true},
+    {"DELETE", "/api/v1/auth/session", api_sign_out, BODY_NONE, SMALL_BODY, false, false},
+    {"GET", "/healthz", api_health, BODY_NONE, SMALL_BODY, true, false},
+    {"GET", "/readyz", api_ready, BODY_NONE, SMALL_BODY, true, false},
+    {NULL, NULL, NULL, BODY_NONE, 0, false, false},
+};
+
+const struct route *route_table(void) { return routes; }
+
+static size_t segment_len(const char *path) { return strcspn(path, "/"); }
+
+static void take_id(struct http_call *call, const char *text, size_t len, enum chat_error missing,
+                    enum chat_error *id_error)
+{
+    *id_error = uuid_parse(text, len, call->id) ? CHAT_OK : missing;
+}
+
+/* Segment by segment; an id segment is whatever stands between two slashes, but not nothing. */
+static bool matches(struct http_call *call, const char *pattern, const char *path, enum chat_error *id_error)
+{
+    *id_error = CHAT_OK;
+    while (*pattern == '/' && *path == '/') {
+        pattern++;
+        path++;
+        size_t want = segment_len(pattern), have = segment_len(path);
+        if (*pattern == '{') {
+            if (have == 0) return false;
+            if (strncmp(pattern, "{session}", want) == 0)
+                take_id(call, path, have, CHAT_ERR_SESSION_NOT_FOUND, id_error);
+            else if (strncmp(pattern, "{message}", want) == 0)
+                take_id(call, path, have, CHAT_ERR_MESSAGE_NOT_FOUND, id_error);
+            else call->name = arena_strndup(call->arena, path, have);
+        } else if (want != have || strncmp(pattern, path, want) != 0) return false;
+        pattern += want;
+        path += have;
+    }
+    return !*pattern && !*path;
+}
+
+static void add_method(char allow[ALLOW_SIZE], const char *method)
+{
+    size_t len = strlen(allow);
+    snprintf(allow + len, ALLOW_SIZE - len, "%s%s%s", len ? ", " : "", method,
+             strcmp(method, "GET") == 0 ? ", HEAD" : "");
+}
+
+enum route_match route_find(struct http_call *call, const struct route **route, enum chat_error *id_error,
+                            char allow[ALLOW_SIZE])
+{
+    const char *method = call->request->method;
+    if (strcmp(method, "HEAD") == 0) method = "GET";
+    allow[0] = 0;
+    for (const struct route *row = routes; row->method; row++) {
+        if (!matches(call, row->path, call->request->path, id_error)) continue;
+        *route = row;
+        if (strcmp(method, row->method) == 0) return ROUTE_FOUND;
+        add_method(allow, row->method);
+    }
+    return allow[0] ? ROUTE_WRONG_METHOD : ROUTE_NOT_FOUND;
+}

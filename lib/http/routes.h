@@ -1,0 +1,36 @@
+/* Every address of the service in one table. docs/openapi.yaml names the same operations. */
+#ifndef HTTP_ROUTES_H
+#define HTTP_ROUTES_H
+
+#include "http/call.h"
+
+/* CHAT_OK: the response is in the call, or the connection was handed over. Else call->problem says why. */
+typedef enum chat_error route_handler(struct http_call *call);
+
+enum body_kind {
+    BODY_NONE,     /* whatever comes is read and dropped */
+    BODY_OPTIONAL, /* an object, or nothing at all: then an empty object */
+    BODY_OBJECT,   /* an object */
+};
+
+struct route {
+    const char *method;
+    const char *path;      /* {session} and {message} take a UUID (anything else is that thing's 404), {name} a segment */
+    route_handler *handler;
+    enum body_kind body;
+    size_t body_limit;     /* bytes */
+    bool open;             /* no token needed */
+    bool bearer_only;      /* a cookie alone is 401 */
+};
+
+enum route_match { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_WRONG_METHOD };
+
+/* HEAD finds GET's row. Fills call->id and name. With ROUTE_WRONG_METHOD `allow` (ALLOW_SIZE bytes) has the methods.
+ * *id_error: CHAT_OK, or the 404 that the path's id asks for. */
+enum { ALLOW_SIZE = 64 };
+enum route_match route_find(struct http_call *call, const struct route **route, enum chat_error *id_error,
+                            char allow[ALLOW_SIZE]);
+/* The table, ended by a row without a method. For tests. */
+const struct route *route_table(void);
+
+#endif

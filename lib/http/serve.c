@@ -1,0 +1,226 @@
+#include "http/serve.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "domain/feature.h"
+#include "http/errors.h"
+#include "http/routes.h"
+
+enum { RESPONSE_MAX_BYTES = 64 << 20, TRACE_ID_LEN = 32 };
+
+static bool starts_with(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
+
+/* ---- who ---- */
+
+static const char *bearer_token(const char *authorization)
+{
+    static const char scheme[] = "Bearer ";
+    if (strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) return NULL;
+    const char *token = authorization + sizeof scheme - 1;
+    return token + strspn(token, " ");
+}
+
+static const char *cookie_token(struct http_call *call)
+{
+    static const char name[] = "__Host-chat_token=";
+    const char *cookie = call_header(call, "HTTP_COOKIE");
+    while (cookie && *cookie) {
+        cookie += strspn(cookie, " ;");
+        size_t len = strcspn(cookie, ";");
+        if (starts_with(cookie, name)) {
+            const char *value = cookie + sizeof name - 1;
+            size_t value_len = len - (sizeof name - 1);
+            while (value_len && value[value_len - 1] == ' ') value_len--;
+            return arena_strndup(call->arena, value, value_len);
+        }
+        cookie += len;
+    }
+    return NULL;
+}
+
+static bool unsafe_method(const char *method)
+{
+    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
+}
+
+/* A cookie comes along by itself, so what rests on it must come from our own pages. */
+static bool from_our_page(struct http_call *call)
+{
+    const char *origin = call_header(call, "HTTP_ORIGIN"), *host = call_header(call, "HTTP_HOST");
+    const char *site = call_header(call, "HTTP_SEC_FETCH_SITE");
+    if (origin && *origin && host && starts_with(origin, "https://") && strcasecmp(origin + 8, host) == 0) return true;
+    bool foreign_origin = origin && *origin && strcmp(origin, "null") != 0;
+    return !foreign_origin && site && strcmp(site, "same-origin") == 0;
+}
+
+static enum chat_error authenticate(struct http_call *call, bool bearer_only)
+{
+    const char *authorization = call_header(call, "HTTP_AUTHORIZATION");
+    if (authorization && *authorization) call->token = bearer_token(authorization);
+    else if (!bearer_only) {
+        call->token = cookie_token(call);
+        call->by_cookie = true;
+    }
+    struct jwt_claims claims;
+    if (!call->token ||
+        jwt_verify(call->app->jwt, call->ports->clock, call->token, strlen(call->token), &claims) != CHAT_OK)
+        return CHAT_ERR_UNAUTHENTICATED;
+    memcpy(call->caller.user_id, claims.subject, USER_ID_SIZE);
+    call->caller.is_admin = claims.is_admin;
+    call->token_expires_at_s = claims.expires_at_s;
+    if (call->by_cookie && unsafe_method(call->request->method) && !from_our_page(call)) return CHAT_ERR_FORBIDDEN;
+    return CHAT_OK;
+}
+
+/* All that is chat is behind the flag, but for the route that tells about it. */
+static bool behind_flag(const char *path)
+{
+    if (strcmp(path, "/api/v1/chat/features") == 0) return false;
+    return starts_with(path, "/api/v1/chat/") || strcmp(path, "/api/v1/models") == 0 ||
+           starts_with(path, "/api/v1/models/");
+}
+
+/* ---- what ---- */
+
+static bool is_json_type(const char *type)
+{
+    static const char json[] = "application/json";
+    if (strncasecmp(type, json, sizeof json - 1) != 0) return false;
+    const char *rest = type + sizeof json - 1;
+    rest += strspn(rest, " \t");
+    return *rest == 0 || *rest == ';';
+}
+
+static enum chat_error read_body(struct http_call *call, const struct route *route, struct json_doc **doc)
+{
+    const char *text, *reason;
+    size_t len;
+    enum chat_error error = call->request->ops->read_body(call->request, route->body_limit, call->arena, &text, &len);
+    if (error != CHAT_OK) return error;
+    if (route->body == BODY_NONE) return CHAT_OK;
+    const char *type = call_header(call, "CONTENT_TYPE");
+    if (len == 0 && route->body == BODY_OPTIONAL) {
+        text = "{}";
+        len = 2;
+    } else if (!type || !is_json_type(type)) return CHAT_ERR_UNSUPPORTED_MEDIA_TYPE;
+    error = json_parse(text, len, doc, &reason);
+    if (error != CHAT_OK)
+        return problem_set(&call->problem, error, arena_printf(call->arena, "The body is not valid JSON: %s.", reason));
+    call->body = json_root(*doc);
+    if (json_type(call->body) == JSON_OBJECT) return CHAT_OK;
+    return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED, "The body must be a JSON object.");
+}
+
+static enum chat_error handle(struct http_call *call, const struct route *route)
+{
+    struct json_doc *doc = NULL;
+    enum chat_error error = read_body(call, route, &doc);
+    if (error == CHAT_OK) error = route->handler(call);
+    json_free(doc);
+    return error;
+}
+
+/* Where the route isn't served, the body is read all the same: an unread one would reset the connection. */
+static enum chat_error refuse(struct http_call *call, enum chat_error error)
+{
+    const char *text;
+    size_t len;
+    if (call->request->ops->read_body(call->request, 1 << 20, call->arena, &text, &len) != CHAT_OK)
+        log_write(LOG_DEBUG, "body_unread");
+    return error;
+}
+
+static enum chat_error gate(struct http_call *call)
+{
+    enum chat_error error = authenticate(call, false);
+    call->response.status = 204;
+    return error;
+}
+
+static enum chat_error serve(struct http_call *call)
+{
+    const char *path = call->request->path;
+    if (call_header(call, "X_INTERNAL")) return gate(call);
+
+    const struct route *route = NULL;
+    enum chat_error id_error;
+    char allow[ALLOW_SIZE];
+    enum route_match match = route_find(call, &route, &id_error, allow);
+    bool found = match == ROUTE_FOUND;
+    if (!route || !route->open) {
+        enum chat_error error = authenticate(call, found && route->bearer_only);
+        if (error == CHAT_OK && behind_flag(path) && !feature_allows(call->ports->policy, &call->caller))
+            error = CHAT_ERR_FEATURE_DISABLED;
+        if (error != CHAT_OK) return refuse(call, error);
+    }
+    if (match == ROUTE_NOT_FOUND) return refuse(call, CHAT_ERR_NOT_FOUND);
+    if (match == ROUTE_WRONG_METHOD) {
+        http_add_header(&call->response, "Allow", arena_strdup(call->arena, allow));
+        return refuse(call, CHAT_ERR_METHOD_NOT_ALLOWED);
+    }
+    if (id_error != CHAT_OK) return refuse(call, id_error);
+    return handle(call, route);
+}
+
+/* ---- and back ---- */
+
+static void compose_error(struct http_call *call, enum chat_error error)
+{
+    struct problem *problem = &call->problem;
+    problem->error = error;
+    struct json_writer json = call_json(call);
+    json_begin_object(&json);
+    json_put_key(&json, "error");
+    error_write(&json, problem, call->request->request_id);
+    json_end_object(&json);
+    if (error == CHAT_ERR_UNAUTHENTICATED) http_add_header(&call->response, "WWW-Authenticate", "Bearer");
+    if (problem->retry_after_s > 0)
+        http_add_header(&call->response, "Retry-After",
+                        arena_printf(call->arena, "%lld", (long long)problem->retry_after_s));
+    if (problem->has_quota) call_quota_headers(call, &call->response, &problem->quota);
+    if (call_send_json(call, error_view(error)->status) != CHAT_OK) call->response.status = 500;
+}
+
+static void respond(struct http_call *call)
+{
+    struct http_response *response = &call->response;
+    bool has_body = response->body && response->status != 204;
+    http_add_header(response, "Cache-Control", "no-store");
+    if (has_body)
+        http_add_header(response, "Content-Length", arena_printf(call->arena, "%zu", response->body_len));
+    if (strcmp(call->request->method, "HEAD") == 0) response->body = NULL;
+    call->request->ops->respond(call->request, response);
+}
+
+/* The trace id of a W3C traceparent ("00-<32 hex>-<16 hex>-<2 hex>"), or NULL. */
+static const char *trace_id(struct http_call *call)
+{
+    const char *parent = call_header(call, "HTTP_TRACEPARENT");
+    if (!parent || strlen(parent) < 55 || strspn(parent + 3, "0123456789abcdef") != TRACE_ID_LEN) return NULL;
+    return arena_strndup(call->arena, parent + 3, TRACE_ID_LEN);
+}
+
+void http_serve(const struct http_app *app, const struct chat_ports *ports, void *stores, struct http_request *request,
+                struct arena *arena)
+{
+    struct http_call call = {.app = app, .ports = ports, .stores = stores, .request = request, .arena = arena};
+    call.started_ms = clock_mono_ms(ports->clock);
+    buf_init(&call.out, RESPONSE_MAX_BYTES);
+    struct log_subject subject = {.request_id = request->request_id, .trace_id = trace_id(&call),
+                                  .user_id = call.caller.user_id};
+    log_set_subject(&subject);
+
+    enum chat_error error = serve(&call);
+    if (!call.handed_over) {
+        if (error != CHAT_OK) compose_error(&call, error);
+        respond(&call);
+        log_write(call.response.status >= 500 ? LOG_WARN : LOG_INFO, "request", LOG_STR("method", request->method),
+                  LOG_STR("path", request->path), LOG_INT("status", call.response.status),
+                  LOG_STR("code", error ? error_code(error) : NULL),
+                  LOG_INT("duration_ms", clock_mono_ms(ports->clock) - call.started_ms));
+    }
+    log_set_subject(NULL);
+    buf_fini(&call.out);
+}

@@ -1,0 +1,99 @@
+#include "http/views.h"
+
+void view_session_fields(struct json_writer *json, const struct session *session)
+{
+    json_field_string(json, "id", session->id);
+    json_field_string(json, "title", session->title);
+    json_field_string(json, "model", session->model);
+    json_field_time(json, "created_at", session->created_at_ms);
+    json_field_time(json, "updated_at", session->updated_at_ms);
+    json_field_int(json, "message_count", session->message_count);
+    json_field_time(json, "last_message_at", session->last_message_at_ms);
+    json_field_bool(json, "pinned", session->pinned);
+    json_field_bool(json, "archived", session->archived);
+}
+
+void view_session(struct json_writer *json, const struct session *session)
+{
+    view_session_item(json, session, NULL);
+}
+
+static void field_id(struct json_writer *json, const char *key, const char *id)
+{
+    json_field_string(json, key, id[0] ? id : NULL);
+}
+
+void view_session_item(struct json_writer *json, const struct session *session, const struct session_match *match)
+{
+    json_begin_object(json);
+    view_session_fields(json, session);
+    if (match) {
+        json_put_key(json, "match");
+        json_begin_object(json);
+        field_id(json, "message_id", match->message_id);
+        json_field_string(json, "snippet", match->snippet);
+        json_end_object(json);
+    }
+    json_end_object(json);
+}
+
+static void write_usage(struct json_writer *json, const struct token_usage *usage)
+{
+    json_put_key(json, "usage");
+    if (usage->prompt_tokens < 0 && usage->completion_tokens < 0) {
+        json_put_null(json);
+        return;
+    }
+    int64_t prompt = usage->prompt_tokens > 0 ? usage->prompt_tokens : 0;
+    int64_t completion = usage->completion_tokens > 0 ? usage->completion_tokens : 0;
+    json_begin_object(json);
+    json_field_int(json, "prompt_tokens", prompt);
+    json_field_int(json, "completion_tokens", completion);
+    json_field_int(json, "total_tokens", usage->total_tokens >= 0 ? usage->total_tokens : prompt + completion);
+    json_end_object(json);
+}
+
+void view_message(struct json_writer *json, const struct message *message, enum message_view view)
+{
+    json_begin_object(json);
+    json_field_string(json, "id", message->id);
+    json_field_string(json, "session_id", message->session_id);
+    json_field_int(json, "seq", message->seq);
+    field_id(json, "parent_id", message->parent_id);
+    json_field_string(json, "role", message_role_name(message->role));
+    if (view == MESSAGE_WHOLE) json_field_string_len(json, "content", message->content, message->content_len);
+    json_field_int(json, "content_bytes", (int64_t)message->content_len);
+    if (view == MESSAGE_WHOLE) json_field_string_len(json, "reasoning", message->reasoning, message->reasoning_len);
+    json_field_string(json, "status", message_status_name(message->status));
+    json_field_string(json, "model", message->model);
+    json_field_string(json, "finish_reason", message->finish_reason);
+    json_field_int(json, "token_count", message->token_count);
+    json_field_bool(json, "tokens_estimated", message->tokens_estimated);
+    write_usage(json, &message->usage);
+    json_field_string(json, "feedback",
+                      message->feedback == FEEDBACK_NONE ? NULL : message_feedback_name(message->feedback));
+    json_field_time(json, "created_at", message->created_at_ms);
+    field_id(json, "superseded_by", message->superseded_by);
+    json_end_object(json);
+}
+
+void view_quota(struct json_writer *json, const struct quota *quota)
+{
+    json_begin_object(json);
+    json_field_bool(json, "unlimited", quota->unlimited);
+    json_put_key(json, "rate_limit");
+    json_begin_object(json);
+    json_field_int(json, "limit", quota->rate_limit);
+    json_field_int(json, "remaining", quota->rate_remaining);
+    json_field_time(json, "reset_at", quota->rate_reset_s * 1000);
+    json_field_int(json, "window_seconds", RATE_WINDOW_SECONDS);
+    json_end_object(json);
+    json_put_key(json, "daily");
+    json_begin_object(json);
+    json_field_int(json, "limit", quota->daily_limit);
+    json_field_int(json, "used", quota->daily_used);
+    json_field_int(json, "remaining", quota->daily_remaining);
+    json_field_time(json, "reset_at", quota->daily_reset_s * 1000);
+    json_end_object(json);
+    json_end_object(json);
+}

@@ -1,0 +1,21 @@
+/* The domain as JSON: one place that knows what a session, a message or a quota looks like outside. */
+#ifndef HTTP_VIEWS_H
+#define HTTP_VIEWS_H
+
+#include "base/json.h"
+#include "domain/message.h"
+#include "domain/quota.h"
+#include "domain/session.h"
+#include "domain/session_repo.h"
+
+/* Whole objects. */
+void view_session(struct json_writer *json, const struct session *session);
+/* match may be NULL. */
+void view_session_item(struct json_writer *json, const struct session *session, const struct session_match *match);
+/* The fields alone, for an object that goes on. */
+void view_session_fields(struct json_writer *json, const struct session *session);
+enum message_view { MESSAGE_WHOLE, MESSAGE_WITHOUT_TEXT };
+void view_message(struct json_writer *json, const struct message *message, enum message_view view);
+void view_quota(struct json_writer *json, const struct quota *quota);
+
+#endif

@@ -1,0 +1,85 @@
+#include "postgres/health.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 1000 };
+
+struct pg_health {
+    pthread_mutex_t mutex;
+    const struct clock *clock;
+    bool suspect;
+    bool probing;          /* somebody is finding out */
+    int backoff_ms;        /* doubled by each failed probe */
+    int64_t next_probe_ms; /* monotonic */
+    unsigned seed;
+};
+
+struct pg_health *pg_health_open(const struct clock *clock)
+{
+    struct pg_health *health = calloc(1, sizeof *health);
+    if (!health) return NULL;
+    pthread_mutex_init(&health->mutex, NULL);
+    health->clock = clock;
+    health->seed = (unsigned)(clock_wall_ms(clock) ^ clock_mono_ms(clock));
+    return health;
+}
+
+void pg_health_close(struct pg_health *health)
+{
+    if (!health) return;
+    pthread_mutex_destroy(&health->mutex);
+    free(health);
+}
+
+bool pg_health_enter(struct pg_health *health, bool *probe)
+{
+    bool in = true;
+    *probe = false;
+    pthread_mutex_lock(&health->mutex);
+    if (health->suspect) {
+        in = !health->probing && clock_mono_ms(health->clock) >= health->next_probe_ms;
+        if (in) health->probing = *probe = true;
+    }
+    pthread_mutex_unlock(&health->mutex);
+    return in;
+}
+
+/* Between half and all of the backoff, so that workers don't probe in step. */
+static void schedule_probe(struct pg_health *health)
+{
+    int jitter = rand_r(&health->seed) % (health->backoff_ms / 2 + 1);
+    health->next_probe_ms = clock_mono_ms(health->clock) + health->backoff_ms - jitter;
+}
+
+void pg_health_leave(struct pg_health *health, bool probe, bool reached)
+{
+    enum { NOTHING, LOST, BACK } news = NOTHING;
+    pthread_mutex_lock(&health->mutex);
+    if (probe) health->probing = false;
+    if (reached) {
+        if (health->suspect) news = BACK;
+        health->suspect = false;
+    } else if (!health->suspect) {
+        news = LOST;
+        health->suspect = true;
+        health->backoff_ms = BACKOFF_FIRST_MS;
+        schedule_probe(health);
+    } else if (probe) {
+        health->backoff_ms = health->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : health->backoff_ms * 2;
+        schedule_probe(health);
+    }
+    pthread_mutex_unlock(&health->mutex);
+    if (news == LOST) log_write(LOG_WARN, "store_suspect");
+    if (news == BACK) log_write(LOG_INFO, "store_back");
+}
+
+bool pg_health_suspect(struct pg_health *health)
+{
+    pthread_mutex_lock(&health->mutex);
+    bool suspect = health->suspect;
+    pthread_mutex_unlock(&health->mutex);
+    return suspect;
+}

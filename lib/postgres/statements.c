@@ -1,0 +1,282 @@
+#include "postgres/statements.h"
+
+/* SQL is laid out by hand. */
+/* clang-format off */
+
+/* Times travel as whole numbers: milliseconds in, microseconds out. */
+#define MS(param) "to_timestamp(" param "::bigint / 1000.0)"
+#define US(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
+
+/* The two column lists: rows.c, session_from_row and message_from_row. */
+#define SESSION(t) \
+    t ".id, " t ".title, " t ".title_source, " t ".model, " US(t ".created_at") ", " US(t ".updated_at") ", " \
+    US(t ".last_message_at") ", " t ".message_count, " t ".pinned_at IS NOT NULL, " t ".archived_at IS NOT NULL"
+#define MESSAGE(t) \
+    t ".id, " t ".session_id, " t ".parent_id, " t ".superseded_by, " t ".seq, " t ".role, " t ".status, " \
+    t ".feedback, " t ".content, " t ".reasoning, " t ".model, " t ".finish_reason, " t ".prompt_tokens, " \
+    t ".completion_tokens, " t ".total_tokens, " t ".token_count, " t ".tokens_estimated, " US(t ".created_at") ", " \
+    t ".epoch"
+
+/* Text as search_text.c prepared it. */
+#define VECTOR(param) "to_tsvector('simple', " param "::text)"
+
+/* $1 user, $2 cursor time in microseconds or Infinity, $3 cursor id, $4 limit. A row comparison on the index's own
+ * columns: no offset, and no second path for the first page. */
+#define AFTER(column) "(s." column ", s.id) < (to_timestamp($2::float8 / 1e6), $3::uuid)"
+#define SESSION_LIST(column) \
+    "SELECT " SESSION("s") ", " US("s." column) " FROM chat_sessions s" \
+    " WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(column) \
+    " ORDER BY s." column " DESC, s.id DESC LIMIT $4::int"
+
+/* $5 tsquery. The newest matching message of each session, or its title; the text is fetched for the page alone. */
+#define SESSION_SEARCH(column) \
+    "WITH hits AS MATERIALIZED (" \
+    "  SELECT m.session_id, max(m.seq) AS seq FROM chat_messages m" \
+    "  WHERE m.user_id = $1::text AND m.search_vector @@ to_tsquery('simple', $5::text)" \
+    "   AND m.superseded_by IS NULL AND m.search_vector IS NOT NULL" \
+    "  GROUP BY m.session_id)," \
+    " found AS (" \
+    "  SELECT h.session_id AS id FROM hits h UNION" \
+    "  SELECT s.id FROM chat_sessions s" \
+    "  WHERE s.user_id = $1::text AND s.title_vector @@ to_tsquery('simple', $5::text)" \
+    "   AND s.deleted_at IS NULL AND s.title_vector IS NOT NULL)," \
+    " page AS (" \
+    "  SELECT s.* FROM found f JOIN chat_sessions s ON s.id = f.id" \
+    "  WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(column) \
+    "  ORDER BY s." column " DESC, s.id DESC LIMIT $4::int)" \
+    " SELECT " SESSION("s") ", " US("s." column) ", m.id, m.content FROM page s" \
+    " LEFT JOIN hits h ON h.session_id = s.id" \
+    " LEFT JOIN chat_messages m ON m.session_id = h.session_id AND m.seq = h.seq" \
+    " ORDER BY s." column " DESC, s.id DESC"
+
+/* What of a session counts as context: domain/context.c, context_takes. */
+#define CONTEXT_TAKES(t) \
+    t ".superseded_by IS NULL AND (" t ".status = 'complete' OR (" t ".status IN ('stopped', 'interrupted') AND " t \
+      ".content <> ''))"
+
+/*
+ * Beginning an answer. The session's row is locked first (`s`), so racing sends come one after the other; what else
+ * is read (`m`) is as of the statement's start. Where another send got in between, the locked row's last_seq is ahead
+ * of the one seen (`seen`): verdict 'stale', nothing is done, and the caller asks again. All branches that write
+ * depend on verdict 'go'. One row at least where the session is the user's, none where it isn't.
+ */
+#define LOCKED_SESSION(where) \
+    "WITH s AS (SELECT * FROM chat_sessions WHERE " where " AND deleted_at IS NULL FOR UPDATE)," \
+    " seen AS (SELECT c.last_seq FROM chat_sessions c, s WHERE c.id = s.id)," \
+    " busy AS (SELECT m.id FROM chat_messages m, s WHERE m.session_id = s.id AND m.status = 'streaming'),"
+
+const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
+    [PG_PING] = {.name = "ping", .repeatable = true, .sql = "SELECT 1"},
+    [PG_SCHEMA_LEVEL] =
+        {.name = "schema_level", .repeatable = true, .sql = "SELECT max(version) FROM schema_migrations"},
+
+    /* ---- sessions ---- */
+    [PG_SESSION_CREATE] =
+        {.name = "session_create",
+         .repeatable = true, /* the id is the caller's own */
+         .sql = "INSERT INTO chat_sessions (id, user_id, title, title_source, model, created_at, updated_at,"
+                "  last_message_at, message_count, pinned_at, archived_at, title_vector)"
+                " VALUES ($1::uuid, $2::text, $3::text, $4::text, $5::text, " MS("$6") ", " MS("$7") ", " MS("$8") ","
+                "  $9::bigint, CASE WHEN $10::int = 1 THEN " MS("$7") " END,"
+                "  CASE WHEN $11::int = 1 THEN " MS("$7") " END, " VECTOR("$12") ")"
+                " ON CONFLICT (id) DO NOTHING"},
+    [PG_SESSION_LIST_CREATED] =
+        {.name = "session_list_created", .repeatable = true, .sql = SESSION_LIST("created_at")},
+    [PG_SESSION_LIST_UPDATED] =
+        {.name = "session_list_updated", .repeatable = true, .sql = SESSION_LIST("updated_at")},
+    [PG_SESSION_SEARCH_CREATED] =
+        {.name = "session_search_created", .repeatable = true, .sql = SESSION_SEARCH("created_at")},
+    [PG_SESSION_SEARCH_UPDATED] =
+        {.name = "session_search_updated", .repeatable = true, .sql = SESSION_SEARCH("updated_at")},
+    [PG_SESSION_GET] =
+        {.name = "session_get",
+         .repeatable = true,
+         .sql = "SELECT " SESSION("s") " FROM chat_sessions s"
+                " WHERE s.id = $1::uuid AND s.user_id = $2::text AND s.deleted_at IS NULL"},
+    [PG_SESSION_UPDATE] =
+        {.name = "session_update",
+         .repeatable = true,
+         .sql = "UPDATE chat_sessions s SET title = coalesce($3::text, s.title),"
+                "  title_source = CASE WHEN $3::text IS NULL THEN s.title_source ELSE 'user' END,"
+                "  title_vector = CASE WHEN $3::text IS NULL THEN s.title_vector ELSE " VECTOR("$4") " END,"
+                "  pinned_at = CASE $5::int WHEN 1 THEN coalesce(s.pinned_at, " MS("$7") ")"
+                "   WHEN 0 THEN NULL ELSE s.pinned_at END,"
+                "  archived_at = CASE $6::int WHEN 1 THEN coalesce(s.archived_at, " MS("$7") ")"
+                "   WHEN 0 THEN NULL ELSE s.archived_at END,"
+                "  updated_at = greatest(s.updated_at, " MS("$7") ")"
+                " WHERE s.id = $1::uuid AND s.user_id = $2::text AND s.deleted_at IS NULL RETURNING " SESSION("s")},
+    [PG_SESSION_REMOVE] =
+        {.name = "session_remove",
+         .repeatable = false, /* the second time would say that there is no such session */
+         .sql = "UPDATE chat_sessions SET deleted_at = " MS("$3")
+                " WHERE id = $1::uuid AND user_id = $2::text AND deleted_at IS NULL RETURNING id"},
+    [PG_SESSION_ACTIVE] =
+        {.name = "session_active",
+         .repeatable = true,
+         .sql = "SELECT id FROM chat_messages WHERE session_id = $1::uuid AND status = 'streaming'"},
+    [PG_SESSION_RESTORE] =
+        {.name = "session_restore",
+         .repeatable = true,
+         .sql = "UPDATE chat_sessions s SET deleted_at = NULL"
+                " WHERE s.id = $1::uuid AND s.user_id = $2::text RETURNING " SESSION("s")},
+    [PG_SESSION_MODEL_TITLE] =
+        {.name = "session_model_title",
+         .repeatable = true,
+         .sql = "UPDATE chat_sessions SET title = $2::text, title_source = 'model', title_vector = " VECTOR("$3") ","
+                "  updated_at = greatest(updated_at, " MS("$4") ")"
+                " WHERE id = $1::uuid AND title_source <> 'user' AND deleted_at IS NULL RETURNING id"},
+    /* Messages go with their session. SKIP LOCKED: several workers may purge at once. */
+    [PG_SESSION_PURGE] =
+        {.name = "session_purge",
+         .repeatable = true,
+         .sql = "DELETE FROM chat_sessions WHERE id IN (SELECT id FROM chat_sessions"
+                "  WHERE deleted_at IS NOT NULL AND deleted_at < " MS("$1")
+                "  ORDER BY deleted_at LIMIT $2::int FOR UPDATE SKIP LOCKED) RETURNING id"},
+
+    /* ---- messages ---- */
+    [PG_MESSAGE_PAGE] =
+        {.name = "message_page",
+         .repeatable = true,
+         .sql = "SELECT " SESSION("s") ", (SELECT a.id FROM chat_messages a"
+                "  WHERE a.session_id = s.id AND a.status = 'streaming'), " MESSAGE("m")
+                " FROM chat_sessions s LEFT JOIN LATERAL (SELECT * FROM chat_messages x"
+                "  WHERE x.session_id = s.id AND x.seq < $3::bigint ORDER BY x.seq DESC LIMIT $4::int) m ON true"
+                " WHERE s.id = $1::uuid AND s.user_id = $2::text AND s.deleted_at IS NULL ORDER BY m.seq DESC"},
+    [PG_MESSAGE_GET] =
+        {.name = "message_get",
+         .repeatable = true,
+         .sql = "SELECT " MESSAGE("m") " FROM chat_messages m JOIN chat_sessions s ON s.id = m.session_id"
+                " WHERE m.id = $1::uuid AND m.user_id = $2::text AND s.deleted_at IS NULL"},
+    [PG_MESSAGE_FEEDBACK] =
+        {.name = "message_feedback",
+         .repeatable = true,
+         .sql = "UPDATE chat_messages m SET feedback = $3::text, feedback_comment = $4::text FROM chat_sessions s"
+                " WHERE m.id = $1::uuid AND m.user_id = $2::text AND s.id = m.session_id AND s.deleted_at IS NULL"
+                " RETURNING " MESSAGE("m")},
+    [PG_MESSAGE_STALE] =
+        {.name = "message_stale",
+         .repeatable = true,
+         .sql = "SELECT " MESSAGE("m") " FROM chat_messages m WHERE m.status = 'streaming'"
+                " AND m.created_at < " MS("$1") " ORDER BY m.created_at LIMIT $2::int"},
+
+    /* ---- answers ---- */
+    /* $1 session, $2 user, $3 question, $4 content, $5 its tokens, $6 answer, $7 model, $8 epoch, $9 now, $10 words of
+     * the content, $11 title, $12 title source, $13 words of the title, $14 created at */
+    [PG_ANSWER_BEGIN_NEW_SESSION] =
+        {.name = "answer_begin_new_session",
+         .sql = "WITH up AS (INSERT INTO chat_sessions (id, user_id, title, title_source, model, created_at,"
+                " updated_at, last_message_at, message_count, last_seq, title_vector)"
+                " VALUES ($1::uuid, $2::text, $11::text, $12::text, $7::text, " MS("$14") ", " MS("$9") ", " MS("$9") ","
+                "  2, 2, " VECTOR("$13") ") RETURNING *),"
+                " q AS (INSERT INTO chat_messages (id, session_id, user_id, seq, role, status, content, token_count,"
+                " tokens_estimated, created_at, search_vector)"
+                " SELECT $3::uuid, up.id, up.user_id, 1, 'user', 'complete', $4::text, $5::bigint, true, " MS("$9") ","
+                "  " VECTOR("$10") " FROM up),"
+                " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
+                " content, model, created_at)"
+                " SELECT $6::uuid, up.id, up.user_id, 2, $3::uuid, 'assistant', 'streaming', $8::int, '', $7::text,"
+                "  " MS("$9") " FROM up)"
+                " SELECT " SESSION("up") " FROM up"},
+
+    /* $1 session, $2 user, $3 question, $4 content, $5 its tokens, $6 answer, $7 model, $8 epoch, $9 now, $10 words of
+     * the content, $11 title, $12 words of the title, $13 replaces, $14 earlier messages wanted */
+    [PG_ANSWER_BEGIN_SEND] =
+        {.name = "answer_begin_send",
+         .constraint = "chat_messages_one_streaming",
+         .conflict = CHAT_ERR_GENERATION_IN_PROGRESS,
+         .sql = LOCKED_SESSION("id = $1::uuid AND user_id = $2::text")
+                " replaced AS (SELECT m.seq, m.role = 'user' AND m.superseded_by IS NULL AS fit"
+                "  FROM chat_messages m, s WHERE m.id = $13::uuid AND m.session_id = s.id),"
+                " verdict AS (SELECT s.*, busy.id AS busy_id, coalesce(r.seq, s.last_seq + 1) AS before_seq,"
+                "   CASE WHEN s.last_seq <> seen.last_seq THEN 'stale'"
+                "        WHEN $13::uuid IS NOT NULL AND r.seq IS NULL THEN 'missing'"
+                "        WHEN $13::uuid IS NOT NULL AND NOT r.fit THEN 'unfit'"
+                "        WHEN busy.id IS NOT NULL THEN 'busy' ELSE 'go' END AS verdict"
+                "  FROM s CROSS JOIN seen LEFT JOIN busy ON true LEFT JOIN replaced r ON true),"
+                " go AS (SELECT * FROM verdict WHERE verdict = 'go'),"
+                " history AS (SELECT m.* FROM go CROSS JOIN LATERAL (SELECT * FROM chat_messages x"
+                "   WHERE x.session_id = go.id AND x.seq < go.before_seq AND " CONTEXT_TAKES("x")
+                "   ORDER BY x.seq DESC LIMIT $14::int) m),"
+                " parent AS (SELECT m.id FROM go CROSS JOIN LATERAL (SELECT x.id FROM chat_messages x"
+                "   WHERE x.session_id = go.id AND x.seq < go.before_seq AND x.superseded_by IS NULL"
+                "   ORDER BY x.seq DESC LIMIT 1) m),"
+                " q AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, content,"
+                "   token_count, tokens_estimated, created_at, search_vector)"
+                "  SELECT $3::uuid, go.id, go.user_id, go.last_seq + 1, parent.id, 'user', 'complete', $4::text,"
+                "   $5::bigint, true, " MS("$9") ", " VECTOR("$10")
+                "  FROM go LEFT JOIN parent ON true),"
+                " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
+                "   content, model, created_at)"
+                "  SELECT $6::uuid, go.id, go.user_id, go.last_seq + 2, $3::uuid, 'assistant', 'streaming', $8::int,"
+                "   '', coalesce($7::text, go.model), " MS("$9") " FROM go),"
+                " edited AS (UPDATE chat_messages m SET superseded_by = $3::uuid FROM go"
+                "  WHERE $13::uuid IS NOT NULL AND m.session_id = go.id AND m.seq >= go.before_seq"
+                "   AND m.superseded_by IS NULL),"
+                " up AS (UPDATE chat_sessions c SET last_seq = go.last_seq + 2,"
+                "   message_count = go.message_count + 2, model = coalesce($7::text, go.model),"
+                "   updated_at = greatest(go.updated_at, " MS("$9") "), last_message_at = " MS("$9") ","
+                "   title = CASE WHEN go.title_source = 'default' AND $11::text IS NOT NULL"
+                "    THEN $11::text ELSE go.title END,"
+                "   title_source = CASE WHEN go.title_source = 'default' AND $11::text IS NOT NULL"
+                "    THEN 'first_message' ELSE go.title_source END,"
+                "   title_vector = CASE WHEN go.title_source = 'default' AND $11::text IS NOT NULL"
+                "    THEN " VECTOR("$12") " ELSE go.title_vector END"
+                "  FROM go WHERE c.id = go.id RETURNING c.*)"
+                " SELECT v.verdict, v.busy_id, coalesce(up.last_seq, 0), (SELECT id FROM parent), " SESSION("up")
+                ", " MESSAGE("h") " FROM verdict v LEFT JOIN up ON true LEFT JOIN history h ON true ORDER BY h.seq"},
+
+    /* $1 the old answer, $2 user, $3 answer, $4 model, $5 epoch, $6 now, $7 context messages wanted, the question
+     * among them. An answer is fit while no later question stands. */
+    [PG_ANSWER_BEGIN_REGENERATE] =
+        {.name = "answer_begin_regenerate",
+         .constraint = "chat_messages_one_streaming",
+         .conflict = CHAT_ERR_GENERATION_IN_PROGRESS,
+         .sql = LOCKED_SESSION("id = (SELECT session_id FROM chat_messages WHERE id = $1::uuid AND user_id = $2::text)"
+                               " AND user_id = $2::text")
+                " old AS (SELECT m.seq, p.id AS question_id, p.seq AS question_seq,"
+                "   m.role = 'assistant' AND m.superseded_by IS NULL AND p.id IS NOT NULL AND NOT EXISTS ("
+                "    SELECT FROM chat_messages l WHERE l.session_id = s.id AND l.seq > m.seq AND l.role = 'user'"
+                "     AND l.superseded_by IS NULL) AS fit"
+                "  FROM s JOIN chat_messages m ON m.id = $1::uuid AND m.session_id = s.id"
+                "  LEFT JOIN chat_messages p ON p.id = m.parent_id AND p.session_id = s.id AND p.role = 'user'),"
+                " verdict AS (SELECT s.*, busy.id AS busy_id, old.question_id, old.question_seq,"
+                "   CASE WHEN s.last_seq <> seen.last_seq THEN 'stale'"
+                "        WHEN old.seq IS NULL THEN 'missing'"
+                "        WHEN NOT old.fit THEN 'unfit'"
+                "        WHEN busy.id IS NOT NULL THEN 'busy' ELSE 'go' END AS verdict"
+                "  FROM s CROSS JOIN seen LEFT JOIN busy ON true LEFT JOIN old ON true),"
+                " go AS (SELECT * FROM verdict WHERE verdict = 'go'),"
+                " history AS (SELECT m.* FROM go CROSS JOIN LATERAL (SELECT * FROM chat_messages x"
+                "   WHERE x.session_id = go.id AND x.seq <= go.question_seq AND " CONTEXT_TAKES("x")
+                "   ORDER BY x.seq DESC LIMIT $7::int) m),"
+                " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
+                "   content, model, created_at)"
+                "  SELECT $3::uuid, go.id, go.user_id, go.last_seq + 1, go.question_id, 'assistant', 'streaming',"
+                "   $5::int, '', coalesce($4::text, go.model), " MS("$6") " FROM go),"
+                " up AS (UPDATE chat_sessions c SET last_seq = go.last_seq + 1,"
+                "   message_count = go.message_count + 1, model = coalesce($4::text, go.model),"
+                "   updated_at = greatest(go.updated_at, " MS("$6") "), last_message_at = " MS("$6")
+                "  FROM go WHERE c.id = go.id RETURNING c.*)"
+                " SELECT v.verdict, v.busy_id, coalesce(up.last_seq, 0), v.question_id, " SESSION("up")
+                ", " MESSAGE("h") " FROM verdict v LEFT JOIN up ON true LEFT JOIN history h ON true ORDER BY h.seq"},
+
+    /* $1 message, $2 session, $3 epoch, $4 status, $5 content, $6 reasoning, $7 model, $8 finish reason, $9-$11 usage,
+     * $12 tokens, $13 estimated, $14 cost, $15 words of the content, $16 whether it takes an earlier answer's place.
+     * The session's row is left alone: it needs no lock, so an end never waits for a begin. */
+    [PG_ANSWER_END] =
+        {.name = "answer_end",
+         .repeatable = true,
+         .sql = "WITH ended AS (UPDATE chat_messages SET status = $4::text, content = $5::text, reasoning = $6::text,"
+                "   model = coalesce($7::text, model), finish_reason = $8::text, prompt_tokens = $9::bigint,"
+                "   completion_tokens = $10::bigint, total_tokens = $11::bigint, token_count = $12::bigint,"
+                "   tokens_estimated = $13::int = 1, cost_micro_usd = $14::bigint,"
+                "   search_vector = CASE WHEN $15::text <> '' THEN " VECTOR("$15") " END"
+                "  WHERE id = $1::uuid AND session_id = $2::uuid AND role = 'assistant' AND epoch = $3::int"
+                "   AND (status = 'streaming' OR (status = 'interrupted' AND $4::text <> 'interrupted'))"
+                "  RETURNING id, session_id, parent_id, seq, content <> '' AS has_text),"
+                /* all earlier answers to the same question: one that failed may stand between */
+                " old AS (UPDATE chat_messages m SET superseded_by = e.id FROM ended e"
+                "  WHERE $16::int = 1 AND e.has_text AND m.session_id = e.session_id AND m.parent_id = e.parent_id"
+                "   AND m.role = 'assistant' AND m.seq < e.seq AND m.superseded_by IS NULL)"
+                " SELECT " SESSION("s") ", EXISTS (SELECT FROM ended) FROM chat_sessions s WHERE s.id = $2::uuid"},
+};

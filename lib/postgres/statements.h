@@ -1,0 +1,49 @@
+/*
+ * Every statement that is ever sent, in one table. Their columns come in two fixed lists, which rows.c reads.
+ */
+#ifndef POSTGRES_STATEMENTS_H
+#define POSTGRES_STATEMENTS_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum pg_statement {
+    PG_PING,
+    PG_SCHEMA_LEVEL,
+    PG_SESSION_CREATE,
+    PG_SESSION_LIST_CREATED,
+    PG_SESSION_LIST_UPDATED,
+    PG_SESSION_SEARCH_CREATED,
+    PG_SESSION_SEARCH_UPDATED,
+    PG_SESSION_GET,
+    PG_SESSION_UPDATE,
+    PG_SESSION_REMOVE,
+    PG_SESSION_ACTIVE,
+    PG_SESSION_RESTORE,
+    PG_SESSION_MODEL_TITLE,
+    PG_SESSION_PURGE,
+    PG_MESSAGE_PAGE,
+    PG_MESSAGE_GET,
+    PG_MESSAGE_FEEDBACK,
+    PG_MESSAGE_STALE,
+    PG_ANSWER_BEGIN_NEW_SESSION,
+    PG_ANSWER_BEGIN_SEND,
+    PG_ANSWER_BEGIN_REGENERATE,
+    PG_ANSWER_END,
+    PG_STATEMENT_COUNT
+};
+
+struct pg_statement_entry {
+    const char *name; /* its name on the server, and `op` in the log */
+    const char *sql;
+    bool repeatable;          /* twice is as good as once: may be sent again when it's unknown whether it was done */
+    const char *constraint;   /* the unique constraint that a race may run into; NULL: none */
+    enum chat_error conflict; /* what that means */
+};
+extern const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT];
+
+/* Columns of the two lists below, counted from the column where the list begins. */
+enum { PG_SESSION_COLUMNS = 10, PG_MESSAGE_COLUMNS = 19 };
+
+#endif

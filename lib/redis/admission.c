@@ -1,0 +1,326 @@
+#include "redis/admission.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "redis/local_rate.h"
+
+#include "redis/admission.lua.h"
+#include "redis/settle.lua.h"
+
+enum {
+    LEASE_MS = ADMISSION_LEASE_SECONDS * 1000,
+    STREAMS_RETRY_AFTER_S = 5, /* nobody knows when an answer ends */
+    AWAY_RETRY_AFTER_S = 1,    /* about when Redis is looked for again */
+    RENEW_BATCH = 128,         /* tickets a round trip; each has a deadline of its own */
+    KEY_SIZE = USER_ID_SIZE + 64,
+    NUMBER_SIZE = 24,
+};
+
+struct redis_admission {
+    struct admission base;
+    struct redis_conn *conn;
+    const struct chat_policy *policy;
+    const struct clock *clock;
+    int workers;
+    int admit_script;
+    int settle_script;
+};
+
+/* As admission.lua numbers them. */
+enum verdict { ADMITTED, OVER_MINUTE, OVER_DAY, OVER_STREAMS, TOO_LATE, UNKNOWN };
+
+struct standing {
+    enum verdict verdict;
+    int64_t rate_used;
+    int64_t daily_used;
+};
+
+static struct redis_admission *self_of(struct admission *admission)
+{
+    return (struct redis_admission *)admission;
+}
+
+/* ---- keys ---- */
+
+static void rate_key(char out[KEY_SIZE], const char *user_id, int64_t now_ms)
+{
+    snprintf(out, KEY_SIZE, "chat:rate:%s:%" PRId64, user_id, quota_window(now_ms));
+}
+
+static void daily_key(char out[KEY_SIZE], const char *user_id, const char *day)
+{
+    snprintf(out, KEY_SIZE, "chat:quota:daily:%s:%s", user_id, day);
+}
+
+static void streams_key(char out[KEY_SIZE], const char *user_id)
+{
+    snprintf(out, KEY_SIZE, "chat:streams:%s", user_id);
+}
+
+/* ---- admit ---- */
+
+/* In the script's order: see there. */
+struct admit_args {
+    char rate[KEY_SIZE], daily[KEY_SIZE], streams[KEY_SIZE];
+    char deadline[NUMBER_SIZE], now[NUMBER_SIZE];
+    char rate_limit[NUMBER_SIZE], rate_life[NUMBER_SIZE];
+    char daily_limit[NUMBER_SIZE], daily_life[NUMBER_SIZE];
+    char streams_limit[NUMBER_SIZE], lease[NUMBER_SIZE];
+};
+
+static void put_number(char out[NUMBER_SIZE], int64_t number)
+{
+    snprintf(out, NUMBER_SIZE, "%" PRId64, number);
+}
+
+/* Lives are relative to our clock, which names the keys too, so that Redis' clock need not agree with it. */
+static int64_t life_ms(int64_t now_ms, int64_t end_s)
+{
+    int64_t left_ms = end_s * 1000 - now_ms;
+
+    return left_ms > 1000 ? left_ms : 1000;
+}
+
+static bool read_standing(struct redis_conn *conn, const redisReply *reply, struct standing *out)
+{
+    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 4) return false;
+    for (size_t i = 0; i < 4; i++) {
+        if (reply->element[i]->type != REDIS_REPLY_INTEGER) return false;
+    }
+    redis_conn_learn_time(conn, reply->element[3]->integer);
+    *out = (struct standing){(enum verdict)reply->element[0]->integer, reply->element[1]->integer,
+                             reply->element[2]->integer};
+    return true;
+}
+
+/* UNKNOWN: Redis didn't answer, or not in time. */
+static struct standing ask_redis(struct redis_admission *self, const struct caller *caller, const char *answer_id,
+                                 const char *day, int64_t now_ms)
+{
+    const struct chat_policy *policy = self->policy;
+    struct standing standing = {.verdict = UNKNOWN};
+    struct admit_args args;
+    const char *const list[] = {args.rate,        args.daily,      args.streams,       args.deadline,
+                                args.now,         answer_id,       args.rate_limit,    args.rate_life,
+                                args.daily_limit, args.daily_life, args.streams_limit, args.lease};
+
+    if (!redis_conn_begin(self->conn)) return standing;
+    rate_key(args.rate, caller->user_id, now_ms);
+    daily_key(args.daily, caller->user_id, day);
+    streams_key(args.streams, caller->user_id);
+    put_number(args.now, now_ms);
+    put_number(args.rate_limit, policy->rate_limit_per_minute);
+    put_number(args.rate_life, life_ms(now_ms, quota_window_reset_s(now_ms)));
+    put_number(args.daily_limit, caller->is_admin ? -1 : policy->daily_message_quota);
+    put_number(args.daily_life, life_ms(now_ms, quota_day_reset_s(now_ms)));
+    put_number(args.streams_limit, policy->max_concurrent_streams);
+    put_number(args.lease, LEASE_MS);
+    /* too late although we still wait: Redis' clock was set forward, and is known now */
+    for (int attempt = 0; attempt < 2; attempt++) {
+        redisReply *reply;
+
+        put_number(args.deadline, redis_conn_deadline_ms(self->conn));
+        reply = redis_conn_eval(self->conn, self->admit_script, 3, list, sizeof list / sizeof list[0]);
+        if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
+        if (reply) freeReplyObject(reply);
+        if (standing.verdict != TOO_LATE) return standing;
+    }
+    standing.verdict = UNKNOWN;
+    return standing;
+}
+
+static enum chat_error refuse(enum verdict verdict, int64_t now_ms, int64_t *retry_after_s)
+{
+    switch (verdict) {
+    case OVER_MINUTE:
+        *retry_after_s = quota_retry_after_s(now_ms, quota_window_reset_s(now_ms));
+        return CHAT_ERR_RATE_LIMITED;
+    case OVER_DAY:
+        *retry_after_s = quota_retry_after_s(now_ms, quota_day_reset_s(now_ms));
+        return CHAT_ERR_QUOTA_EXCEEDED;
+    case OVER_STREAMS: *retry_after_s = STREAMS_RETRY_AFTER_S; return CHAT_ERR_TOO_MANY_STREAMS;
+    case ADMITTED: return CHAT_OK;
+    case TOO_LATE:
+    case UNKNOWN: break;
+    }
+    *retry_after_s = AWAY_RETRY_AFTER_S;
+    return CHAT_ERR_QUOTA_UNAVAILABLE;
+}
+
+/* Without Redis: the minute by this process's share; the day only where nobody counts it or the policy lets it pass;
+ * a limit of 0 needs no counting. Leases are nobody's then. */
+static struct standing decide_here(const struct redis_admission *self, const struct caller *caller, int64_t now_ms)
+{
+    const struct chat_policy *policy = self->policy;
+    const int64_t window = quota_window(now_ms);
+    const int64_t share = local_rate_share(policy->rate_limit_per_minute, self->workers);
+    struct standing standing = {.verdict = UNKNOWN, .rate_used = local_rate_used(caller->user_id, window)};
+
+    if (standing.rate_used >= share)
+        standing.verdict = OVER_MINUTE;
+    else if (!caller->is_admin && policy->daily_message_quota == 0)
+        standing.verdict = OVER_DAY;
+    else if (!caller->is_admin && !policy->quota_fail_open)
+        standing.verdict = UNKNOWN;
+    else if (policy->max_concurrent_streams == 0)
+        standing.verdict = OVER_STREAMS;
+    else
+        standing.verdict =
+            local_rate_take(caller->user_id, window, share, &standing.rate_used) ? ADMITTED : OVER_MINUTE;
+    /* what others may spend of the whole limit is spent for this process */
+    standing.rate_used += policy->rate_limit_per_minute - share;
+    return standing;
+}
+
+static enum chat_error admit(struct admission *admission, const struct caller *caller, const char *answer_id,
+                             struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
+{
+    struct redis_admission *self = self_of(admission);
+    const int64_t now_ms = clock_wall_ms(self->clock);
+    struct standing standing;
+    bool by_redis;
+
+    memset(ticket, 0, sizeof *ticket);
+    snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
+    snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
+    quota_day(now_ms, ticket->day);
+    *retry_after_s = 0;
+
+    standing = ask_redis(self, caller, answer_id, ticket->day, now_ms);
+    by_redis = standing.verdict != UNKNOWN;
+    if (!by_redis) standing = decide_here(self, caller, now_ms);
+    *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
+                      self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
+    ticket->leased = by_redis && standing.verdict == ADMITTED;
+    ticket->daily_counted = ticket->leased && !caller->is_admin;
+    return refuse(standing.verdict, now_ms, retry_after_s);
+}
+
+/* ---- the rest ---- */
+
+static enum chat_error settle(struct admission *admission, const struct admission_ticket *ticket, bool refund)
+{
+    struct redis_admission *self = self_of(admission);
+    char settled[KEY_SIZE], streams[KEY_SIZE], daily[KEY_SIZE];
+    const char *const args[] = {settled, streams, daily, ticket->answer_id, refund && ticket->daily_counted ? "1" : "0",
+                                "86400"};
+    redisReply *reply;
+
+    if (!ticket->leased && !ticket->daily_counted) return CHAT_OK;
+    snprintf(settled, sizeof settled, "chat:settled:%s", ticket->answer_id);
+    streams_key(streams, ticket->user_id);
+    daily_key(daily, ticket->user_id, ticket->day);
+    if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    reply = redis_conn_eval(self->conn, self->settle_script, 3, args, sizeof args / sizeof args[0]);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
+/* XX: a lease that was settled in between must not come back. */
+static bool send_renewal(struct redis_conn *conn, const struct admission_ticket *ticket, const char *lease_end)
+{
+    char key[KEY_SIZE], lease[NUMBER_SIZE];
+
+    streams_key(key, ticket->user_id);
+    put_number(lease, LEASE_MS);
+    return redis_conn_send(conn, (const char *const[]){"ZADD", key, "XX", lease_end, ticket->answer_id}, 5) &&
+           redis_conn_send(conn, (const char *const[]){"PEXPIRE", key, lease}, 3);
+}
+
+static bool renew_batch(struct redis_admission *self, const struct admission_ticket *const *tickets, size_t count)
+{
+    char lease_end[NUMBER_SIZE];
+    size_t due = 0;
+
+    put_number(lease_end, clock_wall_ms(self->clock) + LEASE_MS);
+    if (!redis_conn_begin(self->conn)) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!tickets[i]->leased) continue;
+        if (!send_renewal(self->conn, tickets[i], lease_end)) return false;
+        due += 2;
+    }
+    for (; due > 0; due--) {
+        redisReply *reply = redis_conn_receive(self->conn);
+
+        if (!reply) {
+            redis_conn_abandon(self->conn);
+            return false;
+        }
+        freeReplyObject(reply);
+    }
+    return true;
+}
+
+static enum chat_error renew(struct admission *admission, const struct admission_ticket *const *tickets, size_t count)
+{
+    for (size_t at = 0; at < count; at += RENEW_BATCH) {
+        size_t batch = count - at < RENEW_BATCH ? count - at : RENEW_BATCH;
+
+        if (!renew_batch(self_of(admission), tickets + at, batch)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    }
+    return CHAT_OK;
+}
+
+/* nil where nothing has been counted */
+static int64_t count_of(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING ? strtoll(reply->str, NULL, 10) : 0;
+}
+
+static enum chat_error peek(struct admission *admission, const struct caller *caller, struct quota *quota)
+{
+    struct redis_admission *self = self_of(admission);
+    const int64_t now_ms = clock_wall_ms(self->clock);
+    char rate[KEY_SIZE], daily[KEY_SIZE], day[QUOTA_DAY_SIZE];
+    redisReply *reply = NULL;
+    bool good;
+
+    quota_day(now_ms, day);
+    rate_key(rate, caller->user_id, now_ms);
+    daily_key(daily, caller->user_id, day);
+    if (redis_conn_begin(self->conn) && redis_conn_send(self->conn, (const char *const[]){"MGET", rate, daily}, 3))
+        reply = redis_conn_receive(self->conn);
+    good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    if (good)
+        *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, count_of(reply->element[0]),
+                          self->policy->daily_message_quota, count_of(reply->element[1]), caller->is_admin);
+    if (reply) freeReplyObject(reply);
+    return good ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+}
+
+static enum chat_error ping(struct admission *admission)
+{
+    struct redis_conn *conn = self_of(admission)->conn;
+    redisReply *reply = NULL;
+
+    if (redis_conn_begin(conn) && redis_conn_send(conn, (const char *const[]){"PING"}, 1))
+        reply = redis_conn_receive(conn);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
+struct admission *redis_admission_open(struct redis_conn *conn, const struct chat_policy *policy,
+                                       const struct clock *clock, int workers)
+{
+    static const struct admission_ops ops = {admit, settle, renew, peek, ping};
+    struct redis_admission *self = calloc(1, sizeof *self);
+
+    if (!self) return NULL;
+    *self =
+        (struct redis_admission){.base = {&ops}, .conn = conn, .policy = policy, .clock = clock, .workers = workers};
+    self->admit_script = redis_conn_add_script(conn, admission_lua);
+    self->settle_script = redis_conn_add_script(conn, settle_lua);
+    return &self->base;
+}
+
+void redis_admission_close(struct admission *admission)
+{
+    free(admission);
+}

@@ -1,0 +1,35 @@
+-- Decides and counts one request in one step: what is refused is counted nowhere.
+-- KEYS  1 chat:rate:<user>:<window>  2 chat:quota:daily:<user>:<day>  3 chat:streams:<user> (answer id -> lease end)
+-- ARGV  1 deadline on this clock, ms   2 now, ms        3 answer id       4 minute's limit   5 rate key's life, ms
+--       6 day's limit, -1: not counted 7 daily key's life, ms             8 answers at once  9 lease, ms
+-- Gives {verdict, minute's count, day's count, this clock in ms}; verdict 0 admitted, 1 minute, 2 day, 3 answers at
+-- once, 4 too late: nobody waits for this any more.
+local time = redis.call('TIME')
+local clock_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local rate_used = tonumber(redis.call('GET', KEYS[1])) or 0
+local daily_used = tonumber(redis.call('GET', KEYS[2])) or 0
+local daily_limit = tonumber(ARGV[6])
+
+if clock_ms > tonumber(ARGV[1]) then
+    return {4, rate_used, daily_used, clock_ms}
+end
+if rate_used >= tonumber(ARGV[4]) then
+    return {1, rate_used, daily_used, clock_ms}
+end
+if daily_limit >= 0 and daily_used >= daily_limit then
+    return {2, rate_used, daily_used, clock_ms}
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2])
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[8]) then
+    return {3, rate_used, daily_used, clock_ms}
+end
+
+rate_used = redis.call('INCR', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+if daily_limit >= 0 then
+    daily_used = redis.call('INCR', KEYS[2])
+    redis.call('PEXPIRE', KEYS[2], ARGV[7])
+end
+redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[9], ARGV[3])
+redis.call('PEXPIRE', KEYS[3], ARGV[9])
+return {0, rate_used, daily_used, clock_ms}

@@ -1,0 +1,413 @@
+#include "redis/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <hiredis/hiredis.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "redis/resolve.h"
+#include "redis/url.h"
+
+enum {
+    MAX_SCRIPTS = 8,
+    MAX_SCRIPT_ARGS = 24,
+    SHA_SIZE = 41,
+    REPLY_MARGIN_MS = 5,  /* of a call's time kept for the way back: see redis_conn_deadline_ms */
+    CLOCK_STEP_MS = 1000, /* Redis' clock went back by more than this: it was set, our estimate is void */
+};
+
+struct redis_server {
+    struct redis_url url;
+    int call_ms;
+    struct resolver *resolver;  /* NULL where host is an address or a path */
+    atomic_llong next_probe_ms; /* monotonic; 0 = Redis is here */
+};
+
+struct redis_conn {
+    struct redis_server *server;
+    redisContext *context;   /* NULL = not connected */
+    int64_t deadline_ms;     /* monotonic, of the call begun */
+    int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see learn_time */
+    struct {
+        const char *text;
+        char sha[SHA_SIZE]; /* "" = not loaded yet */
+    } scripts[MAX_SCRIPTS];
+    int script_count;
+};
+
+static int64_t now_ms(void)
+{
+    return clock_mono_ms(clock_system());
+}
+
+/* ---- the server, and whether it is away ---- */
+
+static bool is_address(const char *host)
+{
+    struct in6_addr address;
+
+    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+struct redis_server *redis_server_open(const char *url, int call_ms, const char **problem)
+{
+    struct redis_server *server = calloc(1, sizeof *server);
+
+    *problem = server ? redis_url_parse(url, &server->url) : "no memory";
+    if (!*problem && !server->url.is_unix && !is_address(server->url.host)) {
+        server->resolver = resolver_open(server->url.host);
+        if (!server->resolver) *problem = "no memory";
+    }
+    if (*problem) {
+        free(server);
+        return NULL;
+    }
+    server->call_ms = call_ms;
+    return server;
+}
+
+void redis_server_close(struct redis_server *server)
+{
+    if (!server) return;
+    resolver_close(server->resolver);
+    explicit_bzero(&server->url, sizeof server->url);
+    free(server);
+}
+
+bool redis_server_is_away(const struct redis_server *server)
+{
+    return atomic_load(&server->next_probe_ms) != 0;
+}
+
+/* Spread, so that the processes of a machine don't all knock at once. */
+static long long next_probe(void)
+{
+    return now_ms() + REDIS_PROBE_MS * 4 / 5 + (int64_t)arc4random_uniform(REDIS_PROBE_MS * 2 / 5);
+}
+
+static void mark_away(struct redis_server *server, const char *reason)
+{
+    if (atomic_exchange(&server->next_probe_ms, next_probe()) == 0)
+        log_write(LOG_ERROR, "redis_away", LOG_STR("reason", reason));
+}
+
+static void mark_here(struct redis_server *server)
+{
+    if (atomic_load(&server->next_probe_ms) != 0 && atomic_exchange(&server->next_probe_ms, 0) != 0)
+        log_write(LOG_INFO, "redis_back");
+}
+
+/* While away: true for one caller a probe interval. */
+static bool may_try(struct redis_server *server)
+{
+    long long probe_ms = atomic_load(&server->next_probe_ms);
+
+    if (probe_ms == 0) return true;
+    return now_ms() >= probe_ms && atomic_compare_exchange_strong(&server->next_probe_ms, &probe_ms, next_probe());
+}
+
+/* ---- one connection ---- */
+
+struct redis_conn *redis_conn_open(struct redis_server *server)
+{
+    struct redis_conn *conn = calloc(1, sizeof *conn);
+
+    if (conn) conn->server = server;
+    return conn;
+}
+
+void redis_conn_abandon(struct redis_conn *conn)
+{
+    if (conn->context) redisFree(conn->context);
+    conn->context = NULL;
+}
+
+void redis_conn_close(struct redis_conn *conn)
+{
+    if (!conn) return;
+    redis_conn_abandon(conn);
+    free(conn);
+}
+
+int redis_conn_add_script(struct redis_conn *conn, const char *text)
+{
+    if (conn->script_count == MAX_SCRIPTS) abort();
+    conn->scripts[conn->script_count].text = text;
+    return conn->script_count++;
+}
+
+/* false: the deadline came first. */
+static bool wait_for(struct redis_conn *conn, short events)
+{
+    struct pollfd wanted = {.fd = conn->context->fd, .events = events};
+
+    for (;;) {
+        int64_t left_ms = conn->deadline_ms - now_ms();
+        int ready = left_ms > 0 ? poll(&wanted, 1, (int)left_ms) : 0;
+
+        if (ready > 0) return true;
+        if (ready == 0 || errno != EINTR) return false;
+    }
+}
+
+/* A peer that doesn't answer in time is away for all; one that closes a connection may only have meant that one. */
+static void give_up(struct redis_conn *conn, const char *reason, bool is_away)
+{
+    redis_conn_abandon(conn);
+    if (is_away)
+        mark_away(conn->server, reason);
+    else
+        log_write(LOG_WARN, "redis_connection_lost", LOG_STR("reason", reason));
+}
+
+static bool flush(struct redis_conn *conn)
+{
+    int done = 0;
+
+    while (!done) {
+        if (redisBufferWrite(conn->context, &done) != REDIS_OK) {
+            give_up(conn, "write failed", false);
+            return false;
+        }
+        if (!done && !wait_for(conn, POLLOUT)) {
+            give_up(conn, "no time left to write", true);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool redis_conn_send(struct redis_conn *conn, const char *const *args, size_t count)
+{
+    /* hiredis' prototype lacks a const; it only reads */
+    if (conn->context && redisAppendCommandArgv(conn->context, (int)count, (const char **)args, NULL) == REDIS_OK)
+        return true;
+    if (conn->context) give_up(conn, "no memory", false);
+    return false;
+}
+
+/* Any reply, error ones too. */
+static redisReply *receive_any(struct redis_conn *conn)
+{
+    void *reply = NULL;
+
+    if (!conn->context || !flush(conn)) return NULL;
+    for (;;) {
+        if (redisGetReplyFromReader(conn->context, &reply) != REDIS_OK) {
+            give_up(conn, "no Redis answer", true);
+            return NULL;
+        }
+        if (reply) return reply;
+        if (!wait_for(conn, POLLIN)) {
+            give_up(conn, "no answer in time", true);
+            return NULL;
+        }
+        if (redisBufferRead(conn->context) != REDIS_OK) {
+            give_up(conn, "closed by Redis", false);
+            return NULL;
+        }
+    }
+}
+
+static bool has_code(const redisReply *reply, const char *code)
+{
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
+/* Takes an error reply away: logs its code (the rest could quote a command), and where this Redis can't serve at
+ * all just now, as while it loads or is a replica, treats it as away. */
+static redisReply *only_good(struct redis_conn *conn, redisReply *reply)
+{
+    static const char *const useless[] = {"LOADING", "READONLY", "MASTERDOWN", "BUSY", "NOAUTH", "MISCONF", "OOM"};
+    char code[32];
+
+    if (!reply) return NULL;
+    if (reply->type != REDIS_REPLY_ERROR) {
+        mark_here(conn->server);
+        return reply;
+    }
+    snprintf(code, sizeof code, "%.*s", (int)strcspn(reply->str, " "), reply->str);
+    for (size_t i = 0; i < sizeof useless / sizeof useless[0] && conn->context; i++) {
+        if (has_code(reply, useless[i])) give_up(conn, useless[i], true);
+    }
+    log_write(LOG_ERROR, "redis_error", LOG_STR("code", code));
+    freeReplyObject(reply);
+    return NULL;
+}
+
+redisReply *redis_conn_receive(struct redis_conn *conn)
+{
+    return only_good(conn, receive_any(conn));
+}
+
+/* ---- time ---- */
+
+int64_t redis_conn_deadline_ms(const struct redis_conn *conn)
+{
+    return conn->deadline_ms - REPLY_MARGIN_MS + conn->clock_offset_ms;
+}
+
+/* A reading is old by its way back, so each is at most the truth, and the highest is the nearest to it. */
+void redis_conn_learn_time(struct redis_conn *conn, int64_t server_ms)
+{
+    int64_t offset_ms = server_ms - now_ms();
+
+    if (offset_ms > conn->clock_offset_ms || offset_ms < conn->clock_offset_ms - CLOCK_STEP_MS)
+        conn->clock_offset_ms = offset_ms;
+}
+
+/* ---- connecting ---- */
+
+static bool connect_socket(struct redis_conn *conn)
+{
+    const struct redis_url *url = &conn->server->url;
+    char address[INET6_ADDRSTRLEN];
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (conn->server->resolver && !resolver_address(conn->server->resolver, conn->deadline_ms - now_ms(), address))
+        return false;
+    conn->context = url->is_unix ? redisConnectUnixNonBlock(url->host)
+                                 : redisConnectNonBlock(conn->server->resolver ? address : url->host, url->port);
+    if (!conn->context || conn->context->err) return false;
+    if (fcntl(conn->context->fd, F_SETFD, FD_CLOEXEC) != 0) return false;
+    return wait_for(conn, POLLOUT) && getsockopt(conn->context->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+           error == 0;
+}
+
+static void keep_sha(struct redis_conn *conn, int script, const redisReply *reply)
+{
+    snprintf(conn->scripts[script].sha, SHA_SIZE, "%s", reply->type == REDIS_REPLY_STRING ? reply->str : "");
+}
+
+static bool send_script_load(struct redis_conn *conn, int script)
+{
+    return redis_conn_send(conn, (const char *const[]){"SCRIPT", "LOAD", conn->scripts[script].text}, 3);
+}
+
+/* Takes a reply to AUTH or SELECT. */
+static bool greeted(struct redis_conn *conn)
+{
+    redisReply *reply = receive_any(conn);
+    bool good = reply && reply->type == REDIS_REPLY_STATUS;
+
+    if (reply) freeReplyObject(reply);
+    return good;
+}
+
+/* TIME's and the scripts' replies; a script that can't be loaded is found out when it is run. */
+static bool learned(struct redis_conn *conn)
+{
+    redisReply *reply = receive_any(conn);
+    bool good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+
+    if (good) {
+        conn->clock_offset_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
+                                strtoll(reply->element[1]->str, NULL, 10) / 1000 - now_ms();
+    }
+    if (reply) freeReplyObject(reply);
+    for (int i = 0; good && i < conn->script_count; i++) {
+        reply = receive_any(conn);
+        good = reply != NULL;
+        if (reply) {
+            keep_sha(conn, i, reply);
+            freeReplyObject(reply);
+        }
+    }
+    return good;
+}
+
+/* All that a new connection needs, in one round trip. NULL: done; else what failed. */
+static const char *greet(struct redis_conn *conn)
+{
+    const struct redis_url *url = &conn->server->url;
+    const bool has_password = url->password[0] != '\0';
+    char db[16];
+    bool sent = true;
+
+    snprintf(db, sizeof db, "%d", url->db);
+    if (has_password && url->user[0])
+        sent = redis_conn_send(conn, (const char *const[]){"AUTH", url->user, url->password}, 3);
+    else if (has_password)
+        sent = redis_conn_send(conn, (const char *const[]){"AUTH", url->password}, 2);
+    sent = sent && redis_conn_send(conn, (const char *const[]){"SELECT", db}, 2);
+    sent = sent && redis_conn_send(conn, (const char *const[]){"TIME"}, 1);
+    for (int i = 0; sent && i < conn->script_count; i++) sent = send_script_load(conn, i);
+    if (!sent) return "no memory";
+    if (has_password && !greeted(conn)) return "AUTH failed";
+    if (!greeted(conn)) return "SELECT failed";
+    if (!learned(conn)) return "greeting failed";
+    return NULL;
+}
+
+static bool connect_now(struct redis_conn *conn)
+{
+    const char *problem = "can't connect";
+
+    if (connect_socket(conn))
+        problem = greet(conn);
+    else if (conn->server->resolver)
+        resolver_doubt(conn->server->resolver);
+    if (!problem) return true;
+    redis_conn_abandon(conn);
+    mark_away(conn->server, problem);
+    return false;
+}
+
+/* Nothing is due on a connection between calls: what is readable there is its end. */
+static bool is_stale(const struct redis_conn *conn)
+{
+    struct pollfd fd = {.fd = conn->context->fd, .events = POLLIN};
+
+    return poll(&fd, 1, 0) != 0;
+}
+
+bool redis_conn_begin(struct redis_conn *conn)
+{
+    if (!may_try(conn->server)) return false;
+    conn->deadline_ms = now_ms() + conn->server->call_ms;
+    if (conn->context && is_stale(conn)) redis_conn_abandon(conn);
+    return conn->context || connect_now(conn);
+}
+
+/* ---- scripts ---- */
+
+static redisReply *run_script(struct redis_conn *conn, const char *command, const char *script, int key_count,
+                              const char *const *args, size_t count)
+{
+    const char *all[MAX_SCRIPT_ARGS + 3] = {command, script};
+    char keys[16];
+
+    snprintf(keys, sizeof keys, "%d", key_count);
+    all[2] = keys;
+    for (size_t i = 0; i < count; i++) all[3 + i] = args[i];
+    return redis_conn_send(conn, all, count + 3) ? receive_any(conn) : NULL;
+}
+
+redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args, size_t count)
+{
+    redisReply *reply;
+
+    if (count > MAX_SCRIPT_ARGS) abort();
+    if (!conn->scripts[script].sha[0]) {
+        reply = send_script_load(conn, script) ? redis_conn_receive(conn) : NULL;
+        if (!reply) return NULL;
+        keep_sha(conn, script, reply);
+        freeReplyObject(reply);
+    }
+    reply = run_script(conn, "EVALSHA", conn->scripts[script].sha, key_count, args, count);
+    if (reply && has_code(reply, "NOSCRIPT")) {
+        freeReplyObject(reply);
+        reply = run_script(conn, "EVAL", conn->scripts[script].text, key_count, args, count);
+    }
+    return only_good(conn, reply);
+}

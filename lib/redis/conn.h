@@ -1,0 +1,60 @@
+/*
+ * A connection to Redis on which every call decides in time, and the one place that reconnects.
+ *
+ *   redis_server   one a process: where Redis is, and whether it is away. Any thread.
+ *   redis_conn     one a thread: connects when first used, reconnects when broken.
+ *
+ * A call has one deadline (call_ms from redis_conn_begin) for everything: looking the name up, connecting, greeting
+ * (AUTH, SELECT, TIME, SCRIPT LOAD) and its commands. While Redis is away, calls of the whole process fail at once;
+ * about every REDIS_PROBE_MS (jittered) one of them is let through to look. hiredis' own redisReconnect is of no use
+ * for this: it forgets timeouts, AUTH and SELECT (C-STACK.md §4).
+ * The process must ignore SIGPIPE: hiredis writes without MSG_NOSIGNAL. Nothing logged here holds the URL.
+ */
+#ifndef REDIS_CONN_H
+#define REDIS_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct redis_server;
+struct redis_conn;
+struct redisReply;
+
+enum { REDIS_CALL_MS = 40, REDIS_PROBE_MS = 500 };
+
+/* NULL with *problem set to a static sentence: the URL is wrong, or no memory. Doesn't connect. */
+struct redis_server *redis_server_open(const char *url, int call_ms, const char **problem);
+/* After all its connections. */
+void redis_server_close(struct redis_server *server);
+bool redis_server_is_away(const struct redis_server *server);
+
+/* Doesn't connect; NULL: no memory. */
+struct redis_conn *redis_conn_open(struct redis_server *server);
+void redis_conn_close(struct redis_conn *conn);
+
+/* ---- from here on for lib/redis alone: a struct redisReply never leaves the folder ---- */
+
+/* A script that this connection will run; its text must outlive it. At most 8. Returns its number. */
+int redis_conn_add_script(struct redis_conn *conn, const char *text);
+
+/* Starts a call: sets the deadline and sees to a live connection. false: Redis is away, nothing was sent. */
+bool redis_conn_begin(struct redis_conn *conn);
+/* The latest time on Redis' own clock (ms) at which a command of this call may still take effect: a script that
+ * looks at it does nothing when a frozen Redis wakes up and runs what nobody waits for any more. */
+int64_t redis_conn_deadline_ms(const struct redis_conn *conn);
+/* What Redis' clock (ms) showed in a reply that has just come. */
+void redis_conn_learn_time(struct redis_conn *conn, int64_t server_ms);
+
+/* Queues a command; it is sent with the next receive. false: failed, the connection is dropped. */
+bool redis_conn_send(struct redis_conn *conn, const char *const *args, size_t count);
+/* The next reply, never an error one; freeReplyObject it. NULL: failed and logged. A pipeline is given up at the
+ * first NULL: redis_conn_abandon. */
+struct redisReply *redis_conn_receive(struct redis_conn *conn);
+/* Runs a script (at most 24 keys and args) by EVALSHA, or by EVAL where Redis has forgotten it. NULL as above. */
+struct redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args,
+                                   size_t count);
+/* Drops the connection, so that replies still due can't be taken for others'. */
+void redis_conn_abandon(struct redis_conn *conn);
+
+#endif

@@ -1,0 +1,544 @@
+/* One live answer: from its request to the provider to the last byte that somebody attached to it has read. */
+#include "relay/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum {
+    PING_MS = 15000,          /* of silence */
+    SLOW_CLIENT_MS = 30000,   /* a client that takes nothing for this long is let go */
+    TELL_AT_LATEST_MS = 2000, /* the closing event doesn't wait longer for the stores */
+    RETRY_MAX = 2,
+    RETRY_BASE_MS = 200,
+    RETRY_AFTER_MAX_S = 5,
+    FINISH_RETRY_MIN_MS = 100,
+    FINISH_RETRY_MAX_MS = 2000,
+    FINISH_TRIES_MAX = 5,     /* for errors that are no outage */
+};
+
+/* ---- making and finding ---- */
+
+static struct live **bucket_of(struct relay *relay, const char *answer_id)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *at = answer_id; *at; at++) hash = (hash ^ (unsigned char)*at) * 16777619u;
+    return &relay->buckets[hash % LIVE_BUCKETS];
+}
+
+struct live *live_find(struct relay *relay, const char *answer_id)
+{
+    struct live *live = *bucket_of(relay, answer_id);
+    while (live && strcmp(live->message.id, answer_id) != 0) live = live->hash_next;
+    return live;
+}
+
+static struct session copy_session(const struct session *session, struct arena *strings)
+{
+    struct session copy = *session;
+    copy.title = arena_strdup(strings, session->title);
+    copy.model = arena_strdup(strings, session->model);
+    return copy;
+}
+
+static void run_finish_job(struct job *job, const struct chat_ports *ports)
+{
+    struct live *live = (struct live *)job;
+    struct log_subject subject = {.request_id = live->request_id, .user_id = live->ticket.user_id,
+                                  .session_id = live->message.session_id, .message_id = live->message.id};
+    log_set_subject(&subject);
+    struct arena arena;
+    arena_init(&arena);
+    struct session session;
+    bool has_session;
+    live->finish_error = finish_answer(ports, &live->finish, &arena, &session, &has_session);
+    if (has_session) {
+        live->saved_session = copy_session(&session, &live->saved_strings);
+        live->has_saved_session = true;
+    }
+    arena_fini(&arena);
+    log_set_subject(NULL);
+    struct task *task = calloc(1, sizeof *task);
+    if (!task) abort();
+    task->kind = TASK_FINISHED;
+    task->live = live;
+    loop_post(live->relay, task);
+}
+
+struct live *live_new(struct relay *relay, const struct answer_spec *spec)
+{
+    struct live *live = calloc(1, sizeof *live);
+    if (!live) abort();
+    live->job.run = run_finish_job;
+    live->relay = relay;
+    arena_init(&live->strings);
+    arena_init(&live->saved_strings);
+    live->message = *spec->answer;
+    live->message.model = arena_strdup(&live->strings, spec->answer->model);
+    live->message.content = "";
+    live->session = copy_session(spec->session, &live->strings);
+    live->request_id = arena_strdup(&live->strings, spec->request_id);
+    if (spec->supersedes_id[0]) live->supersedes_id = arena_strdup(&live->strings, spec->supersedes_id);
+    live->ticket = spec->ticket;
+    live->body = spec->body;
+    live->body_len = spec->body_len;
+    buf_init(&live->content, ANSWER_MAX_BYTES);
+    buf_init(&live->reasoning, ANSWER_MAX_BYTES);
+    live->timer.owner = live;
+    return live;
+}
+
+void live_free(struct live *live)
+{
+    upstream_close(live);
+    buf_fini(&live->content);
+    buf_fini(&live->reasoning);
+    arena_fini(&live->strings);
+    arena_fini(&live->saved_strings);
+    free(live->body);
+    free(live);
+}
+
+static void link_live(struct live *live)
+{
+    struct relay *relay = live->relay;
+    live->next = relay->lives;
+    if (relay->lives) relay->lives->previous = live;
+    relay->lives = live;
+    struct live **bucket = bucket_of(relay, live->message.id);
+    live->hash_next = *bucket;
+    *bucket = live;
+}
+
+static void unlink_live(struct live *live)
+{
+    struct relay *relay = live->relay;
+    if (live->previous) live->previous->next = live->next;
+    else relay->lives = live->next;
+    if (live->next) live->next->previous = live->previous;
+    struct live **bucket = bucket_of(relay, live->message.id);
+    while (*bucket != live) bucket = &(*bucket)->hash_next;
+    *bucket = live->hash_next;
+}
+
+/* Nothing is left to do for it: memory goes at the end of the turn. */
+static void bury_if_over(struct live *live)
+{
+    if (live->gone || live->phase != LIVE_TOLD || !live->saved || live->job_running || live->listeners) return;
+    struct relay *relay = live->relay;
+    unlink_live(live);
+    timer_clear(&relay->timers, &live->timer);
+    upstream_close(live);
+    live->gone = true;
+    live->next = relay->buried;
+    relay->buried = live;
+}
+
+/* ---- deadlines ---- */
+
+static void sooner(int64_t *at_ms, int64_t candidate_ms)
+{
+    if (candidate_ms < *at_ms) *at_ms = candidate_ms;
+}
+
+static int64_t upstream_deadline(const struct live *live)
+{
+    const struct provider *provider = live->relay->settings.provider;
+    int64_t at_ms = live->started_ms + provider->total_timeout_ms;
+    switch (live->phase) {
+    case LIVE_PAUSING: sooner(&at_ms, live->resume_at_ms); break;
+    case LIVE_ASKING: sooner(&at_ms, live->asked_ms + provider->first_byte_timeout_ms); break;
+    case LIVE_RECEIVING: sooner(&at_ms, live->transfer.last_data_ms + provider->idle_timeout_ms); break;
+    case LIVE_SAVING:
+    case LIVE_TOLD: at_ms = INT64_MAX; break;
+    }
+    return at_ms;
+}
+
+void live_arm(struct live *live)
+{
+    if (live->gone) return;
+    int64_t at_ms = upstream_deadline(live);
+    if (live->phase < LIVE_SAVING && live->detach_at_ms) sooner(&at_ms, live->detach_at_ms);
+    if (live->phase == LIVE_SAVING) sooner(&at_ms, live->ended_ms + TELL_AT_LATEST_MS);
+    if (live->phase >= LIVE_SAVING && !live->saved && !live->job_running) sooner(&at_ms, live->finish_retry_ms);
+    for (const struct attached *attached = live->listeners; attached; attached = attached->next) {
+        if (attached->blocked) sooner(&at_ms, attached->blocked_since_ms + SLOW_CLIENT_MS);
+        if (live->phase < LIVE_TOLD) sooner(&at_ms, live->shown_ms + PING_MS);
+    }
+    if (at_ms == INT64_MAX) return;
+    if (live->timer.slot && live->timer.at_ms <= at_ms) return; /* looked at again when it fires */
+    timer_set(&live->relay->timers, &live->timer, at_ms);
+}
+
+/* ---- listeners ---- */
+
+static void let_go(struct attached *attached)
+{
+    struct live *live = attached->live;
+    struct attached **place = &live->listeners;
+    while (*place != attached) place = &(*place)->next;
+    *place = attached->next;
+    loop_unwatch(live->relay, &attached->watch);
+    attached->listener->ops->close(attached->listener);
+    attached->listener = NULL;
+    if (live->listeners) return;
+    if (live->phase >= LIVE_SAVING) {
+        bury_if_over(live);
+        return;
+    }
+    live->detach_at_ms = live->relay->now_ms + live->relay->settings.detach_grace_ms;
+    if (live->relay->settings.detach_grace_ms == 0) live_end(live, ANSWER_STOPPED, CHAT_OK);
+    else live_arm(live);
+}
+
+/* false: it was let go. */
+static bool settle_state(struct attached *attached, enum listener_state state)
+{
+    struct relay *relay = attached->live->relay;
+    if (state == LISTENER_GONE || (state == LISTENER_READY && attached->ended)) {
+        let_go(attached);
+        return false;
+    }
+    if (state == LISTENER_BLOCKED && !attached->blocked) {
+        attached->blocked_since_ms = relay->now_ms;
+        attached->blocked = true;
+        loop_watch(relay, &attached->watch, EPOLLRDHUP | EPOLLOUT);
+        live_arm(attached->live);
+    } else if (state == LISTENER_READY && attached->blocked) {
+        attached->blocked = false;
+        loop_watch(relay, &attached->watch, EPOLLRDHUP);
+    }
+    return true;
+}
+
+static void pump_listener(struct attached *attached)
+{
+    struct live *live = attached->live;
+    struct buf *scratch = &live->relay->scratch;
+    struct answer_text text = {live->reasoning.data, live->reasoning.len, live->content.data, live->content.len};
+    if (attached->ended) return;
+    enum listener_state state = attached->listener->ops->text(attached->listener, &text, scratch);
+    if (state == LISTENER_READY && live->phase == LIVE_TOLD) {
+        struct answer_final final = {
+            .error = live->error,
+            .retry_after_s = live->retry_after_s,
+            .any_text = live->content.len || live->reasoning.len,
+            .message = &live->message,
+            .session = &live->session,
+        };
+        attached->ended = true;
+        state = attached->listener->ops->end(attached->listener, &final, scratch);
+    }
+    settle_state(attached, state);
+}
+
+static void pump_listeners(struct live *live)
+{
+    struct attached *attached = live->listeners;
+    while (attached) {
+        struct attached *next = attached->next;
+        pump_listener(attached);
+        attached = next;
+    }
+    live->shown_ms = live->relay->now_ms;
+}
+
+void live_attach(struct live *live, struct answer_listener *listener)
+{
+    struct relay *relay = live->relay;
+    struct attached *attached = calloc(1, sizeof *attached);
+    if (!attached) abort();
+    attached->watch = (struct watch){.kind = WATCH_LISTENER, .fd = listener->ops->fd(listener)};
+    attached->live = live;
+    attached->listener = listener;
+    attached->next = live->listeners;
+    live->listeners = attached;
+    live->detach_at_ms = 0;
+    live->shown_ms = relay->now_ms;
+    if (!loop_watch(relay, &attached->watch, EPOLLRDHUP)) {
+        let_go(attached);
+        return;
+    }
+    if (settle_state(attached, listener->ops->open(listener, &relay->scratch))) pump_listener(attached);
+    live_arm(live);
+}
+
+void live_listener_event(struct attached *attached, uint32_t events)
+{
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        let_go(attached);
+        return;
+    }
+    if (!(events & EPOLLOUT)) return;
+    enum listener_state state = attached->listener->ops->writable(attached->listener);
+    if (settle_state(attached, state) && state == LISTENER_READY) pump_listener(attached);
+}
+
+static void ping_listeners(struct live *live)
+{
+    struct attached *attached = live->listeners;
+    while (attached) {
+        struct attached *next = attached->next;
+        if (!attached->blocked)
+            settle_state(attached, attached->listener->ops->ping(attached->listener, &live->relay->scratch));
+        attached = next;
+    }
+    live->shown_ms = live->relay->now_ms;
+}
+
+static void drop_slow_listeners(struct live *live)
+{
+    struct attached *attached = live->listeners;
+    while (attached) {
+        struct attached *next = attached->next;
+        if (attached->blocked && live->relay->now_ms - attached->blocked_since_ms >= SLOW_CLIENT_MS) let_go(attached);
+        attached = next;
+    }
+}
+
+/* ---- the text ---- */
+
+static void take_content(void *context, const char *text, size_t len)
+{
+    struct live *live = context;
+    buf_append(&live->content, text, len);
+    live->transfer.last_data_ms = live->relay->now_ms;
+    if (!live->first_text_ms) live->first_text_ms = live->relay->now_ms;
+    loop_mark_dirty(live);
+}
+
+static void take_reasoning(void *context, const char *text, size_t len)
+{
+    struct live *live = context;
+    buf_append(&live->reasoning, text, len);
+    live->transfer.last_data_ms = live->relay->now_ms;
+    if (!live->first_text_ms) live->first_text_ms = live->relay->now_ms;
+    loop_mark_dirty(live);
+}
+
+struct delta_sink live_sink(struct live *live)
+{
+    return (struct delta_sink){.content = take_content, .reasoning = take_reasoning, .context = live};
+}
+
+/* ---- the end ---- */
+
+static void log_end(const struct live *live)
+{
+    struct log_subject subject = {.request_id = live->request_id, .user_id = live->ticket.user_id,
+                                  .session_id = live->message.session_id, .message_id = live->message.id};
+    log_set_subject(&subject);
+    log_write(live->error ? LOG_WARN : LOG_INFO, "answer_ended",
+              LOG_STR("status", message_status_name(live->message.status)),
+              LOG_STR("code", live->error ? error_code(live->error) : NULL), LOG_STR("model", live->message.model),
+              LOG_INT("first_token_ms", live->first_text_ms ? live->first_text_ms - live->started_ms : -1),
+              LOG_INT("duration_ms", live->ended_ms - live->started_ms), LOG_INT("content_bytes", live->content.len),
+              LOG_INT("completion_tokens", live->message.usage.completion_tokens), LOG_INT("tries", live->attempts));
+    log_set_subject(NULL);
+}
+
+static void submit_finish(struct live *live)
+{
+    live->job_running = true;
+    live->finish_tries++;
+    job_pool_submit(live->relay->jobs, &live->job);
+}
+
+/* What the decoder still holds, and what the provider told of tokens. */
+static struct provider_end close_decoder(struct live *live)
+{
+    struct provider_end end = {.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .usage = {-1, -1, -1}};
+    if (!live->transfer.decoder) return end;
+    struct delta_sink sink = live_sink(live);
+    const struct provider *provider = live->relay->settings.provider;
+    provider->ops->decoder_end(live->transfer.decoder, &sink, &end);
+    live->message.usage = end.usage;
+    live->message.finish_reason = end.finish_reason;
+    provider->ops->decoder_free(live->transfer.decoder);
+    live->transfer.decoder = NULL;
+    return end;
+}
+
+void live_end(struct live *live, enum answer_event event, enum chat_error error)
+{
+    enum message_status status;
+    if (live->phase >= LIVE_SAVING || !answer_next(MESSAGE_STREAMING, event, &status)) return;
+    bool reached_provider = live->transfer.is_stream;
+    close_decoder(live); /* where the stream's own end hasn't */
+    if (event != ANSWER_FINISHED) upstream_close(live);
+    live->phase = LIVE_SAVING;
+    live->error = error;
+    live->ended_ms = live->relay->now_ms;
+    struct message *message = &live->message;
+    message->status = status;
+    message->content = live->content.data ? live->content.data : "";
+    message->content_len = live->content.len;
+    message->reasoning = live->reasoning.len ? live->reasoning.data : NULL;
+    message->reasoning_len = live->reasoning.len;
+    finish_answer_count_tokens(message, (int64_t)live->body_len, reached_provider);
+    free(live->body);
+    live->body = NULL;
+    live->finish = (struct finish_answer){
+        .message = message, .supersedes_id = live->supersedes_id, .ticket = &live->ticket};
+    log_end(live);
+    submit_finish(live);
+    loop_mark_dirty(live);
+    live_arm(live);
+}
+
+static void tell(struct live *live)
+{
+    if (live->phase != LIVE_SAVING) return;
+    live->phase = LIVE_TOLD;
+    struct waiter *waiter = live->waiters;
+    live->waiters = NULL;
+    while (waiter) {
+        struct waiter *next = waiter->next;
+        waiter_finish(waiter, true);
+        waiter = next;
+    }
+    pump_listeners(live);
+}
+
+void live_finished(struct live *live)
+{
+    live->job_running = false;
+    if (live->has_saved_session) {
+        live->session = live->saved_session;
+        live->has_saved_session = false;
+    }
+    bool outage = live->finish_error == CHAT_ERR_DATABASE_UNAVAILABLE ||
+                  live->finish_error == CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (live->finish_error && (outage || live->finish_tries < FINISH_TRIES_MAX)) {
+        int64_t wait_ms = (int64_t)FINISH_RETRY_MIN_MS << (live->finish_tries < 8 ? live->finish_tries : 8);
+        live->finish_retry_ms = live->relay->now_ms + (wait_ms < FINISH_RETRY_MAX_MS ? wait_ms : FINISH_RETRY_MAX_MS);
+        live_arm(live);
+        return;
+    }
+    if (live->finish_error) log_write(LOG_ERROR, "answer_not_saved", LOG_STR("message_id", live->message.id),
+                                      LOG_STR("code", error_code(live->finish_error)));
+    live->saved = true;
+    tell(live);
+    bury_if_over(live);
+}
+
+/* ---- the provider ---- */
+
+static void fail_or_retry(struct live *live, enum chat_error error, bool retryable, int64_t retry_after_s)
+{
+    bool shown = live->content.len || live->reasoning.len;
+    if (!retryable || shown || live->attempts > RETRY_MAX || retry_after_s > RETRY_AFTER_MAX_S) {
+        live->retry_after_s = retry_after_s > 0 ? retry_after_s : 0;
+        live_end(live, ANSWER_FAILED, error);
+        return;
+    }
+    upstream_close(live);
+    int64_t wait_ms = retry_after_s > 0 ? retry_after_s * 1000 : (int64_t)RETRY_BASE_MS << (live->attempts - 1);
+    wait_ms += random() % (wait_ms / 2 + 1);
+    live->phase = LIVE_PAUSING;
+    live->resume_at_ms = live->relay->now_ms + wait_ms;
+    log_write(LOG_WARN, "upstream_retry", LOG_STR("message_id", live->message.id), LOG_STR("code", error_code(error)),
+              LOG_INT("attempt", live->attempts), LOG_INT("wait_ms", wait_ms));
+    live_arm(live);
+}
+
+static void ask(struct live *live)
+{
+    live->phase = LIVE_ASKING;
+    live->asked_ms = live->relay->now_ms;
+    live->attempts++;
+    if (!upstream_ask(live)) live_end(live, ANSWER_FAILED, CHAT_ERR_OVERLOADED);
+}
+
+void live_start(struct live *live)
+{
+    link_live(live);
+    live->started_ms = live->shown_ms = live->relay->now_ms;
+    ask(live);
+    live_arm(live);
+}
+
+static void end_of_stream(struct live *live)
+{
+    struct provider_end end = close_decoder(live);
+    if (live->content.failed || live->reasoning.failed) {
+        end.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
+        end.problem = "answer over its bound";
+    }
+    if (end.error == CHAT_OK) {
+        live_end(live, ANSWER_FINISHED, CHAT_OK);
+        return;
+    }
+    log_write(LOG_WARN, "upstream_stream_broken", LOG_STR("message_id", live->message.id),
+              LOG_STR("code", error_code(end.error)), LOG_STR("problem", end.problem),
+              LOG_INT("curl", live->transfer.over ? (int)live->transfer.result : 0));
+    live_end(live, ANSWER_FAILED, end.error);
+}
+
+static void refused(struct live *live, int status)
+{
+    struct transfer *transfer = &live->transfer;
+    struct relay *relay = live->relay;
+    struct provider_refusal refusal = relay->settings.provider->ops->refusal(
+        relay->settings.provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
+        transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(relay->settings.clock));
+    log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
+              LOG_STR("message_id", live->message.id), LOG_INT("upstream_status", status),
+              LOG_STR("code", error_code(refusal.error)));
+    fail_or_retry(live, refusal.error, refusal.retryable, refusal.retry_after_s);
+}
+
+static void connection_failed(struct live *live, CURLcode result)
+{
+    log_write(LOG_WARN, "upstream_connection_failed", LOG_STR("message_id", live->message.id), LOG_INT("curl", result),
+              LOG_STR("reason", curl_easy_strerror(result)));
+    bool never_sent = result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST ||
+                      result == CURLE_SEND_ERROR;
+    bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
+    fail_or_retry(live, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
+}
+
+void live_upstream_over(struct live *live)
+{
+    if (live->phase >= LIVE_SAVING) return;
+    long status = 0;
+    curl_easy_getinfo(live->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (live->transfer.is_stream) end_of_stream(live);
+    else if (status == 0 || (status == 200 && live->transfer.result != CURLE_OK && !live->transfer.checked))
+        connection_failed(live, live->transfer.result);
+    else refused(live, (int)status);
+}
+
+void live_timer(struct live *live)
+{
+    int64_t now_ms = live->relay->now_ms;
+    if (live->gone) return;
+    if (live->phase == LIVE_PAUSING && now_ms >= live->resume_at_ms) ask(live);
+    else if (now_ms >= upstream_deadline(live)) {
+        log_write(LOG_WARN, "upstream_timeout", LOG_STR("message_id", live->message.id),
+                  LOG_STR("phase", live->phase == LIVE_ASKING ? "first_byte" : "idle_or_total"));
+        live_end(live, ANSWER_FAILED, CHAT_ERR_UPSTREAM_TIMEOUT);
+    }
+    if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms)
+        live_end(live, ANSWER_STOPPED, CHAT_OK);
+    if (live->phase < LIVE_TOLD && now_ms - live->shown_ms >= PING_MS) ping_listeners(live);
+    if (live->phase >= LIVE_SAVING && !live->saved && !live->job_running && now_ms >= live->finish_retry_ms)
+        submit_finish(live);
+    if (live->phase == LIVE_SAVING && now_ms - live->ended_ms >= TELL_AT_LATEST_MS) tell(live);
+    drop_slow_listeners(live);
+    live_arm(live);
+}
+
+void live_pump(struct live *live)
+{
+    if (live->gone) return;
+    if (live->phase < LIVE_SAVING) live_arm(live);
+    pump_listeners(live);
+    /* the end marker counts, not the end of the connection, which may come later or never */
+    const struct provider *provider = live->relay->settings.provider;
+    if (live->phase == LIVE_RECEIVING && live->transfer.decoder && provider->ops->decoder_done(live->transfer.decoder))
+        end_of_stream(live);
+    else if (live->phase == LIVE_RECEIVING && (live->content.failed || live->reasoning.failed)) end_of_stream(live);
+}

@@ -1,0 +1,415 @@
+/* The relay's one thread: what it waits for, and the order of a turn. */
+#include "relay/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum { TURN_MAX_EVENTS = 512, LOOP_STACK_BYTES = 512 << 10, SCRATCH_MAX_BYTES = 16 << 20, SETTLE_AFTER_DRAIN_MS = 5000 };
+
+/* ---- other threads: the inbox ---- */
+
+void loop_post(struct relay *relay, struct task *task)
+{
+    task->next = NULL;
+    pthread_mutex_lock(&relay->lock);
+    bool was_empty = !relay->inbox_first;
+    if (relay->inbox_last) relay->inbox_last->next = task;
+    else relay->inbox_first = task;
+    relay->inbox_last = task;
+    pthread_mutex_unlock(&relay->lock);
+    if (was_empty) {
+        uint64_t one = 1;
+        while (write(relay->wake.fd, &one, sizeof one) < 0 && errno == EINTR) {}
+    }
+}
+
+static struct task *task_new(enum task_kind kind)
+{
+    struct task *task = calloc(1, sizeof *task);
+    if (!task) abort();
+    task->kind = kind;
+    return task;
+}
+
+static enum chat_error port_reserve(struct answers *self)
+{
+    struct relay *relay = (struct relay *)self;
+    if (atomic_load(&relay->draining)) return CHAT_ERR_SHUTTING_DOWN;
+    if (atomic_fetch_add(&relay->places, 1) < relay->settings.max_streams) return CHAT_OK;
+    atomic_fetch_sub(&relay->places, 1);
+    return CHAT_ERR_OVERLOADED;
+}
+
+static void port_unreserve(struct answers *self)
+{
+    struct relay *relay = (struct relay *)self;
+    pthread_mutex_lock(&relay->lock);
+    atomic_fetch_sub(&relay->places, 1);
+    pthread_cond_broadcast(&relay->idle);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+static void port_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
+{
+    struct relay *relay = (struct relay *)self;
+    struct task *task = task_new(TASK_START);
+    task->live = live_new(relay, spec);
+    task->listener = listener;
+    loop_post(relay, task);
+}
+
+static struct waiter *waiter_new(void)
+{
+    struct waiter *waiter = calloc(1, sizeof *waiter);
+    if (!waiter) abort();
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&waiter->lock, NULL);
+    pthread_cond_init(&waiter->done_changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    waiter->references = 2; /* who waits, and the loop */
+    return waiter;
+}
+
+void waiter_release(struct waiter *waiter)
+{
+    pthread_mutex_lock(&waiter->lock);
+    bool last = --waiter->references == 0;
+    pthread_mutex_unlock(&waiter->lock);
+    if (!last) return;
+    pthread_cond_destroy(&waiter->done_changed);
+    pthread_mutex_destroy(&waiter->lock);
+    free(waiter);
+}
+
+void waiter_finish(struct waiter *waiter, bool found)
+{
+    pthread_mutex_lock(&waiter->lock);
+    waiter->done = true;
+    waiter->found = found;
+    pthread_cond_signal(&waiter->done_changed);
+    pthread_mutex_unlock(&waiter->lock);
+    waiter_release(waiter);
+}
+
+/* timeout_ms < 0: for as long as it takes (the loop answers within a turn). */
+static bool waiter_wait(struct waiter *waiter, int timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (timeout_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    pthread_mutex_lock(&waiter->lock);
+    int waited = 0;
+    while (!waiter->done && waited != ETIMEDOUT)
+        waited = timeout_ms < 0 ? pthread_cond_wait(&waiter->done_changed, &waiter->lock)
+                                : pthread_cond_timedwait(&waiter->done_changed, &waiter->lock, &until);
+    bool found = !waiter->done || waiter->found;
+    pthread_mutex_unlock(&waiter->lock);
+    waiter_release(waiter);
+    return found;
+}
+
+static bool port_attach(struct answers *self, const char *answer_id, struct answer_listener *listener)
+{
+    struct relay *relay = (struct relay *)self;
+    struct task *task = task_new(TASK_ATTACH);
+    struct waiter *waiter = waiter_new();
+    task->listener = listener;
+    task->waiter = waiter;
+    memcpy(task->answer_id, answer_id, UUID_TEXT_SIZE);
+    loop_post(relay, task);
+    return waiter_wait(waiter, -1);
+}
+
+static enum answer_stop_result port_stop(struct answers *self, const char *answer_id, int timeout_ms)
+{
+    struct relay *relay = (struct relay *)self;
+    struct task *task = task_new(TASK_STOP);
+    struct waiter *waiter = waiter_new();
+    task->waiter = waiter;
+    memcpy(task->answer_id, answer_id, UUID_TEXT_SIZE);
+    loop_post(relay, task);
+    return waiter_wait(waiter, timeout_ms) ? STOP_REQUESTED : STOP_NOT_HERE;
+}
+
+static const struct answers_ops relay_port = {
+    .reserve = port_reserve,
+    .unreserve = port_unreserve,
+    .start = port_start,
+    .attach = port_attach,
+    .stop = port_stop,
+};
+
+/* ---- the loop thread ---- */
+
+bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+    if (watch->events == events) return true;
+    int op = watch->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(relay->epoll_fd, op, watch->fd, &event) < 0) return false;
+    watch->events = events;
+    return true;
+}
+
+void loop_unwatch(struct relay *relay, struct watch *watch)
+{
+    if (watch->dead) return;
+    if (watch->events) epoll_ctl(relay->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+    watch->dead = true;
+    watch->next_dead = relay->dead_watches;
+    relay->dead_watches = watch;
+}
+
+void loop_mark_dirty(struct live *live)
+{
+    if (live->dirty) return;
+    live->dirty = true;
+    live->dirty_next = live->relay->dirty_first;
+    live->relay->dirty_first = live;
+}
+
+static void copy_tickets(const struct relay *relay, struct ticket_list *out)
+{
+    size_t count = 0;
+    for (const struct live *live = relay->lives; live; live = live->next) count++;
+    out->items = calloc(count ? count : 1, sizeof *out->items);
+    if (!out->items) return;
+    for (const struct live *live = relay->lives; live; live = live->next)
+        if (live->ticket.leased) out->items[out->count++] = live->ticket;
+}
+
+static void run_task(struct relay *relay, struct task *task)
+{
+    struct live *live;
+    switch (task->kind) {
+    case TASK_START:
+        live_start(task->live);
+        live_attach(task->live, task->listener);
+        break;
+    case TASK_ATTACH:
+        live = live_find(relay, task->answer_id);
+        if (live) live_attach(live, task->listener);
+        waiter_finish(task->waiter, live != NULL);
+        break;
+    case TASK_STOP:
+        live = live_find(relay, task->answer_id);
+        if (!live || live->phase == LIVE_TOLD) {
+            waiter_finish(task->waiter, live != NULL);
+            break;
+        }
+        task->waiter->next = live->waiters;
+        live->waiters = task->waiter;
+        live_end(live, ANSWER_STOPPED, CHAT_OK);
+        break;
+    case TASK_FINISHED: live_finished(task->live); break;
+    case TASK_TICKETS:
+        copy_tickets(relay, task->tickets);
+        waiter_finish(task->waiter, true);
+        break;
+    case TASK_SHUT_DOWN:
+        for (live = relay->lives; live; live = live->next) live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
+        break;
+    case TASK_QUIT: relay->quit = true; break;
+    }
+    free(task);
+}
+
+static void run_inbox(struct relay *relay)
+{
+    uint64_t count;
+    while (read(relay->wake.fd, &count, sizeof count) < 0 && errno == EINTR) {}
+    pthread_mutex_lock(&relay->lock);
+    struct task *task = relay->inbox_first;
+    relay->inbox_first = relay->inbox_last = NULL;
+    pthread_mutex_unlock(&relay->lock);
+    while (task) {
+        struct task *next = task->next;
+        run_task(relay, task);
+        task = next;
+    }
+}
+
+static void run_event(struct relay *relay, const struct epoll_event *event)
+{
+    struct watch *watch = event->data.ptr;
+    if (watch->dead) return;
+    switch (watch->kind) {
+    case WATCH_WAKE: run_inbox(relay); break;
+    case WATCH_CURL: upstream_socket_event(relay, watch->fd, event->events); break;
+    case WATCH_LISTENER: live_listener_event((struct attached *)watch, event->events); break;
+    }
+}
+
+static int wait_ms(const struct relay *relay)
+{
+    int64_t wait = timers_wait_ms(&relay->timers, relay->now_ms);
+    if (relay->curl_at_ms >= 0) {
+        int64_t curl_wait = relay->curl_at_ms > relay->now_ms ? relay->curl_at_ms - relay->now_ms : 0;
+        if (wait < 0 || curl_wait < wait) wait = curl_wait;
+    }
+    return wait > 60000 ? 60000 : (int)wait;
+}
+
+/* What is free to go when nothing of this turn can point to it any more. */
+static void bury(struct relay *relay)
+{
+    struct watch *watch = relay->dead_watches;
+    relay->dead_watches = NULL;
+    while (watch) {
+        struct watch *next = watch->next_dead;
+        free(watch);
+        watch = next;
+    }
+    struct live *live = relay->buried;
+    relay->buried = NULL;
+    while (live) {
+        struct live *next = live->next;
+        live_free(live);
+        port_unreserve(&relay->answers);
+        live = next;
+    }
+}
+
+static void turn(struct relay *relay)
+{
+    struct epoll_event events[TURN_MAX_EVENTS];
+    int count = epoll_wait(relay->epoll_fd, events, TURN_MAX_EVENTS, wait_ms(relay));
+    relay->now_ms = clock_mono_ms(relay->settings.clock);
+    for (int i = 0; i < count; i++) run_event(relay, &events[i]);
+    if (relay->curl_at_ms >= 0 && relay->curl_at_ms <= relay->now_ms) upstream_timer(relay);
+    upstream_collect(relay);
+    struct timer *due;
+    while ((due = timers_take_due(&relay->timers, relay->now_ms))) live_timer(due->owner);
+    while (relay->dirty_first) {
+        struct live *live = relay->dirty_first;
+        relay->dirty_first = live->dirty_next;
+        live->dirty = false;
+        live_pump(live);
+    }
+    bury(relay);
+}
+
+static void *loop_main(void *argument)
+{
+    struct relay *relay = argument;
+    while (!relay->quit) turn(relay);
+    return NULL;
+}
+
+static void relay_free(struct relay *relay)
+{
+    upstream_fini(relay);
+    bury(relay);
+    timers_fini(&relay->timers);
+    buf_fini(&relay->scratch);
+    if (relay->epoll_fd >= 0) close(relay->epoll_fd);
+    if (relay->wake.fd >= 0) close(relay->wake.fd);
+    pthread_cond_destroy(&relay->idle);
+    pthread_mutex_destroy(&relay->lock);
+    free(relay);
+}
+
+static bool start_thread(struct relay *relay)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, LOOP_STACK_BYTES);
+    bool started = pthread_create(&relay->thread, &attributes, loop_main, relay) == 0;
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+struct relay *relay_open(const struct relay_settings *settings, struct job_pool *jobs)
+{
+    struct relay *relay = calloc(1, sizeof *relay);
+    if (!relay) return NULL;
+    relay->answers.ops = &relay_port;
+    relay->settings = *settings;
+    relay->jobs = jobs;
+    relay->curl_at_ms = -1;
+    relay->now_ms = clock_mono_ms(settings->clock);
+    buf_init(&relay->scratch, SCRATCH_MAX_BYTES);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&relay->lock, NULL);
+    pthread_cond_init(&relay->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    relay->wake = (struct watch){.kind = WATCH_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (relay->epoll_fd >= 0 && relay->wake.fd >= 0 && loop_watch(relay, &relay->wake, EPOLLIN) &&
+        upstream_init(relay) && start_thread(relay))
+        return relay;
+    relay_free(relay);
+    return NULL;
+}
+
+struct answers *relay_answers(struct relay *relay) { return &relay->answers; }
+
+int relay_live(const struct relay *relay) { return atomic_load(&relay->places); }
+
+/* Until no place is taken, at most timeout_ms. */
+static bool wait_idle(struct relay *relay, int timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    pthread_mutex_lock(&relay->lock);
+    int waited = 0;
+    while (atomic_load(&relay->places) > 0 && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&relay->idle, &relay->lock, &until);
+    bool idle = atomic_load(&relay->places) == 0;
+    pthread_mutex_unlock(&relay->lock);
+    return idle;
+}
+
+void relay_refuse(struct relay *relay) { atomic_store(&relay->draining, true); }
+
+void relay_drain(struct relay *relay)
+{
+    relay_refuse(relay);
+    if (relay_live(relay) == 0) return;
+    log_write(LOG_WARN, "answers_cut_off", LOG_INT("live", relay_live(relay)));
+    loop_post(relay, task_new(TASK_SHUT_DOWN));
+    if (!wait_idle(relay, SETTLE_AFTER_DRAIN_MS))
+        log_write(LOG_ERROR, "drain_incomplete", LOG_INT("live", relay_live(relay)));
+}
+
+size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
+{
+    struct ticket_list list = {0};
+    struct task *task = task_new(TASK_TICKETS);
+    struct waiter *waiter = waiter_new();
+    task->waiter = waiter;
+    task->tickets = &list;
+    loop_post(relay, task);
+    waiter_wait(waiter, -1);
+    *out = list.items;
+    return list.count;
+}
+
+void relay_close(struct relay *relay)
+{
+    if (!relay) return;
+    loop_post(relay, task_new(TASK_QUIT));
+    pthread_join(relay->thread, NULL);
+    while (relay->lives) { /* only where the drain was incomplete */
+        struct live *live = relay->lives;
+        relay->lives = live->next;
+        live_free(live);
+    }
+    relay_free(relay);
+}

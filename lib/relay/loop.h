@@ -1,0 +1,190 @@
+/* Inside the relay: what its files share. Nothing here is for other folders. Loop thread only, but for the inbox. */
+#ifndef RELAY_LOOP_H
+#define RELAY_LOOP_H
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+
+#include "relay/relay.h"
+#include "relay/timers.h"
+#include "domain/answer.h"
+#include "usecases/finish_answer.h"
+
+enum { LIVE_BUCKETS = 4096, ANSWER_MAX_BYTES = 2 << 20, REFUSAL_MAX_BYTES = 8192 };
+
+/* What an epoll event belongs to. Memory of a dead one is kept until the end of the turn. */
+struct watch {
+    enum { WATCH_WAKE, WATCH_CURL, WATCH_LISTENER } kind;
+    int fd;
+    bool dead;
+    uint32_t events;
+    struct watch *next_dead;
+};
+
+struct live;
+
+struct attached {
+    struct watch watch; /* first: a dead attached is freed as its watch */
+    struct live *live;
+    struct answer_listener *listener;
+    struct attached *next;
+    bool blocked;
+    bool ended;         /* has got its closing event */
+    int64_t blocked_since_ms;
+};
+
+/* Why somebody waits for an answer to end: a stop that wants to see it settled. */
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t done_changed;
+    bool done;
+    int references;
+    bool found;
+    struct waiter *next;
+};
+
+/* One request to the provider. */
+struct transfer {
+    CURL *easy;               /* NULL: none under way */
+    struct curl_slist *headers;
+    struct decoder *decoder;
+    struct buf refusal;       /* first bytes of an answer that is no stream */
+    char retry_after[64];
+    bool is_stream;           /* a 200 that can be an event stream */
+    bool checked;             /* status and type have been looked at */
+    bool over;                /* curl is done with it: result is set */
+    CURLcode result;
+    int64_t first_byte_ms;    /* 0: none yet */
+    int64_t last_data_ms;
+};
+
+enum live_phase {
+    LIVE_PAUSING,   /* before another try: until resume_at_ms */
+    LIVE_ASKING,    /* request sent, nothing of the body yet */
+    LIVE_RECEIVING, /* body bytes have come */
+    LIVE_SAVING,    /* ended: a job writes the row; listeners wait for it */
+    LIVE_TOLD,      /* listeners have their closing event (they may still be reading it) */
+};
+
+struct live {
+    struct job job; /* first: the finish job */
+    struct relay *relay;
+    struct live *hash_next, *previous, *next, *dirty_next;
+    bool dirty, gone;
+    enum live_phase phase;
+
+    struct message message;
+    struct session session;
+    struct arena strings;      /* what message, session and the ids below point to */
+    const char *request_id;
+    struct admission_ticket ticket;
+    char *body;
+    size_t body_len;
+    const char *supersedes_id; /* NULL: none */
+
+    struct transfer transfer;
+    struct buf content, reasoning;
+    int attempts;
+    int64_t started_ms, asked_ms, resume_at_ms, first_text_ms;
+
+    enum chat_error error;     /* why it failed */
+    int64_t retry_after_s;
+    struct finish_answer finish;
+    enum chat_error finish_error; /* of the last try of the job */
+    struct session saved_session; /* as the job found it; strings in saved_strings */
+    struct arena saved_strings;
+    bool has_saved_session;
+    bool job_running, saved;
+    int64_t ended_ms, finish_retry_ms;
+    int finish_tries;
+
+    struct attached *listeners;
+    int64_t detach_at_ms;      /* 0: somebody is attached */
+    int64_t shown_ms;          /* when listeners last got bytes */
+    struct waiter *waiters;
+    struct timer timer;
+};
+
+enum task_kind { TASK_START, TASK_ATTACH, TASK_STOP, TASK_FINISHED, TASK_TICKETS, TASK_SHUT_DOWN, TASK_QUIT };
+struct ticket_list {
+    struct admission_ticket *items; /* malloc'ed */
+    size_t count;
+};
+struct task {
+    struct task *next;
+    enum task_kind kind;
+    struct live *live;                /* START, FINISHED */
+    struct answer_listener *listener; /* ATTACH */
+    struct waiter *waiter;            /* ATTACH, STOP, TICKETS */
+    struct ticket_list *tickets;      /* TICKETS: where to */
+    char answer_id[UUID_TEXT_SIZE];   /* ATTACH, STOP */
+};
+
+struct relay {
+    struct answers answers; /* first: the port */
+    struct relay_settings settings;
+    struct job_pool *jobs;
+    pthread_t thread;
+    int epoll_fd;
+    struct watch wake;
+
+    pthread_mutex_t lock;        /* of the inbox and of idle */
+    pthread_cond_t idle;         /* a place was given back */
+    struct task *inbox_first, *inbox_last;
+    atomic_int places;
+    atomic_bool draining;
+    bool quit;
+
+    CURLM *multi;
+    CURLSH *share;
+    int64_t curl_at_ms;          /* when curl wants to be called; -1: not */
+    struct curl_slist *headers;
+    int64_t now_ms;              /* of this turn */
+
+    struct live *lives;
+    struct live *buckets[LIVE_BUCKETS];
+    struct live *dirty_first;
+    struct live *buried;         /* freed at the end of the turn */
+    struct watch *dead_watches;
+    struct timers timers;
+    struct buf scratch;
+};
+
+/* loop.c */
+void loop_post(struct relay *relay, struct task *task);
+bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
+void loop_unwatch(struct relay *relay, struct watch *watch); /* and frees it at the end of the turn */
+void loop_mark_dirty(struct live *live);
+void waiter_release(struct waiter *waiter);
+void waiter_finish(struct waiter *waiter, bool found);
+
+/* live.c */
+struct live *live_new(struct relay *relay, const struct answer_spec *spec);
+void live_start(struct live *live);
+void live_attach(struct live *live, struct answer_listener *listener);
+void live_end(struct live *live, enum answer_event event, enum chat_error error);
+void live_finished(struct live *live);
+void live_pump(struct live *live);
+void live_timer(struct live *live);
+void live_arm(struct live *live);
+void live_upstream_over(struct live *live);
+void live_listener_event(struct attached *attached, uint32_t events);
+void live_free(struct live *live);
+struct live *live_find(struct relay *relay, const char *answer_id);
+struct delta_sink live_sink(struct live *live); /* where decoded text goes */
+
+/* upstream.c */
+bool upstream_init(struct relay *relay);
+void upstream_fini(struct relay *relay);
+/* Starts the request. false: out of resources. */
+bool upstream_ask(struct live *live);
+/* Closes the connection where the answer isn't over; fine where there is none. Never from a curl callback. */
+void upstream_close(struct live *live);
+void upstream_socket_event(struct relay *relay, int fd, uint32_t events);
+void upstream_timer(struct relay *relay);
+/* Hands transfers that ended to live_upstream_over. */
+void upstream_collect(struct relay *relay);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * The relay: one thread that owns every live answer of this process. It asks the provider, turns its bytes into
+ * text, hands text to whoever is attached, and passes the ended answer on to the job threads. It never blocks.
+ *
+ *   request thread ──start/attach/stop──► inbox ─┐
+ *   provider ──curl multi──► decoder ──► text ───┼─► listeners (usecases/listener.h)
+ *   job threads ◄──finish job── ended answer ◄───┘
+ */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "base/clock.h"
+#include "relay/jobs.h"
+#include "usecases/answers.h"
+#include "usecases/provider.h"
+
+struct relay_settings {
+    const struct provider *provider;
+    const struct clock *clock;
+    int max_streams;          /* live answers in this process */
+    int detach_grace_ms;      /* an answer nobody is attached to goes on this long */
+    const char *ca_file;      /* NULL: the system's */
+};
+
+struct relay;
+/* Starts the thread. NULL: out of resources. Settings are copied, what they point to is borrowed. */
+struct relay *relay_open(const struct relay_settings *settings, struct job_pool *jobs);
+/* The port that the use cases call. */
+struct answers *relay_answers(struct relay *relay);
+/* Answers live now. */
+int relay_live(const struct relay *relay);
+/* Copies of the tickets of all live answers, for renewing their leases; free(*out). Not from the loop's own thread. */
+size_t relay_tickets(struct relay *relay, struct admission_ticket **out);
+/* Takes no new answers from now on. */
+void relay_refuse(struct relay *relay);
+/* Ends what is still live as interrupted, with the event `shutting_down`, and waits until that is stored (a few seconds
+ * at most). */
+void relay_drain(struct relay *relay);
+/* After relay_drain and before the job pool is closed. */
+void relay_close(struct relay *relay);
+
+#endif

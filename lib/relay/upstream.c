@@ -1,0 +1,226 @@
+/*
+ * The provider's side of a live answer, on libcurl's multi interface. HTTP/1.1 on purpose: with this libcurl
+ * HTTP/2 opens a connection a stream anyway once one is full (C-STACK: fixed in 8.0), and a stalled stream can
+ * stall its neighbours. Nothing is removed from the multi handle within a callback.
+ */
+#include "relay/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+
+enum { IDLE_CONNECTIONS_MAX = 256, DNS_CACHE_SECONDS = 300 };
+
+/* ---- curl's wishes: sockets and one timer ---- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_data)
+{
+    (void)easy;
+    struct relay *relay = context;
+    struct watch *watch = socket_data;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch) loop_unwatch(relay, watch);
+        return 0;
+    }
+    if (!watch) {
+        watch = calloc(1, sizeof *watch);
+        if (!watch) return -1;
+        watch->kind = WATCH_CURL;
+        watch->fd = fd;
+        curl_multi_assign(relay->multi, fd, watch);
+    }
+    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+    return loop_watch(relay, watch, events) ? 0 : -1;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    (void)multi;
+    struct relay *relay = context;
+    relay->curl_at_ms = timeout_ms < 0 ? -1 : relay->now_ms + timeout_ms;
+    return 0;
+}
+
+void upstream_socket_event(struct relay *relay, int fd, uint32_t events)
+{
+    int flags = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+    int running;
+    curl_multi_socket_action(relay->multi, fd, flags, &running);
+}
+
+void upstream_timer(struct relay *relay)
+{
+    int running;
+    relay->curl_at_ms = -1;
+    curl_multi_socket_action(relay->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
+void upstream_collect(struct relay *relay)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(relay->multi, &left))) {
+        if (message->msg != CURLMSG_DONE) continue;
+        struct live *live = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&live);
+        live->transfer.over = true;
+        live->transfer.result = message->data.result;
+        live_upstream_over(live);
+    }
+}
+
+/* ---- one transfer ---- */
+
+static void check_answer(struct live *live)
+{
+    struct transfer *transfer = &live->transfer;
+    const struct provider *provider = live->relay->settings.provider;
+    long status = 0;
+    char *type = NULL;
+    transfer->checked = true;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
+    transfer->is_stream = status == 200 && provider->ops->is_stream(provider, type);
+    if (transfer->is_stream) transfer->decoder = provider->ops->decoder_new(provider);
+    if (transfer->is_stream && !transfer->decoder) transfer->is_stream = false;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct live *live = context;
+    struct transfer *transfer = &live->transfer;
+    size_t len = size * count;
+    int64_t now_ms = live->relay->now_ms;
+    if (!transfer->checked) check_answer(live);
+    if (live->phase == LIVE_ASKING) {
+        live->phase = LIVE_RECEIVING;
+        transfer->first_byte_ms = transfer->last_data_ms = now_ms;
+        loop_mark_dirty(live); /* its deadline is another one now */
+    }
+    if (!transfer->is_stream) {
+        size_t room = REFUSAL_MAX_BYTES - transfer->refusal.len;
+        buf_append(&transfer->refusal, bytes, len < room ? len : room);
+        return len < room ? len : 0; /* enough seen: 0 ends the transfer */
+    }
+    if (!transfer->decoder) return len; /* the answer is over; only the connection's own end is awaited */
+    struct delta_sink sink = live_sink(live);
+    enum chat_error error =
+        live->relay->settings.provider->ops->decoder_feed(transfer->decoder, bytes, len, &sink);
+    loop_mark_dirty(live);
+    return error == CHAT_OK ? len : 0;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *context)
+{
+    static const char name[] = "retry-after:";
+    struct transfer *transfer = context;
+    size_t len = size * count, skip = sizeof name - 1;
+    if (len > skip && strncasecmp(line, name, skip) == 0) {
+        while (skip < len && (line[skip] == ' ' || line[skip] == '\t')) skip++;
+        while (len > skip && (line[len - 1] == '\r' || line[len - 1] == '\n' || line[len - 1] == ' ')) len--;
+        size_t value = len - skip < sizeof transfer->retry_after - 1 ? len - skip : sizeof transfer->retry_after - 1;
+        memcpy(transfer->retry_after, line + skip, value);
+        transfer->retry_after[value] = 0;
+    }
+    return size * count;
+}
+
+static bool set_options(struct live *live)
+{
+    struct relay *relay = live->relay;
+    const struct provider *provider = relay->settings.provider;
+    CURL *easy = live->transfer.easy;
+    bool ok = true;
+#define SET(option, value) ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK
+    SET(CURLOPT_URL, provider->completions_url);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)live->body_len);
+    SET(CURLOPT_POSTFIELDS, live->body);
+    SET(CURLOPT_HTTPHEADER, relay->headers);
+    SET(CURLOPT_PRIVATE, live);
+    SET(CURLOPT_SHARE, relay->share);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https"); /* http only for loopback: lib/sambanova refuses others */
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_ACCEPT_ENCODING, "identity"); /* and decodes what comes compressed all the same */
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)provider->connect_timeout_ms);
+    SET(CURLOPT_TIMEOUT_MS, (long)provider->total_timeout_ms);
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_SECONDS);
+    SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, live);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, &live->transfer);
+    if (relay->settings.ca_file) SET(CURLOPT_CAINFO, relay->settings.ca_file);
+#undef SET
+    return ok;
+}
+
+bool upstream_ask(struct live *live)
+{
+    struct transfer *transfer = &live->transfer;
+    *transfer = (struct transfer){.easy = curl_easy_init()};
+    buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
+    if (transfer->easy && set_options(live) &&
+        curl_multi_add_handle(live->relay->multi, transfer->easy) == CURLM_OK)
+        return true;
+    if (transfer->easy) curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+    return false;
+}
+
+void upstream_close(struct live *live)
+{
+    struct transfer *transfer = &live->transfer;
+    if (transfer->decoder) live->relay->settings.provider->ops->decoder_free(transfer->decoder);
+    transfer->decoder = NULL;
+    buf_fini(&transfer->refusal);
+    if (!transfer->easy) return;
+    curl_multi_remove_handle(live->relay->multi, transfer->easy);
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+}
+
+/* ---- the multi handle ---- */
+
+static bool make_headers(struct relay *relay)
+{
+    const char *lines[] = {relay->settings.provider->authorization, "Content-Type: application/json",
+                           "Accept: text/event-stream", "Expect:", "User-Agent: chat-fcgi"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct curl_slist *more = curl_slist_append(relay->headers, lines[i]);
+        if (!more) return false;
+        relay->headers = more;
+    }
+    return true;
+}
+
+bool upstream_init(struct relay *relay)
+{
+    if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK) return false;
+    relay->multi = curl_multi_init();
+    relay->share = curl_share_init();
+    if (!relay->multi || !relay->share || !make_headers(relay)) return false;
+    curl_share_setopt(relay->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    curl_multi_setopt(relay->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(relay->multi, CURLMOPT_SOCKETDATA, relay);
+    curl_multi_setopt(relay->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(relay->multi, CURLMOPT_TIMERDATA, relay);
+    curl_multi_setopt(relay->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX);
+    return true;
+}
+
+void upstream_fini(struct relay *relay)
+{
+    if (relay->multi) curl_multi_cleanup(relay->multi);
+    if (relay->share) curl_share_cleanup(relay->share);
+    curl_slist_free_all(relay->headers);
+    relay->multi = NULL;
+    relay->share = NULL;
+    relay->headers = NULL;
+    curl_global_cleanup();
+}

@@ -1,0 +1,596 @@
+#include "sambanova/chunk.h"
+
+#include <endian.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+enum {
+    KEY_MAX = 24, /* longer than any key that counts */
+    NUMBER_MAX_CHARS = 63,
+};
+
+/* After a failure `at` is `end`, so whatever reads on finds the end, and the first problem stays. */
+struct reader {
+    const char *at;
+    const char *end;
+    unsigned depth;
+    const char *problem;
+    char key[KEY_MAX];
+};
+
+static void fail(struct reader *reader, const char *problem)
+{
+    if (!reader->problem) reader->problem = problem;
+    reader->at = reader->end;
+}
+
+static void unexpected(struct reader *reader)
+{
+    fail(reader, reader->at == reader->end ? "unexpected end" : "unexpected character");
+}
+
+/* The next character that is no white space; 0 at the end. */
+static char peek(struct reader *reader)
+{
+    while (reader->at < reader->end) {
+        char c = *reader->at;
+
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
+        reader->at++;
+    }
+    return '\0';
+}
+
+/* ---- strings ---- */
+
+#define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* How many of eight bytes lie before the first quote, backslash, control or non-ASCII byte. Where a subtraction
+ * borrows, a byte behind a special one may be marked too, never one before it. */
+static inline size_t plain_bytes(const char *at)
+{
+    uint64_t word, special;
+
+    memcpy(&word, at, sizeof word);
+    word = le64toh(word);
+    special =
+        (word | (word - REPEAT(0x20)) | ((word ^ REPEAT('"')) - REPEAT(1)) | ((word ^ REPEAT('\\')) - REPEAT(1))) &
+        REPEAT(0x80);
+    return special ? (size_t)__builtin_ctzll(special) / 8 : 8;
+}
+
+/* Four hex digits, or -1. */
+static int hex4(const char *at, const char *end)
+{
+    int value = 0;
+
+    if (end - at < 4) return -1;
+    for (int i = 0; i < 4; i++) {
+        int c = (unsigned char)at[i], letter = c | 0x20;
+
+        if (c >= '0' && c <= '9')
+            value = value << 4 | (c - '0');
+        else if (letter >= 'a' && letter <= 'f')
+            value = value << 4 | (letter - 'a' + 10);
+        else
+            return -1;
+    }
+    return value;
+}
+
+/* At the opening quote. */
+static void read_string(struct reader *reader, struct chunk_text *out)
+{
+    const char *at = reader->at + 1, *end = reader->end;
+
+    *out = (struct chunk_text){.at = at, .ascii = true};
+    for (;;) {
+        for (size_t plain = 8; plain == 8 && end - at >= 8; at += plain) plain = plain_bytes(at);
+        if (at == end) {
+            fail(reader, "unexpected end");
+            return;
+        }
+        unsigned char c = (unsigned char)*at;
+        if (c == '"') break;
+        at++;
+        if (c < 0x20 || c >= 0x80) out->ascii = false;
+        if (c != '\\') continue;
+        out->escaped = true;
+        if (at < end && *at == 'u' && hex4(at + 1, end) >= 0) {
+            at += 5;
+        } else if (at < end && *at && strchr("\"\\/bfnrt", *at)) {
+            at++;
+        } else {
+            fail(reader, at < end ? "malformed escape in a string" : "unexpected end");
+            return;
+        }
+    }
+    out->len = (size_t)(at - out->at);
+    reader->at = at + 1;
+}
+
+static bool append_code_point(struct buf *out, uint32_t c)
+{
+    char bytes[4];
+    size_t len;
+
+    if (c == 0 || (c >= 0xd800 && c <= 0xdfff)) c = 0xfffd;
+    if (c < 0x80) {
+        bytes[0] = (char)c;
+        len = 1;
+    } else if (c < 0x800) {
+        bytes[0] = (char)(0xc0 | c >> 6);
+        bytes[1] = (char)(0x80 | (c & 0x3f));
+        len = 2;
+    } else if (c < 0x10000) {
+        bytes[0] = (char)(0xe0 | c >> 12);
+        bytes[1] = (char)(0x80 | (c >> 6 & 0x3f));
+        bytes[2] = (char)(0x80 | (c & 0x3f));
+        len = 3;
+    } else {
+        bytes[0] = (char)(0xf0 | c >> 18);
+        bytes[1] = (char)(0x80 | (c >> 12 & 0x3f));
+        bytes[2] = (char)(0x80 | (c >> 6 & 0x3f));
+        bytes[3] = (char)(0x80 | (c & 0x3f));
+        len = 4;
+    }
+    return buf_append(out, bytes, len);
+}
+
+/* `at` is behind a backslash; gives what is behind the whole escape. read_string has checked the form. */
+static const char *append_escape(struct buf *out, const char *at, const char *end)
+{
+    static const char named[128] = {
+        ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t', ['"'] = '"', ['/'] = '/', ['\\'] = '\\'};
+    uint32_t unit, low;
+
+    if (*at != 'u') {
+        buf_append_char(out, named[(unsigned char)*at & 0x7f]);
+        return at + 1;
+    }
+    unit = (uint32_t)hex4(at + 1, end);
+    at += 5;
+    if (unit >= 0xd800 && unit <= 0xdbff && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
+        low = (uint32_t)hex4(at + 2, end);
+        if (low >= 0xdc00 && low <= 0xdfff) {
+            unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+            at += 6;
+        }
+    }
+    append_code_point(out, unit);
+    return at;
+}
+
+bool chunk_text_decode(const struct chunk_text *text, struct buf *scratch, const char **out, size_t *len)
+{
+    const char *at = text->at, *end = at + text->len;
+
+    *out = text->at;
+    *len = text->len;
+    if (!text->escaped && (text->ascii || (utf8_valid(at, text->len) && !memchr(at, '\0', text->len)))) return true;
+    buf_reset(scratch);
+    while (at < end) {
+        const char *backslash = memchr(at, '\\', (size_t)(end - at));
+        const char *stop = backslash ? backslash : end;
+
+        utf8_append_sanitized(scratch, at, (size_t)(stop - at));
+        at = backslash ? append_escape(scratch, backslash + 1, end) : end;
+    }
+    *out = scratch->len ? scratch->data : "";
+    *len = scratch->len;
+    return !scratch->failed;
+}
+
+bool chunk_text_is(const struct chunk_text *text, const char *ascii)
+{
+    return text->at && text->len == strlen(ascii) && memcmp(text->at, ascii, text->len) == 0;
+}
+
+/* ---- containers ---- */
+
+static void enter(struct reader *reader)
+{
+    if (reader->depth == CHUNK_MAX_DEPTH) {
+        fail(reader, "nested too deep");
+        return;
+    }
+    reader->depth++;
+    reader->at++;
+}
+
+/* Goes to the next child: past the comma that is due. false: the container ended (and is left), or a failure. */
+static bool next_child(struct reader *reader, char closer, bool *first)
+{
+    char c;
+
+    if (*first) enter(reader);
+    c = peek(reader);
+    if (c == closer && !reader->problem) {
+        reader->at++;
+        reader->depth--;
+        return false;
+    }
+    if (!*first) {
+        if (c != ',') {
+            unexpected(reader);
+            return false;
+        }
+        reader->at++;
+        peek(reader);
+    }
+    *first = false;
+    return !reader->problem;
+}
+
+/* A key that is spelled with escapes is known by what it says. */
+static void decode_key(struct reader *reader, struct chunk_text *key)
+{
+    struct buf room = {.data = reader->key, .cap = sizeof reader->key, .max = sizeof reader->key};
+
+    if (!chunk_text_decode(key, &room, &key->at, &key->len)) key->len = 0;
+    key->escaped = false;
+}
+
+/* For `bool first = true; while (next_member(…))`, at an object's brace; leaves the reader at the member's value. */
+static bool next_member(struct reader *reader, bool *first, struct chunk_text *key)
+{
+    if (!next_child(reader, '}', first)) return false;
+    if (reader->at == reader->end || *reader->at != '"') {
+        unexpected(reader);
+        return false;
+    }
+    read_string(reader, key);
+    if (key->escaped && !reader->problem) decode_key(reader, key);
+    if (peek(reader) != ':') {
+        unexpected(reader);
+        return false;
+    }
+    reader->at++;
+    return true;
+}
+
+static bool next_item(struct reader *reader, bool *first)
+{
+    return next_child(reader, ']', first);
+}
+
+#define KEY_IS(key, name) ((key).len == sizeof(name) - 1 && memcmp((key).at, (name), sizeof(name) - 1) == 0)
+
+static void skip_digits(struct reader *reader)
+{
+    const char *start = reader->at;
+
+    while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9') reader->at++;
+    if (reader->at == start) fail(reader, "malformed number");
+}
+
+/* RFC 8259 §6. */
+static void read_number(struct reader *reader, struct chunk_text *out)
+{
+    const char *start = reader->at, *digits;
+
+    if (*reader->at == '-') reader->at++;
+    digits = reader->at;
+    skip_digits(reader);
+    if (!reader->problem && *digits == '0' && reader->at - digits > 1) fail(reader, "malformed number");
+    if (reader->at < reader->end && *reader->at == '.') {
+        reader->at++;
+        skip_digits(reader);
+    }
+    if (reader->at < reader->end && (*reader->at == 'e' || *reader->at == 'E')) {
+        reader->at++;
+        if (reader->at < reader->end && (*reader->at == '+' || *reader->at == '-')) reader->at++;
+        skip_digits(reader);
+    }
+    *out = (struct chunk_text){.at = start, .len = (size_t)(reader->at - start), .ascii = true};
+}
+
+static void skip_word(struct reader *reader, const char *word)
+{
+    size_t len = strlen(word);
+
+    if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, word, len) != 0)
+        unexpected(reader);
+    else
+        reader->at += len;
+}
+
+static void skip_value(struct reader *reader)
+{
+    struct chunk_text ignored;
+    bool first = true;
+
+    switch (peek(reader)) {
+    case '"': read_string(reader, &ignored); break;
+    case '{': /* recursion is bounded by CHUNK_MAX_DEPTH */
+        while (next_member(reader, &first, &ignored)) skip_value(reader);
+        break;
+    case '[':
+        while (next_item(reader, &first)) skip_value(reader);
+        break;
+    case 't': skip_word(reader, "true"); break;
+    case 'f': skip_word(reader, "false"); break;
+    case 'n': skip_word(reader, "null"); break;
+    case 'N': skip_word(reader, "NaN"); break; /* Python's json writes these three */
+    case 'I': skip_word(reader, "Infinity"); break;
+    case '-':
+        if (reader->end - reader->at > 1 && reader->at[1] == 'I') {
+            skip_word(reader, "-Infinity");
+            break;
+        }
+        __attribute__((fallthrough));
+    case '0' ... '9': read_number(reader, &ignored); break;
+    default: unexpected(reader);
+    }
+}
+
+/* ---- values that count ---- */
+
+/* A string; anything else counts as none. */
+static void read_text(struct reader *reader, struct chunk_text *out)
+{
+    *out = (struct chunk_text){0};
+    if (peek(reader) == '"')
+        read_string(reader, out);
+    else
+        skip_value(reader);
+}
+
+/* A string, or the digits of a number. */
+static void read_code(struct reader *reader, struct chunk_text *out)
+{
+    char c = peek(reader);
+
+    *out = (struct chunk_text){0};
+    if (c == '"')
+        read_string(reader, out);
+    else if (c >= '0' && c <= '9')
+        read_number(reader, out);
+    else
+        skip_value(reader);
+}
+
+/* Whole numbers 0 to CHUNK_MAX_TOKENS in any spelling (43, 43.0, 4.3e1); anything else leaves *out as it is. */
+static void read_count(struct reader *reader, int64_t *out)
+{
+    struct chunk_text digits;
+    char text[NUMBER_MAX_CHARS + 1];
+    int64_t whole = 0;
+    double number;
+    char c = peek(reader);
+    size_t i;
+
+    if (c < '0' || c > '9') {
+        skip_value(reader);
+        return;
+    }
+    read_number(reader, &digits);
+    if (reader->problem) return;
+    for (i = 0; i < digits.len && i < 9 && digits.at[i] >= '0' && digits.at[i] <= '9'; i++)
+        whole = whole * 10 + (digits.at[i] - '0');
+    if (i == digits.len) {
+        *out = whole;
+        return;
+    }
+    if (digits.len > NUMBER_MAX_CHARS) return;
+    memcpy(text, digits.at, digits.len);
+    text[digits.len] = '\0';
+    number = strtod(text, NULL);
+    if (number <= CHUNK_MAX_TOKENS && floor(number) == number) *out = (int64_t)number;
+}
+
+static void read_usage(struct reader *reader, struct token_usage *usage)
+{
+    struct chunk_text key;
+    bool first = true;
+
+    if (peek(reader) != '{') {
+        skip_value(reader);
+        return;
+    }
+    while (next_member(reader, &first, &key)) {
+        if (KEY_IS(key, "prompt_tokens"))
+            read_count(reader, &usage->prompt_tokens);
+        else if (KEY_IS(key, "completion_tokens"))
+            read_count(reader, &usage->completion_tokens);
+        else if (KEY_IS(key, "total_tokens"))
+            read_count(reader, &usage->total_tokens);
+        else
+            skip_value(reader);
+    }
+}
+
+static void read_error(struct reader *reader, struct chunk_error *error)
+{
+    struct chunk_text key;
+    bool first = true;
+    char c = peek(reader);
+
+    *error = (struct chunk_error){0};
+    if (c == '{') {
+        error->present = true;
+        while (next_member(reader, &first, &key)) {
+            if (KEY_IS(key, "code"))
+                read_code(reader, &error->code);
+            else if (KEY_IS(key, "type"))
+                read_text(reader, &error->type);
+            else if (KEY_IS(key, "message"))
+                read_text(reader, &error->message);
+            else
+                skip_value(reader);
+        }
+    } else if (c == '"') {
+        read_text(reader, &error->message);
+        error->present = error->message.len > 0;
+    } else {
+        error->present = c != 'n' && c != 'f';
+        skip_value(reader);
+    }
+}
+
+static void read_content(struct reader *reader, struct chunk *chunk)
+{
+    chunk->content_parts = (struct chunk_text){0};
+    if (peek(reader) == '[') {
+        const char *start = reader->at;
+
+        chunk->content = (struct chunk_text){0};
+        skip_value(reader);
+        if (!reader->problem)
+            chunk->content_parts = (struct chunk_text){.at = start, .len = (size_t)(reader->at - start)};
+    } else {
+        read_text(reader, &chunk->content);
+    }
+}
+
+static void read_delta(struct reader *reader, struct chunk *chunk)
+{
+    struct chunk_text key;
+    bool first = true;
+
+    chunk->content = chunk->content_parts = chunk->reasoning = chunk->reasoning_content = chunk->channel =
+        (struct chunk_text){0};
+    if (peek(reader) != '{') {
+        skip_value(reader);
+        return;
+    }
+    while (next_member(reader, &first, &key)) {
+        if (KEY_IS(key, "content"))
+            read_content(reader, chunk);
+        else if (KEY_IS(key, "reasoning"))
+            read_text(reader, &chunk->reasoning);
+        else if (KEY_IS(key, "reasoning_content"))
+            read_text(reader, &chunk->reasoning_content);
+        else if (KEY_IS(key, "channel"))
+            read_text(reader, &chunk->channel);
+        else
+            skip_value(reader);
+    }
+}
+
+/* At a choice's brace. Its index, or -1 where it has none. */
+static int64_t read_choice(struct reader *reader, struct chunk *chunk)
+{
+    struct chunk_text key;
+    int64_t index = -1;
+    bool first = true;
+
+    while (next_member(reader, &first, &key)) {
+        if (KEY_IS(key, "delta"))
+            read_delta(reader, chunk);
+        else if (KEY_IS(key, "finish_reason"))
+            read_text(reader, &chunk->finish_reason);
+        else if (KEY_IS(key, "error"))
+            read_error(reader, &chunk->error);
+        else if (KEY_IS(key, "index"))
+            read_count(reader, &index);
+        else
+            skip_value(reader);
+    }
+    return index;
+}
+
+static void clear_choice(struct chunk *chunk)
+{
+    *chunk = (struct chunk){.usage = chunk->usage};
+}
+
+/* Takes the first choice whose index is 0; one without an index has that of its place. */
+static void read_choices(struct reader *reader, struct chunk *chunk)
+{
+    bool first = true;
+
+    if (chunk->has_choice) clear_choice(chunk); /* the key a second time */
+    if (peek(reader) != '[') {
+        skip_value(reader);
+        return;
+    }
+    for (int64_t place = 0; next_item(reader, &first); place++) {
+        int64_t index;
+
+        if (chunk->has_choice || peek(reader) != '{') {
+            skip_value(reader);
+            continue;
+        }
+        index = read_choice(reader, chunk);
+        chunk->has_choice = index == 0 || (index < 0 && place == 0);
+        if (!chunk->has_choice) clear_choice(chunk);
+    }
+}
+
+const char *chunk_read(const char *json, size_t len, struct chunk *out)
+{
+    struct reader reader = {.at = json, .end = json + len};
+    struct chunk_error error = {0}; /* of the chunk; out->error is the choice's until the end */
+    struct chunk_error whole = {0}; /* {"object":"error","code":…}: the chunk is the error */
+    struct chunk_text key;
+    bool first = true;
+
+    *out = (struct chunk){.usage = {-1, -1, -1}};
+    if (peek(&reader) != '{') {
+        skip_value(&reader);
+        if (!reader.problem) fail(&reader, "no object");
+        return reader.problem;
+    }
+    while (next_member(&reader, &first, &key)) {
+        if (KEY_IS(key, "choices")) {
+            read_choices(&reader, out);
+        } else if (KEY_IS(key, "usage")) {
+            read_usage(&reader, &out->usage);
+        } else if (KEY_IS(key, "error")) {
+            read_error(&reader, &error);
+        } else if (KEY_IS(key, "object")) {
+            struct chunk_text object;
+
+            read_text(&reader, &object);
+            whole.present = chunk_text_is(&object, "error");
+        } else if (KEY_IS(key, "code")) {
+            read_code(&reader, &whole.code);
+        } else if (KEY_IS(key, "type")) {
+            read_text(&reader, &whole.type);
+        } else if (KEY_IS(key, "message")) {
+            read_text(&reader, &whole.message);
+        } else {
+            skip_value(&reader);
+        }
+    }
+    if (error.present) out->error = error;
+    if (whole.present && !out->error.present) out->error = whole;
+    if (!reader.problem && peek(&reader)) fail(&reader, "text after the value");
+    if (!reader.problem && reader.at < reader.end) fail(&reader, "text after the value"); /* a NUL */
+    return reader.problem;
+}
+
+void chunk_each_part(const struct chunk *chunk, chunk_part_fn *on_part, void *context)
+{
+    struct reader reader = {.at = chunk->content_parts.at, .end = chunk->content_parts.at + chunk->content_parts.len};
+    bool first = true;
+
+    if (!chunk->content_parts.at) return;
+    while (next_item(&reader, &first)) {
+        struct chunk_text text = {0}, type = {0}, key;
+        bool first_member = true;
+        char c = peek(&reader);
+
+        if (c == '"') {
+            read_text(&reader, &text);
+        } else if (c == '{') {
+            while (next_member(&reader, &first_member, &key)) {
+                if (KEY_IS(key, "text"))
+                    read_text(&reader, &text);
+                else if (KEY_IS(key, "type"))
+                    read_text(&reader, &type);
+                else
+                    skip_value(&reader);
+            }
+        } else {
+            skip_value(&reader);
+        }
+        if (text.at && !on_part(context, &text, chunk_text_is(&type, "thinking") || chunk_text_is(&type, "reasoning")))
+            return;
+    }
+}

@@ -1,0 +1,61 @@
+/*
+ * Reads one chunk of a stream (or an error body) in a single pass over its JSON: no tree, no allocation, only the
+ * fields that count. It takes and refuses what base/json.h does, and beyond that takes, because a provider's slip
+ * must not cost the reader an answer:
+ *   bad UTF-8, NUL and lone surrogates in strings   each becomes U+FFFD when the text is decoded
+ *   control characters in strings                   are kept
+ *   a key twice                                     the last counts
+ *   numbers out of range, NaN, Infinity             are ignored
+ * A test compares it with json_parse on everything that json_parse takes.
+ */
+#ifndef SAMBANOVA_CHUNK_H
+#define SAMBANOVA_CHUNK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "domain/message.h"
+
+enum { CHUNK_MAX_DEPTH = 32, CHUNK_MAX_TOKENS = 1000000000 };
+
+/* The raw inside of a JSON string, borrowed from the chunk; at is NULL where there was none. */
+struct chunk_text {
+    const char *at;
+    size_t len;
+    bool escaped; /* holds a backslash */
+    bool ascii;   /* printable ASCII throughout */
+};
+
+struct chunk_error {
+    bool present;           /* something other than null, false or "" */
+    struct chunk_text code; /* of a number: its digits */
+    struct chunk_text type;
+    struct chunk_text message;
+};
+
+struct chunk {
+    struct chunk_error error;
+    struct token_usage usage; /* -1 = not told; numbers that can't be are left out */
+    bool has_choice;          /* the one with index 0; others are not read */
+    struct chunk_text content;
+    struct chunk_text content_parts; /* content given as an array: its raw JSON, for chunk_each_part */
+    struct chunk_text reasoning;
+    struct chunk_text reasoning_content;
+    struct chunk_text channel;
+    struct chunk_text finish_reason;
+};
+
+/* NULL: fine. Else a static phrase, and *out holds what was read until then. */
+const char *chunk_read(const char *json, size_t len, struct chunk *out);
+
+/* The decoded text, valid UTF-8 without NUL: within the chunk where nothing had to be changed, else in scratch.
+ * false: past scratch's max, or no memory. */
+bool chunk_text_decode(const struct chunk_text *text, struct buf *scratch, const char **out, size_t *len) MUST_CHECK;
+bool chunk_text_is(const struct chunk_text *text, const char *ascii);
+
+/* Text parts in order; thinking: of type "thinking" or "reasoning". on_part gives false to stop. */
+typedef bool chunk_part_fn(void *context, const struct chunk_text *text, bool thinking);
+void chunk_each_part(const struct chunk *chunk, chunk_part_fn *on_part, void *context);
+
+#endif

@@ -1,0 +1,10 @@
+/* The body of POST /chat/completions. Pure. */
+#ifndef SAMBANOVA_COMPOSE_H
+#define SAMBANOVA_COMPOSE_H
+
+#include "usecases/provider.h"
+
+/* provider_ops.compose. Appends to out; texts are valid UTF-8. max_tokens below 1 is left out. */
+bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out);
+
+#endif

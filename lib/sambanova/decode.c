@@ -1,0 +1,408 @@
+/*
+ *   bytes ──sse_reader──► event ──chunk_read──► delta ──┬─ reasoning ───────────────► sink
+ *                                                      └─ content ──tags (<think>)──► sink
+ */
+#include "sambanova/decode.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/sse.h"
+#include "sambanova/chunk.h"
+#include "sambanova/errors.h"
+
+enum { MAX_LEADING_SPACE = 64 }; /* held back at the start in case a tag follows; more is content */
+
+static const char opening[] = "<think>", closing[] = "</think>";
+
+struct decoder {
+    struct sse_reader events;
+    struct buf scratch;            /* a text that had to be unescaped */
+    const struct delta_sink *sink; /* while within feed or end */
+    size_t body_bytes;
+    size_t text_bytes; /* as it came, tags included */
+    enum chat_error error;
+    const char *problem;
+    const char *finish_reason;
+    struct token_usage usage;
+    bool done;  /* [DONE] */
+    bool began; /* the first byte that counts was looked at */
+    bool saw_chunk;
+    bool has_content; /* more than white space */
+    bool has_reasoning;
+    enum {
+        TAGS_START,     /* nothing but white space so far, or the beginning of a tag: held */
+        TAGS_REASONING, /* behind <think>, until </think> */
+        TAGS_CONTENT,   /* no <think> at the start: a lone </think> may come */
+        TAGS_OVER,      /* </think> has come: all further text is content */
+    } tags;
+    bool skip_space;  /* right behind a tag */
+    unsigned matched; /* TAGS_REASONING, TAGS_CONTENT: characters of </think> seen at the end so far */
+    unsigned held_space;
+    unsigned held_len; /* TAGS_START: white space, then a part of a tag */
+    char held[MAX_LEADING_SPACE + sizeof closing];
+};
+
+struct decoder *decode_new(const struct provider *self)
+{
+    struct decoder *decoder = calloc(1, sizeof *decoder);
+
+    (void)self;
+    if (!decoder) return NULL;
+    sse_reader_init(&decoder->events, DECODE_MAX_EVENT);
+    buf_init(&decoder->scratch, 3 * DECODE_MAX_EVENT); /* a byte that is no UTF-8 becomes three */
+    decoder->usage = (struct token_usage){-1, -1, -1};
+    return decoder;
+}
+
+void decode_free(struct decoder *decoder)
+{
+    if (!decoder) return;
+    sse_reader_fini(&decoder->events);
+    buf_fini(&decoder->scratch);
+    free(decoder);
+}
+
+/* false, for the callers to hand on: reading stops. */
+static bool fail(struct decoder *decoder, enum chat_error error, const char *problem)
+{
+    decoder->error = error;
+    decoder->problem = problem;
+    return false;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* ---- text ---- */
+
+static bool has_text(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!is_space(text[i])) return true;
+    return false;
+}
+
+static void emit_content(struct decoder *decoder, const char *text, size_t len)
+{
+    if (len == 0) return;
+    decoder->has_content = decoder->has_content || has_text(text, len);
+    decoder->sink->content(decoder->sink->context, text, len);
+}
+
+static void emit_reasoning(struct decoder *decoder, const char *text, size_t len)
+{
+    if (len == 0) return;
+    decoder->has_reasoning = decoder->has_reasoning || has_text(text, len);
+    decoder->sink->reasoning(decoder->sink->context, text, len);
+}
+
+static void emit_tagged(struct decoder *decoder, const char *text, size_t len)
+{
+    if (decoder->tags == TAGS_REASONING)
+        emit_reasoning(decoder, text, len);
+    else
+        emit_content(decoder, text, len);
+}
+
+/* Behind the start. '<' is nowhere in </think> but in front, so after a mismatch only a new '<' can begin it. */
+static void take_content(struct decoder *decoder, const char *text, size_t len)
+{
+    const char *at = text, *end = text + len, *begin;
+
+    if (decoder->skip_space) {
+        while (at < end && is_space(*at)) at++;
+        if (at == end) return;
+        decoder->skip_space = false;
+    }
+    for (begin = at; at < end && decoder->tags != TAGS_OVER;) {
+        if (decoder->matched == 0) {
+            at = memchr(at, '<', (size_t)(end - at));
+            if (!at) break;
+        }
+        if (*at != closing[decoder->matched]) {
+            /* What was held of an earlier text; the rest of the match lies behind begin. */
+            if ((size_t)(at - begin) < decoder->matched)
+                emit_tagged(decoder, closing, decoder->matched - (size_t)(at - begin));
+            decoder->matched = 0;
+            continue;
+        }
+        at++;
+        if (++decoder->matched < sizeof closing - 1) continue;
+        if ((size_t)(at - begin) > decoder->matched)
+            emit_tagged(decoder, begin, (size_t)(at - begin) - decoder->matched);
+        decoder->skip_space = decoder->tags == TAGS_REASONING || !decoder->has_content;
+        decoder->tags = TAGS_OVER;
+        decoder->matched = 0;
+        take_content(decoder, at, (size_t)(end - at));
+        return;
+    }
+    if ((size_t)(end - begin) > decoder->matched) emit_tagged(decoder, begin, (size_t)(end - begin) - decoder->matched);
+}
+
+/* The start is over: what was held is plain text. */
+static void release_held(struct decoder *decoder)
+{
+    char held[sizeof decoder->held];
+    size_t len = decoder->held_len;
+
+    memcpy(held, decoder->held, len);
+    decoder->held_len = 0;
+    decoder->tags = TAGS_CONTENT;
+    take_content(decoder, held, len);
+}
+
+static bool begins(const char *tag, size_t tag_len, const char *part, size_t len)
+{
+    return len <= tag_len && memcmp(tag, part, len) == 0;
+}
+
+static void take_start(struct decoder *decoder, const char *text, size_t len)
+{
+    size_t i = 0;
+
+    for (; i < len && decoder->tags == TAGS_START; i++) {
+        const char *part = decoder->held + decoder->held_space;
+        size_t part_len = decoder->held_len - decoder->held_space;
+
+        if (part_len == 0 && is_space(text[i]) && decoder->held_space < MAX_LEADING_SPACE) {
+            decoder->held[decoder->held_len++] = text[i];
+            decoder->held_space++;
+            continue;
+        }
+        decoder->held[decoder->held_len] = text[i];
+        part_len++;
+        if (begins(opening, sizeof opening - 1, part, part_len)) {
+            decoder->held_len++;
+            if (part_len < sizeof opening - 1) continue;
+            decoder->tags = TAGS_REASONING;
+        } else if (begins(closing, sizeof closing - 1, part, part_len)) {
+            decoder->held_len++;
+            if (part_len < sizeof closing - 1) continue;
+            decoder->tags = TAGS_OVER;
+        } else {
+            release_held(decoder);
+            break; /* text[i] is not taken yet */
+        }
+        decoder->held_len = 0;
+        decoder->skip_space = true;
+    }
+    if (decoder->tags != TAGS_START) take_content(decoder, text + i, len - i);
+}
+
+static bool decode_text(struct decoder *decoder, const struct chunk_text *raw, const char **text, size_t *len)
+{
+    if (!chunk_text_decode(raw, &decoder->scratch, text, len))
+        return fail(decoder, CHAT_ERR_INTERNAL, "no memory for a chunk");
+    if (*len > DECODE_MAX_TEXT - decoder->text_bytes)
+        return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "more than 1 MiB of text");
+    decoder->text_bytes += *len;
+    return true;
+}
+
+static bool take_reasoning_text(struct decoder *decoder, const struct chunk_text *raw)
+{
+    const char *text;
+    size_t len;
+
+    if (!decode_text(decoder, raw, &text, &len)) return false;
+    emit_reasoning(decoder, text, len);
+    return true;
+}
+
+static bool take_content_text(struct decoder *decoder, const struct chunk_text *raw)
+{
+    const char *text;
+    size_t len;
+
+    if (!decode_text(decoder, raw, &text, &len)) return false;
+    if (decoder->tags == TAGS_START)
+        take_start(decoder, text, len);
+    else
+        take_content(decoder, text, len);
+    return true;
+}
+
+static bool take_part(void *context, const struct chunk_text *text, bool thinking)
+{
+    return thinking ? take_reasoning_text(context, text) : take_content_text(context, text);
+}
+
+static bool take_thinking_part(void *context, const struct chunk_text *text, bool thinking)
+{
+    (void)thinking;
+    return take_reasoning_text(context, text);
+}
+
+/* ---- chunks ---- */
+
+static bool take_finish_reason(struct decoder *decoder, const struct chunk_text *reason)
+{
+    /* The last five are other hosts' words. */
+    static const struct {
+        const char *word, *means;
+    } reasons[] = {
+        {"stop", "stop"},
+        {"length", "length"},
+        {"tool_calls", "tool_calls"},
+        {"content_filter", "content_filter"},
+        {"function_call", "tool_calls"},
+        {"max_tokens", "length"},
+        {"error", NULL},
+        {"abort", NULL},
+        {"cancelled", NULL},
+    };
+
+    if (reason->len == 0) return true;
+    decoder->finish_reason = "stop"; /* whatever the word, it says that the answer is over: eos, end_turn … */
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (chunk_text_is(reason, reasons[i].word)) decoder->finish_reason = reasons[i].means;
+    return decoder->finish_reason || fail(decoder, CHAT_ERR_UPSTREAM_ERROR, "finish_reason tells of an error");
+}
+
+static void take_usage(struct token_usage *usage, const struct token_usage *told)
+{
+    if (told->prompt_tokens >= 0) usage->prompt_tokens = told->prompt_tokens;
+    if (told->completion_tokens >= 0) usage->completion_tokens = told->completion_tokens;
+    if (told->total_tokens >= 0) usage->total_tokens = told->total_tokens;
+}
+
+static bool take_chunk(struct decoder *decoder, const struct chunk *chunk)
+{
+    const struct chunk_text *reasoning = chunk->reasoning.len > 0 ? &chunk->reasoning : &chunk->reasoning_content;
+    const bool aloud = chunk_text_is(&chunk->channel, "analysis") || chunk_text_is(&chunk->channel, "commentary");
+
+    decoder->saw_chunk = true;
+    take_usage(&decoder->usage, &chunk->usage);
+    if (chunk->error.present) return fail(decoder, errors_classify(&chunk->error), "an error object in the stream");
+    if (!chunk->has_choice) return true;
+    if (reasoning->len > 0 && !take_reasoning_text(decoder, reasoning)) return false;
+    if (chunk->content.len > 0 &&
+        !(aloud ? take_reasoning_text(decoder, &chunk->content) : take_content_text(decoder, &chunk->content)))
+        return false;
+    if (chunk->content_parts.at) {
+        chunk_each_part(chunk, aloud ? take_thinking_part : take_part, decoder);
+        if (decoder->error) return false;
+    }
+    return take_finish_reason(decoder, &chunk->finish_reason);
+}
+
+static bool on_event(void *context, const struct sse_event *event)
+{
+    struct decoder *decoder = context;
+    const char *data = event->data, *end = data + event->len;
+    const char *problem;
+    struct chunk chunk;
+
+    while (data < end && is_space(*data)) data++;
+    while (data < end && is_space(end[-1])) end--;
+    if (strcmp(event->name, "error") == 0) {
+        (void)chunk_read(data, (size_t)(end - data), &chunk);
+        return fail(decoder, errors_classify(&chunk.error), "an event named error");
+    }
+    if (data == end) return true;
+    if (end - data == 6 && memcmp(data, "[DONE]", 6) == 0) {
+        decoder->done = true;
+        return false;
+    }
+    /* ping and the like: events that are not for us, with any data */
+    if (*data != '{' && event->name[0] && strcmp(event->name, "message") != 0) return true;
+    problem = chunk_read(data, (size_t)(end - data), &chunk);
+    if (problem) {
+        if (strcmp(problem, "nested too deep") == 0) /* clearer than "malformed" */
+            return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "a chunk nested deeper than 32");
+        return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "a chunk that is no JSON object");
+    }
+    return take_chunk(decoder, &chunk);
+}
+
+/* ---- the interface ---- */
+
+/* The first byte that is no white space or BOM tells an event stream from what comes in its place. */
+static bool begin(struct decoder *decoder, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+
+        if (is_space((char)c) || c == 0xef || c == 0xbb || c == 0xbf) continue;
+        decoder->began = true;
+        if (c == '<') return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "an HTML page instead of a stream");
+        if (c == '{' || c == '[') return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "JSON instead of a stream");
+        if (c == 0x1f) return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "gzip that was not asked for");
+        return true;
+    }
+    return true;
+}
+
+enum chat_error decode_feed(struct decoder *decoder, const char *bytes, size_t len, const struct delta_sink *sink)
+{
+    const size_t room = DECODE_MAX_BODY - decoder->body_bytes;
+
+    if (decoder->error || decoder->done) return decoder->error;
+    if (!decoder->began && !begin(decoder, bytes, len)) return decoder->error;
+    decoder->sink = sink;
+    if (sse_reader_feed(&decoder->events, bytes, len < room ? len : room, on_event, decoder) == SSE_TOO_LONG)
+        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "a line or event over 256 KiB");
+    decoder->sink = NULL;
+    if (!decoder->error && !decoder->done && len > room)
+        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "more than 64 MiB of stream");
+    decoder->body_bytes += len < room ? len : room;
+    return decoder->error;
+}
+
+bool decode_done(const struct decoder *decoder)
+{
+    return decoder->done;
+}
+
+static void release_rest(struct decoder *decoder)
+{
+    /* White space alone is no answer. */
+    if (decoder->tags == TAGS_START && decoder->held_len > decoder->held_space) release_held(decoder);
+    emit_tagged(decoder, closing, decoder->matched);
+    decoder->matched = 0;
+}
+
+void decode_end(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out)
+{
+    bool length;
+
+    decoder->sink = sink;
+    release_rest(decoder);
+    decoder->sink = NULL;
+    length = decoder->finish_reason && strcmp(decoder->finish_reason, "length") == 0;
+    if (decoder->error)
+        ;
+    else if (decoder->body_bytes == 0)
+        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "an empty body");
+    else if (!decoder->saw_chunk && !decoder->done)
+        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "no event in the body");
+    else if (!decoder->finish_reason && !decoder->done)
+        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "no finish_reason and no [DONE]");
+    else if (!decoder->has_content && !(length && decoder->has_reasoning))
+        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "no answer text");
+    *out = (struct provider_end){
+        .error = decoder->error,
+        .finish_reason = decoder->finish_reason,
+        .usage = decoder->usage,
+        .problem = decoder->problem,
+    };
+}
+
+/* Servers and proxies that name no type, or none in particular, get the benefit: the bytes will tell. */
+bool decode_is_stream(const struct provider *self, const char *content_type)
+{
+    static const char *const possible[] = {"", "text/event-stream", "text/plain", "application/octet-stream"};
+    size_t len;
+
+    (void)self;
+    if (!content_type) return true;
+    content_type += strspn(content_type, " \t");
+    len = strcspn(content_type, "; \t\r\n");
+    for (size_t i = 0; i < sizeof possible / sizeof *possible; i++)
+        if (strlen(possible[i]) == len && strncasecmp(content_type, possible[i], len) == 0) return true;
+    return false;
+}

@@ -1,0 +1,16 @@
+/* What the provider's refusals and error objects mean (SAMBANOVA.md "Errors"). Pure. */
+#ifndef SAMBANOVA_ERRORS_H
+#define SAMBANOVA_ERRORS_H
+
+#include "sambanova/chunk.h"
+#include "usecases/provider.h"
+
+enum { REFUSAL_MAX_RETRY_AFTER_S = 3600 };
+
+/* provider_ops.refusal. body may be JSON, text, HTML or garbage, whole or cut; nothing of it is handed on. */
+struct provider_refusal errors_refusal(const struct provider *self, int status, const char *body, size_t len,
+                                       const char *retry_after, int64_t wall_ms);
+/* An error object within a stream; UPSTREAM_ERROR where its codes say nothing more. */
+enum chat_error errors_classify(const struct chunk_error *error);
+
+#endif

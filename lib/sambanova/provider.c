@@ -1,0 +1,146 @@
+#include "sambanova/provider.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sambanova/compose.h"
+#include "sambanova/decode.h"
+#include "sambanova/errors.h"
+
+enum { HOST_SIZE = 254, KEY_MAX_CHARS = 4096, BASE_MAX_CHARS = 2048 };
+
+static const struct provider_ops ops = {
+    .compose = compose_request,
+    .decoder_new = decode_new,
+    .decoder_free = decode_free,
+    .decoder_feed = decode_feed,
+    .decoder_done = decode_done,
+    .decoder_end = decode_end,
+    .refusal = errors_refusal,
+    .is_stream = decode_is_stream,
+};
+
+static bool all_graphic(const char *text)
+{
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~') return false;
+    return true;
+}
+
+/* 127.0.0.0/8, ::1 and localhost; a name that only resolves there is none, because it may resolve elsewhere later. */
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (strcasecmp(host, "localhost") == 0) return true;
+    if (inet_pton(AF_INET, host, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* host[:port] with an IPv6 address in brackets. No user part: the key goes to a host that reads as what it is. */
+static bool split_authority(const char *text, size_t len, char host[HOST_SIZE])
+{
+    const char *end = text + len, *host_end;
+    struct in6_addr v6;
+    long port = 0;
+
+    if (len > 0 && *text == '[') {
+        text++;
+        host_end = memchr(text, ']', (size_t)(end - text));
+        if (!host_end || host_end - text >= HOST_SIZE) return false;
+        snprintf(host, HOST_SIZE, "%.*s", (int)(host_end - text), text);
+        if (inet_pton(AF_INET6, host, &v6) != 1) return false;
+        text = host_end + 1;
+    } else {
+        size_t host_len = 0;
+
+        while (text + host_len < end &&
+               (strchr("-._", text[host_len]) || (text[host_len] >= '0' && text[host_len] <= '9') ||
+                ((text[host_len] | 0x20) >= 'a' && (text[host_len] | 0x20) <= 'z')))
+            host_len++;
+        if (host_len == 0 || host_len >= HOST_SIZE) return false;
+        snprintf(host, HOST_SIZE, "%.*s", (int)host_len, text);
+        text += host_len;
+    }
+    if (text == end) return true;
+    if (*text++ != ':' || text == end || end - text > 5) return false;
+    for (; text < end; text++) {
+        if (*text < '0' || *text > '9') return false;
+        port = port * 10 + (*text - '0');
+    }
+    return port >= 1 && port <= 65535;
+}
+
+static const char *base_problem(const char *base)
+{
+    char host[HOST_SIZE];
+    bool tls = strncasecmp(base, "https://", 8) == 0;
+    const char *authority = base + (tls ? 8 : 7);
+
+    if (!tls && strncasecmp(base, "http://", 7) != 0) return "the API base must begin with https://";
+    if (!all_graphic(base) || strpbrk(base, "?#\\\"<>")) return "the API base holds a character that no base has";
+    if (strlen(base) > BASE_MAX_CHARS) return "the API base is too long";
+    if (!split_authority(authority, strcspn(authority, "/"), host))
+        return "the API base needs a host, and at most a port and a path behind it";
+    if (!tls && !is_loopback(host)) return "the API base may be http for a loopback host alone";
+    return NULL;
+}
+
+static const char *settings_problem(const struct sambanova_settings *settings)
+{
+    if (!settings->api_key || !*settings->api_key) return "the API key is empty";
+    if (!all_graphic(settings->api_key)) return "the API key holds a blank, a control character or non-ASCII";
+    if (strlen(settings->api_key) > KEY_MAX_CHARS) return "the API key is too long";
+    if (!settings->api_base || !*settings->api_base) return "the API base is empty";
+    if (settings->connect_timeout_ms < 1 || settings->first_byte_timeout_ms < 1 || settings->idle_timeout_ms < 1 ||
+        settings->total_timeout_ms < 1)
+        return "a timeout must be at least 1 ms";
+    return base_problem(settings->api_base);
+}
+
+struct provider *sambanova_open(const struct sambanova_settings *settings, const char **problem)
+{
+    struct provider *provider;
+    char *completions = NULL, *models = NULL, *authorization = NULL;
+    int base_len;
+
+    *problem = settings_problem(settings);
+    if (*problem) return NULL;
+    base_len = (int)strlen(settings->api_base);
+    if (settings->api_base[base_len - 1] == '/') base_len--;
+    provider = calloc(1, sizeof *provider);
+    if (!provider || asprintf(&completions, "%.*s/chat/completions", base_len, settings->api_base) < 0 ||
+        asprintf(&models, "%.*s/models", base_len, settings->api_base) < 0 ||
+        asprintf(&authorization, "Authorization: Bearer %s", settings->api_key) < 0) {
+        free(provider);
+        free(completions);
+        free(models);
+        *problem = "out of memory";
+        return NULL;
+    }
+    *provider = (struct provider){
+        .ops = &ops,
+        .completions_url = completions,
+        .models_url = models,
+        .authorization = authorization,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .first_byte_timeout_ms = settings->first_byte_timeout_ms,
+        .idle_timeout_ms = settings->idle_timeout_ms,
+        .total_timeout_ms = settings->total_timeout_ms,
+    };
+    return provider;
+}
+
+void sambanova_close(struct provider *provider)
+{
+    if (!provider) return;
+    explicit_bzero((char *)provider->authorization, strlen(provider->authorization));
+    free((char *)provider->authorization);
+    free((char *)provider->models_url);
+    free((char *)provider->completions_url);
+    free(provider);
+}

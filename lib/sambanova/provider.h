@@ -1,0 +1,25 @@
+/*
+ * SambaNova Cloud behind usecases/provider.h: requests, streams and refusals of its OpenAI-compatible API.
+ * provider.c checks the settings, compose.c writes the request, decode.c reads the answer, errors.c reads refusals.
+ */
+#ifndef SAMBANOVA_PROVIDER_H
+#define SAMBANOVA_PROVIDER_H
+
+#include "usecases/provider.h"
+
+struct sambanova_settings {
+    const char *api_key; /* printable ASCII without blanks */
+    const char
+        *api_base; /* https://host[:port][/path], or http:// for a loopback host; one trailing slash is dropped */
+    int connect_timeout_ms;
+    int first_byte_timeout_ms;
+    int idle_timeout_ms;
+    int total_timeout_ms;
+};
+
+/* Copies what it needs. NULL, with *problem a static sentence that never holds the key: a setting is wrong. */
+struct provider *sambanova_open(const struct sambanova_settings *settings, const char **problem) MUST_CHECK;
+/* Wipes the key. NULL is fine. No decoder has to be gone before. */
+void sambanova_close(struct provider *provider);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * Who may start an answer now: per minute, per day and at once, decided and counted in one atomic step.
+ * Bounded: every call decides within 50 ms, also when Redis is away (then: the minute's limit goes on in this
+ * process at its share, the day's refuses with CHAT_ERR_QUOTA_UNAVAILABLE unless the policy fails open).
+ * An instance belongs to one thread.
+ */
+#ifndef USECASES_ADMISSION_H
+#define USECASES_ADMISSION_H
+
+#include "base/uuid.h"
+#include "domain/caller.h"
+#include "domain/policy.h"
+#include "domain/quota.h"
+
+/* What was taken, so that it can be given back: to the day it came from. Plain value. */
+struct admission_ticket {
+    char user_id[USER_ID_SIZE];
+    char answer_id[UUID_TEXT_SIZE]; /* names the lease */
+    char day[QUOTA_DAY_SIZE];
+    bool daily_counted;             /* false: admin, or decided without Redis */
+    bool leased;
+};
+
+struct admission;
+struct admission_ops {
+    /* CHAT_OK: counted, leased. CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS, _QUOTA_UNAVAILABLE:
+     * nothing was counted. *quota is where the user stands after the step in every case but QUOTA_UNAVAILABLE;
+     * *retry_after_s is set with a refusal. */
+    enum chat_error (*admit)(struct admission *self, const struct caller *caller, const char *answer_id,
+                             struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
+    /* Ends the lease; `refund` gives the daily unit back too. Does its work once for a ticket however often and
+     * from wherever it is called. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, call again later. */
+    enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund);
+    /* Keeps leases alive for LEASE_SECONDS from now. */
+    enum chat_error (*renew)(struct admission *self, const struct admission_ticket *const *tickets, size_t count);
+    /* Where the user stands; counts nothing. CHAT_ERR_QUOTA_UNAVAILABLE. */
+    enum chat_error (*peek)(struct admission *self, const struct caller *caller, struct quota *quota);
+    /* CHAT_OK where the store answers now: for readiness. */
+    enum chat_error (*ping)(struct admission *self);
+};
+struct admission {
+    const struct admission_ops *ops;
+};
+
+enum { ADMISSION_LEASE_SECONDS = 15 };
+
+#endif

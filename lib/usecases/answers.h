@@ -1,0 +1,38 @@
+/* The answers being written now, as the use cases see them. Implemented by the relay; any thread may call. */
+#ifndef USECASES_ANSWERS_H
+#define USECASES_ANSWERS_H
+
+#include "usecases/admission.h"
+#include "usecases/listener.h"
+
+/* All that the relay has to know of an answer. Copied by start, except `body`, which it takes. */
+struct answer_spec {
+    const struct message *answer;    /* the streaming row */
+    const struct session *session;
+    struct admission_ticket ticket;
+    char supersedes_id[UUID_TEXT_SIZE]; /* "" or the earlier answer */
+    char *body;                      /* request body for the provider, malloc'ed */
+    size_t body_len;
+    const char *request_id;          /* for the log */
+};
+
+enum answer_stop_result { STOP_REQUESTED, STOP_NOT_HERE };
+
+struct answers;
+struct answers_ops {
+    /* Takes a place for one more stream, before anything is counted. CHAT_ERR_OVERLOADED, CHAT_ERR_SHUTTING_DOWN. */
+    enum chat_error (*reserve)(struct answers *self);
+    void (*unreserve)(struct answers *self);
+    /* Uses the reserved place; cannot fail. Takes the listener. */
+    void (*start)(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener);
+    /* Attaches one more listener to a live answer of this process. false: not live here, the listener is still the
+     * caller's. */
+    bool (*attach)(struct answers *self, const char *answer_id, struct answer_listener *listener);
+    /* Asks for a stop and waits until the answer is settled, or timeout_ms. */
+    enum answer_stop_result (*stop)(struct answers *self, const char *answer_id, int timeout_ms);
+};
+struct answers {
+    const struct answers_ops *ops;
+};
+
+#endif

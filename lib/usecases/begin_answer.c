@@ -1,0 +1,127 @@
+#include "usecases/begin_answer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum {
+    PROMPT_MAX_BYTES = 64 << 20,   /* 200 messages of 100,000 code points fit */
+    OVERLOADED_RETRY_AFTER_S = 2,
+};
+
+static enum chat_error admit(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                             struct problem *problem, struct ready_answer *out)
+{
+    int64_t retry_after_s = 0;
+    enum chat_error error = ports->admission->ops->admit(ports->admission, caller, answer_id, &out->spec.ticket,
+                                                         &out->quota, &retry_after_s);
+    problem->has_quota = error != CHAT_ERR_QUOTA_UNAVAILABLE;
+    problem->quota = out->quota;
+    if (error == CHAT_OK) return CHAT_OK;
+    problem->retry_after_s = retry_after_s;
+    log_write(LOG_INFO, "admission_refused", LOG_STR("code", error_code(error)), LOG_INT("retry_after", retry_after_s));
+    return problem_set(problem, error, NULL);
+}
+
+/* What was taken goes back: the request failed after it was counted. */
+static void give_back(const struct chat_ports *ports, struct problem *problem, struct ready_answer *out)
+{
+    ports->answers->ops->unreserve(ports->answers);
+    if (ports->admission->ops->settle(ports->admission, &out->spec.ticket, true) != CHAT_OK)
+        log_write(LOG_WARN, "give_back_failed", LOG_STR("message_id", out->spec.ticket.answer_id));
+    else if (out->spec.ticket.daily_counted && problem->quota.daily_used > 0) {
+        problem->quota.daily_used--;
+        problem->quota.daily_remaining = problem->quota.daily_limit - problem->quota.daily_used;
+    }
+}
+
+static enum chat_error store_problem(struct problem *problem, enum chat_error error, const struct answer_begin *begin,
+                                     const struct answer_begun *begun)
+{
+    switch (error) {
+    case CHAT_ERR_GENERATION_IN_PROGRESS:
+        memcpy(problem->active_message_id, begun->active_message_id, UUID_TEXT_SIZE);
+        return problem_set(problem, error, NULL);
+    case CHAT_ERR_VALIDATION_FAILED:
+        if (begin->replaces_id)
+            return problem_field(problem, "replaces", "takes the id of a user message that has not been replaced yet");
+        return problem_set(problem, error, "only the last answer of a session can be written anew");
+    default: return problem_set(problem, error, NULL);
+    }
+}
+
+static bool compose_prompt(const struct chat_ports *ports, const struct answer_begun *begun, struct arena *arena,
+                           struct ready_answer *out)
+{
+    struct prompt prompt = context_build(begun->history, begun->history_count, ports->policy->system_prompt,
+                                         ports->policy->max_context_messages, arena);
+    prompt.model = out->answer.model;
+    prompt.max_tokens = ports->policy->max_tokens;
+    struct buf body;
+    buf_init(&body, PROMPT_MAX_BYTES);
+    if (!ports->provider->ops->compose(ports->provider, &prompt, &body) || body.failed) {
+        buf_fini(&body);
+        return false;
+    }
+    out->spec.body = buf_take(&body, &out->spec.body_len);
+    return true;
+}
+
+/* The row is there but nobody will write it: end it as failed. */
+static void abandon(const struct chat_ports *ports, const struct answer_begun *begun, struct arena *arena)
+{
+    struct answer_end end = {
+        .message_id = begun->answer.id, .session_id = begun->session.id, .epoch = begun->answer.epoch,
+        .status = MESSAGE_FAILED, .content = "", .model = begun->answer.model, .usage = {-1, -1, -1},
+        .now_ms = clock_wall_ms(ports->clock),
+    };
+    bool written;
+    struct session session;
+    if (ports->messages->ops->end_answer(ports->messages, &end, arena, &written, &session) != CHAT_OK)
+        log_write(LOG_ERROR, "abandoned_answer_not_ended", LOG_STR("message_id", begun->answer.id));
+}
+
+enum chat_error begin_answer(const struct chat_ports *ports, const struct caller *caller, struct answer_begin *begin,
+                             struct arena *arena, struct problem *problem, struct ready_answer *out)
+{
+    memset(out, 0, sizeof *out);
+    enum chat_error error = ports->answers->ops->reserve(ports->answers);
+    if (error != CHAT_OK) {
+        problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
+        return problem_set(problem, error, NULL);
+    }
+    char answer_id[UUID_TEXT_SIZE];
+    begin->now_ms = clock_wall_ms(ports->clock);
+    uuid_v7(begin->now_ms, answer_id);
+    error = admit(ports, caller, answer_id, problem, out);
+    if (error != CHAT_OK) {
+        ports->answers->ops->unreserve(ports->answers);
+        return error;
+    }
+
+    begin->user_id = caller->user_id;
+    begin->answer_id = answer_id;
+    begin->epoch = 1;
+    begin->context_messages = ports->policy->max_context_messages;
+    struct answer_begun begun = {0};
+    error = ports->messages->ops->begin_answer(ports->messages, begin, arena, &begun);
+    if (error != CHAT_OK) {
+        give_back(ports, problem, out);
+        return store_problem(problem, error, begin, &begun);
+    }
+    /* a session may name a model that is no longer offered */
+    if (!policy_offers_model(ports->policy, begun.answer.model)) begun.answer.model = ports->policy->default_model;
+    out->session = begun.session;
+    out->question = begun.question;
+    out->answer = begun.answer;
+    if (!compose_prompt(ports, &begun, arena, out)) {
+        abandon(ports, &begun, arena);
+        give_back(ports, problem, out);
+        return problem_set(problem, CHAT_ERR_INTERNAL, NULL);
+    }
+    out->spec.answer = &out->answer;
+    out->spec.session = &out->session;
+    if (begin->regenerates_id) snprintf(out->spec.supersedes_id, UUID_TEXT_SIZE, "%s", begin->regenerates_id);
+    return CHAT_OK;
+}

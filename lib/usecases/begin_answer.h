@@ -1,0 +1,11 @@
+/* The common middle of send and regenerate: a place, the limits, the store, the prompt. */
+#ifndef USECASES_BEGIN_ANSWER_H
+#define USECASES_BEGIN_ANSWER_H
+
+#include "usecases/send_message.h"
+
+/* begin->user_id, answer_id, epoch, now_ms and context_messages are filled here. */
+enum chat_error begin_answer(const struct chat_ports *ports, const struct caller *caller, struct answer_begin *begin,
+                             struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,24 @@
+#include "usecases/create_session.h"
+
+enum chat_error create_session(const struct chat_ports *ports, const struct create_session *in, struct arena *arena,
+                               struct problem *problem, struct session *out)
+{
+    if (in->title) {
+        const char *wrong = session_title_problem(in->title, in->title_len);
+        if (wrong) return problem_field(problem, "title", wrong);
+    }
+    if (in->model && !policy_offers_model(ports->policy, in->model)) {
+        problem->param = "model";
+        return problem_set(problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
+    }
+    int64_t now_ms = clock_wall_ms(ports->clock);
+    *out = (struct session){
+        .title = in->title ? arena_strndup(arena, in->title, in->title_len) : SESSION_DEFAULT_TITLE,
+        .title_source = in->title ? TITLE_USER : TITLE_DEFAULT,
+        .model = arena_strdup(arena, in->model ? in->model : ports->policy->default_model),
+        .created_at_ms = now_ms,
+        .updated_at_ms = now_ms,
+    };
+    uuid_v7(now_ms, out->id);
+    return problem_set(problem, ports->sessions->ops->create(ports->sessions, in->caller->user_id, out), NULL);
+}

@@ -1,0 +1,21 @@
+/* Makes a session without a message in it. */
+#ifndef USECASES_CREATE_SESSION_H
+#define USECASES_CREATE_SESSION_H
+
+#include "domain/caller.h"
+#include "domain/problem.h"
+#include "usecases/ports.h"
+
+struct create_session {
+    const struct caller *caller;
+    const char *title; /* NULL: the default until there is a first message */
+    size_t title_len;
+    const char *model; /* NULL: the default */
+};
+
+/* CHAT_OK with *out in the arena; else *problem says why: VALIDATION_FAILED, MODEL_NOT_FOUND,
+ * DATABASE_UNAVAILABLE. */
+enum chat_error create_session(const struct chat_ports *ports, const struct create_session *in, struct arena *arena,
+                               struct problem *problem, struct session *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,12 @@
+/* Soft-deletes a session and stops an answer that is being written in it. */
+#ifndef USECASES_DELETE_SESSION_H
+#define USECASES_DELETE_SESSION_H
+
+#include "domain/caller.h"
+#include "usecases/ports.h"
+
+/* SESSION_NOT_FOUND also for the second time. */
+enum chat_error delete_session(const struct chat_ports *ports, const struct caller *caller,
+                               const char *session_id) MUST_CHECK;
+
+#endif

@@ -1,0 +1,68 @@
+#include "usecases/finish_answer.h"
+
+#include "base/log.h"
+
+void finish_answer_count_tokens(struct message *message, int64_t prompt_bytes, bool reached_provider)
+{
+    struct token_usage *usage = &message->usage;
+    if (usage->completion_tokens < 0 && usage->prompt_tokens < 0 && reached_provider) {
+        usage->prompt_tokens = (prompt_bytes + 3) / 4;
+        usage->completion_tokens = message_estimate_tokens(message->content, message->content_len) +
+                                   message_estimate_tokens(message->reasoning ? message->reasoning : "",
+                                                           message->reasoning_len);
+        message->tokens_estimated = true;
+    }
+    if (usage->completion_tokens >= 0 && usage->prompt_tokens >= 0 && usage->total_tokens < 0)
+        usage->total_tokens = usage->prompt_tokens + usage->completion_tokens;
+    message->token_count = usage->completion_tokens >= 0 ? usage->completion_tokens : 0;
+}
+
+static enum chat_error write_row(const struct chat_ports *ports, struct finish_answer *in, struct arena *arena,
+                                 struct session *session, bool *has_session)
+{
+    const struct message *message = in->message;
+    struct answer_end end = {
+        .message_id = message->id,
+        .session_id = message->session_id,
+        .epoch = message->epoch,
+        .status = message->status,
+        .content = message->content,
+        .content_len = message->content_len,
+        .reasoning = message->reasoning,
+        .reasoning_len = message->reasoning_len,
+        .model = message->model,
+        .finish_reason = message->finish_reason,
+        .usage = message->usage,
+        .token_count = message->token_count,
+        .tokens_estimated = message->tokens_estimated,
+        .cost_micro_usd = cost_micro_usd(ports->prices, message->model, &message->usage),
+        .supersedes_id = message->content_len ? in->supersedes_id : NULL,
+        .now_ms = clock_wall_ms(ports->clock),
+    };
+    bool written = false;
+    enum chat_error error = ports->messages->ops->end_answer(ports->messages, &end, arena, &written, session);
+    if (error != CHAT_OK) return error;
+    if (!written) log_write(LOG_WARN, "answer_already_ended", LOG_STR("message_id", message->id));
+    *has_session = written;
+    return CHAT_OK;
+}
+
+enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answer *in, struct arena *arena,
+                              struct session *session, bool *has_session)
+{
+    *has_session = false;
+    if (!in->row_done) {
+        enum chat_error error = write_row(ports, in, arena, session, has_session);
+        if (error != CHAT_OK) return error;
+        in->row_done = true;
+    }
+    if (!in->settled) {
+        /* the daily unit goes back where nothing was ever shown */
+        bool refund = in->message->status == MESSAGE_FAILED && in->message->content_len == 0 &&
+                      in->message->reasoning_len == 0;
+        enum chat_error error = ports->admission->ops->settle(ports->admission, in->ticket, refund);
+        if (error != CHAT_OK) return error;
+        in->settled = true;
+    }
+    return CHAT_OK;
+}

@@ -1,0 +1,23 @@
+/* Ends an answer: its final row, its cost, its lease. Runs on a job thread; may be called again after an error. */
+#ifndef USECASES_FINISH_ANSWER_H
+#define USECASES_FINISH_ANSWER_H
+
+#include "usecases/ports.h"
+
+struct finish_answer {
+    const struct message *message;   /* as it is to be stored, tokens counted */
+    const char *supersedes_id;       /* NULL, or the earlier answer */
+    const struct admission_ticket *ticket;
+    bool row_done;                   /* in, out: the row is written (or somebody else ended it) */
+    bool settled;                    /* in, out */
+};
+
+/* DATABASE_UNAVAILABLE or QUOTA_UNAVAILABLE: not all is done, call again. *session (arena) is set when the row was
+ * written by this call. */
+enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answer *in, struct arena *arena,
+                              struct session *session, bool *has_session) MUST_CHECK;
+/* Fills usage and token_count, by an estimate where the provider told none although it was asked. prompt_bytes: of
+ * the request. Pure. */
+void finish_answer_count_tokens(struct message *message, int64_t prompt_bytes, bool reached_provider);
+
+#endif

@@ -1,0 +1,25 @@
+/* All that a use case may reach, one set a thread. Pointers are borrowed from the process's composition root. */
+#ifndef USECASES_PORTS_H
+#define USECASES_PORTS_H
+
+#include "base/clock.h"
+#include "domain/cost.h"
+#include "domain/message_repo.h"
+#include "domain/policy.h"
+#include "domain/session_repo.h"
+#include "usecases/admission.h"
+#include "usecases/answers.h"
+#include "usecases/provider.h"
+
+struct chat_ports {
+    const struct chat_policy *policy;
+    const struct price_list *prices;
+    const struct clock *clock;
+    const struct provider *provider;
+    struct session_repo *sessions;
+    struct message_repo *messages;
+    struct admission *admission;
+    struct answers *answers;
+};
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * What the relay needs to know of a provider: how to ask, and how its bytes become deltas. Implemented by
+ * lib/sambanova. Everything here is pure computation: no I/O, safe in the relay loop.
+ */
+#ifndef USECASES_PROVIDER_H
+#define USECASES_PROVIDER_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "domain/context.h"
+
+/* Takes what the decoder finds, in order, text always whole UTF-8 characters, valid, without NUL. */
+struct delta_sink {
+    void (*content)(void *context, const char *text, size_t len);
+    void (*reasoning)(void *context, const char *text, size_t len);
+    void *context;
+};
+
+/* How a stream ended, as far as the bytes tell. */
+struct provider_end {
+    enum chat_error error;        /* CHAT_OK: a whole answer. UPSTREAM_ERROR: an error object; UPSTREAM_INVALID_RESPONSE:
+                                     cut, empty, HTML, malformed, over a bound; others by the provider's error codes */
+    const char *finish_reason;    /* static string: "stop" "length" "tool_calls" "content_filter"; NULL = none seen */
+    struct token_usage usage;     /* -1 = not told */
+    const char *problem;          /* static, for the log: "no finish_reason and no [DONE]" …; NULL */
+};
+
+/* What an answer with a status other than 200 means. */
+struct provider_refusal {
+    enum chat_error error;
+    bool retryable;               /* worth another try before anything was shown: 429, 502, 503 */
+    bool counts_for_breaker;      /* a failure of the provider, not of our request */
+    bool alert;                   /* the key or the account was refused: an operator must act */
+    int64_t retry_after_s;        /* -1 = none; clamped to 0..3600 */
+};
+
+struct decoder; /* one stream's; state only, bounded */
+
+struct provider;
+struct provider_ops {
+    /* The request body for a streamed answer. false: it would pass out's max. */
+    bool (*compose)(const struct provider *self, const struct prompt *prompt, struct buf *out);
+    /* NULL: no memory. */
+    struct decoder *(*decoder_new)(const struct provider *self);
+    void (*decoder_free)(struct decoder *decoder);
+    /* Takes body bytes of a 200 as they come, any split. CHAT_OK: go on (also after the end marker: the rest is
+     * ignored). An error: the stream is broken, stop reading; decoder_end tells the same. */
+    enum chat_error (*decoder_feed)(struct decoder *decoder, const char *bytes, size_t len,
+                                    const struct delta_sink *sink);
+    /* true once [DONE] was seen: nothing more will come that counts. */
+    bool (*decoder_done)(const struct decoder *decoder);
+    /* After the last byte (cleanly ended or not); hands on text held back (a cut tag, an open character). */
+    void (*decoder_end)(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out);
+    /* body: the first bytes (up to 8 KiB) of the error answer; retry_after: the header or NULL; now for dates. */
+    struct provider_refusal (*refusal)(const struct provider *self, int status, const char *body, size_t len,
+                                       const char *retry_after, int64_t wall_ms);
+    /* Whether a 200 with this Content-Type (may be NULL) can be an event stream at all. */
+    bool (*is_stream)(const struct provider *self, const char *content_type);
+};
+struct provider {
+    const struct provider_ops *ops;
+    const char *completions_url; /* …/chat/completions */
+    const char *models_url;
+    const char *authorization;   /* "Authorization: Bearer …": a secret, for the connection alone */
+    int connect_timeout_ms;
+    int first_byte_timeout_ms;
+    int idle_timeout_ms;
+    int total_timeout_ms;
+};
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Sends a question: checks it, counts it, stores question and answer row, and has the answer ready to start.
+ * Order of checks: content, model, a free place, the limits, the store (a refusal after the limits gives lease
+ * and daily unit back).
+ */
+#ifndef USECASES_SEND_MESSAGE_H
+#define USECASES_SEND_MESSAGE_H
+
+#include "domain/caller.h"
+#include "domain/problem.h"
+#include "usecases/ports.h"
+
+struct send_message {
+    const struct caller *caller;
+    const char *session_id;  /* NULL: a new session, made in the same step */
+    const char *content;
+    size_t content_len;
+    const char *model;       /* NULL: the session's, or the default */
+    const char *replaces_id; /* NULL, or the user message this one takes the place of (a UUID) */
+};
+
+/* Counted and stored: give it to answers->start, or to answer_abandon. */
+struct ready_answer {
+    struct session session;
+    struct message question;
+    struct message answer;
+    struct quota quota;
+    struct answer_spec spec;
+};
+
+/* Errors in *problem: VALIDATION_FAILED, MODEL_NOT_FOUND, OVERLOADED, SHUTTING_DOWN, those of admission.h, those of
+ * begin_answer in message_repo.h. */
+enum chat_error send_message(const struct chat_ports *ports, const struct send_message *in, struct arena *arena,
+                             struct problem *problem, struct ready_answer *out) MUST_CHECK;
+
+#endif

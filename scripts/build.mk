@@ -1,0 +1,79 @@
+# How the C is built. Included by the Makefile; objects and binaries go to $(BUILD).
+#   make build                                all binaries
+#   make SANITIZER=address,undefined unit     beside the normal build, in build-address,undefined/
+SANITIZER ?=
+comma     := ,
+BUILD     ?= build$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))
+
+PKGS      := libpq hiredis libcurl libcjson libjwt libcrypto
+WARNINGS  := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+             -Wimplicit-fallthrough -Wvla -Werror
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+             -ftrivial-auto-var-init=zero -fno-strict-aliasing -fno-delete-null-pointer-checks -fPIE
+ifeq ($(SANITIZER),)
+HARDENING += -D_FORTIFY_SOURCE=3
+else
+SANITIZE  := -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+CFLAGS_ALL  = -O2 -g -std=gnu11 $(WARNINGS) $(HARDENING) -D_GNU_SOURCE -Ilib -I. -I$(BUILD)/gen -MMD -MP -pthread \
+              $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS)
+LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code $(SANITIZE) $(LDFLAGS)
+LIBS        = $(PKG_LIBS) -lfcgi -lm
+TEST_LIBS   = $(shell pkg-config --libs check 2>/dev/null)
+
+LIB_SRC      := $(sort $(wildcard lib/*/*.c))
+FCGI_SRC     := $(sort $(wildcard fcgi/*.c))
+FAKES_SRC    := $(sort $(wildcard tests/fakes/*.c))
+UNIT_SRC     := $(sort $(wildcard tests/unit/*.c))
+CONTRACT_SRC := $(sort $(wildcard tests/contract/*.c))
+UPSTREAM_SRC := $(sort $(wildcard tests/fakes/upstream/*.c))
+LOAD_SRC     := tests/bench/stream_load.c
+ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC)
+FORMATTED    := $(sort $(wildcard lib/*/*.[ch] fcgi/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
+obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+# Lua scripts become C strings: lib/redis/admission.lua -> $(BUILD)/gen/redis/admission.lua.h
+EMBEDDED     := $(patsubst lib/%,$(BUILD)/gen/%.h,$(wildcard lib/*/*.lua))
+
+BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load unit-tests contract-tests)
+
+.PHONY: build unit contract asan format format-check layers
+build: $(BINARIES)
+
+$(BUILD)/chat-fcgi: $(call obj,$(FCGI_SRC)) $(BUILD)/libchat.a
+$(BUILD)/unit-tests: $(call obj,$(UNIT_SRC) $(FAKES_SRC) $(filter-out fcgi/main.c,$(FCGI_SRC))) $(BUILD)/libchat.a
+$(BUILD)/contract-tests: $(call obj,$(CONTRACT_SRC) $(FAKES_SRC)) $(BUILD)/libchat.a
+$(BUILD)/test-upstream: $(call obj,$(UPSTREAM_SRC))
+$(BUILD)/stream-load: $(call obj,$(LOAD_SRC))
+$(BINARIES):
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(if $(findstring -tests,$@),$(TEST_LIBS)) $(LIBS)
+
+$(BUILD)/libchat.a: $(call obj,$(LIB_SRC))
+	@mkdir -p $(@D)
+	rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c | $(EMBEDDED)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+$(BUILD)/gen/%.h: lib/% scripts/embed
+	@mkdir -p $(@D)
+	scripts/embed $< > $@
+
+-include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC)))
+
+unit: $(BUILD)/unit-tests ## C unit tests
+	$(BUILD)/unit-tests
+contract: $(BUILD)/contract-tests ## store tests, against DATABASE_URL and REDIS_URL
+	$(BUILD)/contract-tests
+asan: ## C unit tests under AddressSanitizer and UBSan
+	CK_FORK=no $(MAKE) SANITIZER=address,undefined unit
+format: ## format the C sources
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+layers:
+	scripts/check-layers

@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# Sourced first by every script here: where things are, who runs what, and small tools that all of them need.
+set -euo pipefail
+umask 022 # the unprivileged servers must be able to read what is built here; secrets are made by write_secret
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd "$ROOT"
+STATE=$(realpath -m -- "${STATE_DIR:-var}") # everything one stack keeps
+BUILD=$(realpath -m -- "${BUILD:-build${SANITIZER:+-${SANITIZER//,/-}}}")
+unset MAKEFLAGS MFLAGS MAKELEVEL # a make that is started from here is a new one
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # nginx lives in sbin, which a user's PATH may lack
+readonly NODE_TOOLS=$ROOT/scripts/tools/node
+if [ -x "$NODE_TOOLS/node_modules/.bin/npm" ]; then PATH=$NODE_TOOLS/node_modules/.bin:$PATH; fi
+export PATH
+
+# As root, no server keeps root: Postgres refuses to run with it, and so does chat-fcgi.
+if [ "$(id -u)" = 0 ]; then
+  SERVICE_USER=www-data
+  DATABASE_USER=postgres
+else
+  SERVICE_USER='' DATABASE_USER=''
+fi
+# shellcheck disable=SC2034 # used by the scripts that source this file
+readonly ROOT STATE BUILD SERVICE_USER DATABASE_USER
+
+say() { printf '%s\n' "· $*" >&2; }
+warn() { printf '%s\n' "! $*" >&2; }
+fail() {
+  printf '%s\n' "✗ $*" >&2
+  exit 1
+}
+
+# as USER COMMAND…: with that user's rights; an empty USER is whoever runs this.
+as() {
+  local user=$1
+  shift
+  if [ -n "$user" ]; then
+    setpriv --reuid="$user" --regid="$user" --init-groups --no-new-privs -- "$@"
+  else
+    "$@"
+  fi
+}
+
+# wait_for SECONDS COMMAND…: until the command succeeds; false when time is up.
+wait_for() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$deadline" ] || return 1
+    sleep 0.05
+  done
+}
+
+# write_secret FILE: standard input becomes a file that its owner alone can read.
+write_secret() {
+  mkdir -p "$(dirname "$1")"
+  (umask 077 && cat >"$1.new" && mv -f "$1.new" "$1")
+}
+
+# quote TEXT: for a POSIX shell.
+quote() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_port: one that nothing listens on, below the range that outgoing connections use.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 12000)); port_taken "$port"; do :; done
+  echo "$port"
+}
+
+# node_is_recent: Vite needs Node 20.19 or newer, and an npm 11 to install it.
+node_is_recent() {
+  local version
+  version=$(node --version 2>/dev/null && npm --version 2>/dev/null) || return 1
+  [[ $version =~ ^v([0-9]+)\.([0-9]+)\.[^$'\n']*$'\n'([0-9]+)\. ]] || return 1
+  local major=${BASH_REMATCH[1]} minor=${BASH_REMATCH[2]} npm=${BASH_REMATCH[3]}
+  { [ "$major" -gt 22 ] || { [ "$major" = 22 ] && [ "$minor" -ge 12 ]; } || { [ "$major" = 20 ] && [ "$minor" -ge 19 ]; }; } &&
+    [ "$npm" -ge 11 ]
+}
+
+# npm_install DIRECTORY: exactly its package-lock.json, unless that is what is there.
+npm_install() {
+  local dir=$1
+  [ -f "$dir/package-lock.json" ] || fail "$dir/package-lock.json is missing"
+  if [ ! -e "$dir/node_modules/.package-lock.json" ] || [ "$dir/package-lock.json" -nt "$dir/node_modules/.package-lock.json" ]; then
+    say "npm packages of ${dir#"$ROOT"/}"
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --prefix "$dir" --no-audit --no-fund --loglevel=error >&2 </dev/null
+    touch "$dir/node_modules/.package-lock.json"
+  fi
+}

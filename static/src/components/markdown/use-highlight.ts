@@ -1,0 +1,35 @@
+import { useEffect, useSyncExternalStore } from 'react';
+import type { Options } from 'react-markdown';
+
+type Plugins = NonNullable<Options['rehypePlugins']>;
+
+const NONE: Plugins = [];
+const listeners = new Set<() => void>();
+let loaded: Plugins = NONE;
+let loading = false;
+
+async function load(): Promise<void> {
+  if (loading) return;
+  loading = true;
+  try {
+    loaded = (await import('./highlight-plugin')).highlightPlugins;
+    listeners.forEach((tell) => tell());
+  } catch {
+    // Code without colours is still code; the next block tries again.
+    loading = false;
+  }
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** The highlighter once it is there, for who needs it; until then nothing. */
+export function useHighlight(needed: boolean): Plugins {
+  const plugins = useSyncExternalStore(subscribe, () => (needed ? loaded : NONE));
+  useEffect(() => {
+    if (needed) void load();
+  }, [needed]);
+  return plugins;
+}

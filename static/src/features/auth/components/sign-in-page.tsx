@@ -1,0 +1,155 @@
+import { useEffect, useId, useRef, useState, type SyntheticEvent } from 'react';
+import { Button } from '@/components/ui/button';
+import { AlertIcon, LogoIcon } from '@/components/ui/icons';
+import { toApiError, type ApiError } from '@/lib/api/errors';
+import { leave } from '@/lib/router';
+import { safeNext } from '@/lib/safe-next';
+import { isSignedIn } from '../api/check-session';
+import { signIn } from '../api/create-session';
+import { cleanToken, looksLikeToken, takeTokenFromAddress } from '../take-token';
+
+type Step = 'checking' | 'form' | 'signing-in' | 'leaving';
+
+interface SignInPageProps {
+  /** From the address, which it has left already. */
+  initialToken: string | null;
+}
+
+export function SignInPage({ initialToken }: SignInPageProps) {
+  const [step, setStep] = useState<Step>(initialToken === null ? 'checking' : 'signing-in');
+  const [token, setToken] = useState('');
+  const [error, setError] = useState<string | null>(null);
+  const input = useRef<HTMLInputElement>(null);
+  const errorId = useId();
+  const started = useRef(false);
+
+  function goOn(): void {
+    setStep('leaving');
+    leave.to(safeNext(new URLSearchParams(window.location.search).get('next')));
+  }
+
+  function askAgain(message: string): void {
+    setError(message);
+    setStep('form');
+  }
+
+  async function submit(candidate: string): Promise<void> {
+    setError(null);
+    if (!looksLikeToken(candidate)) {
+      askAgain(candidate === '' ? 'Paste your access token first.' : 'This doesn’t look like an access token.');
+      return;
+    }
+    setStep('signing-in');
+    try {
+      await signIn(candidate);
+      setToken('');
+      goOn();
+    } catch (caught) {
+      askAgain(messageFor(toApiError(caught)));
+    }
+  }
+
+  async function begin(): Promise<void> {
+    if (initialToken !== null) {
+      await submit(initialToken);
+      return;
+    }
+    try {
+      if (await isSignedIn()) {
+        goOn();
+        return;
+      }
+    } catch {
+      // The form says what is wrong once it is tried.
+    }
+    setStep('form');
+  }
+
+  useEffect(() => {
+    // Once per page, also where React mounts twice in development.
+    if (!started.current) {
+      started.current = true;
+      void begin();
+    }
+    // A sign-in link opened while this page is shown changes the fragment alone.
+    function onHashChange(): void {
+      const fresh = takeTokenFromAddress();
+      if (fresh !== null) void submit(fresh);
+    }
+    window.addEventListener('hashchange', onHashChange);
+    return () => window.removeEventListener('hashchange', onHashChange);
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
+
+  useEffect(() => {
+    if (step === 'form') input.current?.focus();
+  }, [step]);
+
+  function onSubmit(event: SyntheticEvent): void {
+    event.preventDefault();
+    void submit(cleanToken(token));
+  }
+
+  const busy = step !== 'form';
+  return (
+    <main className="flex min-h-full items-center justify-center p-4">
+      <div className="w-full max-w-sm">
+        <div className="mb-6 flex flex-col items-center gap-4 text-center">
+          <span className="text-5xl">
+            <LogoIcon />
+          </span>
+          <div>
+            <h1 className="text-2xl font-semibold tracking-tight">Sign in to Chat</h1>
+            <p className="mt-1.5 text-sm text-muted">Use the access token you were given.</p>
+          </div>
+        </div>
+        <form onSubmit={onSubmit} noValidate className="rounded-2xl border bg-raised p-5 shadow-sm">
+          <label htmlFor="token" className="text-sm font-medium">
+            Access token
+          </label>
+          <input
+            ref={input}
+            id="token"
+            type="password"
+            value={token}
+            onChange={(event) => setToken(event.target.value)}
+            disabled={busy}
+            autoComplete="off"
+            autoCapitalize="off"
+            spellCheck={false}
+            placeholder="eyJ…"
+            aria-invalid={error !== null}
+            aria-describedby={error === null ? undefined : errorId}
+            className="mt-2 h-11 w-full rounded-lg border border-strong-border bg-background px-3 font-mono text-sm placeholder:text-muted aria-invalid:border-danger disabled:opacity-60"
+          />
+          <div role="alert">
+            {error !== null && (
+              <p id={errorId} className="mt-2.5 flex gap-2 text-sm text-danger">
+                <span className="mt-0.5 [&_svg]:size-4">
+                  <AlertIcon />
+                </span>
+                {error}
+              </p>
+            )}
+          </div>
+          <Button type="submit" disabled={busy} className="mt-4 w-full">
+            {LABELS[step]}
+          </Button>
+        </form>
+        <p className="mt-4 text-center text-xs text-muted">The token is turned into a cookie and stored nowhere else.</p>
+      </div>
+    </main>
+  );
+}
+
+const LABELS: Record<Step, string> = {
+  checking: 'One moment…',
+  form: 'Sign in',
+  'signing-in': 'Signing in…',
+  leaving: 'Signing in…',
+};
+
+function messageFor(error: ApiError): string {
+  if (error.status === 401) return 'This token isn’t valid, or it has expired. Ask for a new one.';
+  return error.message;
+}

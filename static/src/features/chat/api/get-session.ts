@@ -1,0 +1,16 @@
+import { infiniteQueryOptions } from '@tanstack/react-query';
+import { callJson, query } from '@/lib/api/client';
+import type { SessionDetail } from '@/lib/api/types';
+
+const PAGE = 50;
+
+/** The first page has the newest messages; the "next" page is the one before it in time. */
+export function sessionQuery(sessionId: string) {
+  return infiniteQueryOptions({
+    queryKey: ['session', sessionId],
+    queryFn: ({ pageParam, signal }) =>
+      callJson<SessionDetail>(`/chat/sessions/${sessionId}${query({ limit: PAGE, before: pageParam })}`, { signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page: SessionDetail) => page.next_before,
+  });
+}

@@ -1,0 +1,94 @@
+import type { ApiError } from '@/lib/api/errors';
+import type { Message, MessageStatus } from '@/lib/api/types';
+import { isOver } from './reply-reducer';
+import type { LiveReply } from './reply-runtime';
+
+/** One message as it is drawn. */
+export interface ChatItem {
+  key: string;
+  role: 'user' | 'assistant';
+  content: string;
+  reasoning: string;
+  createdAt: string;
+  /** `unsent`: the question never reached the service. `waiting`: no word of the answer yet. */
+  status: MessageStatus | 'waiting' | 'unsent';
+  error: ApiError | null;
+  message: Message | null;
+}
+
+/** Stored messages and the answer of the moment, as one list in the order of reading. */
+export function chatItems(messages: Message[], reply: LiveReply | undefined): ChatItem[] {
+  const live = reply?.state;
+  const hidden = live !== undefined && live.phase !== 'failed' ? reply?.replacesId : null;
+  const items = newestAnswers(messages)
+    .filter((message) => message.superseded_by === null && message.role !== 'system' && message.id !== hidden)
+    .map((message) => storedItem(message, message.id === live?.message?.id ? reply : undefined));
+  if (reply === undefined || live === undefined) return items;
+
+  if (live.message !== null) {
+    if (!messages.some(({ id }) => id === live.message?.id)) items.push(storedItem(live.message, reply));
+    return items;
+  }
+  const { question } = reply;
+  if (question !== null) {
+    items.push({
+      key: 'question',
+      role: 'user',
+      content: question.content,
+      reasoning: '',
+      createdAt: question.askedAt,
+      status: live.phase === 'failed' ? 'unsent' : 'complete',
+      error: live.error,
+      message: null,
+    });
+  }
+  if (live.phase === 'waiting') items.push({ ...WAITING, createdAt: question?.askedAt ?? '' });
+  else if (question === null && live.phase === 'failed') {
+    const last = items.at(-1);
+    if (last !== undefined) items[items.length - 1] = { ...last, error: live.error };
+  }
+  return items;
+}
+
+const WAITING: ChatItem = {
+  key: 'waiting',
+  role: 'assistant',
+  content: '',
+  reasoning: '',
+  createdAt: '',
+  status: 'waiting',
+  error: null,
+  message: null,
+};
+
+function storedItem(message: Message, reply: LiveReply | undefined): ChatItem {
+  const live = reply?.state;
+  const writing = live !== undefined && !isOver(live);
+  const content = live === undefined ? message.content : live.content;
+  const reasoning = live === undefined ? (message.reasoning ?? '') : live.reasoning;
+  const status = live === undefined || writing ? message.status : (live.message?.status ?? message.status);
+  return {
+    key: message.id,
+    role: message.role === 'user' ? 'user' : 'assistant',
+    // Attached, and the first event still on its way: what was stored is better than nothing.
+    content: writing && content === '' ? message.content : content,
+    reasoning,
+    createdAt: message.created_at,
+    status: writing && content === '' && message.content === '' && reasoning === '' ? 'waiting' : status,
+    error: live?.error ?? null,
+    message,
+  };
+}
+
+/** Of several answers to one question the newest with text is shown, or the one being written. */
+function newestAnswers(messages: Message[]): Message[] {
+  const chosen = new Map<string, Message>();
+  for (const message of messages) {
+    if (message.role !== 'assistant' || message.parent_id === null) continue;
+    const other = chosen.get(message.parent_id);
+    if (other === undefined || message.status === 'streaming' || message.content !== '' || other.content === '') {
+      chosen.set(message.parent_id, message);
+    }
+  }
+  return messages.filter((message) => message.role !== 'assistant' || message.parent_id === null || chosen.get(message.parent_id) === message);
+}

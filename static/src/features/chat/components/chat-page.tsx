@@ -1,0 +1,127 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState, type ReactNode } from 'react';
+import { preloadMarkdown } from '@/components/markdown/markdown';
+import { Button } from '@/components/ui/button';
+import { Drawer } from '@/components/ui/drawer';
+import { ErrorNotice } from '@/components/ui/error-notice';
+import { Skeleton } from '@/components/ui/skeleton';
+import { toApiError } from '@/lib/api/errors';
+import { signOut } from '@/lib/api/sign-out';
+import type { Features } from '@/lib/api/types';
+import { chatPath, leave, navigate, sessionIdOf, usePathname } from '@/lib/router';
+import { featuresQuery } from '../api/get-features';
+import { Drafts, DraftsContext } from '../drafts';
+import { ReplyRuntimeContext } from '../reply-context';
+import { ReplyRuntime } from '../reply-runtime';
+import { toastError } from '../toast-error';
+import { ChatWindow } from './chat-window';
+import { Sidebar } from './sidebar';
+
+const PRELOAD_AFTER_MS = 800;
+
+export function ChatPage() {
+  const features = useQuery(featuresQuery);
+
+  useEffect(() => {
+    const timer = setTimeout(preloadMarkdown, PRELOAD_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
+
+  if (features.isPending) return <PageSkeleton />;
+  if (features.data === undefined) {
+    return (
+      <Notice title="Chat can’t be loaded">
+        <ErrorNotice error={toApiError(features.error)} className="text-left">
+          <Button size="small" variant="outline" onClick={() => void features.refetch()}>
+            Try again
+          </Button>
+        </ErrorNotice>
+      </Notice>
+    );
+  }
+  if (!features.data.enabled) {
+    return (
+      <Notice title="Chat isn’t switched on for you yet">
+        <p className="text-sm text-muted">
+          You’re signed in as {features.data.user.id}, but chat is only open to some accounts at the moment. Ask whoever
+          runs this service, or come back later.
+        </p>
+        <Button variant="outline" className="mt-5" onClick={() => void signOut().finally(() => leave.to('/sign-in'))}>
+          Sign out
+        </Button>
+      </Notice>
+    );
+  }
+  return <Chat features={features.data} />;
+}
+
+function Chat({ features }: { features: Features }) {
+  const client = useQueryClient();
+  const [drafts] = useState(() => new Drafts());
+  const [runtime] = useState(
+    () =>
+      new ReplyRuntime(client, {
+        onError: toastError,
+        onTextReturned: (key, content) => {
+          if (drafts.get(key) === '') drafts.set(key, content);
+        },
+        onSessionStarted: (session) => {
+          // Unless the reader has gone to another chat meanwhile.
+          if (sessionIdOf(window.location.pathname) === null) navigate(chatPath(session.id), { replace: true });
+        },
+      }),
+  );
+  const [listOpen, setListOpen] = useState(false);
+  const sessionId = sessionIdOf(usePathname());
+
+  if (sessionId === undefined) {
+    return (
+      <Notice title="There’s nothing here">
+        <Button onClick={() => navigate(chatPath(null))}>Go to the chat</Button>
+      </Notice>
+    );
+  }
+  return (
+    <DraftsContext value={drafts}>
+      <ReplyRuntimeContext value={runtime}>
+        <div className="flex h-dvh overflow-hidden">
+          <aside aria-label="Your chats" className="hidden w-72 shrink-0 flex-col border-r bg-surface md:flex">
+            <Sidebar activeId={sessionId} features={features} />
+          </aside>
+          <Drawer open={listOpen} onOpenChange={setListOpen} title="Your chats">
+            <Sidebar activeId={sessionId} features={features} onNavigate={() => setListOpen(false)} />
+          </Drawer>
+          <ChatWindow sessionId={sessionId} features={features} onOpenList={() => setListOpen(true)} />
+        </div>
+      </ReplyRuntimeContext>
+    </DraftsContext>
+  );
+}
+
+function Notice({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <main className="flex min-h-dvh items-center justify-center p-6">
+      <div className="max-w-md text-center">
+        <h1 className="mb-3 text-xl font-semibold">{title}</h1>
+        {children}
+      </div>
+    </main>
+  );
+}
+
+function PageSkeleton() {
+  return (
+    <div role="status" className="flex h-dvh">
+      <span className="sr-only">Loading</span>
+      <div className="hidden w-72 flex-col gap-4 border-r bg-surface p-4 md:flex">
+        <Skeleton className="h-6 w-24" />
+        <Skeleton className="h-10 w-full" />
+        <Skeleton className="h-5 w-4/5" />
+        <Skeleton className="h-5 w-3/5" />
+      </div>
+      <div className="flex flex-1 flex-col justify-end p-4">
+        <Skeleton className="mx-auto mb-6 h-14 w-full max-w-3xl rounded-2xl" />
+      </div>
+    </div>
+  );
+}

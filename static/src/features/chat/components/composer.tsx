@@ -1,0 +1,112 @@
+import { useEffect, useId, useLayoutEffect, useRef, type KeyboardEvent, type RefObject, type SyntheticEvent } from 'react';
+import { Button } from '@/components/ui/button';
+import { SendIcon, StopIcon } from '@/components/ui/icons';
+import { cn } from '@/lib/class-names';
+import { codePointLength } from '@/lib/text-size';
+import { useDraft } from '../drafts';
+
+/** The counter shows itself when this share of the limit is used. */
+const COUNTER_FROM = 0.8;
+
+interface ComposerProps {
+  chatKey: string;
+  maxLength: number;
+  writing: boolean;
+  stopping: boolean;
+  onSend: (content: string) => void;
+  onStop: () => void;
+}
+
+export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop }: ComposerProps) {
+  const [text, setText] = useDraft(chatKey);
+  const input = useAutoHeight(text);
+  const counterId = useId();
+  const length = codePointLength(text);
+  const tooLong = length > maxLength;
+  const canSend = !writing && !tooLong && text.trim() !== '';
+  const showsCounter = length >= maxLength * COUNTER_FROM;
+
+  useEffect(() => {
+    // On a touch screen focus would bring up the keyboard unasked.
+    if (window.matchMedia('(pointer: fine)').matches) input.current?.focus();
+  }, [chatKey, input]);
+
+  function send(): void {
+    if (!canSend) return;
+    setText('');
+    onSend(text);
+  }
+
+  function onSubmit(event: SyntheticEvent): void {
+    event.preventDefault();
+    send();
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    // While an input method composes, Enter picks a word; Safari says so by the key code alone.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated
+    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    send();
+  }
+
+  return (
+    <form onSubmit={onSubmit} aria-label="New message">
+      <div
+        className={cn(
+          'flex items-end gap-2 rounded-2xl border border-strong-border bg-raised p-2 shadow-sm transition-shadow focus-within:ring-2 focus-within:ring-(--ring)',
+          tooLong && 'border-danger',
+        )}
+      >
+        <textarea
+          ref={input}
+          rows={1}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={onKeyDown}
+          aria-label="Message"
+          aria-invalid={tooLong}
+          aria-describedby={showsCounter ? counterId : undefined}
+          placeholder="Ask anything"
+          enterKeyHint="send"
+          className="max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none overflow-y-auto bg-transparent px-2.5 py-1.5 leading-6 outline-none placeholder:text-muted"
+        />
+        {writing ? (
+          <Button
+            variant="outline"
+            size="icon"
+            className="rounded-full"
+            aria-label="Stop the answer"
+            title="Stop the answer"
+            disabled={stopping}
+            onClick={onStop}
+          >
+            <StopIcon />
+          </Button>
+        ) : (
+          <Button type="submit" size="icon" className="rounded-full" aria-label="Send message" title="Send message" disabled={!canSend}>
+            <SendIcon />
+          </Button>
+        )}
+      </div>
+      {showsCounter && (
+        <p id={counterId} className={cn('mt-1 px-3 text-right text-xs tabular-nums', tooLong ? 'text-danger' : 'text-muted')}>
+          {length.toLocaleString()} / {maxLength.toLocaleString()} characters
+          {tooLong && `, ${(length - maxLength).toLocaleString()} too many`}
+        </p>
+      )}
+    </form>
+  );
+}
+
+/** As high as its text; CSS says where that ends. */
+function useAutoHeight(text: string): RefObject<HTMLTextAreaElement | null> {
+  const input = useRef<HTMLTextAreaElement>(null);
+  useLayoutEffect(() => {
+    const field = input.current;
+    if (field === null) return;
+    field.style.height = 'auto';
+    field.style.height = `${field.scrollHeight}px`;
+  }, [text]);
+  return input;
+}

@@ -1,0 +1,64 @@
+import type { MouseEvent } from 'react';
+import { Button } from '@/components/ui/button';
+import { LogoIcon, PlusIcon, SignOutIcon } from '@/components/ui/icons';
+import { signOut } from '@/lib/api/sign-out';
+import { toApiError } from '@/lib/api/errors';
+import type { Features } from '@/lib/api/types';
+import { chatPath, leave, navigate } from '@/lib/router';
+import { toastError } from '../toast-error';
+import { SessionList } from './session-list';
+
+interface SidebarProps {
+  activeId: string | null;
+  features: Features;
+  onNavigate?: () => void;
+}
+
+export function Sidebar({ activeId, features, onNavigate = () => undefined }: SidebarProps) {
+  function startNew(event: MouseEvent): void {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    navigate(chatPath(null));
+    onNavigate();
+  }
+
+  async function leaveChat(): Promise<void> {
+    try {
+      await signOut();
+      leave.to('/sign-in');
+    } catch (error) {
+      toastError(toApiError(error));
+    }
+  }
+
+  return (
+    <>
+      <div className="flex h-14 shrink-0 items-center gap-2.5 px-4 text-[0.95rem] font-semibold">
+        <span className="text-2xl">
+          <LogoIcon />
+        </span>
+        Chat
+      </div>
+      <div className="px-3 pb-3">
+        <Button asChild variant="outline" className="w-full justify-start">
+          <a href={chatPath(null)} onClick={startNew} aria-current={activeId === null ? 'page' : undefined}>
+            <PlusIcon />
+            New chat
+          </a>
+        </Button>
+      </div>
+      <nav aria-label="Chats" className="min-h-0 flex-1 overflow-y-auto px-2 pb-2">
+        <SessionList activeId={activeId} onNavigate={onNavigate} />
+      </nav>
+      <div className="flex shrink-0 items-center gap-2 border-t py-2 pr-2 pl-4">
+        <span className="min-w-0 flex-1 truncate text-sm" title={features.user.id}>
+          {features.user.id}
+          {features.user.role === 'admin' && <span className="ml-1.5 text-xs text-muted">Admin</span>}
+        </span>
+        <Button variant="ghost" size="icon" aria-label="Sign out" title="Sign out" onClick={() => void leaveChat()}>
+          <SignOutIcon />
+        </Button>
+      </div>
+    </>
+  );
+}

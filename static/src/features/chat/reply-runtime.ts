@@ -1,0 +1,286 @@
+import type { QueryClient } from '@tanstack/react-query';
+import { ApiError, toApiError } from '@/lib/api/errors';
+import type { Message, Session } from '@/lib/api/types';
+import { createFrameScheduler } from '@/lib/frame-scheduler';
+import { attachMessage } from './api/attach-message';
+import { getMessage } from './api/get-message';
+import { quotaQuery } from './api/get-quota';
+import { sessionQuery } from './api/get-session';
+import { featuresQuery } from './api/get-features';
+import { regenerateMessage } from './api/regenerate-message';
+import { sendMessage } from './api/send-message';
+import { stopMessage } from './api/stop-message';
+import { attachedReply, initialReply, isOver, reduceReply, type ReplyState } from './reply-reducer';
+import { replyEvents, type OpenReply } from './reply-stream';
+import { putMessages, putQuota, putSession } from './session-cache';
+
+/** The key of a chat that has no session yet. */
+export const NEW_CHAT = 'new';
+
+/** An answer of this tab: being written, just finished, or failed and waiting for the reader. */
+export interface LiveReply {
+  /** What was asked, shown until the service has stored it. */
+  question: { content: string; askedAt: string; idempotencyKey: string } | null;
+  /** The answer this one takes the place of. */
+  replacesId: string | null;
+  stopping: boolean;
+  reconnecting: boolean;
+  state: ReplyState;
+}
+
+export interface RuntimeEvents {
+  onError: (error: ApiError) => void;
+  onSessionStarted: (session: Session) => void;
+  /** The text of a send that can't go on goes back to the input. */
+  onTextReturned: (key: string, content: string) => void;
+}
+
+const FIRST_TRIES = 2;
+const ATTACH_TRIES = 6;
+const BACKOFF_MS = [300, 1_000, 2_000, 4_000, 8_000, 8_000];
+
+/**
+ * Orchestrates: opens streams, feeds the reducer, attaches again when a connection breaks, and
+ * writes what is final into the query cache. One answer per chat; answers of chats that are not
+ * shown go on. It knows nothing of React.
+ */
+export class ReplyRuntime {
+  private readonly replies = new Map<string, LiveReply>();
+  private readonly running = new Map<string, AbortController>();
+  private readonly listeners = new Set<() => void>();
+
+  constructor(
+    private readonly client: QueryClient,
+    private readonly events: RuntimeEvents,
+  ) {}
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  get(key: string): LiveReply | undefined {
+    return this.replies.get(key);
+  }
+
+  isBusy(key: string): boolean {
+    return this.running.has(key);
+  }
+
+  send(sessionId: string | null, content: string): void {
+    const key = sessionId ?? NEW_CHAT;
+    if (this.isBusy(key)) return;
+    const question = { content, askedAt: new Date().toISOString(), idempotencyKey: crypto.randomUUID() };
+    this.begin(key, { question }, sendMessage({ sessionId, content, idempotencyKey: question.idempotencyKey }), initialReply);
+  }
+
+  regenerate(sessionId: string, message: Message): void {
+    if (this.isBusy(sessionId)) return;
+    const open = regenerateMessage(message.id, crypto.randomUUID());
+    this.begin(sessionId, { replacesId: message.id }, open, initialReply);
+  }
+
+  /** Joins an answer that is being written, begun by another tab or before a reload. */
+  attach(sessionId: string, message: Message): void {
+    if (this.isBusy(sessionId)) return;
+    this.begin(sessionId, {}, attachMessage(message.id, null), attachedReply(message));
+  }
+
+  /** Once more, whichever way the last try went wrong. */
+  retry(key: string): void {
+    const reply = this.replies.get(key);
+    if (reply?.state.phase !== 'failed' || this.isBusy(key)) return;
+    const { state, question } = reply;
+    if (state.message !== null) {
+      if (state.lastEventId === 'end') this.regenerate(key, state.message);
+      else {
+        const open = attachMessage(state.message.id, state.lastEventId);
+        this.begin(key, {}, open, { ...state, phase: 'writing', error: null });
+      }
+    } else if (question !== null) {
+      const sessionId = key === NEW_CHAT ? null : key;
+      const { content, idempotencyKey } = question;
+      this.begin(key, { question }, sendMessage({ sessionId, content, idempotencyKey }), initialReply);
+    } else if (reply.replacesId !== null) {
+      this.begin(key, { replacesId: reply.replacesId }, regenerateMessage(reply.replacesId, crypto.randomUUID()), initialReply);
+    }
+  }
+
+  /** Gives a message that could not be sent back to the input. */
+  takeBack(key: string): void {
+    const question = this.replies.get(key)?.question ?? null;
+    if (this.isBusy(key)) return;
+    this.replies.delete(key);
+    this.tell();
+    if (question !== null) this.events.onTextReturned(key, question.content);
+  }
+
+  async stop(key: string): Promise<void> {
+    const reply = this.replies.get(key);
+    if (reply === undefined || !this.isBusy(key) || reply.stopping) return;
+    this.update(key, { stopping: true });
+    // Not stored yet: `start` brings the id, and run() stops it then.
+    if (reply.state.message !== null) await this.stopNow(key, reply.state.message.id);
+  }
+
+  /** Lets go of a chat that was deleted. */
+  drop(key: string): void {
+    this.running.get(key)?.abort();
+    this.running.delete(key);
+    this.replies.delete(key);
+    this.tell();
+  }
+
+  private async stopNow(key: string, messageId: string): Promise<void> {
+    try {
+      await stopMessage(messageId);
+    } catch (error) {
+      this.update(key, { stopping: false });
+      this.events.onError(toApiError(error));
+    }
+  }
+
+  private begin(key: string, about: Partial<LiveReply>, open: OpenReply, state: ReplyState): void {
+    const controller = new AbortController();
+    this.running.set(key, controller);
+    this.replies.set(key, { question: null, replacesId: null, stopping: false, reconnecting: false, ...about, state });
+    this.tell();
+    void this.run(key, open, state, controller.signal);
+  }
+
+  private async run(firstKey: string, firstOpen: OpenReply, firstState: ReplyState, signal: AbortSignal): Promise<void> {
+    let key = firstKey;
+    let open = firstOpen;
+    let state = firstState;
+    let tries = 0;
+    const isDropped = () => signal.aborted;
+    const screen = createFrameScheduler(() => this.update(key, { state, reconnecting: false }));
+
+    while (!isOver(state)) {
+      let error: ApiError = ApiError.local('connection_lost');
+      try {
+        for await (const event of replyEvents(open, signal)) {
+          state = reduceReply(state, event);
+          if (event.event !== 'ping') tries = 0;
+          if (event.event === 'start') {
+            key = this.started(key, state);
+            screen.flush();
+          } else if (event.event === 'title' && state.session !== null) putSession(this.client, state.session);
+          if (state.outOfStep || isOver(state)) break;
+          screen.request();
+        }
+      } catch (caught) {
+        error = toApiError(caught);
+      }
+      if (isDropped()) {
+        screen.cancel();
+        return;
+      }
+      if (isOver(state)) break;
+
+      screen.flush();
+      tries++;
+      const stored = state.message;
+      if (isFinal(error, stored !== null) || tries >= (stored === null ? FIRST_TRIES : ATTACH_TRIES)) {
+        state = reduceReply(state, { event: stored === null ? 'refused' : 'lost', error });
+        break;
+      }
+      if (stored !== null) this.update(key, { reconnecting: true });
+      await sleep(BACKOFF_MS[tries - 1] ?? 8_000);
+      if (isDropped()) return;
+      if (stored !== null) {
+        const settled = await this.settledWithoutUs(stored.id, tries);
+        if (settled !== null) state = reduceReply(state, { event: 'stored', message: settled });
+        open = attachMessage(stored.id, state.outOfStep ? null : state.lastEventId);
+      }
+    }
+
+    screen.cancel();
+    if (state.needsStoredText && state.message !== null) {
+      const message = await getMessage(state.message.id).catch(() => null);
+      // The error, if there was one, is still what ended it.
+      if (message !== null) state = { ...reduceReply(state, { event: 'stored', message }), error: state.error };
+    }
+    this.over(key, state);
+  }
+
+  /** From the second try on, ask whether the answer ended while we were away. */
+  private async settledWithoutUs(messageId: string, tries: number): Promise<Message | null> {
+    if (tries < 2) return null;
+    const message = await getMessage(messageId).catch(() => null);
+    return message === null || message.status === 'streaming' ? null : message;
+  }
+
+  private started(key: string, state: ReplyState): string {
+    const { session, userMessage, message, quota } = state;
+    if (session === null || userMessage === null || message === null) return key;
+    const reply = this.replies.get(key);
+    let now = key;
+    if (key === NEW_CHAT) {
+      now = session.id;
+      const controller = this.running.get(key);
+      this.running.delete(key);
+      this.replies.delete(key);
+      if (controller !== undefined) this.running.set(now, controller);
+    }
+    if (reply !== undefined) this.replies.set(now, { ...reply, question: null, state, reconnecting: false });
+    putMessages(this.client, session, [userMessage, message]);
+    putSession(this.client, session);
+    if (quota !== null) putQuota(this.client, quota);
+    this.tell();
+    if (key === NEW_CHAT) this.events.onSessionStarted(session);
+    if (reply?.stopping === true) void this.stopNow(now, message.id);
+    return now;
+  }
+
+  private over(key: string, state: ReplyState): void {
+    this.running.delete(key);
+    const { session, userMessage, message, quota, error } = state;
+    if (message !== null && state.lastEventId === 'end') {
+      if (session !== null) {
+        putMessages(this.client, session, userMessage === null ? [message] : [userMessage, message]);
+        putSession(this.client, session);
+      } else void this.client.invalidateQueries({ queryKey: sessionQuery(key).queryKey });
+    }
+    if (quota !== null && state.phase === 'done') putQuota(this.client, quota);
+    this.update(key, { state, stopping: false, reconnecting: false });
+    if (error !== null) this.failed(key, error);
+  }
+
+  private failed(key: string, error: ApiError): void {
+    const quota = error.details?.quota;
+    if (quota === undefined) void this.client.invalidateQueries({ queryKey: quotaQuery.queryKey });
+    else putQuota(this.client, quota);
+
+    if (error.code === 'feature_disabled') void this.client.invalidateQueries({ queryKey: featuresQuery.queryKey });
+    if (error.code === 'generation_in_progress') {
+      // Another tab is at it: show that answer, and keep what was typed.
+      this.takeBack(key);
+      void this.client.invalidateQueries({ queryKey: sessionQuery(key).queryKey });
+    }
+    if (error.status !== 401) this.events.onError(error);
+  }
+
+  private update(key: string, change: Partial<LiveReply>): void {
+    const reply = this.replies.get(key);
+    if (reply === undefined) return;
+    this.replies.set(key, { ...reply, ...change });
+    this.tell();
+  }
+
+  private tell(): void {
+    this.listeners.forEach((listener) => listener());
+  }
+}
+
+/**
+ * A send that was refused is the reader's to try again. An attach is ours: the service may be
+ * restarting, and only a 4xx says that there is nothing to attach to.
+ */
+function isFinal(error: ApiError, attaching: boolean): boolean {
+  return attaching ? error.status >= 400 && error.status < 500 : error.status !== 0;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,69 @@
+import { ApiError } from '@/lib/api/errors';
+import type { AnswerEvent } from '@/lib/api/types';
+import { SseDecoder, type ServerSentEvent } from '@/lib/sse-decoder';
+
+/** The service pings after 15 s of silence; a connection that is quiet for three of those is dead. */
+const SILENCE_MS = 45_000;
+
+/** How one connection is opened: a send, or an attach to an answer that is being written. */
+export type OpenReply = (signal: AbortSignal) => Promise<Response>;
+
+/**
+ * The events of one connection, in order. Throws ApiError where the service refuses or can't be
+ * reached. Returns when the connection ends, which says nothing about the answer: only `done` and
+ * `error` do (SPEC §4), so the caller attaches again where neither came.
+ */
+export async function* replyEvents(open: OpenReply, signal: AbortSignal): AsyncGenerator<AnswerEvent, void> {
+  const response = await open(signal);
+  if (response.status === 204 || response.body === null) return;
+  if (!(response.headers.get('Content-Type') ?? '').startsWith('text/event-stream')) {
+    await response.body.cancel();
+    throw ApiError.local('unreadable');
+  }
+
+  const reader = response.body.getReader();
+  const decoder = new SseDecoder();
+  const stop = () => void reader.cancel().catch(() => undefined);
+  signal.addEventListener('abort', stop);
+  try {
+    for (;;) {
+      const { done, value } = await readBefore(reader, SILENCE_MS);
+      if (signal.aborted || done) return;
+      for (const raw of decoder.push(value)) {
+        const event = toAnswerEvent(raw);
+        if (event !== null) yield event;
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+/** Null for an event this page doesn't know; what it knows but can't read is an error. */
+export function toAnswerEvent(raw: ServerSentEvent): AnswerEvent | null {
+  if (!KNOWN.has(raw.event)) return null;
+  let data: unknown;
+  try {
+    data = JSON.parse(raw.data);
+  } catch {
+    throw ApiError.local('unreadable');
+  }
+  if (typeof data !== 'object' || data === null) throw ApiError.local('unreadable');
+  // The shapes are the contract's; docs/openapi.yaml is held against the running service by tests.
+  return { event: raw.event, id: raw.id ?? '', data } as AnswerEvent;
+}
+
+const KNOWN: ReadonlySet<string> = new Set(['start', 'delta', 'reasoning', 'title', 'ping', 'done', 'error']);
+
+async function readBefore(reader: ReadableStreamDefaultReader<Uint8Array>, ms: number) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(ApiError.local('connection_lost')), ms);
+  });
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,73 @@
+import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+import type { Message, Quota, Session, SessionDetail } from '@/lib/api/types';
+import { quotaQuery } from './api/get-quota';
+import { sessionQuery } from './api/get-session';
+import { sessionsQuery } from './api/list-sessions';
+
+// What a stream says about sessions, messages and quota goes into the query cache here, so that
+// the page shows one state, whichever way it arrived.
+
+export type SessionPages = InfiniteData<SessionDetail>;
+
+/** The session as its newest page has it, with all loaded messages, oldest first. */
+export function flattenSession(data: SessionPages): { session: SessionDetail; messages: Message[] } | null {
+  const newest = data.pages[0];
+  if (newest === undefined) return null;
+  return { session: newest, messages: data.pages.toReversed().flatMap((page) => page.messages) };
+}
+
+export function putMessages(client: QueryClient, session: Session, messages: Message[]): void {
+  const { queryKey } = sessionQuery(session.id);
+  // A refetch under way has an older state and would overwrite this one.
+  void client.cancelQueries({ queryKey });
+  client.setQueryData(queryKey, (data) => withMessages(data, session, messages));
+}
+
+export function withMessages(data: SessionPages | undefined, session: Session, messages: Message[]): SessionPages {
+  if (data?.pages[0] === undefined) {
+    // Only a session we have just made is complete with the messages at hand.
+    const page = { ...session, messages, next_before: null, active_message_id: activeOf(messages) };
+    return { pages: [page], pageParams: [null] };
+  }
+  const [newest, ...older] = data.pages;
+  const known = new Map(messages.map((message) => [message.id, message]));
+  const replace = (message: Message) => {
+    const fresh = known.get(message.id);
+    known.delete(message.id);
+    return fresh ?? message;
+  };
+  const olderNow = older.map((page) => ({ ...page, messages: page.messages.map(replace) }));
+  const kept = newest.messages.map(replace);
+  const all = [...kept, ...known.values()].sort((a, b) => a.seq - b.seq);
+  const page = { ...newest, ...session, messages: all, active_message_id: activeOf(all) };
+  return { ...data, pages: [page, ...olderNow] };
+}
+
+function activeOf(messages: Message[]): string | null {
+  return messages.findLast((message) => message.status === 'streaming')?.id ?? null;
+}
+
+/** Sorted by last change, so a session that changes goes to the top. */
+export function putSession(client: QueryClient, session: Session): void {
+  client.setQueryData(sessionsQuery.queryKey, (data) => {
+    const first = data?.pages[0];
+    if (data === undefined || first === undefined) return data;
+    const pages = data.pages.map((page) => ({ ...page, items: page.items.filter(({ id }) => id !== session.id) }));
+    const top = pages[0] ?? first;
+    return { ...data, pages: [{ ...top, items: [session, ...top.items] }, ...pages.slice(1)] };
+  });
+}
+
+export function putQuota(client: QueryClient, quota: Quota): void {
+  void client.cancelQueries({ queryKey: quotaQuery.queryKey });
+  client.setQueryData(quotaQuery.queryKey, quota);
+}
+
+export function forgetSession(client: QueryClient, sessionId: string): void {
+  client.setQueryData(sessionsQuery.queryKey, (data) =>
+    data === undefined
+      ? data
+      : { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.filter(({ id }) => id !== sessionId) })) },
+  );
+  client.removeQueries({ queryKey: sessionQuery(sessionId).queryKey });
+}

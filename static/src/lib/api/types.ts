@@ -1,0 +1,20 @@
+import type { components } from './schema';
+
+// The one place where the page's words are tied to the generated types (npm run generate-types).
+type Schemas = components['schemas'];
+
+export type Session = Schemas['Session'];
+export type SessionPage = Schemas['SessionPage'];
+export type SessionDetail = Schemas['SessionDetail'];
+export type Message = Schemas['Message'];
+export type MessageStatus = Schemas['MessageStatus'];
+export type ClosingMessage = Schemas['ClosingMessage'];
+export type Quota = Schemas['Quota'];
+export type Features = Schemas['Features'];
+export type ErrorCode = Schemas['ErrorCode'];
+export type ErrorObject = Schemas['Error'];
+export type ErrorBody = Schemas['ErrorBody'];
+export type StartEvent = Schemas['StartEvent'];
+export type DoneEvent = Schemas['DoneEvent'];
+export type ErrorEvent = Schemas['ErrorEvent'];
+export type AnswerEvent = Schemas['AnswerEvent'];

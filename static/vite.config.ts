@@ -1,0 +1,33 @@
+import { fileURLToPath } from 'node:url';
+import tailwindcss from '@tailwindcss/vite';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+import { noRuntimeStyles } from './build/no-runtime-styles.ts';
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig(({ command }) => ({
+  plugins: [noRuntimeStyles(), react(), tailwindcss()],
+  resolve: { alias: { '@': here('./src') } },
+  // Holds the mock service worker alone, which has no place in a build.
+  publicDir: command === 'serve' ? 'dev-public' : false,
+  server: { host: '127.0.0.1' },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    // Two pages: nginx lets only signed-in readers load the first.
+    rolldownOptions: { input: { index: here('./index.html'), 'sign-in': here('./sign-in.html') } },
+  },
+  test: {
+    environment: 'jsdom',
+    environmentOptions: { jsdom: { url: 'https://chat.test/chat' } },
+    setupFiles: ['./src/testing/setup.ts'],
+    include: ['src/**/*.test.{ts,tsx}'],
+    restoreMocks: true,
+    coverage: {
+      include: ['src/**/*.{ts,tsx}'],
+      exclude: ['src/testing/**', 'src/**/*.d.ts', 'src/app/*-main.tsx'],
+      thresholds: { lines: 80 },
+    },
+  },
+}));

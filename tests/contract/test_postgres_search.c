@@ -1,0 +1,243 @@
+#include "postgres/search_text.h"
+#include "postgres_fixture.h"
+
+static struct store store;
+static void open_store(void)
+{
+    store_open(&store);
+}
+static void close_store(void)
+{
+    store_close(&store);
+}
+
+/* ---- text, without a store ---- */
+
+START_TEST(text_becomes_words_and_pairs)
+{
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        {"", ""},
+        {" ,.;!? ", ""},
+        {"Hello, World!", "Hello World"},
+        {"foo/bar.txt me@example.org snake_case a-b", "foo bar txt me example org snake case a b"},
+        {"日本語", "日本 本語 語"},
+        {"日", "日"},
+        {"in日本now", "in 日本 本 now"},
+        {"東京、大阪", "東京 京 、 大阪 阪"},
+        {"カタカナー", "カタ タカ カナ ナー ー"},
+        {"한국어 a", "한국 국어 어 a"},
+        {"naïve Ärger", "naïve Ärger"},
+        {"a\xffz", "a"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        ck_assert_str_eq(search_text_words(cases[i].text, strlen(cases[i].text), &store.arena), cases[i].words);
+}
+END_TEST
+
+START_TEST(words_are_bounded)
+{
+    char *text = arena_alloc(&store.arena, 1000001);
+    for (int i = 0; i < 1000000; i++) text[i] = i % 3 == 2 ? ' ' : (char)('a' + i % 26);
+    ck_assert_uint_le(strlen(search_text_words(text, 1000000, &store.arena)), SEARCH_TEXT_MAX_BYTES);
+    memset(text, 'x', 1000);
+    memcpy(text + 1000, " end", 5);
+    ck_assert_str_eq(search_text_words(text, 1004, &store.arena), "end"); /* one endless word is left out */
+}
+END_TEST
+
+START_TEST(a_query_is_never_syntax)
+{
+    static const struct {
+        const char *query, *tsquery;
+    } cases[] = {
+        {"hello wor", "'hello' & 'wor':*"},
+        {"a & b | !c <-> d", "'a' & 'b' & 'c' & 'd':*"},
+        {"it's \\'); DROP", "'it' & 's' & 'DROP':*"},
+        {"日本語", "'日本' & '本語':*"},
+        {"日", "'日':*"},
+        {"日本 日", "'日本' & '日':*"},
+        {"fix日本語now", "'fix' & '日本' & '本語' & 'now':*"},
+        {"...", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct search_terms terms;
+        search_text_terms(cases[i].query, &store.arena, &terms);
+        ck_assert_pstr_eq(search_text_tsquery(&terms, &store.arena), cases[i].tsquery);
+    }
+}
+END_TEST
+
+static const char *snippet(const char *text, const char *query)
+{
+    struct search_terms terms;
+    search_text_terms(query, &store.arena, &terms);
+    return search_text_snippet(text, strlen(text), &terms, &store.arena);
+}
+
+START_TEST(a_snippet_is_plain_text_around_the_match)
+{
+    ck_assert_str_eq(snippet("short  text\n\nwith <b>match</b>", "match"), "short text with <b>match</b>");
+    ck_assert_str_eq(snippet("nothing here", "absent"), "nothing here");
+    ck_assert_str_eq(snippet("", "absent"), "");
+    ck_assert_str_eq(snippet("ÄRGER im Büro", "ärg"), "ÄRGER im Büro");
+    struct buf text;
+    buf_init(&text, 100000);
+    for (int i = 0; i < 500; i++) buf_append_str(&text, "wörd ");
+    buf_append_str(&text, "Needle ");
+    for (int i = 0; i < 500; i++) buf_append_str(&text, "日本 ");
+    buf_append_char(&text, '\0');
+    const char *found = snippet(text.data, "needle");
+    size_t len = strlen(found);
+    ck_assert_ptr_nonnull(strstr(found, "Needle"));
+    ck_assert(utf8_valid(found, len));
+    ck_assert_uint_le(utf8_count(found, len), SEARCH_SNIPPET_MAX);
+    ck_assert_int_eq(strncmp(found, "…wörd", strlen("…wörd")), 0);
+    ck_assert_str_eq(found + len - strlen("…"), "…");
+    buf_fini(&text);
+}
+END_TEST
+
+/* ---- search, with the store ---- */
+
+static struct session_page search_as(const char *user, const char *words, int limit, const struct session_page *before)
+{
+    struct session_page page;
+    struct session_query query = {.user_id = user, .limit = limit, .search = words};
+    if (before) query.has_after = true, query.after = before->last;
+    ck_assert_int_eq(store.sessions->ops->list(store.sessions, &query, &store.arena, &page), CHAT_OK);
+    ck_assert_ptr_nonnull(page.matches);
+    return page;
+}
+static struct session_page search(const char *words)
+{
+    return search_as(store.user, words, 20, NULL);
+}
+
+START_TEST(questions_answers_and_titles_are_found)
+{
+    const char *id = store_add_session(&store, "Sourdough basics");
+    struct answer_begun begun = store_exchange(&store, id, "How long to PROOF the dough?", "Overnight in a fridge.");
+    struct session_page page = search("proof");
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_str_eq(page.items[0].id, id);
+    ck_assert_str_eq(page.matches[0].message_id, begun.question.id);
+    ck_assert_str_eq(page.matches[0].snippet, "How long to PROOF the dough?");
+    page = search("fridge overnight");
+    ck_assert_str_eq(page.matches[0].message_id, begun.answer.id);
+    page = search("sourd");
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_str_eq(page.matches[0].message_id, "");
+    ck_assert_str_eq(page.matches[0].snippet, "Sourdough basics");
+    ck_assert_uint_eq(search("fridge absent").count, 0);
+    ck_assert_uint_eq(search("ough").count, 0);
+    ck_assert_uint_eq(search("!!!").count, 0);
+}
+END_TEST
+
+START_TEST(a_session_comes_once_with_its_newest_match)
+{
+    const char *id = store_add_session(&store, "apple pie");
+    store_exchange(&store, id, "apple one", "apple two");
+    struct answer_begun last = store_exchange(&store, id, "apple three", "pear");
+    struct session_page page = search("apple");
+    ck_assert_uint_eq(page.count, 1);
+    ck_assert_str_eq(page.matches[0].message_id, last.question.id);
+}
+END_TEST
+
+START_TEST(chinese_japanese_and_korean_are_found_within_their_runs)
+{
+    const char *id = store_add_session(&store, "x");
+    store_exchange(&store, id, "私は日本語を勉強しています", "数据库的查询优化很重要");
+    static const char *const hits[] = {"日本", "日本語", "勉強", "語", "私", "查询", "数据库", "很重要", "要"};
+    static const char *const misses[] = {"本日", "日語", "英語", "库数"};
+    for (size_t i = 0; i < sizeof hits / sizeof hits[0]; i++)
+        ck_assert_msg(search(hits[i]).count == 1, "%s is not found", hits[i]);
+    for (size_t i = 0; i < sizeof misses / sizeof misses[0]; i++)
+        ck_assert_msg(search(misses[i]).count == 0, "%s is found", misses[i]);
+}
+END_TEST
+
+START_TEST(letters_of_any_script_are_found_in_any_case)
+{
+    const char *id = store_add_session(&store, "x");
+    store_exchange(&store, id, "Ärger im BÜRO", "Привет, МИР");
+    ck_assert_uint_eq(search("büro").count, 1);
+    ck_assert_uint_eq(search("ÄRG").count, 1);
+    ck_assert_uint_eq(search("мир").count, 1);
+    ck_assert_uint_eq(search("ПРИ").count, 1);
+}
+END_TEST
+
+START_TEST(nobody_finds_what_is_anothers_deleted_or_superseded)
+{
+    char active[UUID_TEXT_SIZE];
+    const char *id = store_add_session(&store, "x");
+    struct answer_begun begun = store_exchange(&store, id, "zucchini", "aubergine");
+    ck_assert_uint_eq(search("zucchini").count, 1);
+    ck_assert_uint_eq(search_as("somebody-else", "zucchini", 20, NULL).count, 0);
+    struct answer_begin edit = store_send_of(&store, id, "courgette");
+    edit.replaces_id = begun.question.id;
+    ck_assert_int_eq(store_begin(&store, &edit, &begun), CHAT_OK);
+    ck_assert_uint_eq(search("zucchini").count, 0);
+    ck_assert_uint_eq(search("courgette").count, 1);
+    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_uint_eq(search("courgette").count, 0);
+    struct session out;
+    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
+    ck_assert_uint_eq(search("courgette").count, 1);
+}
+END_TEST
+
+START_TEST(a_new_title_is_found_and_the_old_one_is_not)
+{
+    struct session out;
+    bool taken;
+    const char *id = store_add_session(&store, NULL);
+    store_exchange(&store, id, "q", "a"); /* takes the title "from the first message" */
+    ck_assert_uint_eq(search("from first").count, 1);
+    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "Volcanoes", store.now_ms, &taken),
+                     CHAT_OK);
+    ck_assert_uint_eq(search("from first").count, 0);
+    ck_assert_uint_eq(search("volcano").count, 1);
+    struct session_patch rename = {.title = "Geysers", .pinned = -1, .archived = -1, .now_ms = store.now_ms};
+    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &rename, &store.arena, &out), CHAT_OK);
+    ck_assert_uint_eq(search("volcano").count, 0);
+    ck_assert_uint_eq(search("geysers").count, 1);
+}
+END_TEST
+
+START_TEST(found_sessions_come_in_pages_newest_first)
+{
+    const char *ids[9];
+    for (int i = 0; i < 9; i++) {
+        ids[i] = store_add_session(&store, i % 2 ? "gamma title" : "x");
+        if (i % 2 == 0) store_exchange(&store, ids[i], "gamma question", "alpha");
+    }
+    struct session_page page = {0};
+    int at = 8;
+    for (bool first = true; first || page.has_more; first = false) {
+        page = search_as(store.user, "gamma", 4, first ? NULL : &page);
+        for (size_t i = 0; i < page.count; i++) ck_assert_str_eq(page.items[i].id, ids[at--]);
+    }
+    ck_assert_int_eq(at, -1);
+}
+END_TEST
+
+CONTRACT_SUITE(postgres_search)
+{
+    Suite *suite = suite_create("postgres_search");
+    TCase *text = CONTRACT_CASE(suite, "text", text_becomes_words_and_pairs, words_are_bounded, a_query_is_never_syntax,
+                                a_snippet_is_plain_text_around_the_match);
+    TCase *search_case = CONTRACT_CASE(
+        suite, "search", questions_answers_and_titles_are_found, a_session_comes_once_with_its_newest_match,
+        chinese_japanese_and_korean_are_found_within_their_runs, letters_of_any_script_are_found_in_any_case,
+        nobody_finds_what_is_anothers_deleted_or_superseded, a_new_title_is_found_and_the_old_one_is_not,
+        found_sessions_come_in_pages_newest_first);
+    tcase_add_checked_fixture(text, open_store, close_store);
+    tcase_add_checked_fixture(search_case, open_store, close_store);
+    return suite;
+}

@@ -1,0 +1,142 @@
+#include "stats.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+static void request_fini_of(struct stats_request *self)
+{
+    buf_fini(&self->head);
+    buf_fini(&self->body);
+    *self = (struct stats_request){0};
+}
+
+void stats_fini(struct stats *self)
+{
+    request_fini_of(&self->last);
+    request_fini_of(&self->last_chat);
+}
+
+void stats_reset(struct stats *self)
+{
+    long open_streams = self->open_streams, connections = self->connections;
+    stats_fini(self);
+    *self = (struct stats){.open_streams = open_streams, .open_streams_max = open_streams, .connections = connections};
+}
+
+static void keep(struct stats_request *self, const struct request *request)
+{
+    snprintf(self->method, sizeof(self->method), "%s", request->method);
+    snprintf(self->path, sizeof(self->path), "%s", request->path);
+    self->head.len = self->body.len = 0;
+    buf_add(&self->head, request->head, request->head_len);
+    buf_add(&self->body, request->body.data, request->body.len);
+}
+
+void stats_request_seen(struct stats *self, const struct request *request, int is_chat)
+{
+    keep(&self->last, request);
+    if (is_chat) keep(&self->last_chat, request);
+}
+
+static double clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+void stats_cancelled(struct stats *self, const char *tag, long deltas)
+{
+    struct stats_cancel *cancel = &self->cancels[self->cancelled++ % STATS_CANCELS];
+    *cancel = (struct stats_cancel){
+        .mono_ms = clock_ms(CLOCK_MONOTONIC), .epoch_ms = clock_ms(CLOCK_REALTIME), .deltas = deltas};
+    snprintf(cancel->tag, sizeof(cancel->tag), "%s", tag ? tag : "");
+}
+
+static void print_headers(const struct stats_request *request, struct buf *out)
+{
+    const char *line = request->head.data, *end = line + request->head.len;
+    const char *comma = "";
+    while (line < end) {
+        const char *stop = memchr(line, '\r', (size_t)(end - line));
+        if (stop == NULL) stop = end;
+        const char *colon = memchr(line, ':', (size_t)(stop - line));
+        if (colon != NULL) {
+            size_t name_len = (size_t)(colon - line);
+            const char *value = colon + 1;
+            while (value < stop && *value == ' ') value++;
+            buf_printf(out, "%s\"", comma);
+            size_t name_at = out->len;
+            buf_json(out, line, name_len);
+            for (size_t i = name_at; i < out->len; i++)
+                if (out->data[i] >= 'A' && out->data[i] <= 'Z') out->data[i] = (char)(out->data[i] + 32);
+            buf_str(out, "\":\"");
+            if (name_len == 13 && strncasecmp(line, "Authorization", 13) == 0)
+                buf_str(out, "(redacted)");
+            else
+                buf_json(out, value, (size_t)(stop - value));
+            buf_char(out, '"');
+            comma = ",";
+        }
+        line = stop + 2;
+    }
+}
+
+static void print_request(const struct stats_request *request, const char *name, struct buf *out)
+{
+    if (request->method[0] == '\0') {
+        buf_printf(out, ",\"%s\":null", name);
+        return;
+    }
+    buf_printf(out, ",\"%s\":{\"method\":\"", name);
+    buf_json(out, request->method, strlen(request->method));
+    buf_str(out, "\",\"path\":\"");
+    buf_json(out, request->path, strlen(request->path));
+    buf_str(out, "\",\"headers\":{");
+    print_headers(request, out);
+    buf_str(out, "},\"body\":\"");
+    buf_json(out, request->body.data, request->body.len);
+    buf_str(out, "\"}");
+}
+
+static void print_cancel(const struct stats_cancel *cancel, struct buf *out)
+{
+    buf_printf(out, "{\"mono_ms\":%.3f,\"epoch_ms\":%.3f,\"deltas\":%ld,\"tag\":\"", cancel->mono_ms, cancel->epoch_ms,
+               cancel->deltas);
+    buf_json(out, cancel->tag, strlen(cancel->tag));
+    buf_str(out, "\"}");
+}
+
+static void print_cancels(const struct stats *self, struct buf *out)
+{
+    unsigned long first = self->cancelled > STATS_CANCELS ? self->cancelled - STATS_CANCELS : 0;
+    buf_str(out, ",\"last_cancel\":");
+    if (self->cancelled > 0)
+        print_cancel(&self->cancels[(self->cancelled - 1) % STATS_CANCELS], out);
+    else
+        buf_str(out, "null");
+    buf_str(out, ",\"cancels\":[");
+    for (unsigned long i = first; i < self->cancelled; i++) {
+        if (i > first) buf_char(out, ',');
+        print_cancel(&self->cancels[i % STATS_CANCELS], out);
+    }
+    buf_char(out, ']');
+}
+
+void stats_print(const struct stats *self, struct buf *out)
+{
+    buf_printf(out, "{\"requests\":%lu,\"chats\":%lu,\"titles\":%lu,\"refused\":%lu", self->requests, self->chats,
+               self->titles, self->refused);
+    buf_printf(out, ",\"completed\":%lu,\"cancelled\":%lu,\"broken\":%lu,\"chunks\":%lu", self->completed,
+               self->cancelled, self->broken, self->chunks);
+    buf_printf(out, ",\"open_streams\":%ld,\"open_streams_max\":%ld,\"connections\":%ld,\"accepted\":%lu",
+               self->open_streams, self->open_streams_max, self->connections, self->accepted);
+    buf_printf(out, ",\"now\":{\"mono_ms\":%.3f,\"epoch_ms\":%.3f}", clock_ms(CLOCK_MONOTONIC),
+               clock_ms(CLOCK_REALTIME));
+    print_cancels(self, out);
+    print_request(&self->last, "last_request", out);
+    print_request(&self->last_chat, "last_chat", out);
+    buf_char(out, '}');
+}

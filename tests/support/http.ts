@@ -1,0 +1,93 @@
+// Requests to the running stack. Each answer is held against docs/openapi.yaml before a test sees it.
+//
+// undici's own request and not fetch: paths go out as written, header names may repeat, nothing is added.
+import { connect } from 'node:tls'
+import { Agent, type Dispatcher } from 'undici'
+import { env } from './env.ts'
+import { holdAnswer } from './openapi.ts'
+
+export type Headers = Record<string, string> | string[]
+
+export interface Ask {
+  method?: string
+  /** A value to send as JSON … */
+  json?: unknown
+  /** … or exactly these bytes. */
+  body?: string | Buffer
+  headers?: Headers
+  /** Another stack than the one of the environment. */
+  url?: string
+  /** Off for answers that are none of ours (a page). */
+  hold?: boolean
+}
+
+export interface Reply {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: string
+  requestId: string
+  /** Parsed; throws where it is no JSON. The type is the caller's claim, the document has been checked. */
+  json<T = any>(): T // eslint-disable-line
+}
+
+const agents = new Map<string, Agent>()
+
+/** Takes a stack's own certificate authority for its certificate. */
+export function trust(url: string, ca: string): void {
+  agents.set(url, new Agent({ connect: { ca }, connections: 256, headersTimeout: 30_000, bodyTimeout: 60_000 }))
+}
+trust(env.url, env.ca)
+
+export function pathOf(path: string): string {
+  return path.split('?')[0]!
+}
+
+export async function open(path: string, ask: Ask): Promise<Dispatcher.ResponseData> {
+  const headers = Array.isArray(ask.headers) ? [...ask.headers] : Object.entries(ask.headers ?? {}).flat()
+  const body = ask.json === undefined ? ask.body : JSON.stringify(ask.json)
+  const given = headers.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())
+  if (ask.json !== undefined && !given.includes('content-type')) headers.push('Content-Type', 'application/json')
+  const origin = ask.url ?? env.url
+  return agents.get(origin)!.request({
+    origin,
+    path,
+    method: (ask.method ?? 'GET') as Dispatcher.HttpMethod,
+    headers,
+    ...(body === undefined ? {} : { body }),
+  })
+}
+
+export async function finish(path: string, ask: Ask, response: Dispatcher.ResponseData): Promise<Reply> {
+  const body = await response.body.text()
+  const reply: Reply = {
+    status: response.statusCode,
+    headers: response.headers,
+    body,
+    requestId: String(response.headers['x-request-id'] ?? ''),
+    json: () => JSON.parse(body),
+  }
+  if (ask.hold !== false) holdAnswer(ask.method ?? 'GET', pathOf(path), reply)
+  return reply
+}
+
+/** One request, its whole answer. */
+export async function request(path: string, ask: Ask = {}): Promise<Reply> {
+  return finish(path, ask, await open(path, ask))
+}
+
+/** Exactly these bytes on a connection; what comes back until the service closes it. For requests no client makes. */
+export function raw(bytes: string): Promise<{ status: number; head: string; body: string }> {
+  const { hostname, port } = new URL(env.url)
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const socket = connect({ host: hostname, port: Number(port || 443), ca: env.ca, servername: hostname, ALPNProtocols: ['http/1.1'] }, () => socket.write(bytes))
+    socket.setEncoding('utf8').setTimeout(15_000, () => socket.destroy(new Error(`no end after: ${text.slice(0, 500)}`)))
+    socket.on('data', (chunk: string) => (text += chunk))
+    socket.on('error', reject)
+    socket.on('end', () => {
+      socket.end()
+      const cut = text.indexOf('\r\n\r\n')
+      resolve({ status: Number(text.split(' ')[1]), head: text.slice(0, cut), body: text.slice(cut + 4) })
+    })
+  })
+}

@@ -1,0 +1,45 @@
+// What must hold after every test, whatever it did: nothing is left open, what was shown is what is
+// stored, leases are gone, and the counters say how many sends were counted.
+import { expect } from 'vitest'
+import { dailyUnits, leasesOf, sql } from './stores.ts'
+import type { User } from './user.ts'
+import { until } from './wait.ts'
+
+interface Row {
+  id: string
+  content: string
+  reasoning: string | null
+  status: string
+}
+
+export async function expectInvariants(user: User): Promise<void> {
+  const shown = user.shown()
+  await until(`no answer of ${user.sub} is left streaming`, async () =>
+    (await sql(`SELECT 1 FROM chat_messages WHERE user_id = $1 AND status = 'streaming'`, [user.sub])).length === 0)
+
+  const rows = await sql<Row>('SELECT id, content, reasoning, status FROM chat_messages WHERE user_id = $1', [user.sub])
+  const stored = new Map(rows.map((row) => [row.id, row]))
+  for (const [id, answer] of shown) {
+    const row = stored.get(id)
+    expect(row, `the answer ${id} that was shown is stored`).toBeDefined()
+    if (answer.status === undefined) {
+      // The client left before the end: it saw a beginning.
+      expect(row!.content.startsWith(answer.content), 'the shown text is a prefix of the stored one').toBe(true)
+      continue
+    }
+    expect(row!.status, 'stored status').toBe(answer.status)
+    expect(row!.content, 'stored text').toBe(answer.content)
+    expect(row!.reasoning ?? '', 'stored reasoning').toBe(answer.reasoning)
+  }
+
+  // Whether superseded messages are among them is not the contract's; anything else is wrong.
+  const [counts] = await sql<{ wrong: string }>(
+    `SELECT count(*) AS wrong FROM chat_sessions s
+      WHERE user_id = $1 AND message_count <> (SELECT count(*) FROM chat_messages m WHERE m.session_id = s.id AND m.superseded_by IS NULL)
+        AND message_count <> (SELECT count(*) FROM chat_messages m WHERE m.session_id = s.id)`, [user.sub])
+  expect(Number(counts!.wrong), 'sessions whose message_count is wrong').toBe(0)
+
+  await until(`no lease of ${user.sub} is left`, async () => (await leasesOf(user.sub)).length === 0)
+  if (user.checkCounter && user.role === 'user' && shown.size > 0)
+    expect(await dailyUnits(user.sub), "the day's counter is the number of counted sends").toBe(user.usedBefore + user.counted())
+}

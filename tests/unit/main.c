@@ -1,0 +1,27 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit.h"
+
+static struct unit_suite *suites;
+
+void unit_register(struct unit_suite *suite)
+{
+    struct unit_suite **at = &suites;
+
+    while (*at && strcmp((*at)->name, suite->name) < 0) at = &(*at)->next;
+    suite->next = *at;
+    *at = suite;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(NULL);
+    int failed;
+
+    for (const struct unit_suite *suite = suites; suite; suite = suite->next) srunner_add_suite(runner, suite->make());
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

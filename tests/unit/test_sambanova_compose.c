@@ -1,0 +1,84 @@
+#include "sambanova/compose.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "unit.h"
+
+#define TURN(role, text)                 \
+    {                                    \
+        (role), (text), sizeof(text) - 1 \
+    }
+
+static const struct turn turns[] = {
+    TURN(ROLE_SYSTEM, "Be \"brief\"."),
+    TURN(ROLE_USER, "a\n\\\xe2\x80\xa8\xf0\x9f\x98\x80</script>\x01"),
+    TURN(ROLE_ASSISTANT, ""),
+    TURN(ROLE_USER, "b"),
+};
+static const struct prompt prompt = {
+    .model = "M-1", .max_tokens = 2048, .turns = turns, .turn_count = UNIT_COUNT(turns)};
+
+START_TEST(a_request_reads_back_as_what_was_asked)
+{
+    static const char *const roles[] = {"system", "user", "assistant", "user"};
+    struct buf out;
+    struct json_doc *doc;
+    const struct json *root, *message;
+    const char *reason;
+    int64_t max_tokens;
+    bool yes = false;
+    size_t len, i = 0;
+
+    buf_init(&out, 4096);
+    ck_assert(compose_request(NULL, &prompt, &out));
+    ck_assert_int_eq(json_parse(out.data, out.len, &doc, &reason), CHAT_OK);
+    root = json_root(doc);
+    ck_assert_str_eq(json_string(json_get(root, "model"), NULL), "M-1");
+    ck_assert(json_integer(json_get(root, "max_tokens"), &max_tokens) && max_tokens == 2048);
+    ck_assert(json_bool(json_get(root, "stream"), &yes) && yes);
+    ck_assert(json_bool(json_get(json_get(root, "stream_options"), "include_usage"), &yes) && yes);
+    for (message = json_first(json_get(root, "messages")); message; message = json_next(message), i++) {
+        const char *content = json_string(json_get(message, "content"), &len);
+
+        ck_assert_str_eq(json_string(json_get(message, "role"), NULL), roles[i]);
+        ck_assert_uint_eq(len, turns[i].content_len);
+        ck_assert_mem_eq(content, turns[i].content, len);
+    }
+    ck_assert_uint_eq(i, UNIT_COUNT(turns));
+    json_free(doc);
+    buf_fini(&out);
+}
+END_TEST
+
+START_TEST(no_token_limit_is_not_asked_for)
+{
+    struct prompt open = prompt;
+    struct buf out;
+
+    open.max_tokens = 0;
+    buf_init(&out, 4096);
+    ck_assert(compose_request(NULL, &open, &out));
+    ck_assert_ptr_null(memmem(out.data, out.len, "max_tokens", 10));
+    buf_fini(&out);
+}
+END_TEST
+
+START_TEST(a_request_past_the_buffers_maximum_is_refused)
+{
+    struct buf out;
+
+    buf_init(&out, 100);
+    ck_assert(!compose_request(NULL, &prompt, &out));
+    buf_fini(&out);
+}
+END_TEST
+
+UNIT_SUITE(sambanova_compose)
+{
+    Suite *suite = suite_create("sambanova_compose");
+
+    UNIT_CASE(suite, "request", a_request_reads_back_as_what_was_asked, no_token_limit_is_not_asked_for,
+              a_request_past_the_buffers_maximum_is_refused);
+    return suite;
+}
