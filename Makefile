@@ -4,7 +4,7 @@ MAKEFLAGS += --no-print-directory
 
 include scripts/build.mk
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback check test
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ migrate: ## apply all pending migrations to DATABASE_URL
 rollback: ## take the newest migration back
 	@scripts/rollback
 
-check: ## the quick checks: format, layers, lint, types
+docs: $(BUILD)/chat-fcgi ## write .env.example and docs/configuration.md from the settings table
+	@scripts/docs
+
+check: $(BUILD)/chat-fcgi ## the quick checks: format, layers, lint, types
 	@scripts/check
 test: ## all tests, each suite's time, and the sum
 	@scripts/test

@@ -10,8 +10,15 @@ BUILD=$(realpath -m -- "${BUILD:-build${SANITIZER:+-${SANITIZER//,/-}}}")
 unset MAKEFLAGS MFLAGS MAKELEVEL # a make that is started from here is a new one
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # nginx lives in sbin, which a user's PATH may lack
-readonly NODE_TOOLS=$ROOT/scripts/tools/node
-if [ -x "$NODE_TOOLS/node_modules/.bin/npm" ]; then PATH=$NODE_TOOLS/node_modules/.bin:$PATH; fi
+readonly NODE_TOOLS=$ROOT/scripts/tools/node/node_modules
+# use_node_tools: the newer Node and npm, where bootstrap found that they are needed.
+use_node_tools() {
+  local bin
+  for bin in "$NODE_TOOLS"/.bin "$NODE_TOOLS"/node-linux-*/bin; do # npm 9 does not link the second into the first
+    if [ -d "$bin" ]; then PATH=$bin:$PATH; fi
+  done
+}
+use_node_tools
 export PATH
 
 # As root, no server keeps root: Postgres refuses to run with it, and so does chat-fcgi.

@@ -118,12 +118,13 @@ static enum outcome connect_now(struct pg_conn *conn, struct attempt *attempt)
     return outcome;
 }
 
-/* Whether the server hung up while the connection lay idle: seen before anything is sent, so nothing is in doubt. */
+/* Whether the server hung up while the connection lay idle: seen before anything is sent, so nothing is in doubt.
+ * A server that has something to say to an idle client says goodbye (or, rarely, that a setting changed: then a new
+ * connection does no harm). */
 static bool hung_up(struct pg_conn *conn)
 {
-    struct pollfd pfd = {.fd = PQsocket(conn->pg), .events = POLLIN};
-    if (poll(&pfd, 1, 0) <= 0) return false;
-    return !PQconsumeInput(conn->pg) || PQstatus(conn->pg) == CONNECTION_BAD || (pfd.revents & (POLLHUP | POLLERR));
+    struct pollfd pfd = {.fd = PQsocket(conn->pg), .events = POLLIN | POLLRDHUP};
+    return poll(&pfd, 1, 0) > 0;
 }
 
 /* What goes out together, in this order, each with how many results it gives. */

@@ -28,26 +28,45 @@
     " WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(column) \
     " ORDER BY s." column " DESC, s.id DESC LIMIT $4::int"
 
-/* $5 tsquery. The newest matching message of each session, or its title; the text is fetched for the page alone. */
-#define SESSION_SEARCH(column) \
-    "WITH hits AS MATERIALIZED (" \
-    "  SELECT m.session_id, max(m.seq) AS seq FROM chat_messages m" \
-    "  WHERE m.user_id = $1::text AND m.search_vector @@ to_tsquery('simple', $5::text)" \
-    "   AND m.superseded_by IS NULL AND m.search_vector IS NOT NULL" \
+/*
+ * $5 tsquery. Two ways to find the newest matching message of each session, or its title:
+ * `near` walks the next 60 sessions of the list, up to 600 messages, each message by message. That is all there is to
+ * do for most users, and for a word that is in every other session, whose entries in the index are the whole site's.
+ * Only where that neither fills the page nor reaches the end of the list (`enough`) is the index asked (`far`): for a
+ * rare word it has few entries. The page's texts are fetched last.
+ */
+#define MATCHES(column) column " @@ to_tsquery('simple', $5::text) AND " column " IS NOT NULL"
+#define SESSION_SEARCH(sort) \
+    "WITH next AS MATERIALIZED (" \
+    "  SELECT s.id, s." sort ", s.message_count, s.title_vector FROM chat_sessions s" \
+    "  WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(sort) \
+    "  ORDER BY s." sort " DESC, s.id DESC LIMIT 61)," \
+    " walked AS MATERIALIZED (" \
+    "  SELECT n.id, n.title_vector @@ to_tsquery('simple', $5::text) AS titled," \
+    "   (SELECT m.seq FROM chat_messages m WHERE m.session_id = n.id AND " MATCHES("m.search_vector") \
+    "    AND m.superseded_by IS NULL ORDER BY m.seq DESC LIMIT 1) AS seq" \
+    "  FROM (SELECT *, sum(message_count) OVER (ORDER BY " sort " DESC, id DESC) AS so_far FROM next) n" \
+    "  WHERE n.so_far <= 600)," \
+    " near AS MATERIALIZED (SELECT w.id, w.seq FROM walked w WHERE w.titled OR w.seq IS NOT NULL)," \
+    " enough AS MATERIALIZED (SELECT (SELECT count(*) FROM near) >= $4::int OR (SELECT count(*) FROM walked) =" \
+    "   (SELECT count(*) FROM next) AND (SELECT count(*) FROM next) < 61 AS yes)," \
+    " hits AS MATERIALIZED (" \
+    "  SELECT m.session_id AS id, max(m.seq) AS seq FROM chat_messages m" \
+    "  WHERE NOT (SELECT yes FROM enough)" \
+    "   AND m.user_id = $1::text AND " MATCHES("m.search_vector") " AND m.superseded_by IS NULL" \
     "  GROUP BY m.session_id)," \
-    " found AS (" \
-    "  SELECT h.session_id AS id FROM hits h UNION" \
-    "  SELECT s.id FROM chat_sessions s" \
-    "  WHERE s.user_id = $1::text AND s.title_vector @@ to_tsquery('simple', $5::text)" \
-    "   AND s.deleted_at IS NULL AND s.title_vector IS NOT NULL)," \
+    " far AS MATERIALIZED (" \
+    "  SELECT f.id, max(f.seq) AS seq FROM (SELECT h.id, h.seq FROM hits h UNION ALL" \
+    "   SELECT s.id, NULL FROM chat_sessions s WHERE NOT (SELECT yes FROM enough)" \
+    "    AND s.user_id = $1::text AND s.deleted_at IS NULL AND " MATCHES("s.title_vector") ") f GROUP BY f.id)," \
     " page AS (" \
-    "  SELECT s.* FROM found f JOIN chat_sessions s ON s.id = f.id" \
-    "  WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(column) \
-    "  ORDER BY s." column " DESC, s.id DESC LIMIT $4::int)" \
-    " SELECT " SESSION("s") ", " US("s." column) ", m.id, m.content FROM page s" \
-    " LEFT JOIN hits h ON h.session_id = s.id" \
-    " LEFT JOIN chat_messages m ON m.session_id = h.session_id AND m.seq = h.seq" \
-    " ORDER BY s." column " DESC, s.id DESC"
+    "  SELECT s.*, f.seq AS match_seq FROM (SELECT * FROM near WHERE (SELECT yes FROM enough)" \
+    "   UNION ALL SELECT * FROM far) f JOIN chat_sessions s ON s.id = f.id" \
+    "  WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(sort) \
+    "  ORDER BY s." sort " DESC, s.id DESC LIMIT $4::int)" \
+    " SELECT " SESSION("s") ", " US("s." sort) ", m.id, m.content FROM page s" \
+    " LEFT JOIN chat_messages m ON m.session_id = s.id AND m.seq = s.match_seq" \
+    " ORDER BY s." sort " DESC, s.id DESC"
 
 /* What of a session counts as context: domain/context.c, context_takes. */
 #define CONTEXT_TAKES(t) \

@@ -1,3 +1,5 @@
+/* A thread of our own runs the look-up, rather than glibc's getaddrinfo_a: the threads that one makes are unknown to
+ * ThreadSanitizer, which crashes on them. */
 #include "redis/resolve.h"
 
 #include <netdb.h>
@@ -10,10 +12,10 @@
 enum { MAX_ADDRESSES = 8 };
 
 struct resolver {
-    pthread_mutex_t lock; /* held for short; the rest is under it */
     char *host;
-    struct addrinfo hints;
-    struct gaicb lookup;
+    pthread_mutex_t lock; /* held for short; the rest is under it */
+    pthread_cond_t changed;
+    int owners; /* the opener, and a look-up under way */
     bool looking_up;
     char addresses[MAX_ADDRESSES][INET6_ADDRSTRLEN]; /* IPv4 first */
     size_t count;
@@ -23,6 +25,7 @@ struct resolver {
 struct resolver *resolver_open(const char *host)
 {
     struct resolver *resolver = calloc(1, sizeof *resolver);
+    pthread_condattr_t monotonic;
 
     if (!resolver) return NULL;
     resolver->host = strdup(host);
@@ -30,17 +33,25 @@ struct resolver *resolver_open(const char *host)
         free(resolver);
         return NULL;
     }
+    resolver->owners = 1;
     pthread_mutex_init(&resolver->lock, NULL);
-    resolver->hints = (struct addrinfo){.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&resolver->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     return resolver;
 }
 
 void resolver_close(struct resolver *resolver)
 {
+    bool is_last;
+
     if (!resolver) return;
-    /* A look-up under way writes into this memory: then it stays, once, at the end of a process. */
-    if (resolver->looking_up && gai_cancel(&resolver->lookup) == EAI_NOTCANCELED) return;
-    if (resolver->looking_up && gai_error(&resolver->lookup) == 0) freeaddrinfo(resolver->lookup.ar_result);
+    pthread_mutex_lock(&resolver->lock);
+    is_last = --resolver->owners == 0;
+    pthread_mutex_unlock(&resolver->lock);
+    if (!is_last) return;
+    pthread_cond_destroy(&resolver->changed);
     pthread_mutex_destroy(&resolver->lock);
     free(resolver->host);
     free(resolver);
@@ -57,45 +68,58 @@ static void keep_family(struct resolver *resolver, const struct addrinfo *found,
     }
 }
 
-static void look_up(struct resolver *resolver, int64_t wait_ms)
+static void *look_up(void *context)
 {
-    struct gaicb *list[] = {&resolver->lookup};
-    const struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct resolver *resolver = context;
+    struct addrinfo *found = NULL;
+    int error = getaddrinfo(resolver->host, NULL, &hints, &found);
 
-    if (!resolver->looking_up) {
-        resolver->lookup = (struct gaicb){.ar_name = resolver->host, .ar_request = &resolver->hints};
-        if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) != 0) return;
-        resolver->looking_up = true;
+    pthread_mutex_lock(&resolver->lock);
+    resolver->count = 0;
+    if (error == 0) {
+        keep_family(resolver, found, AF_INET);
+        keep_family(resolver, found, AF_INET6);
     }
-    gai_suspend((const struct gaicb *const *)list, 1, &wait);
-    if (gai_error(&resolver->lookup) == EAI_INPROGRESS) return;
     resolver->looking_up = false;
-    if (gai_error(&resolver->lookup) != 0) return;
-    keep_family(resolver, resolver->lookup.ar_result, AF_INET);
-    keep_family(resolver, resolver->lookup.ar_result, AF_INET6);
-    freeaddrinfo(resolver->lookup.ar_result);
+    pthread_cond_broadcast(&resolver->changed);
+    pthread_mutex_unlock(&resolver->lock);
+    if (error == 0) freeaddrinfo(found);
+    resolver_close(resolver);
+    return NULL;
 }
 
-static bool lock_within(struct resolver *resolver, int64_t wait_ms)
+/* With all signals blocked: they are for the threads that expect them. */
+static void start_look_up(struct resolver *resolver)
 {
-    struct timespec until;
+    pthread_attr_t detached;
+    sigset_t all, before;
+    pthread_t thread;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    return pthread_mutex_timedlock(&resolver->lock, &until) == 0;
+    sigfillset(&all);
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    resolver->looking_up = pthread_create(&thread, &detached, look_up, resolver) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&detached);
+    if (resolver->looking_up) resolver->owners++;
 }
 
 bool resolver_address(struct resolver *resolver, int64_t wait_ms, char out[INET6_ADDRSTRLEN])
 {
+    struct timespec until;
     bool known;
 
-    if (wait_ms <= 0 || !lock_within(resolver, wait_ms)) return false;
-    if (resolver->count == 0) look_up(resolver, wait_ms);
+    if (wait_ms < 0) wait_ms = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (until.tv_nsec / 1000000 + wait_ms) / 1000;
+    until.tv_nsec = (until.tv_nsec / 1000000 + wait_ms) % 1000 * 1000000;
+    pthread_mutex_lock(&resolver->lock);
+    if (resolver->count == 0 && !resolver->looking_up) start_look_up(resolver);
+    while (resolver->count == 0 && resolver->looking_up) {
+        if (pthread_cond_timedwait(&resolver->changed, &resolver->lock, &until) != 0) break;
+    }
     known = resolver->count > 0;
     if (known) memcpy(out, resolver->addresses[resolver->turn % resolver->count], INET6_ADDRSTRLEN);
     pthread_mutex_unlock(&resolver->lock);

@@ -269,7 +269,7 @@ describe('a client that leaves', () => {
     await until('upstream saw the close', () => cancelOf(tag), 3_000)
     const rows = await until('it is stored as stopped', async () => {
       const found = await sql<{ status: string; content: string }>('SELECT status, content FROM chat_messages WHERE id = $1', [stream.start!.message.id])
-      return found[0]?.status === 'stopped' && found
+      return found[0]?.status === 'stopped' ? found : undefined
     })
     expect(rows[0]!.content.startsWith(stream.content)).toBe(true)
   })

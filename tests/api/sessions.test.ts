@@ -1,8 +1,7 @@
 // Sessions: made, listed, opened, deleted, and never another's.
 import { randomUUID } from 'node:crypto'
-import { sql } from '../support/stores.ts'
+import { leasesOf, sql } from '../support/stores.ts'
 import { describe, expect, test } from '../support/test.ts'
-import { leasesOf } from '../support/stores.ts'
 import type { Session } from '../support/user.ts'
 
 const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
@@ -35,9 +34,8 @@ describe('making a session', () => {
     expect((await alice.post('/api/v1/chat/sessions', { title: title + 'a' })).status).toBe(422)
   })
 
-  test.each([['empty', ''], ['white space alone', ' \t\n '], ['too long', 'a'.repeat(201)], ['a number', 7], ['a list', ['a']]])('a title that is %s is 422', async (_, title) => {
-    const { User } = await import('../support/user.ts')
-    const reply = await new User().post('/api/v1/chat/sessions', { title })
+  test.for([['empty', ''], ['white space alone', ' \t\n '], ['too long', 'a'.repeat(201)], ['a number', 7], ['a list', ['a']]] as [string, unknown][])('a title that is %s is 422', async ([, title], { alice }) => {
+    const reply = await alice.post('/api/v1/chat/sessions', { title })
     expect(reply.status).toBe(422)
     expect(reply.json().error).toMatchObject({ code: 'validation_failed', details: { fields: { title: expect.any(String) } } })
   })
@@ -54,13 +52,11 @@ describe('making a session', () => {
     expect(reply.json().error.code).toBe('model_not_found')
   })
 
-  test.each(['user_id', 'id', 'role', 'created_at', 'deleted_at', 'pinned', 'message_count'])('%s is none of the client’s fields: 422, and nothing is stored', async (field) => {
-    const { User } = await import('../support/user.ts')
-    const user = new User()
-    const reply = await user.post('/api/v1/chat/sessions', { title: 'Mine', [field]: anyId })
+  test.for(['user_id', 'id', 'role', 'created_at', 'deleted_at', 'pinned', 'message_count'])('%s is none of the client’s fields: 422, and nothing is stored', async (field, { alice }) => {
+    const reply = await alice.post('/api/v1/chat/sessions', { title: 'Mine', [field]: anyId })
     expect(reply.status).toBe(422)
     expect(reply.json().error.details.fields).toHaveProperty(field)
-    expect(await sql('SELECT 1 FROM chat_sessions WHERE user_id = $1', [user.sub])).toEqual([])
+    expect(await sql('SELECT 1 FROM chat_sessions WHERE user_id = $1', [alice.sub])).toEqual([])
   })
 
   test("text that looks like SQL is text", async ({ alice }) => {
@@ -137,11 +133,9 @@ describe('listing', () => {
     expect((await alice.list('?limit=100')).items).toHaveLength(21)
   })
 
-  test.each(['0', '101', '-1', '1e9', 'abc', '1.5', '', '%20', '1%00', '99999999999999999999', '+5', '5&limit=6'])('limit=%s is 422', async (limit) => {
-    const { User } = await import('../support/user.ts')
-    const user = new User()
-    for (const path of [`/api/v1/chat/sessions?limit=${limit}`, `/api/v1/chat/sessions/${(await user.createSession()).id}?limit=${limit}`]) {
-      const reply = await user.get(path)
+  test.for(['0', '101', '-1', '1e9', 'abc', '1.5', '', '%20', '1%00', '99999999999999999999', '+5', '5&limit=6'])('limit=%s is 422', async (limit, { alice }) => {
+    for (const path of [`/api/v1/chat/sessions?limit=${limit}`, `/api/v1/chat/sessions/${(await alice.createSession()).id}?limit=${limit}`]) {
+      const reply = await alice.get(path)
       expect(reply.status, path).toBe(422)
       expect(reply.json().error.details.fields).toHaveProperty('limit')
     }
@@ -151,9 +145,8 @@ describe('listing', () => {
     expect((await alice.get('/api/v1/chat/sessions?sort=title')).status).toBe(422)
   })
 
-  test.each(['x', '', '%00', 'AAAA', "' OR 1=1", 'a'.repeat(3000), anyId])('cursor %j is 400', async (cursor) => {
-    const { User } = await import('../support/user.ts')
-    const reply = await new User().get(`/api/v1/chat/sessions?cursor=${cursor.startsWith('%') ? cursor : encodeURIComponent(cursor)}`)
+  test.for(['x', '', '%00', 'AAAA', "' OR 1=1", 'a'.repeat(3000), anyId])('cursor %j is 400', async (cursor, { alice }) => {
+    const reply = await alice.get(`/api/v1/chat/sessions?cursor=${cursor.startsWith('%') ? cursor : encodeURIComponent(cursor)}`)
     expect(reply.status).toBe(400)
     expect(reply.json().error.code).toBe('invalid_request')
   })
@@ -204,11 +197,9 @@ describe('opening', () => {
     expect(pages).toEqual(all.messages)
   })
 
-  test.each(['x', '', '-1', '%00', "' OR 1=1"])('before=%s is 400', async (before) => {
-    const { User } = await import('../support/user.ts')
-    const user = new User()
-    const session = await user.createSession()
-    expect((await user.get(`/api/v1/chat/sessions/${session.id}?before=${before.startsWith('%') ? before : encodeURIComponent(before)}`)).status).toBe(400)
+  test.for(['x', '', '-1', '%00', "' OR 1=1"])('before=%s is 400', async (before, { alice }) => {
+    const session = await alice.createSession()
+    expect((await alice.get(`/api/v1/chat/sessions/${session.id}?before=${before.startsWith('%') ? before : encodeURIComponent(before)}`)).status).toBe(400)
   })
 
   test('an id in upper case is the same id', async ({ alice }) => {
@@ -240,7 +231,6 @@ describe('deleting', () => {
       expect(again.json().error.code).toBe('session_not_found')
     }
     expect((await sql<{ deleted_at: Date }>('SELECT deleted_at FROM chat_sessions WHERE id = $1', [gone.id]))[0]!.deleted_at).toBeInstanceOf(Date)
-    alice.checkCounter = false
   })
 
   test('two at once: one 204, one 404', async ({ alice }) => {
@@ -296,10 +286,9 @@ describe("somebody else's", () => {
 })
 
 describe('an id that is none', () => {
-  test.each(['1', '1;drop table', '%00', 'a'.repeat(200), `${anyId}x`, anyId.replaceAll('-', ''), `{${anyId}}`, '019c1a2b-3c4d-7e5f-8a9b-0c1d2e3f4a5g', '%2e%2e', 'null'])(
-    '%s is 404', async (id) => {
-      const { User } = await import('../support/user.ts')
-      const reply = await new User().get(`/api/v1/chat/sessions/${id.startsWith('%') ? id : encodeURIComponent(id)}`)
+  test.for(['1', '1;drop table', '%00', 'a'.repeat(200), `${anyId}x`, anyId.replaceAll('-', ''), `{${anyId}}`, '019c1a2b-3c4d-7e5f-8a9b-0c1d2e3f4a5g', '%2e%2e', 'null'])(
+    '%s is 404', async (id, { alice }) => {
+      const reply = await alice.get(`/api/v1/chat/sessions/${id.startsWith('%') ? id : encodeURIComponent(id)}`)
       // nginx itself refuses a NUL in a path.
       expect(id === '%00' ? [400, 404] : [404]).toContain(reply.status)
     })

@@ -103,12 +103,10 @@ describe('the cookie', () => {
     expect(reply.json().error.code).toBe('forbidden')
   })
 
-  test.each([['our origin', { Origin: ours }], ['Sec-Fetch-Site: same-origin', { 'Sec-Fetch-Site': 'same-origin' }]])('with an unsafe method and %s is taken', async (_, headers) => {
-    const { User } = await import('../support/user.ts')
-    const user = new User({ name: 'cookie' })
-    const reply = await request('/api/v1/chat/sessions', { method: 'POST', json: {}, headers: { ...cookie(user.token), ...(headers as Record<string, string>) } })
+  test.for<[string, Record<string, string>]>([['our origin', { Origin: ours }], ['Sec-Fetch-Site: same-origin', { 'Sec-Fetch-Site': 'same-origin' }]])('with an unsafe method and %s is taken', async ([, headers], { alice }) => {
+    const reply = await request('/api/v1/chat/sessions', { method: 'POST', json: {}, headers: { ...cookie(alice.token), ...headers } })
     expect(reply.status).toBe(201)
-    const gone = await request(String(reply.headers['location']), { method: 'DELETE', headers: { ...cookie(user.token), ...(headers as Record<string, string>) } })
+    const gone = await request(String(reply.headers['location']), { method: 'DELETE', headers: { ...cookie(alice.token), ...headers } })
     expect(gone.status).toBe(204)
   })
 

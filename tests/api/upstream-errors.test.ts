@@ -3,6 +3,7 @@
 //
 // Five failures in a row open the breaker for everybody, so each test ends with an answer that works.
 import { afterEach } from 'vitest'
+import { env } from '../support/env.ts'
 import { describe, expect, test } from '../support/test.ts'
 import { generatedText } from '../support/upstream.ts'
 import { User } from '../support/user.ts'
@@ -29,7 +30,7 @@ describe('before the first text', () => {
     ['[[empty]]', 'upstream_invalid_response'],
     ['[[error_at=0 chunks=5]]', 'upstream_error'],
   ]
-  test.for(faults)('%s is %s, and the day gets its unit back', async ([marker, code], { alice }) => {
+  test.for(faults)('%s is %s, and the day gets its unit back', { timeout: 30_000 }, async ([marker, code], { alice }) => {
     const stream = await alice.send(null, `${marker} Please`)
     const { error, message } = await stream.readError()
     // A redirect, a page or an empty body may be called either.
@@ -40,7 +41,7 @@ describe('before the first text', () => {
     expect(JSON.stringify(error)).not.toMatch(/xyzzy|<html|balance_units|error_model_output|127\.0\.0\.1|api[_-]?key/i)
     expect(await until('the unit is back', async () => (await alice.quota()).daily.used === 0)).toBe(true)
     expect((await alice.session(stream.start!.session.id)).messages.map((m) => m.status)).toEqual(['complete', 'failed'])
-  }, 30_000)
+  })
 })
 
 describe('after some text', () => {
@@ -68,7 +69,6 @@ describe('after some text', () => {
 
 test('a refusal that passes is tried again unseen', async ({ alice }) => {
   // 429, 502 and 503 are tried twice more; the order is taken back by its `times`.
-  const { env } = await import('../support/env.ts')
   const order = await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ status: 503, times: 1 }) })
   expect(order.status).toBe(200)
   const stream = await alice.send(null, '[[text=Yes]] Hello')

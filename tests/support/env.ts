@@ -31,6 +31,14 @@ function signing(): Signing {
   throw new Error('neither CHAT_TEST_JWT_SECRET nor CHAT_STATE_DIR is set: no token can be made')
 }
 
+function upstreamUrl(): string {
+  if (process.env['UPSTREAM_URL']) return process.env['UPSTREAM_URL']
+  const ports = stateDir && join(stateDir, 'ports')
+  const port = ports && existsSync(ports) && /^upstream (\d+)$/m.exec(readFileSync(ports, 'utf8'))?.[1]
+  if (port) return `http://127.0.0.1:${port}`
+  throw new Error('neither UPSTREAM_URL nor CHAT_STATE_DIR leads to the test upstream')
+}
+
 export const env = {
   url: needed('CHAT_URL').replace(/\/$/, ''),
   ca: readFileSync(needed('CHAT_CACERT'), 'utf8'),
@@ -38,6 +46,6 @@ export const env = {
   redisUrl: needed('REDIS_URL'),
   signing: signing(),
   /** Base of the test upstream, without /v1. */
-  upstreamUrl: needed('UPSTREAM_URL').replace(/\/(v1\/?)?$/, ''),
+  upstreamUrl: upstreamUrl().replace(/\/(v1\/?)?$/, ''),
   stateDir,
 }

@@ -31,7 +31,7 @@ export const SendIcon = () => (
 );
 export const StopIcon = () => (
   <Icon>
-    <rect x="7" y="7" width="10" height="10" rx="1.5" fill="currentColor" stroke="none" />
+    <rect x="5" y="5" width="14" height="14" rx="2" fill="currentColor" stroke="none" />
   </Icon>
 );
 export const TrashIcon = () => (

@@ -185,7 +185,7 @@ function EmptyChat() {
   return (
     <div className="flex flex-1 flex-col items-center justify-center pb-10 text-center">
       <p className="text-2xl font-semibold tracking-tight">What can I help with?</p>
-      <p className="mt-2 max-w-sm text-sm text-muted">
+      <p className="mt-2 max-w-sm text-sm text-balance text-muted">
         Ask a question, paste some code, or start from a rough idea. Answers can be wrong, so check what matters.
       </p>
     </div>

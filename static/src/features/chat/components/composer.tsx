@@ -28,13 +28,19 @@ export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop
 
   useEffect(() => {
     // On a touch screen focus would bring up the keyboard unasked.
-    if (window.matchMedia('(pointer: fine)').matches) input.current?.focus();
+    if (hasKeyboard()) input.current?.focus();
   }, [chatKey, input]);
 
   function send(): void {
     if (!canSend) return;
     setText('');
     onSend(text);
+    keepFocus();
+  }
+
+  /** The button that was pressed gives way to the other one, and would take the focus with it. */
+  function keepFocus(): void {
+    if (hasKeyboard()) input.current?.focus();
   }
 
   function onSubmit(event: SyntheticEvent): void {
@@ -79,7 +85,10 @@ export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop
             aria-label="Stop the answer"
             title="Stop the answer"
             disabled={stopping}
-            onClick={onStop}
+            onClick={() => {
+              onStop();
+              keepFocus();
+            }}
           >
             <StopIcon />
           </Button>
@@ -97,6 +106,10 @@ export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop
       )}
     </form>
   );
+}
+
+function hasKeyboard(): boolean {
+  return window.matchMedia('(pointer: fine)').matches;
 }
 
 /** As high as its text; CSS says where that ends. */

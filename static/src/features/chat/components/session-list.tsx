@@ -54,7 +54,7 @@ export function SessionList({ activeId, onNavigate }: SessionListProps) {
   return (
     <>
       {groupByDay(sessions).map(({ name, members }) => (
-        <section key={name} aria-label={name} className="mb-4">
+        <section key={name} aria-label={name} className="mb-4 first:pt-1">
           <h2 className="px-3 pb-1 text-xs font-medium text-muted">{name}</h2>
           <ul>
             {members.map((session) => (

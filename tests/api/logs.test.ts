@@ -1,0 +1,75 @@
+// What the logs hold, and above all what they don't.
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { env } from '../support/env.ts'
+import { describe, expect, test } from '../support/test.ts'
+import { freshSub, tokenFor, withChangedSignature } from '../support/tokens.ts'
+import { request } from '../support/http.ts'
+import { until } from '../support/wait.ts'
+
+const directory = join(env.stateDir ?? '', 'log')
+
+async function logs(): Promise<Record<string, string>> {
+  const names = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
+  const texts = await Promise.all(names.map(async (entry) => [entry.name, await readFile(join(entry.parentPath, entry.name), 'utf8')] as const))
+  return Object.fromEntries(texts)
+}
+
+const linesWith = async (word: string) => ((await logs())['workers.log'] ?? '').split('\n').filter((line) => line.includes(word))
+
+// Only where the stack is on this machine and says where it keeps its logs.
+describe.runIf(env.stateDir)('the logs', () => {
+  test('hold no message text, no answer, no title, no token, no key', async ({ alice }) => {
+    const [question, answer, title] = ['question', 'answer', 'title'].map((name) => `${name}-${randomUUID()}`) as [string, string, string]
+    const session = await alice.createSession({ title })
+    const stream = await alice.send(session.id, `[[text=${answer}]] ${question}`)
+    await stream.readDone()
+    const failed = await alice.send(session.id, `[[status=400 message=${answer}]] ${question}`)
+    await failed.readError()
+    await alice.get(`/api/v1/chat/sessions?q=${question}`)
+    await alice.post('/api/v1/chat/messages', { content: question, [title]: question })
+    await alice.request('/api/v1/chat/messages', { method: 'POST', body: `{"content":"${question}"`, headers: { 'Content-Type': 'application/json' } })
+    await alice.post('/api/v1/auth/session')
+    const broken = withChangedSignature(tokenFor(alice.sub), 'first')
+    await request('/api/v1/chat/features', { headers: { Authorization: `Bearer ${broken}` } })
+    await request('/api/v1/chat/features', { headers: { Cookie: `__Host-chat_token=${broken}` } })
+    const last = await alice.get('/api/v1/chat/features')
+    await until('the last request is in the log', async () => (await linesWith(last.requestId)).length > 0)
+
+    const secrets = { question, answer, token: alice.token, signature: alice.token.split('.')[2]!, payload: alice.token.split('.')[1]!, broken, jwtSecret: env.signing.key }
+    for (const [name, text] of Object.entries(await logs()))
+      for (const [what, secret] of Object.entries(secrets)) expect(text.includes(secret), `${what} in ${name}`).toBe(false)
+  })
+
+  test('have one JSON object a line, with the request and its user', async ({ alice }) => {
+    const reply = await alice.get('/api/v1/chat/quota')
+    const [line] = await until('the request is in the log', async () => {
+      const lines = await linesWith(reply.requestId)
+      return lines.length > 0 ? lines : undefined
+    })
+    expect(JSON.parse(line!)).toMatchObject({ request_id: reply.requestId, user_id: alice.sub })
+    expect(JSON.parse(line!).duration_ms).toBeGreaterThanOrEqual(0)
+  })
+
+  test('hold what a client says as text of one line', async ({ alice }) => {
+    const reply = await alice.get('/api/v1/chat/quota', { 'User-Agent': 'evil\u001b[31m"}{"level":"error"\\', Referer: 'https://x/\u001b[0m' })
+    await until('the request is in the log', async () => (await linesWith(reply.requestId)).length > 0)
+    for (const [name, text] of Object.entries(await logs())) {
+      if (!/^(workers|access)/.test(name)) continue
+      for (const line of text.split('\n').filter((l) => l.includes(reply.requestId))) {
+        expect(line, name).not.toContain('\u001b')
+        expect(() => JSON.parse(line), line).not.toThrow()
+      }
+    }
+  })
+
+  test('name a refused token without it', async () => {
+    const sub = freshSub('refused')
+    const reply = await request('/api/v1/chat/features', { headers: { Authorization: `Bearer ${withChangedSignature(tokenFor(sub), 'last')}` } })
+    expect(reply.status).toBe(401)
+    await until('the request is in the log', async () => (await linesWith(reply.requestId)).length > 0)
+    // Nothing of a token that did not verify is believed, so nobody is named.
+    expect((await linesWith(reply.requestId)).some((line) => line.includes(sub))).toBe(false)
+  })
+})
