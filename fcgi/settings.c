@@ -13,7 +13,7 @@ enum { FILE_MAX_BYTES = 1 << 20 };
 enum kind {
     TEXT,   /* const char *; empty is as if it weren't there */
     SECRET, /* the same, masked when printed; NAME_FILE names a file to read it from */
-    NUMBER, /* int within min..max */
+    NUMBER, /* int within min..max; 0 where there is neither value nor default */
     FLAG,   /* bool: true false 1 0 yes no on off */
     LEVEL,  /* enum log_level */
 };
@@ -79,7 +79,7 @@ static const struct setting table[] = {
     {"REDIS_URL", NULL, SECRET, AT(redis_url), 0, 0, "Redis: redis://:password@host:port/0 or unix:///path"},
     {"CHAT_LISTEN", "/run/chat/fcgi.sock", TEXT, AT(listen), 0, 0,
      "path of the FastCGI socket, or the number of an inherited descriptor"},
-    {"CHAT_WORKERS", "0", NUMBER, AT(workers), 0, 64, "worker processes, 1 to 64; one a core where 0"},
+    {"CHAT_WORKERS", "", NUMBER, AT(workers), 1, 64, "worker processes; one a core where not set"},
     {"CHAT_REQUEST_THREADS", "8", NUMBER, AT(request_threads), 1, 64, "request threads a worker"},
     {"CHAT_MAX_STREAMS", "5000", NUMBER, AT(max_streams), 1, 1000000, "answers at once, a worker"},
     {"LOG_LEVEL", "info", LEVEL, AT(log_level), 0, 0, "debug, info, warn or error"},
@@ -229,7 +229,7 @@ static bool take(struct loading *loading, const struct setting *row)
     if (!value && !row->fallback) return wrong(loading, row->name, "is required; see .env.example");
     if (!value) value = row->fallback;
     switch (row->kind) {
-    case NUMBER: return take_number(loading, row, value);
+    case NUMBER: return !*value || take_number(loading, row, value);
     case FLAG: return take_flag(loading, row, value);
     case LEVEL: return take_level(loading, row, value);
     case TEXT:

@@ -11,11 +11,15 @@ unset MAKEFLAGS MFLAGS MAKELEVEL # a make that is started from here is a new one
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # nginx lives in sbin, which a user's PATH may lack
 readonly NODE_TOOLS=$ROOT/scripts/tools/node/node_modules
-# use_node_tools: the newer Node and npm, where bootstrap found that they are needed.
+# use_node_tools: the newer Node and npm, where bootstrap found that they are needed. Unlike Debian's they trust only the
+# certificate authorities they were built with, so they are told of this machine's.
 use_node_tools() {
   local bin
   for bin in "$NODE_TOOLS"/.bin "$NODE_TOOLS"/node-linux-*/bin; do # npm 9 does not link the second into the first
-    if [ -d "$bin" ]; then PATH=$bin:$PATH; fi
+    if [ -d "$bin" ]; then
+      PATH=$bin:$PATH
+      export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+    fi
   done
 }
 use_node_tools

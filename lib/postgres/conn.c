@@ -133,10 +133,10 @@ enum step { STEP_SETTINGS, STEP_SETTINGS_SYNC, STEP_PREPARE, STEP_EXECUTE, STEP_
 /* The server gives up a little before we do, so that a connection survives a slow statement. */
 static bool send_settings(struct pg_conn *conn)
 {
-    char sql[64];
-    int timeout_ms = conn->timeout_ms > 200 ? conn->timeout_ms - 100 : conn->timeout_ms;
-    snprintf(sql, sizeof sql, "SET statement_timeout = %d", timeout_ms);
-    return PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(conn->pg);
+    char timeout_ms[16];
+    const char *const values[] = {timeout_ms};
+    snprintf(timeout_ms, sizeof timeout_ms, "%d", conn->timeout_ms > 200 ? conn->timeout_ms - 100 : conn->timeout_ms);
+    return PQsendQueryParams(conn->pg, PG_SETTINGS_SQL, 1, NULL, values, NULL, NULL, 0) && PQpipelineSync(conn->pg);
 }
 
 static bool send_all(struct pg_conn *conn, enum pg_statement statement, const struct pg_params *params)

@@ -3,6 +3,13 @@
 /* SQL is laid out by hand. */
 /* clang-format off */
 
+/* Plans are made once, for any user: a plan made for a user with ten sessions must serve one with a million too. So no
+ * plan may fetch all of somebody's rows and sort them where an index gives them in order and a page is enough;
+ * enable_sort = off says that (what has no index is sorted all the same). */
+const char PG_SETTINGS_SQL[] = "SELECT set_config('statement_timeout', $1::text, false),"
+                               " set_config('plan_cache_mode', 'force_generic_plan', false),"
+                               " set_config('enable_sort', 'off', false)";
+
 /* Times travel as whole numbers: milliseconds in, microseconds out. */
 #define MS(param) "to_timestamp(" param "::bigint / 1000.0)"
 #define US(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
@@ -33,7 +40,8 @@
  * `near` walks the next 60 sessions of the list, up to 600 messages, each message by message. That is all there is to
  * do for most users, and for a word that is in every other session, whose entries in the index are the whole site's.
  * Only where that neither fills the page nor reaches the end of the list (`enough`) is the index asked (`far`): for a
- * rare word it has few entries. The page's texts are fetched last.
+ * rare word it has few entries. The page's texts are fetched last. OFFSET 0 keeps the planner from reading all of a
+ * user's sessions to join them with a handful.
  */
 #define MATCHES(column) column " @@ to_tsquery('simple', $5::text) AND " column " IS NOT NULL"
 #define SESSION_SEARCH(sort) \
@@ -59,13 +67,15 @@
     "  SELECT f.id, max(f.seq) AS seq FROM (SELECT h.id, h.seq FROM hits h UNION ALL" \
     "   SELECT s.id, NULL FROM chat_sessions s WHERE NOT (SELECT yes FROM enough)" \
     "    AND s.user_id = $1::text AND s.deleted_at IS NULL AND " MATCHES("s.title_vector") ") f GROUP BY f.id)," \
-    " page AS (" \
+    " page AS MATERIALIZED (" \
     "  SELECT s.*, f.seq AS match_seq FROM (SELECT * FROM near WHERE (SELECT yes FROM enough)" \
-    "   UNION ALL SELECT * FROM far) f JOIN chat_sessions s ON s.id = f.id" \
-    "  WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(sort) \
+    "   UNION ALL SELECT * FROM far) f" \
+    "  CROSS JOIN LATERAL (SELECT * FROM chat_sessions s WHERE s.id = f.id AND s.user_id = $1::text" \
+    "   AND s.deleted_at IS NULL AND " AFTER(sort) " OFFSET 0) s" \
     "  ORDER BY s." sort " DESC, s.id DESC LIMIT $4::int)" \
     " SELECT " SESSION("s") ", " US("s." sort) ", m.id, m.content FROM page s" \
-    " LEFT JOIN chat_messages m ON m.session_id = s.id AND m.seq = s.match_seq" \
+    " LEFT JOIN LATERAL (SELECT x.id, x.content FROM chat_messages x" \
+    "  WHERE x.session_id = s.id AND x.seq = s.match_seq OFFSET 0) m ON true" \
     " ORDER BY s." sort " DESC, s.id DESC"
 
 /* What of a session counts as context: domain/context.c, context_takes. */

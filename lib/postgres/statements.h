@@ -43,6 +43,9 @@ struct pg_statement_entry {
 };
 extern const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT];
 
+/* Sent first on every connection. $1: statement_timeout in milliseconds. */
+extern const char PG_SETTINGS_SQL[];
+
 /* Columns of the two lists below, counted from the column where the list begins. */
 enum { PG_SESSION_COLUMNS = 10, PG_MESSAGE_COLUMNS = 19 };
 

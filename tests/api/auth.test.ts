@@ -86,7 +86,6 @@ describe('a token is refused', () => {
     ['a sub with NUL', () => tokenFor('a\0b')],
     ['a payload that is no object', () => sign('[]')],
     ['a payload that is no JSON', () => sign('{"sub":')],
-    ['a payload with a second sub', () => sign(JSON.stringify(claimsFor(sub)).replace(/^\{/, '{"sub":"somebody",'))],
     ['over 4,096 bytes', () => sign(claimsFor(sub, { pad: 'x'.repeat(3600) }))],
     ['four parts', () => `${good}.x`],
     ['padding in base64url', () => `${good}=`],

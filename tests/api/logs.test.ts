@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { env } from '../support/env.ts'
 import { describe, expect, test } from '../support/test.ts'
 import { freshSub, tokenFor, withChangedSignature } from '../support/tokens.ts'
-import { request } from '../support/http.ts'
+import { raw, request } from '../support/http.ts'
 import { until } from '../support/wait.ts'
 
 const directory = join(env.stateDir ?? '', 'log')
@@ -53,11 +53,17 @@ describe.runIf(env.stateDir)('the logs', () => {
   })
 
   test('hold what a client says as text of one line', async ({ alice }) => {
-    const reply = await alice.get('/api/v1/chat/quota', { 'User-Agent': 'evil\u001b[31m"}{"level":"error"\\', Referer: 'https://x/\u001b[0m' })
-    await until('the request is in the log', async () => (await linesWith(reply.requestId)).length > 0)
+    const requestId = randomUUID()
+    const headers = [
+      'Host: localhost', 'Connection: close', `Authorization: Bearer ${alice.token}`, `X-Request-Id: ${requestId}`,
+      'User-Agent: evil\u001b[31m"}{"level":"error"\\', 'Referer: https://x/\u001b[0m',
+    ]
+    const reply = await raw(`GET /api/v1/chat/quota HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`)
+    expect([200, 400]).toContain(reply.status)
+    await until('the request is in the log', async () => Object.values(await logs()).some((text) => text.includes(requestId)))
     for (const [name, text] of Object.entries(await logs())) {
       if (!/^(workers|access)/.test(name)) continue
-      for (const line of text.split('\n').filter((l) => l.includes(reply.requestId))) {
+      for (const line of text.split('\n').filter((l) => l.includes(requestId))) {
         expect(line, name).not.toContain('\u001b')
         expect(() => JSON.parse(line), line).not.toThrow()
       }

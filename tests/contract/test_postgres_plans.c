@@ -1,5 +1,5 @@
 /* That every statement reaches its rows through an index, on a data set that is big enough for the planner to care:
- * it is made within a transaction that is rolled back. Plans are generic ones, as a long-lived connection has them. */
+ * it is made within a transaction that is rolled back. Settings are those of every connection. */
 #include <libpq-fe.h>
 #include <stdlib.h>
 
@@ -47,7 +47,8 @@ static void open_data(void)
     pg = PQconnectdb(contract_env("DATABASE_URL"));
     ck_assert_msg(PQstatus(pg) == CONNECTION_OK, "%s", PQerrorMessage(pg));
     run("BEGIN");
-    run("SET LOCAL plan_cache_mode = force_generic_plan");
+    const char *const timeout[] = {"60000"};
+    PQclear(PQexecParams(pg, PG_SETTINGS_SQL, 1, NULL, timeout, NULL, NULL, 0));
     run("SET LOCAL synchronous_commit = off");
     run("INSERT INTO chat_sessions (id, user_id, title, model, created_at, updated_at, deleted_at, message_count,"
         " last_seq, title_vector) SELECT gen_random_uuid(), 'plan:' || i % 10, 'title ' || i, 'm',"

@@ -83,7 +83,8 @@ export function raw(bytes: string): Promise<{ status: number; head: string; body
     const socket = connect({ host: hostname, port: Number(port || 443), ca: env.ca, servername: hostname, ALPNProtocols: ['http/1.1'] }, () => socket.write(bytes))
     socket.setEncoding('utf8').setTimeout(15_000, () => socket.destroy(new Error(`no end after: ${text.slice(0, 500)}`)))
     socket.on('data', (chunk: string) => (text += chunk))
-    socket.on('error', reject)
+    // A connection that is reset is closed too; `status` is NaN where nothing was said before.
+    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve({ status: NaN, head: '', body: '' }) : reject(error)))
     socket.on('end', () => {
       socket.end()
       const cut = text.indexOf('\r\n\r\n')

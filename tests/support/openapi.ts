@@ -49,9 +49,12 @@ function hold(pointer: string, value: unknown, what: string): void {
 
 /** The value is what `components/schemas/NAME` says. */
 export const holdSchema = (name: string, value: unknown) => hold(`/components/schemas/${name}`, value, name)
-/** One event of a stream. */
-export const holdEvent = (event: { event: string; id?: string; data: unknown }) =>
+/** One event of a stream: its data first, because that error says more than "none of seven". */
+export function holdEvent(event: { event: string; id?: string; data: unknown }): void {
+  const own = `${event.event.slice(0, 1).toUpperCase()}${event.event.slice(1)}Event`
+  if (own in (document['components'] as Json)['schemas']) holdSchema(own, event.data)
   hold('/components/schemas/AnswerEvent', event, `event ${event.event}`)
+}
 
 const escape = (part: string) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))
 
@@ -129,6 +132,7 @@ function holdHeaders(node: Json, answer: Answer, what: string): void {
 /** A whole answer but an event stream's body, whose events are held one by one. */
 export function holdAnswer(method: string, path: string, answer: Answer): void {
   const what = `${method} ${path} → ${answer.status}`
+  path = new URL(path, 'https://host').pathname // dots resolved, as the service routes
   const id = answer.headers['x-request-id']
   if (typeof id !== 'string' || !/^[A-Za-z0-9-]{1,64}$/.test(id)) throw new Error(`${what}: X-Request-Id is ${JSON.stringify(id)}`)
   const type = String(answer.headers['content-type'] ?? '').split(';')[0]!.trim()

@@ -1,0 +1,16 @@
+/* Keys that make a repeated request one request. */
+#ifndef DOMAIN_IDEMPOTENCY_H
+#define DOMAIN_IDEMPOTENCY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { IDEMPOTENCY_KEY_MAX = 128, FINGERPRINT_SIZE = 17 /* 16 hex digits and NUL */, IDEMPOTENCY_HOURS = 24 };
+
+/* 1-128 visible ASCII characters. */
+bool idempotency_key_valid(const char *key);
+/* Of what makes two requests the same: parts are NUL-terminated texts, NULL allowed (and not the same as ""). Not
+ * secret and not secure: a user can only confuse own requests. */
+void idempotency_fingerprint(const char *const *parts, size_t count, char out[FINGERPRINT_SIZE]);
+
+#endif
