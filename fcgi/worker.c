@@ -22,6 +22,7 @@
 #include "postgres/session_repo.h"
 #include "redis/admission.h"
 #include "redis/conn.h"
+#include "redis/idempotency.h"
 #include "relay/relay.h"
 #include "sambanova/provider.h"
 
@@ -41,6 +42,7 @@ struct stores {
     struct session_repo *sessions;
     struct message_repo *messages;
     struct admission *admission;
+    struct idempotency *idempotency;
     struct chat_ports ports;
 };
 
@@ -78,6 +80,7 @@ static bool stores_open(struct stores *stores, struct worker *worker)
     stores->sessions = pg_session_repo_open(stores->pg);
     stores->messages = pg_message_repo_open(stores->pg);
     stores->admission = redis_admission_open(stores->redis, &settings->policy, clock, settings->workers);
+    stores->idempotency = redis_idempotency_open(stores->redis);
     stores->ports = (struct chat_ports){
         .policy = &settings->policy,
         .prices = &settings->prices,
@@ -86,12 +89,14 @@ static bool stores_open(struct stores *stores, struct worker *worker)
         .sessions = stores->sessions,
         .messages = stores->messages,
         .admission = stores->admission,
+        .idempotency = stores->idempotency,
     };
-    return stores->sessions && stores->messages && stores->admission;
+    return stores->sessions && stores->messages && stores->admission && stores->idempotency;
 }
 
 static void stores_close(struct stores *stores)
 {
+    if (stores->idempotency) redis_idempotency_close(stores->idempotency);
     if (stores->admission) redis_admission_close(stores->admission);
     if (stores->messages) pg_message_repo_close(stores->messages);
     if (stores->sessions) pg_session_repo_close(stores->sessions);

@@ -37,6 +37,8 @@ obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 # Lua scripts become C strings: lib/redis/admission.lua -> $(BUILD)/gen/redis/admission.lua.h
 EMBEDDED     := $(patsubst lib/%,$(BUILD)/gen/%.h,$(wildcard lib/*/*.lua))
 
+.SECONDARY: $(EMBEDDED)
+
 BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load unit-tests contract-tests)
 
 .PHONY: build unit contract asan format format-check layers

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
 bool idempotency_key_valid(const char *key)
 {
@@ -13,13 +12,16 @@ bool idempotency_key_valid(const char *key)
     return len >= 1 && len <= IDEMPOTENCY_KEY_MAX;
 }
 
+/* FNV-1a */
+static uint64_t mix(uint64_t hash, unsigned char byte) { return (hash ^ byte) * UINT64_C(1099511628211); }
+
 void idempotency_fingerprint(const char *const *parts, size_t count, char out[FINGERPRINT_SIZE])
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    uint64_t hash = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < count; i++) {
-        const char *part = parts[i] ? parts[i] : "\x01"; /* no text has this byte */
-        size_t len = strlen(part) + 1;                   /* with the NUL: parts can't run together */
-        for (size_t at = 0; at < len; at++) hash = (hash ^ (unsigned char)part[at]) * UINT64_C(1099511628211);
+        hash = mix(hash, parts[i] ? 1 : 0);
+        for (const char *at = parts[i]; at && *at; at++) hash = mix(hash, (unsigned char)*at);
+        hash = mix(hash, 0); /* parts can't run together */
     }
     snprintf(out, FINGERPRINT_SIZE, "%016" PRIx64, hash);
 }

@@ -5,9 +5,11 @@
 #include "http/routes.h"
 
 /* api_sessions.c */
-route_handler api_create_session, api_list_sessions, api_open_session, api_delete_session;
+route_handler api_create_session, api_list_sessions, api_open_session, api_update_session, api_delete_session,
+    api_restore_session, api_export_session;
 /* api_messages.c */
-route_handler api_send_message, api_send_first_message, api_get_message, api_attach_stream, api_stop_message;
+route_handler api_send_message, api_send_first_message, api_get_message, api_regenerate_message, api_attach_stream,
+    api_stop_message, api_set_feedback;
 /* api_account.c */
 route_handler api_get_quota, api_get_features, api_sign_in, api_sign_out;
 /* api_health.c */

@@ -4,7 +4,9 @@
 #include "http/answer_stream.h"
 #include "http/api.h"
 #include "http/views.h"
+#include "usecases/regenerate_message.h"
 #include "usecases/send_message.h"
+#include "usecases/set_feedback.h"
 #include "usecases/stop_message.h"
 
 /* ---- sending ---- */

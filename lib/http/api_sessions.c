@@ -3,10 +3,14 @@
 
 #include "http/api.h"
 #include "http/cursor.h"
+#include "http/export_view.h"
 #include "http/views.h"
 #include "usecases/create_session.h"
 #include "usecases/delete_session.h"
+#include "usecases/export_session.h"
 #include "usecases/list_sessions.h"
+#include "usecases/restore_session.h"
+#include "usecases/update_session.h"
 
 enum { LIST_LIMIT_DEFAULT = 20, MESSAGES_LIMIT_DEFAULT = 50 };
 
@@ -119,9 +123,71 @@ enum chat_error api_open_session(struct http_call *call)
     return call_send_json(call, 200);
 }
 
+static enum chat_error send_session(struct http_call *call, const struct session *session)
+{
+    struct json_writer json = call_json(call);
+    view_session(&json, session);
+    return call_send_json(call, 200);
+}
+
+/* -1: not given. */
+static bool body_flag(struct http_call *call, const char *field, int *out)
+{
+    bool value, fine = call_body_bool(call, field, false, &value);
+    *out = json_get(call->body, field) ? value : -1;
+    return fine;
+}
+
+enum chat_error api_update_session(struct http_call *call)
+{
+    static const char *const fields[] = {"title", "pinned", "archived", NULL};
+    struct update_session in = {.caller = &call->caller, .session_id = call->id};
+    bool fine = call_body_only(call, fields);
+    fine = call_body_string(call, "title", &in.title, &in.title_len) && fine;
+    if (fine && !in.title && json_get(call->body, "title")) {
+        problem_field(&call->problem, "title", "takes a string");
+        fine = false;
+    }
+    fine = body_flag(call, "pinned", &in.pinned) && fine;
+    fine = body_flag(call, "archived", &in.archived) && fine;
+    if (!fine) return call->problem.error;
+    struct session session;
+    enum chat_error error = update_session(call->ports, &in, call->arena, &call->problem, &session);
+    return error == CHAT_OK ? send_session(call, &session) : error;
+}
+
 enum chat_error api_delete_session(struct http_call *call)
 {
     enum chat_error error = delete_session(call->ports, &call->caller, call->id);
     if (error == CHAT_OK) call->response.status = 204;
     return problem_set(&call->problem, error, NULL);
+}
+
+enum chat_error api_restore_session(struct http_call *call)
+{
+    struct session session;
+    enum chat_error error = restore_session(call->ports, &call->caller, call->id, call->arena, &session);
+    return error == CHAT_OK ? send_session(call, &session) : problem_set(&call->problem, error, NULL);
+}
+
+/* ---- export ---- */
+
+struct export_writer {
+    struct export_sink sink; /* first */
+    struct buf *out;
+    struct json_writer json;
+};
+
+static bool write_markdown(struct export_sink *sink, const struct message *message)
+{
+    struct export_writer *writer = (struct export_writer *)sink;
+    export_markdown_message(writer->out, message);
+    return !writer->out->failed;
+}
+
+static bool write_json(struct export_sink *sink, const struct message *message)
+{
+    struct export_writer *writer = (struct export_writer *)sink;
+    view_message(&writer->json, message, MESSAGE_WHOLE);
+    return !writer->out->failed;
 }

@@ -123,9 +123,14 @@ struct json_writer call_json(struct http_call *call)
 
 enum chat_error call_send_json(struct http_call *call, int status)
 {
+    return call_send(call, status, "application/json; charset=utf-8");
+}
+
+enum chat_error call_send(struct http_call *call, int status, const char *content_type)
+{
     if (call->out.failed) return problem_set(&call->problem, CHAT_ERR_INTERNAL, NULL);
     call->response.status = status;
-    http_add_header(&call->response, "Content-Type", "application/json; charset=utf-8");
+    http_add_header(&call->response, "Content-Type", content_type);
     call->response.body = call->out.data;
     call->response.body_len = call->out.len;
     return CHAT_OK;

@@ -58,6 +58,8 @@ bool call_body_only(struct http_call *call, const char *const *fields);
 /* A JSON response: write into the writer, then call_send_json. */
 struct json_writer call_json(struct http_call *call);
 enum chat_error call_send_json(struct http_call *call, int status);
+/* What stands in call->out, as it is. */
+enum chat_error call_send(struct http_call *call, int status, const char *content_type);
 /* X-RateLimit-* and X-Daily-Quota-*. */
 void call_quota_headers(struct http_call *call, struct http_response *response, const struct quota *quota);
 

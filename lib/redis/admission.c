@@ -294,6 +294,22 @@ static enum chat_error peek(struct admission *admission, const struct caller *ca
     return good ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
+static enum chat_error lease_held(struct admission *admission, const char *user_id, const char *answer_id, bool *held)
+{
+    struct redis_admission *self = self_of(admission);
+    char streams[KEY_SIZE];
+    redisReply *reply = NULL;
+
+    streams_key(streams, user_id);
+    if (redis_conn_begin(self->conn) &&
+        redis_conn_send(self->conn, (const char *const[]){"ZSCORE", streams, answer_id}, 3))
+        reply = redis_conn_receive(self->conn);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    *held = reply->type == REDIS_REPLY_STRING && strtoll(reply->str, NULL, 10) > clock_wall_ms(self->clock);
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
 static enum chat_error ping(struct admission *admission)
 {
     struct redis_conn *conn = self_of(admission)->conn;
@@ -309,7 +325,12 @@ static enum chat_error ping(struct admission *admission)
 struct admission *redis_admission_open(struct redis_conn *conn, const struct chat_policy *policy,
                                        const struct clock *clock, int workers)
 {
-    static const struct admission_ops ops = {admit, settle, renew, peek, ping};
+    static const struct admission_ops ops = {.admit = admit,
+                                            .settle = settle,
+                                            .renew = renew,
+                                            .lease_held = lease_held,
+                                            .peek = peek,
+                                            .ping = ping};
     struct redis_admission *self = calloc(1, sizeof *self);
 
     if (!self) return NULL;

@@ -9,6 +9,7 @@
 #include "domain/session_repo.h"
 #include "usecases/admission.h"
 #include "usecases/answers.h"
+#include "usecases/idempotency.h"
 #include "usecases/provider.h"
 
 struct chat_ports {
@@ -19,6 +20,7 @@ struct chat_ports {
     struct session_repo *sessions;
     struct message_repo *messages;
     struct admission *admission;
+    struct idempotency *idempotency;
     struct answers *answers;
 };
 

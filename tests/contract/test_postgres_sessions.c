@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "postgres_fixture.h"
 
@@ -203,7 +204,7 @@ END_TEST
 struct inserter {
     char user[64];
     int64_t now_ms;
-    volatile bool stop;
+    atomic_bool stop;
     int made;
 };
 

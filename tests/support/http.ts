@@ -84,9 +84,9 @@ export function raw(bytes: string): Promise<{ status: number; head: string; body
     socket.setEncoding('utf8').setTimeout(15_000, () => socket.destroy(new Error(`no end after: ${text.slice(0, 500)}`)))
     socket.on('data', (chunk: string) => (text += chunk))
     // A connection that is reset is closed too; `status` is NaN where nothing was said before.
-    socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve({ status: NaN, head: '', body: '' }) : reject(error)))
-    socket.on('end', () => {
-      socket.end()
+    socket.on('error', (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || reject(error))
+    socket.on('end', () => socket.end())
+    socket.on('close', () => {
       const cut = text.indexOf('\r\n\r\n')
       resolve({ status: Number(text.split(' ')[1]), head: text.slice(0, cut), body: text.slice(cut + 4) })
     })

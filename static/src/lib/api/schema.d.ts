@@ -20,7 +20,8 @@ export interface paths {
         put?: never;
         /**
          * Make a session
-         * @description Without a title the session is called `New chat` until its first message gives it one.
+         * @description Without a title the session is called `New chat` until its first message gives it one. No body at all is as good
+         *     as an empty object.
          */
         post: operations["createSession"];
         delete?: never;
@@ -426,11 +427,17 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/swagger-ui/": {
+    "/swagger-ui/{file}": {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /**
+                 * @description Empty for the page itself, `/swagger-ui/`.
+                 * @example index.html
+                 */
+                file: string;
+            };
             cookie?: never;
         };
         /** This document, browsable */
@@ -1244,7 +1251,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateSession"];
             };
@@ -1966,7 +1973,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /**
+                 * @description Empty for the page itself, `/swagger-ui/`.
+                 * @example index.html
+                 */
+                file: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1987,6 +2000,14 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     /** @description `/sign-in?next=…` */
                     Location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such file. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;

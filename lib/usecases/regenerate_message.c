@@ -1,0 +1,14 @@
+#include "usecases/regenerate_message.h"
+
+#include "usecases/begin_answer.h"
+
+enum chat_error regenerate_message(const struct chat_ports *ports, const struct regenerate_message *in,
+                                   struct arena *arena, struct problem *problem, struct ready_answer *out)
+{
+    if (in->model && !policy_offers_model(ports->policy, in->model)) {
+        problem->param = "model";
+        return problem_set(problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
+    }
+    struct answer_begin begin = {.regenerates_id = in->message_id, .model = in->model};
+    return begin_answer(ports, in->caller, &begin, arena, problem, out);
+}

@@ -1,0 +1,21 @@
+/*
+ * Asks for a new answer to the same question. Only the last answer of its session can be written anew; it stands until
+ * the new one has text. Order of checks as in send_message.h.
+ */
+#ifndef USECASES_REGENERATE_MESSAGE_H
+#define USECASES_REGENERATE_MESSAGE_H
+
+#include "usecases/send_message.h"
+
+struct regenerate_message {
+    const struct caller *caller;
+    const char *message_id; /* of the answer (a UUID) */
+    const char *model;      /* NULL: the session's */
+};
+
+/* Errors in *problem: MODEL_NOT_FOUND, MESSAGE_NOT_FOUND, VALIDATION_FAILED (not the last answer), the others of
+ * send_message. */
+enum chat_error regenerate_message(const struct chat_ports *ports, const struct regenerate_message *in,
+                                   struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,24 @@
+/* Renames, pins or archives a session. */
+#ifndef USECASES_UPDATE_SESSION_H
+#define USECASES_UPDATE_SESSION_H
+
+#include "domain/caller.h"
+#include "domain/problem.h"
+#include "usecases/ports.h"
+
+/* What isn't given stays as it is. */
+struct update_session {
+    const struct caller *caller;
+    const char *session_id;
+    const char *title; /* NULL: not given */
+    size_t title_len;
+    int pinned;        /* -1: not given; 0, 1 */
+    int archived;
+};
+
+/* CHAT_OK with *out in the arena: the session as it is afterwards; where nothing is given it isn't even touched. Else
+ * *problem says why: VALIDATION_FAILED, SESSION_NOT_FOUND, DATABASE_UNAVAILABLE. */
+enum chat_error update_session(const struct chat_ports *ports, const struct update_session *in, struct arena *arena,
+                               struct problem *problem, struct session *out) MUST_CHECK;
+
+#endif

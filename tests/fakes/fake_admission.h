@@ -1,0 +1,35 @@
+/* Admission that admits, or refuses on command, and keeps book of what was taken and given back. Any thread. */
+#ifndef FAKES_FAKE_ADMISSION_H
+#define FAKES_FAKE_ADMISSION_H
+
+#include "tests/fakes/fake_wait.h"
+#include "usecases/admission.h"
+
+struct fake_admission {
+    struct admission admission; /* first: the port */
+    struct fake_wait wait;
+    /* set by the test before the calls */
+    enum chat_error refuse;      /* what admit answers; CHAT_OK: admitted */
+    int64_t retry_after_s;       /* with a refusal */
+    enum chat_error settle_error;
+    int settle_error_times;      /* < 0: until told otherwise */
+    enum chat_error peek_error, ping_error, renew_error;
+    struct quota quota;          /* where the user stands; admit and settle change it */
+    /* what happened */
+    int admitted, refused;
+    int settle_calls;
+    int settled, refunded;       /* leases ended; of them with the daily unit given back */
+    int renewed;                 /* tickets */
+    char last_answer_id[UUID_TEXT_SIZE];
+    char done[256][UUID_TEXT_SIZE]; /* tickets settled: the same one again changes nothing */
+};
+
+void fake_admission_init(struct fake_admission *self);
+void fake_admission_fini(struct fake_admission *self);
+/* Until so many leases have ended. */
+bool fake_admission_wait_settled(struct fake_admission *self, int count);
+int fake_admission_settled(struct fake_admission *self);
+int fake_admission_refunded(struct fake_admission *self);
+void fake_admission_fail_settle(struct fake_admission *self, enum chat_error error, int times);
+
+#endif

@@ -1,0 +1,31 @@
+/* The answers port without a relay: keeps what it is given, and lets a test drive the listener by hand. */
+#ifndef FAKES_FAKE_ANSWERS_H
+#define FAKES_FAKE_ANSWERS_H
+
+#include "usecases/answers.h"
+
+struct fake_answers {
+    struct answers answers; /* first: the port */
+    /* set by the test */
+    enum chat_error refuse;              /* what reserve answers */
+    bool live;                           /* whether attach finds the answer here */
+    enum answer_stop_result stop_result;
+    void (*on_stop)(void *context);      /* called within stop; NULL: nothing */
+    void (*on_attach)(void *context);    /* called within attach */
+    void *context;
+    /* what happened */
+    int reserved;                        /* places taken now */
+    int started, stopped, attached;
+    char stopped_id[UUID_TEXT_SIZE];
+    int stop_timeout_ms;
+    struct answer_listener *listener;    /* of the last start or attach that took it; the test closes it */
+    struct message answer;               /* of the last start */
+    char *body;                          /* of the last start; freed by fini and by the next start */
+    size_t body_len;
+    struct buf scratch;
+};
+
+void fake_answers_init(struct fake_answers *self);
+void fake_answers_fini(struct fake_answers *self);
+
+#endif

@@ -1,0 +1,139 @@
+#include "tests/fakes/fake_chat.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+void fake_chat_init(struct fake_chat *chat)
+{
+    int64_t now_ms = 0;
+
+    memset(chat, 0, sizeof *chat);
+    log_set_fd(-1);
+    if (!clock_parse_rfc3339(FAKE_NOW, &now_ms) || price_list_parse("llama=0.60/1.20", &chat->prices)) abort();
+    manual_clock_init(&chat->clock, now_ms);
+    chat->policy = (struct chat_policy){
+        .max_context_messages = 20,
+        .max_tokens = 2048,
+        .max_message_length = 8000,
+        .rate_limit_per_minute = 10,
+        .daily_message_quota = 100,
+        .max_concurrent_streams = 3,
+        .detach_grace_seconds = 30,
+        .retention_days = 30,
+        .feature_enabled = true,
+        .feature_rollout_percent = 100,
+        .models = {"llama", "qwen"},
+        .model_count = 2,
+        .default_model = "llama",
+    };
+    chat->repo = fake_repo_open();
+    fake_admission_init(&chat->admission);
+    fake_answers_init(&chat->answers);
+    fake_provider_init(&chat->provider, 0);
+    arena_init(&chat->arena);
+    chat->ports = (struct chat_ports){
+        .policy = &chat->policy,
+        .prices = &chat->prices,
+        .clock = &chat->clock.clock,
+        .provider = &chat->provider.provider,
+        .sessions = fake_repo_sessions(chat->repo),
+        .messages = fake_repo_messages(chat->repo),
+        .admission = &chat->admission.admission,
+        .answers = &chat->answers.answers,
+    };
+    chat->alice = (struct caller){.user_id = "alice"};
+    chat->bob = (struct caller){.user_id = "bob"};
+    chat->admin = (struct caller){.user_id = "root", .is_admin = true};
+}
+
+void fake_chat_fini(struct fake_chat *chat)
+{
+    fake_answers_fini(&chat->answers);
+    fake_admission_fini(&chat->admission);
+    fake_repo_close(chat->repo);
+    arena_fini(&chat->arena);
+    log_set_fd(2);
+}
+
+const char *fake_chat_session(struct fake_chat *chat)
+{
+    int64_t now_ms = clock_wall_ms(&chat->clock.clock);
+    struct session session = {.title = SESSION_DEFAULT_TITLE,
+                              .model = "llama",
+                              .created_at_ms = now_ms,
+                              .updated_at_ms = now_ms};
+    struct session_repo *sessions = chat->ports.sessions;
+
+    uuid_v7(now_ms, session.id);
+    if (sessions->ops->create(sessions, "alice", &session) != CHAT_OK) abort();
+    return arena_strdup(&chat->arena, session.id);
+}
+
+const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, const char *question,
+                               const char *answer, enum message_status status)
+{
+    struct message_repo *messages = chat->ports.messages;
+    struct answer_begin begin = {.user_id = "alice",
+                                 .session_id = session_id,
+                                 .content = question,
+                                 .content_len = strlen(question),
+                                 .question_tokens = 1,
+                                 .epoch = 1,
+                                 .now_ms = clock_wall_ms(&chat->clock.clock),
+                                 .context_messages = 20};
+    struct answer_end end = {.session_id = session_id,
+                             .epoch = 1,
+                             .status = status,
+                             .content = answer ? answer : "",
+                             .content_len = answer ? strlen(answer) : 0,
+                             .model = "llama",
+                             .finish_reason = status == MESSAGE_COMPLETE ? "stop" : NULL,
+                             .usage = {-1, -1, -1}};
+    char question_id[UUID_TEXT_SIZE], answer_id[UUID_TEXT_SIZE];
+    struct answer_begun begun;
+    struct session session;
+    bool written;
+
+    uuid_v7(begin.now_ms, question_id);
+    uuid_v7(begin.now_ms, answer_id);
+    begin.question_id = question_id;
+    begin.answer_id = end.message_id = answer_id;
+    if (messages->ops->begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
+    if (status != MESSAGE_STREAMING &&
+        messages->ops->end_answer(messages, &end, &chat->arena, &written, &session) != CHAT_OK)
+        abort();
+    return arena_strdup(&chat->arena, answer_id);
+}
+
+static char *base64url(struct arena *arena, const void *bytes, size_t len)
+{
+    char *out = arena_alloc(arena, len * 4 / 3 + 8);
+
+    EVP_EncodeBlock((unsigned char *)out, bytes, (int)len);
+    for (char *at = out; *at; at++) {
+        if (*at == '+') *at = '-';
+        if (*at == '/') *at = '_';
+        if (*at == '=') *at = '\0';
+    }
+    return out;
+}
+
+const char *fake_chat_token(struct fake_chat *chat, const char *user_id, const char *role)
+{
+    static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+    struct arena *arena = &chat->arena;
+    char *claims = arena_printf(arena, "{\"sub\":\"%s\",\"role\":\"%s\",\"exp\":%lld}", user_id, role,
+                                (long long)(clock_wall_ms(&chat->clock.clock) / 1000 + 600));
+    char *text = arena_printf(arena, "%s.%s", base64url(arena, header, sizeof header - 1),
+                              base64url(arena, claims, strlen(claims)));
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned mac_len = 0;
+
+    HMAC(EVP_sha256(), FAKE_JWT_SECRET, sizeof FAKE_JWT_SECRET - 1, (const unsigned char *)text, strlen(text), mac,
+         &mac_len);
+    return arena_printf(arena, "%s.%s", text, base64url(arena, mac, mac_len));
+}

@@ -1,0 +1,215 @@
+#include "tests/fakes/fake_listener.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct fake_listener *of(const struct answer_listener *listener)
+{
+    return (struct fake_listener *)(uintptr_t)listener;
+}
+
+static int listener_fd(const struct answer_listener *self)
+{
+    return of(self)->fd;
+}
+
+static enum listener_state state_of(const struct fake_listener *self)
+{
+    if (self->gone) return LISTENER_GONE;
+    return self->blocked ? LISTENER_BLOCKED : LISTENER_READY;
+}
+
+static enum listener_state listener_open(struct answer_listener *port, struct buf *scratch)
+{
+    struct fake_listener *self = of(port);
+    enum listener_state state;
+
+    buf_reset(scratch);
+    fake_wait_lock(&self->wait);
+    self->opens++;
+    state = self->gone ? LISTENER_GONE : LISTENER_READY;
+    fake_wait_unlock(&self->wait);
+    return state;
+}
+
+static enum listener_state listener_text(struct answer_listener *port, const struct answer_text *text,
+                                         struct buf *scratch)
+{
+    struct fake_listener *self = of(port);
+    enum listener_state state;
+
+    buf_reset(scratch);
+    fake_wait_lock(&self->wait);
+    self->texts++;
+    state = state_of(self);
+    if (state == LISTENER_READY && text->content_len < sizeof self->content) {
+        if (text->content_len < self->content_len || text->reasoning_len < self->reasoning_len ||
+            (self->content_len && memcmp(text->content, self->content, self->content_len) != 0))
+            self->went_back = true;
+        if (text->content_len) memcpy(self->content, text->content, text->content_len);
+        self->content[text->content_len] = '\0';
+        self->content_len = text->content_len;
+        self->reasoning_len = text->reasoning_len;
+    }
+    fake_wait_unlock(&self->wait);
+    return state;
+}
+
+static enum listener_state listener_title(struct answer_listener *port, const char *title, struct buf *scratch)
+{
+    (void)port;
+    (void)title;
+    (void)scratch;
+    return LISTENER_READY;
+}
+
+static enum listener_state listener_ping(struct answer_listener *port, struct buf *scratch)
+{
+    struct fake_listener *self = of(port);
+
+    (void)scratch;
+    fake_wait_lock(&self->wait);
+    self->pings++;
+    fake_wait_unlock(&self->wait);
+    return LISTENER_READY;
+}
+
+static enum listener_state listener_end(struct answer_listener *port, const struct answer_final *final,
+                                        struct buf *scratch)
+{
+    struct fake_listener *self = of(port);
+
+    (void)scratch;
+    fake_wait_lock(&self->wait);
+    self->ends++;
+    self->error = final->error;
+    self->retry_after_s = final->retry_after_s;
+    self->any_text = final->any_text;
+    self->final = *final->message;
+    self->session = *final->session;
+    fake_wait_unlock(&self->wait);
+    return LISTENER_READY;
+}
+
+static enum listener_state listener_writable(struct answer_listener *port)
+{
+    struct fake_listener *self = of(port);
+
+    fake_wait_lock(&self->wait);
+    self->writables++;
+    self->blocked = false;
+    fake_wait_unlock(&self->wait);
+    return LISTENER_READY;
+}
+
+static void listener_close(struct answer_listener *port)
+{
+    struct fake_listener *self = of(port);
+
+    fake_wait_lock(&self->wait);
+    self->closes++;
+    close(self->fd);
+    self->fd = -1;
+    fake_wait_unlock(&self->wait);
+}
+
+void fake_listener_init(struct fake_listener *self)
+{
+    static const struct answer_listener_ops ops = {
+        .fd = listener_fd,
+        .open = listener_open,
+        .text = listener_text,
+        .title = listener_title,
+        .ping = listener_ping,
+        .end = listener_end,
+        .writable = listener_writable,
+        .close = listener_close,
+    };
+    int pair[2];
+
+    memset(self, 0, sizeof *self);
+    self->listener.ops = &ops;
+    fake_wait_init(&self->wait);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) abort();
+    self->fd = pair[0];
+    self->peer = pair[1];
+}
+
+void fake_listener_fini(struct fake_listener *self)
+{
+    if (self->fd >= 0) close(self->fd);
+    if (self->peer >= 0) close(self->peer);
+    fake_wait_fini(&self->wait);
+}
+
+void fake_listener_leave(struct fake_listener *self)
+{
+    close(self->peer);
+    self->peer = -1;
+}
+
+void fake_listener_block(struct fake_listener *self)
+{
+    static const char filler[4096];
+
+    while (send(self->fd, filler, sizeof filler, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {}
+    self->blocked = true;
+}
+
+void fake_listener_unblock(struct fake_listener *self)
+{
+    char sink[65536];
+
+    while (recv(self->peer, sink, sizeof sink, MSG_DONTWAIT) > 0) {}
+}
+
+bool fake_listener_wait_content(struct fake_listener *self, const char *content)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, strcmp(self->content, content) == 0, came);
+    return came;
+}
+
+bool fake_listener_wait_end(struct fake_listener *self)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->ends > 0, came);
+    return came;
+}
+
+bool fake_listener_wait_closed(struct fake_listener *self)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->closes > 0, came);
+    return came;
+}
+
+bool fake_listener_wait_pings(struct fake_listener *self, int count)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->pings >= count, came);
+    return came;
+}
+
+bool fake_listener_wait_opened(struct fake_listener *self)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->opens > 0, came);
+    return came;
+}
+
+bool fake_listener_wait_blocked(struct fake_listener *self)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->blocked && self->texts > 0, came);
+    return came;
+}

@@ -1,0 +1,131 @@
+#include "tests/fakes/fake_provider.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct decoder {
+    char line[4096];
+    size_t len;
+    bool stop, done, bad;
+    struct token_usage usage;
+};
+
+static bool compose(const struct provider *self, const struct prompt *prompt, struct buf *out)
+{
+    static const char *const roles[] = {[ROLE_SYSTEM] = "system", [ROLE_USER] = "user", [ROLE_ASSISTANT] = "assistant"};
+
+    if (((const struct fake_provider *)self)->compose_fails) return false;
+    buf_printf(out, "model=%s max_tokens=%d\n", prompt->model, prompt->max_tokens);
+    for (size_t i = 0; i < prompt->turn_count; i++)
+        buf_printf(out, "%s: %.*s\n", roles[prompt->turns[i].role], (int)prompt->turns[i].content_len,
+                   prompt->turns[i].content);
+    return !out->failed;
+}
+
+static struct decoder *decoder_new(const struct provider *self)
+{
+    struct decoder *decoder = calloc(1, sizeof *decoder);
+
+    (void)self;
+    if (!decoder) abort();
+    decoder->usage = (struct token_usage){-1, -1, -1};
+    return decoder;
+}
+
+static void decoder_free(struct decoder *decoder)
+{
+    free(decoder);
+}
+
+static void run_line(struct decoder *decoder, const struct delta_sink *sink)
+{
+    long long prompt, completion;
+    char *line = decoder->line;
+
+    if (strncmp(line, "c ", 2) == 0) sink->content(sink->context, line + 2, strlen(line + 2));
+    if (strncmp(line, "r ", 2) == 0) sink->reasoning(sink->context, line + 2, strlen(line + 2));
+    if (strcmp(line, "stop") == 0) decoder->stop = true;
+    if (strcmp(line, "done") == 0) decoder->done = true;
+    if (strcmp(line, "bad") == 0) decoder->bad = true;
+    if (sscanf(line, "usage %lld %lld", &prompt, &completion) == 2)
+        decoder->usage = (struct token_usage){prompt, completion, prompt + completion};
+}
+
+static enum chat_error decoder_feed(struct decoder *decoder, const char *bytes, size_t len,
+                                    const struct delta_sink *sink)
+{
+    for (size_t i = 0; i < len && !decoder->bad; i++) {
+        if (bytes[i] != '\n') {
+            if (decoder->len + 1 < sizeof decoder->line) decoder->line[decoder->len++] = bytes[i];
+            continue;
+        }
+        decoder->line[decoder->len] = '\0';
+        decoder->len = 0;
+        run_line(decoder, sink);
+    }
+    return decoder->bad ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : CHAT_OK;
+}
+
+static bool decoder_done(const struct decoder *decoder)
+{
+    return decoder->done;
+}
+
+static void decoder_end(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out)
+{
+    bool whole = !decoder->bad && (decoder->stop || decoder->done);
+
+    (void)sink;
+    *out = (struct provider_end){.error = whole ? CHAT_OK : CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
+                                 .finish_reason = decoder->stop ? "stop" : NULL,
+                                 .usage = decoder->usage,
+                                 .problem = whole ? NULL : "cut"};
+}
+
+static struct provider_refusal refusal(const struct provider *self, int status, const char *body, size_t len,
+                                       const char *retry_after, int64_t wall_ms)
+{
+    struct provider_refusal out = {.error = CHAT_ERR_UPSTREAM_ERROR, .retry_after_s = -1};
+
+    (void)self;
+    (void)wall_ms;
+    if (retry_after) out.retry_after_s = atoi(retry_after);
+    out.retryable = status == 429 || status == 502 || status == 503;
+    out.alert = status == 401 || status == 402;
+    if (status == 200) out.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
+    if (status == 429) out.error = CHAT_ERR_UPSTREAM_RATE_LIMITED;
+    if (len >= 7 && memcmp(body, "context", 7) == 0) out.error = CHAT_ERR_CONTEXT_LENGTH_EXCEEDED;
+    return out;
+}
+
+static bool is_stream(const struct provider *self, const char *content_type)
+{
+    (void)self;
+    return content_type && strncmp(content_type, "text/event-stream", 17) == 0;
+}
+
+void fake_provider_init(struct fake_provider *self, int port)
+{
+    static const struct provider_ops ops = {
+        .compose = compose,
+        .decoder_new = decoder_new,
+        .decoder_free = decoder_free,
+        .decoder_feed = decoder_feed,
+        .decoder_done = decoder_done,
+        .decoder_end = decoder_end,
+        .refusal = refusal,
+        .is_stream = is_stream,
+    };
+
+    memset(self, 0, sizeof *self);
+    snprintf(self->url, sizeof self->url, "http://127.0.0.1:%d/v1/chat/completions", port);
+    self->provider = (struct provider){.ops = &ops,
+                                       .completions_url = self->url,
+                                       .models_url = self->url,
+                                       .authorization = "Authorization: Bearer key-of-the-fake",
+                                       .connect_timeout_ms = 5000,
+                                       .first_byte_timeout_ms = 20000,
+                                       .idle_timeout_ms = 20000,
+                                       .total_timeout_ms = 60000};
+}

@@ -1,0 +1,676 @@
+#include "tests/fakes/fake_repo.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "domain/answer.h"
+#include "domain/context.h"
+#include "tests/fakes/fake_wait.h"
+
+enum { ROWS_MAX = 1024 };
+
+struct session_row {
+    struct session session;
+    char user_id[256];
+    bool deleted;
+};
+
+struct message_row {
+    struct message message;
+    int writes;
+    int64_t cost_micro_usd;
+};
+
+struct fake_repo {
+    struct session_repo sessions;
+    struct message_repo messages;
+    struct fake_wait wait;
+    struct arena strings;
+    struct session_row session_rows[ROWS_MAX];
+    struct message_row message_rows[ROWS_MAX];
+    size_t session_count, message_count;
+    struct {
+        enum chat_error error;
+        int times, calls;
+    } calls[FAKE_REPO_CALLS];
+};
+
+static struct fake_repo *of_sessions(struct session_repo *self)
+{
+    return (struct fake_repo *)self;
+}
+
+static struct fake_repo *of_messages(struct message_repo *self)
+{
+    return (struct fake_repo *)(void *)((char *)self - offsetof(struct fake_repo, messages));
+}
+
+/* Every call begins with this and ends with leave. */
+static enum chat_error enter(struct fake_repo *repo, enum fake_repo_call call)
+{
+    enum chat_error error = CHAT_OK;
+
+    fake_wait_lock(&repo->wait);
+    repo->calls[call].calls++;
+    if (repo->calls[call].times != 0) {
+        error = repo->calls[call].error;
+        if (repo->calls[call].times > 0) repo->calls[call].times--;
+    }
+    return error;
+}
+
+static enum chat_error leave(struct fake_repo *repo, enum chat_error error)
+{
+    fake_wait_unlock(&repo->wait);
+    return error;
+}
+
+static struct session_row *find_session(struct fake_repo *repo, const char *session_id)
+{
+    for (size_t i = 0; i < repo->session_count; i++)
+        if (strcmp(repo->session_rows[i].session.id, session_id) == 0) return &repo->session_rows[i];
+    return NULL;
+}
+
+static struct session_row *owned(struct fake_repo *repo, const char *user_id, const char *session_id, bool deleted_too)
+{
+    struct session_row *row = find_session(repo, session_id);
+
+    return row && strcmp(row->user_id, user_id) == 0 && (deleted_too || !row->deleted) ? row : NULL;
+}
+
+static struct message_row *find_message(struct fake_repo *repo, const char *message_id)
+{
+    for (size_t i = 0; i < repo->message_count; i++)
+        if (strcmp(repo->message_rows[i].message.id, message_id) == 0) return &repo->message_rows[i];
+    return NULL;
+}
+
+static bool in_session(const struct message_row *row, const char *session_id)
+{
+    return strcmp(row->message.session_id, session_id) == 0;
+}
+
+static const char *active_answer(struct fake_repo *repo, const char *session_id)
+{
+    for (size_t i = 0; i < repo->message_count; i++)
+        if (in_session(&repo->message_rows[i], session_id) &&
+            repo->message_rows[i].message.status == MESSAGE_STREAMING)
+            return repo->message_rows[i].message.id;
+    return "";
+}
+
+/* ---- sessions ---- */
+
+static struct session_row *add_session(struct fake_repo *repo, const char *user_id, const struct session *session)
+{
+    struct session_row *row = &repo->session_rows[repo->session_count++];
+
+    if (repo->session_count > ROWS_MAX) abort();
+    row->session = *session;
+    row->session.title = arena_strdup(&repo->strings, session->title);
+    row->session.model = arena_strdup(&repo->strings, session->model);
+    snprintf(row->user_id, sizeof row->user_id, "%s", user_id);
+    return row;
+}
+
+static enum chat_error session_create(struct session_repo *self, const char *user_id, const struct session *session)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_CREATE);
+
+    if (error == CHAT_OK) add_session(repo, user_id, session);
+    return leave(repo, error);
+}
+
+static int64_t sort_key_us(const struct session *session, enum session_sort sort)
+{
+    return (sort == SORT_CREATED_AT ? session->created_at_ms : session->updated_at_ms) * 1000;
+}
+
+/* Newest first, ties by id. */
+static bool comes_before(int64_t at_us, const char *id, int64_t other_us, const char *other_id)
+{
+    return at_us != other_us ? at_us > other_us : strcmp(id, other_id) > 0;
+}
+
+static bool matches_search(struct fake_repo *repo, const struct session_row *row, const char *search,
+                           struct session_match *match)
+{
+    *match = (struct session_match){.snippet = row->session.title};
+    if (strstr(row->session.title, search)) return true;
+    for (size_t i = 0; i < repo->message_count; i++) {
+        const struct message *message = &repo->message_rows[i].message;
+
+        if (!in_session(&repo->message_rows[i], row->session.id) || !strstr(message->content, search)) continue;
+        memcpy(match->message_id, message->id, UUID_TEXT_SIZE);
+        match->snippet = message->content;
+        return true;
+    }
+    return false;
+}
+
+static enum chat_error session_list(struct session_repo *self, const struct session_query *query, struct arena *arena,
+                                    struct session_page *out)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_LIST);
+    struct session_cursor last = query->after;
+    bool has_last = query->has_after;
+
+    if (error != CHAT_OK) return leave(repo, error);
+    *out = (struct session_page){0};
+    out->items = arena_alloc(arena, (size_t)query->limit * sizeof *out->items);
+    if (query->search) out->matches = arena_alloc(arena, (size_t)query->limit * sizeof *out->matches);
+    for (;;) {
+        const struct session_row *best = NULL;
+        struct session_match match = {0}, best_match = {0};
+
+        for (size_t i = 0; i < repo->session_count; i++) {
+            const struct session_row *row = &repo->session_rows[i];
+            int64_t at_us = sort_key_us(&row->session, query->sort);
+
+            if (row->deleted || strcmp(row->user_id, query->user_id) != 0) continue;
+            if (has_last && !comes_before(last.at_us, last.id, at_us, row->session.id)) continue;
+            if (query->search && !matches_search(repo, row, query->search, &match)) continue;
+            if (best && !comes_before(at_us, row->session.id, sort_key_us(&best->session, query->sort),
+                                      best->session.id))
+                continue;
+            best = row;
+            best_match = match;
+        }
+        if (!best) break;
+        if (out->count == (size_t)query->limit) {
+            out->has_more = true;
+            break;
+        }
+        if (out->matches) out->matches[out->count] = best_match;
+        out->items[out->count++] = best->session;
+        last.at_us = sort_key_us(&best->session, query->sort);
+        memcpy(last.id, best->session.id, UUID_TEXT_SIZE);
+        has_last = true;
+        out->last = last;
+    }
+    return leave(repo, CHAT_OK);
+}
+
+static enum chat_error session_get(struct session_repo *self, const char *user_id, const char *session_id,
+                                   struct arena *arena, struct session *out)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_GET);
+    const struct session_row *row = owned(repo, user_id, session_id, false);
+
+    (void)arena;
+    if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
+    if (error == CHAT_OK) *out = row->session;
+    return leave(repo, error);
+}
+
+static enum chat_error session_update(struct session_repo *self, const char *user_id, const char *session_id,
+                                      const struct session_patch *patch, struct arena *arena, struct session *out)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_UPDATE);
+    struct session_row *row = owned(repo, user_id, session_id, false);
+
+    (void)arena;
+    if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
+    if (error == CHAT_OK) {
+        if (patch->title) {
+            row->session.title = arena_strdup(&repo->strings, patch->title);
+            row->session.title_source = TITLE_USER;
+        }
+        if (patch->pinned >= 0) row->session.pinned = patch->pinned;
+        if (patch->archived >= 0) row->session.archived = patch->archived;
+        row->session.updated_at_ms = patch->now_ms;
+        *out = row->session;
+    }
+    return leave(repo, error);
+}
+
+static enum chat_error session_remove(struct session_repo *self, const char *user_id, const char *session_id,
+                                      int64_t now_ms, char active[UUID_TEXT_SIZE])
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_REMOVE);
+    struct session_row *row = owned(repo, user_id, session_id, false);
+
+    active[0] = '\0';
+    if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
+    if (error == CHAT_OK) {
+        row->deleted = true;
+        row->session.updated_at_ms = now_ms;
+        snprintf(active, UUID_TEXT_SIZE, "%s", active_answer(repo, session_id));
+    }
+    return leave(repo, error);
+}
+
+static enum chat_error session_restore(struct session_repo *self, const char *user_id, const char *session_id,
+                                       struct arena *arena, struct session *out)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_RESTORE);
+    struct session_row *row = owned(repo, user_id, session_id, true);
+
+    (void)arena;
+    if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
+    if (error == CHAT_OK) {
+        row->deleted = false;
+        *out = row->session;
+    }
+    return leave(repo, error);
+}
+
+static enum chat_error session_set_model_title(struct session_repo *self, const char *session_id, const char *title,
+                                               int64_t now_ms, bool *taken)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_TITLE);
+    struct session_row *row = find_session(repo, session_id);
+
+    *taken = error == CHAT_OK && row && row->session.title_source != TITLE_USER;
+    if (*taken) {
+        row->session.title = arena_strdup(&repo->strings, title);
+        row->session.title_source = TITLE_MODEL;
+        row->session.updated_at_ms = now_ms;
+    }
+    return leave(repo, error);
+}
+
+/* ---- messages ---- */
+
+static struct message_row *add_message(struct fake_repo *repo, const struct message *message)
+{
+    struct message_row *row = &repo->message_rows[repo->message_count++];
+
+    if (repo->message_count > ROWS_MAX) abort();
+    row->message = *message;
+    row->message.content = arena_strndup(&repo->strings, message->content, message->content_len);
+    row->message.reasoning = arena_strndup(&repo->strings, message->reasoning, message->reasoning_len);
+    row->message.model = arena_strdup(&repo->strings, message->model);
+    row->message.finish_reason = arena_strdup(&repo->strings, message->finish_reason);
+    return row;
+}
+
+static enum chat_error message_page_op(struct message_repo *self, const char *user_id, const char *session_id,
+                                       int64_t before, int limit, struct arena *arena, struct message_page *out)
+{
+    struct fake_repo *repo = of_messages(self);
+    enum chat_error error = enter(repo, FAKE_MESSAGE_PAGE);
+    const struct session_row *row = owned(repo, user_id, session_id, false);
+
+    if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
+    if (error != CHAT_OK) return leave(repo, error);
+    *out = (struct message_page){.session = row->session};
+    snprintf(out->active_message_id, UUID_TEXT_SIZE, "%s", active_answer(repo, session_id));
+    out->items = arena_alloc(arena, (size_t)limit * sizeof *out->items);
+    for (size_t i = repo->message_count; i-- > 0;) { /* rows of a session are in the order of seq */
+        const struct message_row *message = &repo->message_rows[i];
+
+        if (!in_session(message, session_id) || (before && message->message.seq >= before)) continue;
+        if (out->count == (size_t)limit) {
+            out->has_more = true;
+            break;
+        }
+        memmove(out->items + 1, out->items, out->count++ * sizeof *out->items);
+        out->items[0] = message->message;
+    }
+    return leave(repo, CHAT_OK);
+}
+
+static enum chat_error message_get(struct message_repo *self, const char *user_id, const char *message_id,
+                                   struct arena *arena, struct message *out)
+{
+    struct fake_repo *repo = of_messages(self);
+    enum chat_error error = enter(repo, FAKE_MESSAGE_GET);
+    const struct message_row *row = find_message(repo, message_id);
+
+    (void)arena;
+    if (error == CHAT_OK && (!row || !owned(repo, user_id, row->message.session_id, false)))
+        error = CHAT_ERR_MESSAGE_NOT_FOUND;
+    if (error == CHAT_OK) *out = row->message;
+    return leave(repo, error);
+}
+
+static int64_t next_seq(struct fake_repo *repo, const char *session_id)
+{
+    int64_t seq = 0;
+
+    for (size_t i = 0; i < repo->message_count; i++)
+        if (in_session(&repo->message_rows[i], session_id) && repo->message_rows[i].message.seq > seq)
+            seq = repo->message_rows[i].message.seq;
+    return seq + 1;
+}
+
+/* The last assistant message that isn't superseded. */
+static const struct message_row *last_answer(struct fake_repo *repo, const char *session_id)
+{
+    for (size_t i = repo->message_count; i-- > 0;) {
+        const struct message_row *row = &repo->message_rows[i];
+
+        if (in_session(row, session_id) && !row->message.superseded_by[0])
+            return row->message.role == ROLE_ASSISTANT ? row : NULL;
+    }
+    return NULL;
+}
+
+static enum chat_error check_begin(struct fake_repo *repo, const struct answer_begin *begin, const char *session_id,
+                                   char active[UUID_TEXT_SIZE])
+{
+    if (begin->replaces_id) {
+        const struct message_row *row = find_message(repo, begin->replaces_id);
+
+        if (!row || !in_session(row, session_id)) return CHAT_ERR_MESSAGE_NOT_FOUND;
+        if (row->message.role != ROLE_USER || row->message.superseded_by[0]) return CHAT_ERR_VALIDATION_FAILED;
+    }
+    if (begin->regenerates_id) {
+        const struct message_row *row = find_message(repo, begin->regenerates_id);
+
+        if (row != last_answer(repo, session_id)) return CHAT_ERR_VALIDATION_FAILED;
+    }
+    snprintf(active, UUID_TEXT_SIZE, "%s", active_answer(repo, session_id));
+    return active[0] ? CHAT_ERR_GENERATION_IN_PROGRESS : CHAT_OK;
+}
+
+static struct message *store_question(struct fake_repo *repo, const struct answer_begin *begin, const char *session_id)
+{
+    struct message question = {.role = ROLE_USER,
+                               .status = MESSAGE_COMPLETE,
+                               .content = begin->content,
+                               .content_len = begin->content_len,
+                               .usage = {-1, -1, -1},
+                               .token_count = begin->question_tokens,
+                               .tokens_estimated = true,
+                               .created_at_ms = begin->now_ms,
+                               .seq = next_seq(repo, session_id)};
+    const struct message_row *replaced = begin->replaces_id ? find_message(repo, begin->replaces_id) : NULL;
+
+    memcpy(question.id, begin->question_id, UUID_TEXT_SIZE);
+    memcpy(question.session_id, session_id, UUID_TEXT_SIZE);
+    for (size_t i = 0; replaced && i < repo->message_count; i++) {
+        struct message *message = &repo->message_rows[i].message;
+
+        if (in_session(&repo->message_rows[i], session_id) && message->seq >= replaced->message.seq &&
+            !message->superseded_by[0])
+            memcpy(message->superseded_by, begin->question_id, UUID_TEXT_SIZE);
+    }
+    return &add_message(repo, &question)->message;
+}
+
+static struct message *store_answer(struct fake_repo *repo, const struct answer_begin *begin,
+                                    const struct message *question, const struct session *session)
+{
+    struct message answer = {.role = ROLE_ASSISTANT,
+                             .status = MESSAGE_STREAMING,
+                             .content = "",
+                             .model = begin->model ? begin->model : session->model,
+                             .usage = {-1, -1, -1},
+                             .created_at_ms = begin->now_ms,
+                             .epoch = begin->epoch,
+                             .seq = next_seq(repo, session->id)};
+
+    memcpy(answer.id, begin->answer_id, UUID_TEXT_SIZE);
+    memcpy(answer.session_id, session->id, UUID_TEXT_SIZE);
+    memcpy(answer.parent_id, question->id, UUID_TEXT_SIZE);
+    return &add_message(repo, &answer)->message;
+}
+
+static void give_history(struct fake_repo *repo, const struct answer_begin *begin, const struct message *question,
+                         struct arena *arena, struct answer_begun *out)
+{
+    struct message *taken = arena_alloc(arena, (size_t)begin->context_messages * sizeof *taken);
+    size_t count = 0;
+
+    for (size_t i = repo->message_count; i-- > 0 && count < (size_t)begin->context_messages;) {
+        const struct message *message = &repo->message_rows[i].message;
+
+        if (!in_session(&repo->message_rows[i], question->session_id) || message->seq > question->seq ||
+            !context_takes(message))
+            continue;
+        memmove(taken + 1, taken, count++ * sizeof *taken);
+        taken[0] = *message;
+    }
+    out->history = taken;
+    out->history_count = count;
+}
+
+static enum chat_error message_begin(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
+                                     struct answer_begun *out)
+{
+    struct fake_repo *repo = of_messages(self);
+    enum chat_error error = enter(repo, FAKE_MESSAGE_BEGIN);
+    const struct message_row *again = begin->regenerates_id ? find_message(repo, begin->regenerates_id) : NULL;
+    const char *session_id = begin->regenerates_id ? (again ? again->message.session_id : "") : begin->session_id;
+    struct session_row *row;
+    struct message *question;
+
+    if (error != CHAT_OK) return leave(repo, error);
+    if (begin->new_session) add_session(repo, begin->user_id, begin->new_session);
+    row = owned(repo, begin->user_id, session_id, false);
+    if (!row) return leave(repo, begin->regenerates_id ? CHAT_ERR_MESSAGE_NOT_FOUND : CHAT_ERR_SESSION_NOT_FOUND);
+    error = check_begin(repo, begin, session_id, out->active_message_id);
+    if (error != CHAT_OK) return leave(repo, error);
+
+    if (begin->title && row->session.title_source == TITLE_DEFAULT) {
+        row->session.title = arena_strdup(&repo->strings, begin->title);
+        row->session.title_source = TITLE_FIRST_MESSAGE;
+    }
+    question = again ? &find_message(repo, again->message.parent_id)->message : store_question(repo, begin, session_id);
+    row->session.message_count += again ? 1 : 2;
+    row->session.updated_at_ms = row->session.last_message_at_ms = begin->now_ms;
+    out->question = *question;
+    out->answer = *store_answer(repo, begin, question, &row->session);
+    out->session = row->session;
+    give_history(repo, begin, question, arena, out);
+    return leave(repo, CHAT_OK);
+}
+
+static bool may_end(const struct message *message, const struct answer_end *end)
+{
+    if (message->epoch != end->epoch) return false;
+    if (message->status == MESSAGE_STREAMING) return true;
+    return message->status == MESSAGE_INTERRUPTED && end->status != MESSAGE_INTERRUPTED;
+}
+
+static enum chat_error message_end(struct message_repo *self, const struct answer_end *end, struct arena *arena,
+                                   bool *written, struct session *session)
+{
+    struct fake_repo *repo = of_messages(self);
+    enum chat_error error = enter(repo, FAKE_MESSAGE_END);
+    struct message_row *row = find_message(repo, end->message_id);
+    struct message_row *older;
+
+    (void)arena;
+    if (error == CHAT_OK && !row) error = CHAT_ERR_MESSAGE_NOT_FOUND;
+    if (error != CHAT_OK) return leave(repo, error);
+    *written = may_end(&row->message, end);
+    if (*written) {
+        struct message *message = &row->message;
+
+        message->status = end->status;
+        message->content = arena_strndup(&repo->strings, end->content, end->content_len);
+        message->content_len = end->content_len;
+        message->reasoning = arena_strndup(&repo->strings, end->reasoning, end->reasoning_len);
+        message->reasoning_len = end->reasoning_len;
+        message->model = arena_strdup(&repo->strings, end->model);
+        message->finish_reason = arena_strdup(&repo->strings, end->finish_reason);
+        message->usage = end->usage;
+        message->token_count = end->token_count;
+        message->tokens_estimated = end->tokens_estimated;
+        row->cost_micro_usd = end->cost_micro_usd;
+        row->writes++;
+        older = end->supersedes_id && end->content_len ? find_message(repo, end->supersedes_id) : NULL;
+        if (older) memcpy(older->message.superseded_by, end->message_id, UUID_TEXT_SIZE);
+    }
+    *session = find_session(repo, row->message.session_id)->session;
+    return leave(repo, CHAT_OK);
+}
+
+static enum chat_error message_feedback_op(struct message_repo *self, const char *user_id, const char *message_id,
+                                           enum message_feedback feedback, const char *comment, struct arena *arena,
+                                           struct message *out)
+{
+    struct fake_repo *repo = of_messages(self);
+    enum chat_error error = enter(repo, FAKE_MESSAGE_FEEDBACK);
+    struct message_row *row = find_message(repo, message_id);
+
+    (void)comment;
+    (void)arena;
+    if (error == CHAT_OK && (!row || !owned(repo, user_id, row->message.session_id, false)))
+        error = CHAT_ERR_MESSAGE_NOT_FOUND;
+    if (error == CHAT_OK) {
+        row->message.feedback = feedback;
+        *out = row->message;
+    }
+    return leave(repo, error);
+}
+
+static enum chat_error message_stale(struct message_repo *self, int64_t before_ms, int limit, struct arena *arena,
+                                     struct message **out, size_t *count)
+{
+    struct fake_repo *repo = of_messages(self);
+    enum chat_error error = enter(repo, FAKE_MESSAGE_STALE);
+
+    *count = 0;
+    *out = arena_alloc(arena, (size_t)limit * sizeof **out);
+    for (size_t i = 0; error == CHAT_OK && i < repo->message_count && *count < (size_t)limit; i++) {
+        const struct message *message = &repo->message_rows[i].message;
+
+        if (message->status == MESSAGE_STREAMING && message->created_at_ms < before_ms) (*out)[(*count)++] = *message;
+    }
+    return leave(repo, error);
+}
+
+/* ---- for tests ---- */
+
+struct fake_repo *fake_repo_open(void)
+{
+    static const struct session_repo_ops session_ops = {
+        .create = session_create,
+        .list = session_list,
+        .get = session_get,
+        .update = session_update,
+        .remove = session_remove,
+        .restore = session_restore,
+        .set_model_title = session_set_model_title,
+    };
+    static const struct message_repo_ops message_ops = {
+        .page = message_page_op,
+        .get = message_get,
+        .begin_answer = message_begin,
+        .end_answer = message_end,
+        .set_feedback = message_feedback_op,
+        .stale_answers = message_stale,
+    };
+    struct fake_repo *repo = calloc(1, sizeof *repo);
+
+    if (!repo) abort();
+    repo->sessions.ops = &session_ops;
+    repo->messages.ops = &message_ops;
+    fake_wait_init(&repo->wait);
+    arena_init(&repo->strings);
+    return repo;
+}
+
+void fake_repo_close(struct fake_repo *repo)
+{
+    arena_fini(&repo->strings);
+    fake_wait_fini(&repo->wait);
+    free(repo);
+}
+
+struct session_repo *fake_repo_sessions(struct fake_repo *repo)
+{
+    return &repo->sessions;
+}
+
+struct message_repo *fake_repo_messages(struct fake_repo *repo)
+{
+    return &repo->messages;
+}
+
+void fake_repo_fail(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int times)
+{
+    fake_wait_lock(&repo->wait);
+    repo->calls[call].error = error;
+    repo->calls[call].times = error == CHAT_OK ? 0 : times;
+    fake_wait_unlock(&repo->wait);
+}
+
+int fake_repo_calls(struct fake_repo *repo, enum fake_repo_call call)
+{
+    int calls;
+
+    fake_wait_lock(&repo->wait);
+    calls = repo->calls[call].calls;
+    fake_wait_unlock(&repo->wait);
+    return calls;
+}
+
+bool fake_repo_wait_calls(struct fake_repo *repo, enum fake_repo_call call, int at_least)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&repo->wait, repo->calls[call].calls >= at_least, came);
+    return came;
+}
+
+bool fake_repo_message(struct fake_repo *repo, const char *message_id, struct message *out)
+{
+    const struct message_row *row;
+
+    fake_wait_lock(&repo->wait);
+    row = find_message(repo, message_id);
+    if (row) *out = row->message;
+    fake_wait_unlock(&repo->wait);
+    return row != NULL;
+}
+
+int fake_repo_writes(struct fake_repo *repo, const char *message_id)
+{
+    const struct message_row *row;
+    int writes;
+
+    fake_wait_lock(&repo->wait);
+    row = find_message(repo, message_id);
+    writes = row ? row->writes : 0;
+    fake_wait_unlock(&repo->wait);
+    return writes;
+}
+
+int64_t fake_repo_cost(struct fake_repo *repo, const char *message_id)
+{
+    const struct message_row *row;
+    int64_t cost;
+
+    fake_wait_lock(&repo->wait);
+    row = find_message(repo, message_id);
+    cost = row ? row->cost_micro_usd : -1;
+    fake_wait_unlock(&repo->wait);
+    return cost;
+}
+
+static bool has_ended(struct fake_repo *repo, const char *message_id)
+{
+    const struct message_row *row = find_message(repo, message_id);
+
+    return row && answer_is_final(row->message.status);
+}
+
+bool fake_repo_wait_ended(struct fake_repo *repo, const char *message_id)
+{
+    bool ended;
+
+    FAKE_WAIT_UNTIL(&repo->wait, has_ended(repo, message_id), ended);
+    return ended;
+}
+
+void fake_repo_put(struct fake_repo *repo, const struct message *message)
+{
+    fake_wait_lock(&repo->wait);
+    add_message(repo, message);
+    fake_wait_unlock(&repo->wait);
+}
