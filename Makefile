@@ -4,6 +4,8 @@ MAKEFLAGS += --no-print-directory
 
 include scripts/build.mk
 
+.SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
+
 .PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test
 
 help: ## this list

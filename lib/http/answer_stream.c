@@ -30,6 +30,7 @@ struct http_listener {
     char user_id[USER_ID_SIZE];
     const char *method, *path;
     size_t reasoning_at, content_at; /* sent so far */
+    struct quota quota;              /* where the user stood at the start */
     int64_t started_ms;
     int status;
     bool finished;
@@ -177,6 +178,8 @@ static enum listener_state events_end(struct answer_listener *self, const struct
     if (!final->error) {
         json_put_key(&json, "session");
         view_session(&json, final->session);
+        json_put_key(&json, "quota");
+        view_quota(&json, &to->quota);
     }
     json_end_object(&json);
     buf_append(scratch, "\n\n", 2);
@@ -324,6 +327,7 @@ struct answer_listener *answer_stream_events(struct http_call *call, const struc
     if (start->counted) add_quota_headers(call, to, start->quota);
     to->reasoning_at = start->reasoning_at;
     to->content_at = start->content_at;
+    to->quota = *start->quota;
     if (start->resume) return &to->listener;
 
     struct json_writer json = call_json(call);

@@ -53,11 +53,40 @@ static enum chat_error send(struct http_call *call, const char *session_id)
     return hand_over(call, &ready, stream, session_id == NULL);
 }
 
-enum chat_error api_send_message(struct http_call *call) { return send(call, call->id); }
+enum chat_error api_send_message(struct http_call *call)
+{
+    return send(call, call->id);
+}
 
-enum chat_error api_send_first_message(struct http_call *call) { return send(call, NULL); }
+enum chat_error api_send_first_message(struct http_call *call)
+{
+    return send(call, NULL);
+}
+
+enum chat_error api_regenerate_message(struct http_call *call)
+{
+    static const char *const fields[] = {"stream", "model", NULL};
+    struct regenerate_message in = {.caller = &call->caller, .message_id = call->id};
+    size_t model_len;
+    bool stream;
+    bool fine = call_body_only(call, fields);
+    fine = call_body_bool(call, "stream", true, &stream) && fine;
+    fine = call_body_string(call, "model", &in.model, &model_len) && fine;
+    if (!fine) return call->problem.error;
+    struct ready_answer ready;
+    enum chat_error error = regenerate_message(call->ports, &in, call->arena, &call->problem, &ready);
+    if (error != CHAT_OK) return error;
+    return hand_over(call, &ready, stream, false);
+}
 
 /* ---- one message ---- */
+
+static enum chat_error send_one(struct http_call *call, const struct message *message)
+{
+    struct json_writer json = call_json(call);
+    view_message(&json, message, MESSAGE_WHOLE);
+    return call_send_json(call, 200);
+}
 
 enum chat_error api_get_message(struct http_call *call)
 {
@@ -65,9 +94,7 @@ enum chat_error api_get_message(struct http_call *call)
     struct message message;
     enum chat_error error = messages->ops->get(messages, call->caller.user_id, call->id, call->arena, &message);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
-    struct json_writer json = call_json(call);
-    view_message(&json, &message, MESSAGE_WHOLE);
-    return call_send_json(call, 200);
+    return send_one(call, &message);
 }
 
 enum chat_error api_stop_message(struct http_call *call)
@@ -75,9 +102,21 @@ enum chat_error api_stop_message(struct http_call *call)
     struct message message;
     enum chat_error error = stop_message(call->ports, &call->caller, call->id, call->arena, &message);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
-    struct json_writer json = call_json(call);
-    view_message(&json, &message, MESSAGE_WHOLE);
-    return call_send_json(call, 200);
+    return send_one(call, &message);
+}
+
+enum chat_error api_set_feedback(struct http_call *call)
+{
+    static const char *const fields[] = {"rating", "comment", NULL};
+    struct set_feedback in = {.caller = &call->caller, .message_id = call->id};
+    size_t rating_len;
+    bool fine = call_body_only(call, fields);
+    fine = call_body_string(call, "rating", &in.rating, &rating_len) && fine;
+    fine = call_body_string(call, "comment", &in.comment, &in.comment_len) && fine;
+    if (!fine) return call->problem.error;
+    struct message message;
+    enum chat_error error = set_feedback(call->ports, &in, call->arena, &call->problem, &message);
+    return error == CHAT_OK ? send_one(call, &message) : error;
 }
 
 /* ---- attaching ---- */
@@ -192,8 +231,8 @@ enum chat_error api_attach_stream(struct http_call *call)
         }
     }
     struct answer_text text = {message.reasoning, message.reasoning_len, message.content, message.content_len};
-    struct answer_final final = {.error = final_error(message.status), .any_text = true, .message = &message,
-                                 .session = &session};
+    struct answer_final final = {
+        .error = final_error(message.status), .any_text = true, .message = &message, .session = &session};
     answer_stream_replay(listener, &text, &final, &call->out);
     return CHAT_OK;
 }

@@ -58,7 +58,8 @@ static enum chat_error read_list_query(struct http_call *call, struct session_qu
     int count;
     if (!query_limit(call, LIST_LIMIT_DEFAULT, &query->limit)) return call->problem.error;
     const char *sort = call_query(call, "sort", &count);
-    if (sort && strcmp(sort, "updated_at") == 0) query->sort = SORT_UPDATED_AT;
+    if (sort && strcmp(sort, "updated_at") == 0)
+        query->sort = SORT_UPDATED_AT;
     else if (count && (!sort || strcmp(sort, "created_at") != 0))
         return problem_field(&call->problem, "sort", "takes created_at or updated_at");
     query->search = call_query(call, "q", &count);
@@ -85,8 +86,7 @@ enum chat_error api_list_sessions(struct http_call *call)
     for (size_t i = 0; i < page.count; i++)
         view_session_item(&json, &page.items[i], page.matches ? &page.matches[i] : NULL);
     json_end_array(&json);
-    json_field_string(&json, "next_cursor",
-                      page.has_more ? cursor_encode(query.sort, &page.last, call->arena) : NULL);
+    json_field_string(&json, "next_cursor", page.has_more ? cursor_encode(query.sort, &page.last, call->arena) : NULL);
     json_end_object(&json);
     return call_send_json(call, 200);
 }
@@ -115,9 +115,8 @@ enum chat_error api_open_session(struct http_call *call)
     for (size_t i = 0; i < page.count; i++) view_message(&json, &page.items[i], MESSAGE_WHOLE);
     json_end_array(&json);
     json_field_string(&json, "next_before",
-                      page.has_more && page.count
-                          ? arena_printf(call->arena, "%lld", (long long)page.items[0].seq)
-                          : NULL);
+                      page.has_more && page.count ? arena_printf(call->arena, "%lld", (long long)page.items[0].seq)
+                                                  : NULL);
     json_field_string(&json, "active_message_id", page.active_message_id[0] ? page.active_message_id : NULL);
     json_end_object(&json);
     return call_send_json(call, 200);
@@ -174,20 +173,64 @@ enum chat_error api_restore_session(struct http_call *call)
 
 struct export_writer {
     struct export_sink sink; /* first */
+    struct session session;
     struct buf *out;
     struct json_writer json;
 };
 
-static bool write_markdown(struct export_sink *sink, const struct message *message)
+static struct export_writer *writer_of(struct export_sink *sink)
 {
-    struct export_writer *writer = (struct export_writer *)sink;
-    export_markdown_message(writer->out, message);
-    return !writer->out->failed;
+    return (struct export_writer *)sink;
 }
 
-static bool write_json(struct export_sink *sink, const struct message *message)
+static void open_markdown(struct export_sink *sink, const struct session *session)
 {
-    struct export_writer *writer = (struct export_writer *)sink;
-    view_message(&writer->json, message, MESSAGE_WHOLE);
-    return !writer->out->failed;
+    writer_of(sink)->session = *session;
+    export_markdown_session(writer_of(sink)->out, session);
+}
+
+static bool put_markdown(struct export_sink *sink, const struct message *message)
+{
+    export_markdown_message(writer_of(sink)->out, message);
+    return !writer_of(sink)->out->failed;
+}
+
+static void open_json(struct export_sink *sink, const struct session *session)
+{
+    struct json_writer *json = &writer_of(sink)->json;
+    writer_of(sink)->session = *session;
+    json_begin_object(json);
+    json_put_key(json, "session");
+    view_session(json, session);
+    json_put_key(json, "messages");
+    json_begin_array(json);
+}
+
+static bool put_json(struct export_sink *sink, const struct message *message)
+{
+    view_message(&writer_of(sink)->json, message, MESSAGE_WHOLE);
+    return !writer_of(sink)->out->failed;
+}
+
+enum chat_error api_export_session(struct http_call *call)
+{
+    int count;
+    const char *format = call_query(call, "format", &count);
+    if (count == 0) format = "markdown";
+    bool as_json = format && strcmp(format, "json") == 0;
+    if (!format || count > 1 || (!as_json && strcmp(format, "markdown") != 0))
+        return problem_field(&call->problem, "format", "takes markdown or json");
+
+    struct export_writer writer = {.out = &call->out, .json = call_json(call)};
+    writer.sink =
+        as_json ? (struct export_sink){open_json, put_json} : (struct export_sink){open_markdown, put_markdown};
+    enum chat_error error = export_session(call->ports, &call->caller, call->id, call->arena, &writer.sink);
+    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
+    if (as_json) {
+        json_end_array(&writer.json);
+        json_end_object(&writer.json);
+    }
+    http_add_header(&call->response, "Content-Disposition",
+                    export_disposition(writer.session.title, as_json ? "json" : "md", call->arena));
+    return call_send(call, 200, as_json ? "application/json; charset=utf-8" : "text/markdown; charset=utf-8");
 }

@@ -34,7 +34,8 @@ static const char *file_name(const char *title, struct arena *arena)
         uint32_t c = 0;
         bytes = utf8_decode(title + at, len - at, &c);
         if (bytes == 0) break;
-        if (is_unsafe(c)) name[written++] = '-';
+        if (is_unsafe(c))
+            name[written++] = '-';
         else {
             memcpy(name + written, title + at, bytes);
             written += bytes;
@@ -51,8 +52,10 @@ static const char *ascii_name(const char *name, struct arena *arena)
     char *ascii = arena_alloc(arena, strlen(name) + 1);
     size_t written = 0;
     for (const char *at = name; *at; at++) {
-        if (is_alphanumeric((unsigned char)*at) || (*at == '_' && written)) ascii[written++] = *at;
-        else if (written && ascii[written - 1] != '-') ascii[written++] = '-';
+        if (is_alphanumeric((unsigned char)*at) || (*at == '_' && written))
+            ascii[written++] = *at;
+        else if (written && ascii[written - 1] != '-')
+            ascii[written++] = '-';
     }
     while (written && ascii[written - 1] == '-') written--;
     ascii[written] = 0;
@@ -65,8 +68,10 @@ static const char *percent_encoded(const char *name, struct arena *arena)
     char *out = arena_alloc(arena, 3 * strlen(name) + 1);
     size_t written = 0;
     for (const char *at = name; *at; at++) {
-        if (is_alphanumeric((unsigned char)*at) || strchr("!#$&+-.^_`|~", *at)) out[written++] = *at;
-        else written += (size_t)snprintf(out + written, 4, "%%%02X", (unsigned)(unsigned char)*at);
+        if (is_alphanumeric((unsigned char)*at) || strchr("!#$&+-.^_`|~", *at))
+            out[written++] = *at;
+        else
+            written += (size_t)snprintf(out + written, 4, "%%%02X", (unsigned)(unsigned char)*at);
     }
     return out;
 }
@@ -161,7 +166,8 @@ static size_t open_fence(const char *text, size_t len, char *mark)
         if (run && !open && (here == '~' || !memchr(line + end, '`', line_len - end))) {
             open = run;
             *mark = here;
-        } else if (open && run >= open && here == *mark && is_blank(line + end, line_len - end)) open = 0;
+        } else if (open && run >= open && here == *mark && is_blank(line + end, line_len - end))
+            open = 0;
         at += line_len + 1;
     }
     return open;

@@ -34,9 +34,15 @@ static const struct route routes[] = {
     {NULL, NULL, NULL, BODY_NONE, 0, false, false},
 };
 
-const struct route *route_table(void) { return routes; }
+const struct route *route_table(void)
+{
+    return routes;
+}
 
-static size_t segment_len(const char *path) { return strcspn(path, "/"); }
+static size_t segment_len(const char *path)
+{
+    return strcspn(path, "/");
+}
 
 static void take_id(struct http_call *call, const char *text, size_t len, enum chat_error missing,
                     enum chat_error *id_error)
@@ -58,8 +64,10 @@ static bool matches(struct http_call *call, const char *pattern, const char *pat
                 take_id(call, path, have, CHAT_ERR_SESSION_NOT_FOUND, id_error);
             else if (strncmp(pattern, "{message}", want) == 0)
                 take_id(call, path, have, CHAT_ERR_MESSAGE_NOT_FOUND, id_error);
-            else call->name = arena_strndup(call->arena, path, have);
-        } else if (want != have || strncmp(pattern, path, want) != 0) return false;
+            else
+                call->name = arena_strndup(call->arena, path, have);
+        } else if (want != have || strncmp(pattern, path, want) != 0)
+            return false;
         pattern += want;
         path += have;
     }

@@ -46,7 +46,7 @@ static enum chat_error store_problem(struct problem *problem, enum chat_error er
     case CHAT_ERR_VALIDATION_FAILED:
         if (begin->replaces_id)
             return problem_field(problem, "replaces", "takes the id of a user message that has not been replaced yet");
-        return problem_set(problem, error, "only the last answer of a session can be written anew");
+        return problem_field(problem, "id", "takes the last answer of its session");
     default: return problem_set(problem, error, NULL);
     }
 }

@@ -18,13 +18,13 @@ static enum chat_error give_page(struct message_repo *messages, const char *user
 }
 
 enum chat_error export_session(const struct chat_ports *ports, const struct caller *caller, const char *session_id,
-                               struct arena *arena, struct export_sink *sink, struct session *out)
+                               struct arena *arena, struct export_sink *sink)
 {
     struct message_repo *messages = ports->messages;
     struct message_page newest;
     enum chat_error error = messages->ops->page(messages, caller->user_id, session_id, 0, 1, arena, &newest);
     if (error != CHAT_OK) return error;
-    *out = newest.session;
+    sink->session(sink, &newest.session);
     int64_t last = newest.count ? newest.items[0].seq : 0;
     struct arena page_arena;
     bool more = true;

@@ -10,15 +10,17 @@
 
 enum { EXPORT_PAGE_MESSAGES = 100 };
 
-/* Where it goes. The message is borrowed for the call. */
+/* Where it goes. */
 struct export_sink {
-    /* false: no more is wanted. */
+    /* Once, before the messages; what the session points to lives as long as the arena. */
+    void (*session)(struct export_sink *self, const struct session *session);
+    /* Borrowed for the call. false: no more is wanted. */
     bool (*message)(struct export_sink *self, const struct message *message);
 };
 
-/* CHAT_OK with the session in the arena. SESSION_NOT_FOUND (also where it is deleted meanwhile), DATABASE_UNAVAILABLE:
- * what the sink was given until then is not the whole. */
+/* SESSION_NOT_FOUND (also where it is deleted meanwhile), DATABASE_UNAVAILABLE: what the sink was given until then is
+ * not the whole. */
 enum chat_error export_session(const struct chat_ports *ports, const struct caller *caller, const char *session_id,
-                               struct arena *arena, struct export_sink *sink, struct session *out) MUST_CHECK;
+                               struct arena *arena, struct export_sink *sink) MUST_CHECK;
 
 #endif

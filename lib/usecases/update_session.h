@@ -12,7 +12,7 @@ struct update_session {
     const char *session_id;
     const char *title; /* NULL: not given */
     size_t title_len;
-    int pinned;        /* -1: not given; 0, 1 */
+    int pinned; /* -1: not given; 0, 1 */
     int archived;
 };
 

@@ -265,6 +265,12 @@ describe('HTTP that does not hold together', () => {
     expect(reply.head).not.toMatch(/nginx\/\d/)
   })
 
+  test('a status line has its second blank, which strict clients insist on', async () => {
+    const reply = await raw(`GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    // RFC 9112, section 4: the blank stands even where the reason is empty.
+    expect(reply.head.split('\r\n')[0]).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
   test('a body that never comes whole ends in time', async ({ alice }) => {
     const reply = await raw(`POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${alice.token}\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"ti`)
     // nginx closes after client_body_timeout, with or without a word.

@@ -88,7 +88,7 @@ export function raw(bytes: string): Promise<{ status: number; head: string; body
     socket.on('end', () => socket.end())
     socket.on('close', () => {
       const cut = text.indexOf('\r\n\r\n')
-      resolve({ status: Number(text.split(' ')[1]), head: text.slice(0, cut), body: text.slice(cut + 4) })
+      resolve({ status: Number(text.split(/\s/)[1]), head: text.slice(0, cut), body: text.slice(cut + 4) })
     })
   })
 }

@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs'
+import { defineConfig } from '@playwright/test'
+
+// Debian's Chromium against the running stack (support/env.ts); no browser is downloaded.
+const chromium = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
+if (!existsSync(chromium)) throw new Error(`${chromium} is not there: apt-get install chromium, or set CHROMIUM`)
+
+export default defineConfig({
+  testDir: 'e2e',
+  outputDir: 'test-results',
+  timeout: 30_000,
+  forbidOnly: Boolean(process.env['CI']),
+  fullyParallel: true,
+  workers: 2,
+  reporter: 'list',
+  use: {
+    baseURL: process.env['CHAT_URL'] ?? 'https://localhost:8443',
+    // The stack's certificate comes from a certificate authority of its own, which Chromium doesn't know.
+    ignoreHTTPSErrors: true,
+    trace: 'retain-on-failure',
+    launchOptions: {
+      executablePath: chromium,
+      // Chromium's sandbox refuses to run as root.
+      args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+    },
+  },
+})
