@@ -26,19 +26,22 @@ struct options {
     int listen_fd, ready_fd;
 };
 
-static const char usage[] = "chat-fcgi [--env-file FILE] [--check | --print-env | --print-docs | --version]\n"
-                            "  Serves FastCGI on CHAT_LISTEN. Settings come from the environment; see docs/configuration.md.\n"
-                            "  --env-file FILE  settings from NAME=value lines, read again on SIGHUP\n"
-                            "  --check          validate the settings, print them with secrets masked, exit\n"
-                            "  --print-env      print .env.example\n"
-                            "  --print-docs     print docs/configuration.md\n";
+static const char usage[] =
+    "chat-fcgi [--env-file FILE] [--check | --print-env | --print-docs | --version]\n"
+    "  Serves FastCGI on CHAT_LISTEN. Settings come from the environment; see docs/configuration.md.\n"
+    "  --env-file FILE  settings from NAME=value lines, read again on SIGHUP\n"
+    "  --check          validate the settings, print them with secrets masked, exit\n"
+    "  --print-env      print .env.example\n"
+    "  --print-docs     print docs/configuration.md\n";
 
 /* Ends the process for what only prints. */
 static void read_options(int argc, char **argv, struct options *out)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--env-file") == 0 && i + 1 < argc) out->env_file = argv[++i];
-        else if (strcmp(argv[i], "--check") == 0) out->check = true;
+        if (strcmp(argv[i], "--env-file") == 0 && i + 1 < argc)
+            out->env_file = argv[++i];
+        else if (strcmp(argv[i], "--check") == 0)
+            out->check = true;
         else if (strcmp(argv[i], "--worker") == 0 && i + 2 < argc) {
             out->worker = true;
             out->listen_fd = atoi(argv[++i]);

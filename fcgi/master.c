@@ -42,17 +42,23 @@ struct master {
     int listen_fd, signal_fd;
     bool owns_path;
     struct slot slots[SLOTS];
-    int generation;          /* of the workers that are wanted */
+    int generation; /* of the workers that are wanted */
     int backoff_ms;
-    int64_t start_at_ms;     /* not before: after workers died at their start */
+    int64_t start_at_ms; /* not before: after workers died at their start */
     bool stopping;
 };
 
-static int64_t now_ms(void) { return clock_mono_ms(clock_system()); }
+static int64_t now_ms(void)
+{
+    return clock_mono_ms(clock_system());
+}
 
 /* ---- the socket ---- */
 
-static bool is_number(const char *text) { return *text && text[strspn(text, "0123456789")] == 0; }
+static bool is_number(const char *text)
+{
+    return *text && text[strspn(text, "0123456789")] == 0;
+}
 
 static bool somebody_listens(const struct sockaddr_un *address)
 {
@@ -71,7 +77,8 @@ static int bind_path(const char *path)
     }
     strcpy(address.sun_path, path);
     if (somebody_listens(&address)) {
-        log_write(LOG_ERROR, "listen_failed", LOG_STR("path", path), LOG_STR("reason", "already served by another process"));
+        log_write(LOG_ERROR, "listen_failed", LOG_STR("path", path),
+                  LOG_STR("reason", "already served by another process"));
         return -1;
     }
     unlink(path);
@@ -119,8 +126,10 @@ static void become_worker(const struct master *master, int ready_fd)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     const char *program = master->options->program, *env_file = master->options->env_file;
-    if (env_file) execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--env-file", env_file, (char *)NULL);
-    else execl(program, "chat-fcgi", "--worker", listen_fd, ready, (char *)NULL);
+    if (env_file)
+        execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--env-file", env_file, (char *)NULL);
+    else
+        execl(program, "chat-fcgi", "--worker", listen_fd, ready, (char *)NULL);
     log_write(LOG_ERROR, "exec_failed", LOG_STR("program", program), LOG_STR("reason", strerror(errno)));
     _exit(127);
 }
@@ -144,8 +153,7 @@ static void start_worker(struct master *master)
         close(ready[0]);
         return;
     }
-    *slot = (struct slot){
-        .pid = pid, .generation = master->generation, .ready_fd = ready[0], .started_ms = now_ms()};
+    *slot = (struct slot){.pid = pid, .generation = master->generation, .ready_fd = ready[0], .started_ms = now_ms()};
     log_write(LOG_INFO, "worker_started", LOG_INT("pid", pid), LOG_INT("generation", master->generation));
 }
 
@@ -200,7 +208,8 @@ static void look_at_ready(struct master *master, struct slot *slot)
     slot->ready_fd = -1;
     int ready = 0;
     for (int i = 0; i < SLOTS; i++)
-        if (master->slots[i].pid && master->slots[i].generation == master->generation && master->slots[i].ready) ready++;
+        if (master->slots[i].pid && master->slots[i].generation == master->generation && master->slots[i].ready)
+            ready++;
     if (ready < master->settings->workers) return;
     log_write(LOG_INFO, "serving", LOG_INT("workers", ready), LOG_INT("generation", master->generation));
     signal_workers(master, SIGTERM, true);

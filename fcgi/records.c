@@ -10,7 +10,8 @@
 enum {
     RECORD_HEADER = 8,
     RECORD_MAX_CONTENT = 32760, /* a multiple of 8, below the format's 65,535 */
-    PENDING_MAX_BYTES = 16 << 20, /* a whole answer may wait; a stream's listener gives up far below (answer_stream.c) */
+    PENDING_MAX_BYTES =
+        16 << 20, /* a whole answer may wait; a stream's listener gives up far below (answer_stream.c) */
     TYPE_END_REQUEST = 3,
     TYPE_STDOUT = 6,
 };
@@ -42,7 +43,8 @@ static void record_header(unsigned char header[RECORD_HEADER], int type, uint16_
 
 void records_head(struct buf *out, const struct http_response *response)
 {
-    buf_printf(out, "Status: %d\r\n", response->status);
+    /* a reason: without one nginx leaves out the blank that RFC 9112 §4 wants */
+    buf_printf(out, "Status: %d %s\r\n", response->status, http_reason(response->status));
     for (size_t i = 0; i < response->header_count; i++)
         buf_printf(out, "%s: %s\r\n", response->headers[i].name, response->headers[i].value);
     buf_append(out, "\r\n", 2);
@@ -91,7 +93,10 @@ static void put_record(struct fcgi_connection *self, int type, const void *conte
     }
 }
 
-static int records_fd(const struct connection *self) { return of(self)->fd; }
+static int records_fd(const struct connection *self)
+{
+    return of(self)->fd;
+}
 
 static enum connection_state records_write(struct connection *self, const char *bytes, size_t len)
 {
@@ -142,7 +147,10 @@ static enum connection_state records_finish(struct connection *self)
     return state_of(of(self));
 }
 
-static size_t records_pending(const struct connection *self) { return of(self)->pending.len - of(self)->sent; }
+static size_t records_pending(const struct connection *self)
+{
+    return of(self)->pending.len - of(self)->sent;
+}
 
 static void records_close(struct connection *self)
 {

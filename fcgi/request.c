@@ -37,7 +37,8 @@ static enum chat_error request_read_body(struct http_request *self, size_t limit
     int got;
     *body = text;
     *len = 0;
-    while (*len < room && (got = FCGX_GetStr(text + *len, (int)(room - *len < BODY_CHUNK ? room - *len : BODY_CHUNK), in)) > 0)
+    while (*len < room &&
+           (got = FCGX_GetStr(text + *len, (int)(room - *len < BODY_CHUNK ? room - *len : BODY_CHUNK), in)) > 0)
         *len += (size_t)got;
     /* to the end in any case: an unread rest would reset the connection under the answer */
     while ((got = FCGX_GetStr(rest, sizeof rest, in)) > 0) total += (size_t)got;

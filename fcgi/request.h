@@ -9,7 +9,7 @@
 struct fcgi_request {
     struct http_request request; /* first */
     FCGX_Request *fcgi;
-    bool taken;                  /* params and streams of libfcgi are gone */
+    bool taken; /* params and streams of libfcgi are gone */
 };
 
 /* Names and path are copied into the arena: they outlive the connection's being taken. */

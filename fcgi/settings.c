@@ -41,7 +41,8 @@ static const struct setting table[] = {
     {"SAMBANOVA_CONNECT_TIMEOUT_MS", "5000", NUMBER, AT(connect_timeout_ms), MILLISECONDS, "to connect, TLS included"},
     {"SAMBANOVA_FIRST_BYTE_TIMEOUT_MS", "60000", NUMBER, AT(first_byte_timeout_ms), MILLISECONDS,
      "from the request to the first byte of the answer"},
-    {"SAMBANOVA_IDLE_TIMEOUT_MS", "30000", NUMBER, AT(idle_timeout_ms), MILLISECONDS, "between two pieces of an answer"},
+    {"SAMBANOVA_IDLE_TIMEOUT_MS", "30000", NUMBER, AT(idle_timeout_ms), MILLISECONDS,
+     "between two pieces of an answer"},
     {"SAMBANOVA_TOTAL_TIMEOUT_MS", "300000", NUMBER, AT(total_timeout_ms), MILLISECONDS, "for a whole answer"},
     {"SAMBANOVA_PRICES",
      "Meta-Llama-3.3-70B-Instruct=0.60/1.20,gpt-oss-120b=0.22/0.59,DeepSeek-V3.1=3.00/4.50,DeepSeek-V3.2=3.00/4.50,"
@@ -223,8 +224,7 @@ static const char *secret_value(struct loading *loading, const char *name, bool 
 static bool take(struct loading *loading, const struct setting *row)
 {
     bool fine = true;
-    const char *value =
-        row->kind == SECRET ? secret_value(loading, row->name, &fine) : look_up(loading, row->name);
+    const char *value = row->kind == SECRET ? secret_value(loading, row->name, &fine) : look_up(loading, row->name);
     if (!fine) return false;
     if (!value && !row->fallback) return wrong(loading, row->name, "is required; see .env.example");
     if (!value) value = row->fallback;
@@ -291,8 +291,12 @@ static bool check_jwt(struct loading *loading)
 static bool check_provider(struct loading *loading)
 {
     const struct settings *out = loading->out;
-    struct sambanova_settings provider = {.api_key = out->api_key, .api_base = out->api_base,
-        .connect_timeout_ms = 1, .first_byte_timeout_ms = 1, .idle_timeout_ms = 1, .total_timeout_ms = 1};
+    struct sambanova_settings provider = {.api_key = out->api_key,
+                                          .api_base = out->api_base,
+                                          .connect_timeout_ms = 1,
+                                          .first_byte_timeout_ms = 1,
+                                          .idle_timeout_ms = 1,
+                                          .total_timeout_ms = 1};
     const char *problem;
     struct provider *opened = sambanova_open(&provider, &problem);
     if (!opened) return wrong(loading, "SAMBANOVA_API_KEY, SAMBANOVA_API_BASE", problem);
@@ -316,7 +320,10 @@ bool settings_load(struct settings *out, const char *env_file, char *problem, si
     return check_models(&loading) && check_jwt(&loading) && check_provider(&loading);
 }
 
-void settings_fini(struct settings *settings) { arena_fini(&settings->strings); }
+void settings_fini(struct settings *settings)
+{
+    arena_fini(&settings->strings);
+}
 
 /* ---- showing them ---- */
 
@@ -368,7 +375,8 @@ void settings_print_env_example(FILE *out)
 void settings_print_docs(FILE *out)
 {
     fputs("# Configuration\n\n"
-          "Settings are environment variables, or lines of a file given with `--env-file`, which win. A wrong value stops\n"
+          "Settings are environment variables, or lines of a file given with `--env-file`, which win. A wrong value "
+          "stops\n"
           "the start and names the variable. `chat-fcgi --check` validates and prints them, secrets masked. Made by\n"
           "`make docs` from the table in `fcgi/settings.c`.\n\n"
           "| name | default | what it is |\n| --- | --- | --- |\n",
@@ -376,8 +384,8 @@ void settings_print_docs(FILE *out)
     for (size_t i = 0; i < SETTINGS; i++) {
         const struct setting *row = &table[i];
         const char *fallback = row->fallback ? row->fallback : "required";
-        fprintf(out, "| `%s` | %s%s%s | %s", row->name, *fallback && row->fallback ? "`" : "", *fallback ? fallback : "none",
-                *fallback && row->fallback ? "`" : "", row->help);
+        fprintf(out, "| `%s` | %s%s%s | %s", row->name, *fallback && row->fallback ? "`" : "",
+                *fallback ? fallback : "none", *fallback && row->fallback ? "`" : "", row->help);
         print_range(row, out);
         fprintf(out, "%s |\n", row->kind == SECRET ? "; or in the file that the same name with `_FILE` names" : "");
     }

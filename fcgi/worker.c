@@ -21,15 +21,19 @@
 #include "postgres/message_repo.h"
 #include "postgres/session_repo.h"
 #include "redis/admission.h"
+#include "redis/answer_log.h"
 #include "redis/conn.h"
 #include "redis/idempotency.h"
 #include "relay/relay.h"
 #include "sambanova/provider.h"
+#include "usecases/reap_answers.h"
 
 enum {
     JOB_THREADS = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
-    HOUSEKEEPING_MS = 5000,
+    HOUSEKEEPING_MS = 2000,
+    REAP_AFTER_REDIS_MS = 15000, /* once Redis is back, processes need a moment to say that they live */
+    REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
     DRAIN_STEP_MS = 100,
 };
@@ -43,6 +47,7 @@ struct stores {
     struct message_repo *messages;
     struct admission *admission;
     struct idempotency *idempotency;
+    struct answer_log *log;
     struct chat_ports ports;
 };
 
@@ -65,6 +70,7 @@ struct worker {
     struct stores job_stores[JOB_THREADS], own_stores;
     struct request_thread *threads;
     bool postgres_seen, redis_seen, stores_looked_at;
+    int64_t redis_back_ms;
 };
 
 /* ---- stores ---- */
@@ -81,6 +87,7 @@ static bool stores_open(struct stores *stores, struct worker *worker)
     stores->messages = pg_message_repo_open(stores->pg);
     stores->admission = redis_admission_open(stores->redis, &settings->policy, clock, settings->workers);
     stores->idempotency = redis_idempotency_open(stores->redis);
+    stores->log = redis_answer_log_open(stores->redis);
     stores->ports = (struct chat_ports){
         .policy = &settings->policy,
         .prices = &settings->prices,
@@ -90,12 +97,14 @@ static bool stores_open(struct stores *stores, struct worker *worker)
         .messages = stores->messages,
         .admission = stores->admission,
         .idempotency = stores->idempotency,
+        .log = stores->log,
     };
-    return stores->sessions && stores->messages && stores->admission && stores->idempotency;
+    return stores->sessions && stores->messages && stores->admission && stores->idempotency && stores->log;
 }
 
 static void stores_close(struct stores *stores)
 {
+    if (stores->log) redis_answer_log_close(stores->log);
     if (stores->idempotency) redis_idempotency_close(stores->idempotency);
     if (stores->admission) redis_admission_close(stores->admission);
     if (stores->messages) pg_message_repo_close(stores->messages);
@@ -104,7 +113,10 @@ static void stores_close(struct stores *stores)
     if (stores->pg) pg_conn_close(stores->pg);
 }
 
-static enum chat_error check_postgres(void *stores) { return pg_ping(((struct stores *)stores)->pg); }
+static enum chat_error check_postgres(void *stores)
+{
+    return pg_ping(((struct stores *)stores)->pg);
+}
 
 static enum chat_error check_migrations(void *stores)
 {
@@ -213,7 +225,8 @@ static bool open_redis(struct worker *worker)
 {
     const char *problem;
     worker->redis_server = redis_server_open(worker->settings->redis_url, REDIS_CALL_MS, &problem);
-    if (!worker->redis_server) log_write(LOG_ERROR, "setting_wrong", LOG_STR("name", "REDIS_URL"), LOG_STR("problem", problem));
+    if (!worker->redis_server)
+        log_write(LOG_ERROR, "setting_wrong", LOG_STR("name", "REDIS_URL"), LOG_STR("problem", problem));
     return worker->redis_server != NULL;
 }
 
@@ -263,8 +276,9 @@ static bool start(struct worker *worker)
         .check_postgres = check_postgres,
         .check_migrations = check_migrations,
     };
-    return worker->stop_fd >= 0 && worker->pg_health && worker->threads && open_redis(worker) && open_provider(worker) &&
-           open_relay(worker) && stores_open(&worker->own_stores, worker) && start_request_threads(worker);
+    return worker->stop_fd >= 0 && worker->pg_health && worker->threads && open_redis(worker) &&
+           open_provider(worker) && open_relay(worker) && stores_open(&worker->own_stores, worker) &&
+           start_request_threads(worker);
 }
 
 /* ---- run and stop ---- */
@@ -272,8 +286,10 @@ static bool start(struct worker *worker)
 static void tell_store(const char *name, bool there, bool *seen, bool first)
 {
     if (there == *seen && !first) return;
-    if (there) log_write(LOG_INFO, "store_reached", LOG_STR("store", name));
-    else log_write(LOG_WARN, "store_away", LOG_STR("store", name), LOG_STR("hint", "trying again; see /readyz"));
+    if (there)
+        log_write(LOG_INFO, "store_reached", LOG_STR("store", name));
+    else
+        log_write(LOG_WARN, "store_away", LOG_STR("store", name), LOG_STR("hint", "trying again; see /readyz"));
     *seen = there;
 }
 
@@ -292,14 +308,26 @@ static void renew_leases(struct worker *worker)
     free(tickets);
 }
 
+static void say_alive(struct worker *worker)
+{
+    struct answer_log *log = worker->own_stores.log;
+    if (log->ops->say_alive(log, relay_process_id(worker->relay)) != CHAT_OK) log_write(LOG_DEBUG, "alive_not_told");
+    renew_leases(worker);
+}
+
 static void housekeeping(struct worker *worker)
 {
     struct admission *admission = worker->own_stores.admission;
     bool first = !worker->stores_looked_at;
     tell_store("postgres", pg_ping(worker->own_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
+    bool redis_before = worker->redis_seen;
     tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
     worker->stores_looked_at = true;
-    renew_leases(worker);
+    say_alive(worker);
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
+    if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
+        reap_answers(&worker->own_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
 }
 
 /* 0: none within timeout_ms. */
@@ -334,7 +362,7 @@ static void drain(struct worker *worker, int signal_number)
         if (another == SIGTERM || another == SIGINT) signal_number = SIGINT;
         if (clock_mono_ms(clock) - kept_ms < HOUSEKEEPING_MS) continue;
         kept_ms = clock_mono_ms(clock);
-        renew_leases(worker);
+        say_alive(worker);
     }
     relay_drain(worker->relay);
     log_write(LOG_INFO, "drained", LOG_INT("duration_ms", clock_mono_ms(clock) - started_ms));
@@ -367,7 +395,8 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd)
         if (ready_fd >= 0 && write(ready_fd, "1", 1) != 1) log_write(LOG_WARN, "ready_not_told");
         if (ready_fd >= 0) close(ready_fd);
         run_until_told(&worker, &signal_number);
-    } else log_write(LOG_ERROR, "worker_start_failed");
+    } else
+        log_write(LOG_ERROR, "worker_start_failed");
     if (worker.relay) drain(&worker, signal_number);
     stop(&worker);
     return started ? 0 : 1;

@@ -2,12 +2,13 @@ import { fileURLToPath } from 'node:url';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
+import { apiDocument } from './build/api-document.ts';
 import { noRuntimeStyles } from './build/no-runtime-styles.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig(({ command }) => ({
-  plugins: [noRuntimeStyles(), react(), tailwindcss()],
+  plugins: [noRuntimeStyles(), react(), tailwindcss(), apiDocument()],
   resolve: { alias: { '@': here('./src') } },
   // Holds the mock service worker alone, which has no place in a build.
   publicDir: command === 'serve' ? 'dev-public' : false,

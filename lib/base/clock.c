@@ -25,9 +25,16 @@ static int64_t system_mono_ms(const struct clock *self)
     return read_ms(CLOCK_MONOTONIC);
 }
 
+static void system_sleep_ms(const struct clock *self, int64_t ms)
+{
+    (void)self;
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&left, NULL);
+}
+
 const struct clock *clock_system(void)
 {
-    static const struct clock clock = {system_wall_ms, system_mono_ms};
+    static const struct clock clock = {system_wall_ms, system_mono_ms, system_sleep_ms};
 
     return &clock;
 }
@@ -42,9 +49,14 @@ static int64_t manual_mono_ms(const struct clock *self)
     return ((const struct manual_clock *)self)->now_mono_ms;
 }
 
+static void manual_sleep_ms(const struct clock *self, int64_t ms)
+{
+    manual_clock_advance((struct manual_clock *)(uintptr_t)self, ms);
+}
+
 void manual_clock_init(struct manual_clock *clock, int64_t wall_ms)
 {
-    *clock = (struct manual_clock){.clock = {manual_wall_ms, manual_mono_ms}, .now_wall_ms = wall_ms};
+    *clock = (struct manual_clock){.clock = {manual_wall_ms, manual_mono_ms, manual_sleep_ms}, .now_wall_ms = wall_ms};
 }
 
 void manual_clock_advance(struct manual_clock *clock, int64_t by_ms)

@@ -6,12 +6,24 @@
 #include <stdint.h>
 
 struct clock {
-    int64_t (*wall_ms)(const struct clock *self); /* milliseconds since 1970-01-01 UTC */
-    int64_t (*mono_ms)(const struct clock *self); /* never goes back; origin unspecified */
+    int64_t (*wall_ms)(const struct clock *self);           /* milliseconds since 1970-01-01 UTC */
+    int64_t (*mono_ms)(const struct clock *self);           /* never goes back; origin unspecified */
+    void (*sleep_ms)(const struct clock *self, int64_t ms); /* blocks the thread; a manual clock is moved instead */
 };
 
-static inline int64_t clock_wall_ms(const struct clock *clock) { return clock->wall_ms(clock); }
-static inline int64_t clock_mono_ms(const struct clock *clock) { return clock->mono_ms(clock); }
+static inline int64_t clock_wall_ms(const struct clock *clock)
+{
+    return clock->wall_ms(clock);
+}
+static inline int64_t clock_mono_ms(const struct clock *clock)
+{
+    return clock->mono_ms(clock);
+}
+
+static inline void clock_sleep_ms(const struct clock *clock, int64_t ms)
+{
+    clock->sleep_ms(clock, ms);
+}
 
 /* The machine's. Static; any thread. */
 const struct clock *clock_system(void);

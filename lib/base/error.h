@@ -7,36 +7,36 @@
 #define BASE_ERROR_H
 
 /* X(NAME, "wire_code") */
-#define CHAT_ERRORS(X)                                                                                                 \
-    X(INVALID_JSON, "invalid_json")                                                                                    \
-    X(INVALID_REQUEST, "invalid_request")                                                                              \
-    X(UNAUTHENTICATED, "unauthenticated")                                                                              \
-    X(FORBIDDEN, "forbidden")                                                                                          \
-    X(FEATURE_DISABLED, "feature_disabled")                                                                            \
-    X(NOT_FOUND, "not_found")                                                                                          \
-    X(SESSION_NOT_FOUND, "session_not_found")                                                                          \
-    X(MESSAGE_NOT_FOUND, "message_not_found")                                                                          \
-    X(MODEL_NOT_FOUND, "model_not_found")                                                                              \
-    X(METHOD_NOT_ALLOWED, "method_not_allowed")                                                                        \
-    X(GENERATION_IN_PROGRESS, "generation_in_progress")                                                                \
-    X(PAYLOAD_TOO_LARGE, "payload_too_large")                                                                          \
-    X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")                                                                \
-    X(VALIDATION_FAILED, "validation_failed")                                                                          \
-    X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")                                                                    \
-    X(CONTEXT_LENGTH_EXCEEDED, "context_length_exceeded")                                                              \
-    X(RATE_LIMITED, "rate_limited")                                                                                    \
-    X(QUOTA_EXCEEDED, "quota_exceeded")                                                                                \
-    X(TOO_MANY_STREAMS, "too_many_streams")                                                                            \
-    X(UPSTREAM_RATE_LIMITED, "upstream_rate_limited")                                                                  \
-    X(INTERNAL, "internal")                                                                                            \
-    X(UPSTREAM_ERROR, "upstream_error")                                                                                \
-    X(UPSTREAM_INVALID_RESPONSE, "upstream_invalid_response")                                                          \
-    X(API_UNAVAILABLE, "api_unavailable")                                                                              \
-    X(OVERLOADED, "overloaded")                                                                                        \
-    X(DATABASE_UNAVAILABLE, "database_unavailable")                                                                    \
-    X(QUOTA_UNAVAILABLE, "quota_unavailable")                                                                          \
-    X(SHUTTING_DOWN, "shutting_down")                                                                                  \
-    X(INTERRUPTED, "interrupted")                                                                                      \
+#define CHAT_ERRORS(X)                                        \
+    X(INVALID_JSON, "invalid_json")                           \
+    X(INVALID_REQUEST, "invalid_request")                     \
+    X(UNAUTHENTICATED, "unauthenticated")                     \
+    X(FORBIDDEN, "forbidden")                                 \
+    X(FEATURE_DISABLED, "feature_disabled")                   \
+    X(NOT_FOUND, "not_found")                                 \
+    X(SESSION_NOT_FOUND, "session_not_found")                 \
+    X(MESSAGE_NOT_FOUND, "message_not_found")                 \
+    X(MODEL_NOT_FOUND, "model_not_found")                     \
+    X(METHOD_NOT_ALLOWED, "method_not_allowed")               \
+    X(GENERATION_IN_PROGRESS, "generation_in_progress")       \
+    X(PAYLOAD_TOO_LARGE, "payload_too_large")                 \
+    X(UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")       \
+    X(VALIDATION_FAILED, "validation_failed")                 \
+    X(IDEMPOTENCY_MISMATCH, "idempotency_mismatch")           \
+    X(CONTEXT_LENGTH_EXCEEDED, "context_length_exceeded")     \
+    X(RATE_LIMITED, "rate_limited")                           \
+    X(QUOTA_EXCEEDED, "quota_exceeded")                       \
+    X(TOO_MANY_STREAMS, "too_many_streams")                   \
+    X(UPSTREAM_RATE_LIMITED, "upstream_rate_limited")         \
+    X(INTERNAL, "internal")                                   \
+    X(UPSTREAM_ERROR, "upstream_error")                       \
+    X(UPSTREAM_INVALID_RESPONSE, "upstream_invalid_response") \
+    X(API_UNAVAILABLE, "api_unavailable")                     \
+    X(OVERLOADED, "overloaded")                               \
+    X(DATABASE_UNAVAILABLE, "database_unavailable")           \
+    X(QUOTA_UNAVAILABLE, "quota_unavailable")                 \
+    X(SHUTTING_DOWN, "shutting_down")                         \
+    X(INTERRUPTED, "interrupted")                             \
     X(UPSTREAM_TIMEOUT, "upstream_timeout")
 
 enum chat_error {

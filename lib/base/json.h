@@ -23,8 +23,8 @@ enum { JSON_MAX_DEPTH = 32 };
  * these two go by another name there. */
 #define JSON_LINK_NAME(name) __asm__("chat_" #name)
 
-struct json;       /* a value; borrowed from its document */
-struct json_doc;   /* owns the values */
+struct json;     /* a value; borrowed from its document */
+struct json_doc; /* owns the values */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -51,9 +51,9 @@ const char *json_key(const struct json *child);
 /* ---- writing ---- */
 enum { JSON_WRITER_DEPTH = 16 };
 struct json_writer {
-    struct buf *out;                    /* borrowed; out->failed tells at the end */
+    struct buf *out; /* borrowed; out->failed tells at the end */
     unsigned depth;
-    bool has_item[JSON_WRITER_DEPTH];   /* whether a comma is due at this depth */
+    bool has_item[JSON_WRITER_DEPTH]; /* whether a comma is due at this depth */
     bool after_key;
 };
 

@@ -22,9 +22,9 @@ struct log_subject {
 };
 
 struct log_field {
-    const char *key;                                            /* NULL ends a list */
+    const char *key; /* NULL ends a list */
     enum { LOG_FIELD_STRING, LOG_FIELD_INT, LOG_FIELD_BOOL } type;
-    const char *string;                                         /* NULL leaves the field out */
+    const char *string; /* NULL leaves the field out */
     int64_t integer;
 };
 #define LOG_STR(key, value) ((struct log_field){(key), LOG_FIELD_STRING, (value), 0})
@@ -42,7 +42,7 @@ void log_set_subject(const struct log_subject *subject);
 
 /* log_write(LOG_INFO, "session_created", LOG_INT("duration_ms", 3)); */
 void log_write_fields(enum log_level level, const char *event, const struct log_field *fields);
-#define log_write(level, event, ...)                                                                                   \
-    log_write_fields((level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(,) LOG_END})
+#define log_write(level, event, ...) \
+    log_write_fields((level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ) LOG_END})
 
 #endif

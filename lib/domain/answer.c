@@ -19,3 +19,15 @@ bool answer_is_final(enum message_status status)
 {
     return status != MESSAGE_STREAMING;
 }
+
+enum chat_error answer_error(enum message_status status)
+{
+    switch (status) {
+    case MESSAGE_INTERRUPTED: return CHAT_ERR_INTERRUPTED;
+    case MESSAGE_FAILED: return CHAT_ERR_UPSTREAM_ERROR;
+    case MESSAGE_STREAMING:
+    case MESSAGE_COMPLETE:
+    case MESSAGE_STOPPED: break;
+    }
+    return CHAT_OK;
+}

@@ -68,6 +68,12 @@ struct answer_end {
     int64_t now_ms;
 };
 
+/* A streaming row, and whose it is. */
+struct stale_answer {
+    struct message message;
+    const char *user_id;
+};
+
 struct message_repo;
 struct message_repo_ops {
     /* Newest `limit` messages before seq `before` (0: from the end), with their session. */
@@ -88,9 +94,9 @@ struct message_repo_ops {
     enum chat_error (*set_feedback)(struct message_repo *self, const char *user_id, const char *message_id,
                                     enum message_feedback feedback, const char *comment, struct arena *arena,
                                     struct message *out);
-    /* Streaming rows begun before `before_ms`, at most `limit`: ids into the arena. */
+    /* Streaming rows begun before `before_ms`, at most `limit`, oldest first, in the arena. */
     enum chat_error (*stale_answers)(struct message_repo *self, int64_t before_ms, int limit, struct arena *arena,
-                                     struct message **out, size_t *count);
+                                     struct stale_answer **out, size_t *count);
 };
 struct message_repo {
     const struct message_repo_ops *ops;

@@ -11,8 +11,8 @@
 #include "http/views.h"
 
 enum {
-    LAG_MAX_BYTES = 256 << 10,      /* a client that is further behind is let go; the answer goes on */
-    PIECE_MAX_BYTES = 32 << 10,     /* of text in one event, so that a long replay stays in small events */
+    LAG_MAX_BYTES = 256 << 10,  /* a client that is further behind is let go; the answer goes on */
+    PIECE_MAX_BYTES = 32 << 10, /* of text in one event, so that a long replay stays in small events */
     REPLAY_WAIT_MS = 30000,
 };
 
@@ -21,16 +21,15 @@ struct http_listener {
     struct connection *connection;
     const struct clock *clock;
     struct arena strings;
-    struct http_response head;       /* strings in the arena */
-    const char *opening;             /* events: the data of `start`, NULL on a resume; JSON: the fields before `message` */
+    struct http_response head; /* strings in the arena */
+    const char *opening;       /* events: the data of `start`, NULL on a resume; JSON: the fields before `message` */
     size_t opening_len;
-    const char *closing;             /* JSON: the fields after it */
+    const char *closing; /* JSON: the fields after it */
     size_t closing_len;
     const char *request_id;
     char user_id[USER_ID_SIZE];
     const char *method, *path;
     size_t reasoning_at, content_at; /* sent so far */
-    struct quota quota;              /* where the user stood at the start */
     int64_t started_ms;
     int status;
     bool finished;
@@ -43,9 +42,7 @@ static struct http_listener *of(const struct answer_listener *listener)
 
 static enum listener_state state_of(enum connection_state state)
 {
-    return state == CONNECTION_READY     ? LISTENER_READY
-           : state == CONNECTION_BLOCKED ? LISTENER_BLOCKED
-                                         : LISTENER_GONE;
+    return state == CONNECTION_READY ? LISTENER_READY : state == CONNECTION_BLOCKED ? LISTENER_BLOCKED : LISTENER_GONE;
 }
 
 static int listener_fd(const struct answer_listener *self)
@@ -179,7 +176,7 @@ static enum listener_state events_end(struct answer_listener *self, const struct
         json_put_key(&json, "session");
         view_session(&json, final->session);
         json_put_key(&json, "quota");
-        view_quota(&json, &to->quota);
+        view_quota(&json, final->quota);
     }
     json_end_object(&json);
     buf_append(scratch, "\n\n", 2);
@@ -235,7 +232,7 @@ static void compose_error(struct http_listener *to, const struct answer_final *f
     struct json_writer json;
     to->head.status = error_view(final->error)->status;
     if (final->retry_after_s > 0)
-        http_add_header(&to->head, "Retry-After", arena_printf(&to->strings, "%lld", (long long)final->retry_after_s));
+        http_add_header(&to->head, "Retry-After", arena_printf(&to->strings, "%lld", (long long) final->retry_after_s));
     json_writer_init(&json, out);
     json_begin_object(&json);
     json_put_key(&json, "error");
@@ -252,13 +249,14 @@ static void compose_answer(struct http_listener *to, const struct answer_final *
     buf_append(out, to->closing, to->closing_len);
 }
 
-static enum listener_state json_end(struct answer_listener *self, const struct answer_final *final,
-                                    struct buf *scratch)
+static enum listener_state json_end(struct answer_listener *self, const struct answer_final *final, struct buf *scratch)
 {
     struct http_listener *to = of(self);
     buf_reset(scratch);
-    if (final->error) compose_error(to, final, scratch);
-    else compose_answer(to, final, scratch);
+    if (final->error)
+        compose_error(to, final, scratch);
+    else
+        compose_answer(to, final, scratch);
     http_add_header(&to->head, "Content-Length", arena_printf(&to->strings, "%zu", scratch->len));
     to->status = to->head.status;
     if (to->connection->ops->head(to->connection, &to->head) == CONNECTION_GONE) return LISTENER_GONE;
@@ -327,7 +325,6 @@ struct answer_listener *answer_stream_events(struct http_call *call, const struc
     if (start->counted) add_quota_headers(call, to, start->quota);
     to->reasoning_at = start->reasoning_at;
     to->content_at = start->content_at;
-    to->quota = *start->quota;
     if (start->resume) return &to->listener;
 
     struct json_writer json = call_json(call);
@@ -335,8 +332,10 @@ struct answer_listener *answer_stream_events(struct http_call *call, const struc
     json_put_key(&json, "session");
     view_session(&json, start->session);
     json_put_key(&json, "user_message");
-    if (start->question) view_message(&json, start->question, MESSAGE_WHOLE);
-    else json_put_null(&json);
+    if (start->question)
+        view_message(&json, start->question, MESSAGE_WHOLE);
+    else
+        json_put_null(&json);
     json_put_key(&json, "message");
     view_message(&json, start->answer, MESSAGE_WHOLE);
     json_put_key(&json, "quota");

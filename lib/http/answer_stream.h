@@ -14,9 +14,9 @@ struct answer_stream_start {
     const struct message *question; /* NULL: not known */
     const struct message *answer;
     const struct quota *quota;
-    bool counted;            /* the request was: quota headers are due */
-    bool show_session;       /* of the JSON form: the session was made by this call */
-    bool resume;             /* continue behind reasoning_at.content_at, without a start event */
+    bool counted;      /* the request was: quota headers are due */
+    bool show_session; /* of the JSON form: the session was made by this call */
+    bool resume;       /* continue behind reasoning_at.content_at, without a start event */
     size_t reasoning_at;
     size_t content_at;
 };

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domain/answer.h"
 #include "http/answer_stream.h"
 #include "http/api.h"
 #include "http/views.h"
@@ -152,19 +153,6 @@ static bool read_resume_point(struct http_call *call, struct resume_point *out)
     return parse_digits(&text, &out->content_at) && !*text;
 }
 
-/* Why an answer that is over was not `done`, as far as its row tells. */
-static enum chat_error final_error(enum message_status status)
-{
-    switch (status) {
-    case MESSAGE_INTERRUPTED: return CHAT_ERR_INTERRUPTED;
-    case MESSAGE_FAILED: return CHAT_ERR_UPSTREAM_ERROR;
-    case MESSAGE_STREAMING:
-    case MESSAGE_COMPLETE:
-    case MESSAGE_STOPPED: break;
-    }
-    return CHAT_OK;
-}
-
 static bool within_text(const struct message *message, const struct resume_point *at)
 {
     return at->reasoning_at <= message->reasoning_len && at->content_at <= message->content_len;
@@ -222,17 +210,21 @@ enum chat_error api_attach_stream(struct http_call *call)
     struct answer_listener *listener = answer_stream_events(call, &start);
     if (!listener) return problem_set(&call->problem, CHAT_ERR_OVERLOADED, NULL);
     if (message.status == MESSAGE_STREAMING) {
-        if (call->ports->answers->ops->attach(call->ports->answers, message.id, listener)) return CHAT_OK;
-        /* it ended between the two looks, or it is another process's */
-        error = messages->ops->get(messages, call->caller.user_id, call->id, call->arena, &message);
-        if (error != CHAT_OK || message.status == MESSAGE_STREAMING) {
-            listener->ops->close(listener); /* the client sees an end without a closing event, and comes again */
-            return CHAT_OK;
-        }
+        struct answer_attach attach = {.caller = &call->caller,
+                                       .answer = &message,
+                                       .session = &session,
+                                       .quota = &quota,
+                                       .request_id = call->request->request_id};
+        /* no place left: the client sees an end without a closing event, and comes again */
+        if (!call->ports->answers->ops->attach(call->ports->answers, &attach, listener)) listener->ops->close(listener);
+        return CHAT_OK;
     }
     struct answer_text text = {message.reasoning, message.reasoning_len, message.content, message.content_len};
-    struct answer_final final = {
-        .error = final_error(message.status), .any_text = true, .message = &message, .session = &session};
+    struct answer_final final = {.error = answer_error(message.status),
+                                 .any_text = true,
+                                 .message = &message,
+                                 .session = &session,
+                                 .quota = &quota};
     answer_stream_replay(listener, &text, &final, &call->out);
     return CHAT_OK;
 }

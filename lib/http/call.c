@@ -15,6 +15,35 @@ void http_add_header(struct http_response *response, const char *name, const cha
     response->headers[response->header_count++] = (struct http_header){name, value};
 }
 
+const char *http_reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].status == status) return reasons[i].reason;
+    return "Status";
+}
+
 /* ---- query ---- */
 
 static int hex_digit(char c)
@@ -30,8 +59,10 @@ static char *percent_decode(struct arena *arena, const char *text, size_t len)
     char *out = arena_alloc(arena, len + 1);
     size_t written = 0;
     for (size_t i = 0; i < len; i++) {
-        if (text[i] == '+') out[written++] = ' ';
-        else if (text[i] != '%') out[written++] = text[i];
+        if (text[i] == '+')
+            out[written++] = ' ';
+        else if (text[i] != '%')
+            out[written++] = text[i];
         else {
             int high = i + 2 < len ? hex_digit(text[i + 1]) : -1, low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
             if (high < 0 || low < 0 || (high == 0 && low == 0)) return NULL;
@@ -106,7 +137,8 @@ bool call_body_only(struct http_call *call, const char *const *fields)
     for (const struct json *child = json_first(call->body); child; child = json_next(child)) {
         size_t i = 0;
         while (fields[i] && strcmp(fields[i], json_key(child)) != 0) i++;
-        if (!fields[i]) only = wrong(call, arena_strdup(call->arena, json_key(child)), "is not a field of this request");
+        if (!fields[i])
+            only = wrong(call, arena_strdup(call->arena, json_key(child)), "is not a field of this request");
     }
     return only;
 }

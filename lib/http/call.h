@@ -12,7 +12,7 @@
 /* The process's, read-only after start. */
 struct http_app {
     const struct jwt_policy *jwt;
-    const char *migration_level;   /* the newest migration this binary knows */
+    const char *migration_level; /* the newest migration this binary knows */
     const bool *draining;
     /* readiness of each part; error or CHAT_OK */
     enum chat_error (*check_postgres)(void *stores);
@@ -22,23 +22,23 @@ struct http_app {
 struct http_call {
     const struct http_app *app;
     const struct chat_ports *ports;
-    void *stores;                  /* of this thread, for app's checks */
+    void *stores; /* of this thread, for app's checks */
     struct http_request *request;
     struct arena *arena;
     int64_t started_ms;
 
-    struct caller caller;          /* after the token check */
+    struct caller caller; /* after the token check */
     bool by_cookie;
     int64_t token_expires_at_s;
     const char *token;
-    char id[UUID_TEXT_SIZE];       /* {session} or {message} of the path, lower case */
-    const char *name;              /* {name} of the path: one segment as it stands */
-    const struct json *body;       /* the object, where the route takes one */
+    char id[UUID_TEXT_SIZE]; /* {session} or {message} of the path, lower case */
+    const char *name;        /* {name} of the path: one segment as it stands */
+    const struct json *body; /* the object, where the route takes one */
 
     struct http_response response;
     struct problem problem;
-    struct buf out;                /* the response's body while it is composed */
-    bool handed_over;              /* the connection was taken: nothing to respond */
+    struct buf out;   /* the response's body while it is composed */
+    bool handed_over; /* the connection was taken: nothing to respond */
 };
 
 /* NULL: not there. Name in CGI form. */

@@ -68,6 +68,8 @@ struct http_request {
     const char *request_id; /* never NULL */
 };
 
+/* "Not Found" for 404; static. */
+const char *http_reason(int status);
 /* value is borrowed until the response is sent; must not hold CR or LF (such a header is left out). */
 void http_add_header(struct http_response *response, const char *name, const char *value);
 

@@ -9,7 +9,10 @@ enum { CURSOR_PLAIN_MAX = 64, CURSOR_TEXT_MAX = 88 };
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-static char sort_letter(enum session_sort sort) { return sort == SORT_CREATED_AT ? 'c' : 'u'; }
+static char sort_letter(enum session_sort sort)
+{
+    return sort == SORT_CREATED_AT ? 'c' : 'u';
+}
 
 const char *cursor_encode(enum session_sort sort, const struct session_cursor *at, struct arena *arena)
 {

@@ -3,10 +3,10 @@
 #include "http/views.h"
 
 #define INVALID "invalid_request_error"
-#define ROW(status, type, retryable, message)                                                                          \
-    {                                                                                                                  \
-        static const struct error_view view = {status, type, message, retryable};                                      \
-        return &view;                                                                                                  \
+#define ROW(status, type, retryable, message)                                     \
+    {                                                                             \
+        static const struct error_view view = {status, type, message, retryable}; \
+        return &view;                                                             \
     }
 
 const struct error_view *error_view(enum chat_error error)
@@ -40,7 +40,8 @@ const struct error_view *error_view(enum chat_error error)
         ROW(429, "rate_limit_error", true, "Too many answers at once: wait for one to end, or stop one.")
     case CHAT_ERR_UPSTREAM_RATE_LIMITED:
         ROW(429, "rate_limit_error", true, "The model provider is busy; try again shortly.")
-    case CHAT_ERR_INTERNAL: ROW(500, "server_error", true, "Something went wrong here; the request id helps to find it.")
+    case CHAT_ERR_INTERNAL:
+        ROW(500, "server_error", true, "Something went wrong here; the request id helps to find it.")
     case CHAT_ERR_UPSTREAM_ERROR: ROW(502, "server_error", true, "The model provider failed; try again.")
     case CHAT_ERR_UPSTREAM_INVALID_RESPONSE:
         ROW(502, "server_error", true, "The model provider gave no usable answer; try again.")
@@ -93,8 +94,10 @@ void error_write(struct json_writer *json, const struct problem *problem, const 
     json_field_string(json, "type", view->type);
     json_field_string(json, "param", problem->param);
     json_field_bool(json, "retryable", view->retryable);
-    if (problem->retry_after_s > 0) json_field_int(json, "retry_after", problem->retry_after_s);
-    else json_field_null(json, "retry_after");
+    if (problem->retry_after_s > 0)
+        json_field_int(json, "retry_after", problem->retry_after_s);
+    else
+        json_field_null(json, "retry_after");
     json_field_string(json, "request_id", request_id);
     write_details(json, problem, view->status);
     json_end_object(json);

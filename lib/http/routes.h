@@ -15,12 +15,12 @@ enum body_kind {
 
 struct route {
     const char *method;
-    const char *path;      /* {session} and {message} take a UUID (anything else is that thing's 404), {name} a segment */
+    const char *path; /* {session} and {message} take a UUID (anything else is that thing's 404), {name} a segment */
     route_handler *handler;
     enum body_kind body;
-    size_t body_limit;     /* bytes */
-    bool open;             /* no token needed */
-    bool bearer_only;      /* a cookie alone is 401 */
+    size_t body_limit; /* bytes */
+    bool open;         /* no token needed */
+    bool bearer_only;  /* a cookie alone is 401 */
 };
 
 enum route_match { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_WRONG_METHOD };

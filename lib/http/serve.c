@@ -10,7 +10,10 @@
 
 enum { RESPONSE_MAX_BYTES = 64 << 20, TRACE_ID_LEN = 32 };
 
-static bool starts_with(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
 
 /* ---- who ---- */
 
@@ -58,7 +61,8 @@ static bool from_our_page(struct http_call *call)
 static enum chat_error authenticate(struct http_call *call, bool bearer_only)
 {
     const char *authorization = call_header(call, "HTTP_AUTHORIZATION");
-    if (authorization && *authorization) call->token = bearer_token(authorization);
+    if (authorization && *authorization)
+        call->token = bearer_token(authorization);
     else if (!bearer_only) {
         call->token = cookie_token(call);
         call->by_cookie = true;
@@ -104,7 +108,8 @@ static enum chat_error read_body(struct http_call *call, const struct route *rou
     if (len == 0 && route->body == BODY_OPTIONAL) {
         text = "{}";
         len = 2;
-    } else if (!type || !is_json_type(type)) return CHAT_ERR_UNSUPPORTED_MEDIA_TYPE;
+    } else if (!type || !is_json_type(type))
+        return CHAT_ERR_UNSUPPORTED_MEDIA_TYPE;
     error = json_parse(text, len, doc, &reason);
     if (error != CHAT_OK)
         return problem_set(&call->problem, error, arena_printf(call->arena, "The body is not valid JSON: %s.", reason));
@@ -188,8 +193,7 @@ static void respond(struct http_call *call)
     struct http_response *response = &call->response;
     bool has_body = response->body && response->status != 204;
     http_add_header(response, "Cache-Control", "no-store");
-    if (has_body)
-        http_add_header(response, "Content-Length", arena_printf(call->arena, "%zu", response->body_len));
+    if (has_body) http_add_header(response, "Content-Length", arena_printf(call->arena, "%zu", response->body_len));
     if (strcmp(call->request->method, "HEAD") == 0) response->body = NULL;
     call->request->ops->respond(call->request, response);
 }
@@ -208,8 +212,8 @@ void http_serve(const struct http_app *app, const struct chat_ports *ports, void
     struct http_call call = {.app = app, .ports = ports, .stores = stores, .request = request, .arena = arena};
     call.started_ms = clock_mono_ms(ports->clock);
     buf_init(&call.out, RESPONSE_MAX_BYTES);
-    struct log_subject subject = {.request_id = request->request_id, .trace_id = trace_id(&call),
-                                  .user_id = call.caller.user_id};
+    struct log_subject subject = {
+        .request_id = request->request_id, .trace_id = trace_id(&call), .user_id = call.caller.user_id};
     log_set_subject(&subject);
 
     enum chat_error error = serve(&call);

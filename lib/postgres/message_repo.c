@@ -88,7 +88,7 @@ static enum chat_error set_feedback(struct message_repo *self, const char *user_
 }
 
 static enum chat_error stale_answers(struct message_repo *self, int64_t before_ms, int limit, struct arena *arena,
-                                     struct message **out, size_t *count)
+                                     struct stale_answer **out, size_t *count)
 {
     struct pg_params params = {0};
     PGresult *result;
@@ -101,7 +101,10 @@ static enum chat_error stale_answers(struct message_repo *self, int64_t before_m
         int rows = PQntuples(result);
         *count = (size_t)rows;
         *out = arena_alloc(arena, *count * sizeof **out);
-        for (int row = 0; row < rows; row++) pg_message_from_row(result, row, 0, arena, &(*out)[row]);
+        for (int row = 0; row < rows; row++) {
+            pg_message_from_row(result, row, 0, arena, &(*out)[row].message);
+            (*out)[row].user_id = arena_strdup(arena, PQgetvalue(result, row, PQfnumber(result, "user_id")));
+        }
     }
     PQclear(result);
     return error;

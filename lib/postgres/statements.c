@@ -187,7 +187,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
     [PG_MESSAGE_STALE] =
         {.name = "message_stale",
          .repeatable = true,
-         .sql = "SELECT " MESSAGE("m") " FROM chat_messages m WHERE m.status = 'streaming'"
+         .sql = "SELECT " MESSAGE("m") ", m.user_id FROM chat_messages m WHERE m.status = 'streaming'"
                 " AND m.created_at < " MS("$1") " ORDER BY m.created_at LIMIT $2::int"},
 
     /* ---- answers ---- */

@@ -2,8 +2,8 @@
  * usecases/answer_log.h on Redis. Keys, all with an expiry:
  *   chat:answer:<id>:content, :reasoning   the text so far
  *   chat:answer:<id>:writer                process that writes it, "" once its row is written
- *   chat:answer:<id>:watched               somebody is attached in another process
- *   chat:process:<id>:stops                answers that this process is asked to stop
+ *   chat:process:<id>:alive                the process lives
+ *   chat:process:<id>:notes                what others tell this process: stop, somebody is attached
  */
 #ifndef REDIS_ANSWER_LOG_H
 #define REDIS_ANSWER_LOG_H

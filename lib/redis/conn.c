@@ -188,8 +188,13 @@ static bool flush(struct redis_conn *conn)
 
 bool redis_conn_send(struct redis_conn *conn, const char *const *args, size_t count)
 {
+    return redis_conn_send_binary(conn, args, NULL, count);
+}
+
+bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, const size_t *lengths, size_t count)
+{
     /* hiredis' prototype lacks a const; it only reads */
-    if (conn->context && redisAppendCommandArgv(conn->context, (int)count, (const char **)args, NULL) == REDIS_OK)
+    if (conn->context && redisAppendCommandArgv(conn->context, (int)count, (const char **)args, lengths) == REDIS_OK)
         return true;
     if (conn->context) give_up(conn, "no memory", false);
     return false;

@@ -48,6 +48,8 @@ void redis_conn_learn_time(struct redis_conn *conn, int64_t server_ms);
 
 /* Queues a command; it is sent with the next receive. false: failed, the connection is dropped. */
 bool redis_conn_send(struct redis_conn *conn, const char *const *args, size_t count);
+/* The same with the arguments' lengths, for text that may hold any byte; NULL lengths: NUL-terminated. */
+bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, const size_t *lengths, size_t count);
 /* The next reply, never an error one; freeReplyObject it. NULL: failed and logged. A pipeline is given up at the
  * first NULL: redis_conn_abandon. */
 struct redisReply *redis_conn_receive(struct redis_conn *conn);

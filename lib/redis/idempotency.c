@@ -83,4 +83,7 @@ struct idempotency *redis_idempotency_open(struct redis_conn *conn)
     return &self->base;
 }
 
-void redis_idempotency_close(struct idempotency *idempotency) { free(self_of(idempotency)); }
+void redis_idempotency_close(struct idempotency *idempotency)
+{
+    free(self_of(idempotency));
+}

@@ -61,21 +61,29 @@ void job_pool_submit(struct job_pool *pool, struct job *job)
 {
     job->next = NULL;
     pthread_mutex_lock(&pool->lock);
-    if (pool->last) pool->last->next = job;
-    else pool->first = job;
+    if (pool->last)
+        pool->last->next = job;
+    else
+        pool->first = job;
     pool->last = job;
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
 }
 
-void job_pool_close(struct job_pool *pool)
+void job_pool_stop(struct job_pool *pool)
 {
-    if (!pool) return;
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->thread_count; i++) pthread_join(pool->threads[i].thread, NULL);
+    pool->thread_count = 0;
+}
+
+void job_pool_close(struct job_pool *pool)
+{
+    if (!pool) return;
+    job_pool_stop(pool);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

@@ -15,7 +15,9 @@ struct job_pool;
 struct job_pool *job_pool_open(const struct chat_ports *const *ports, int threads);
 /* Any thread; never blocks for long, never refuses. */
 void job_pool_submit(struct job_pool *pool, struct job *job);
-/* Runs what is queued, then ends the threads. */
+/* Runs what is queued, then ends the threads; what is submitted later never runs. */
+void job_pool_stop(struct job_pool *pool);
+/* Stops, and frees. NULL is fine. */
 void job_pool_close(struct job_pool *pool);
 
 #endif

@@ -1,6 +1,7 @@
 /* One live answer: from its request to the provider to the last byte that somebody attached to it has read. */
 #include "relay/loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ enum {
     RETRY_AFTER_MAX_S = 5,
     FINISH_RETRY_MIN_MS = 100,
     FINISH_RETRY_MAX_MS = 2000,
-    FINISH_TRIES_MAX = 5,     /* for errors that are no outage */
+    FINISH_TRIES_MAX = 5, /* for errors that are no outage */
+    WATCHED_MS = 10000,   /* how long a word from an attacher elsewhere counts */
 };
 
 /* ---- making and finding ---- */
@@ -34,7 +36,7 @@ struct live *live_find(struct relay *relay, const char *answer_id)
     return live;
 }
 
-static struct session copy_session(const struct session *session, struct arena *strings)
+struct session live_copy_session(const struct session *session, struct arena *strings)
 {
     struct session copy = *session;
     copy.title = arena_strdup(strings, session->title);
@@ -45,8 +47,10 @@ static struct session copy_session(const struct session *session, struct arena *
 static void run_finish_job(struct job *job, const struct chat_ports *ports)
 {
     struct live *live = (struct live *)job;
-    struct log_subject subject = {.request_id = live->request_id, .user_id = live->ticket.user_id,
-                                  .session_id = live->message.session_id, .message_id = live->message.id};
+    struct log_subject subject = {.request_id = live->request_id,
+                                  .user_id = live->ticket.user_id,
+                                  .session_id = live->message.session_id,
+                                  .message_id = live->message.id};
     log_set_subject(&subject);
     struct arena arena;
     arena_init(&arena);
@@ -54,9 +58,12 @@ static void run_finish_job(struct job *job, const struct chat_ports *ports)
     bool has_session;
     live->finish_error = finish_answer(ports, &live->finish, &arena, &session, &has_session);
     if (has_session) {
-        live->saved_session = copy_session(&session, &live->saved_strings);
+        live->saved_session = live_copy_session(&session, &live->saved_strings);
         live->has_saved_session = true;
     }
+    if (live->finish_error == CHAT_OK)
+        live->has_saved_quota =
+            ports->admission->ops->peek(ports->admission, &live->caller, &live->saved_quota) == CHAT_OK;
     arena_fini(&arena);
     log_set_subject(NULL);
     struct task *task = calloc(1, sizeof *task);
@@ -77,10 +84,13 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     live->message = *spec->answer;
     live->message.model = arena_strdup(&live->strings, spec->answer->model);
     live->message.content = "";
-    live->session = copy_session(spec->session, &live->strings);
+    live->session = live_copy_session(spec->session, &live->strings);
     live->request_id = arena_strdup(&live->strings, spec->request_id);
     if (spec->supersedes_id[0]) live->supersedes_id = arena_strdup(&live->strings, spec->supersedes_id);
     live->ticket = spec->ticket;
+    snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
+    live->caller.is_admin = spec->is_admin;
+    live->quota = spec->quota;
     live->body = spec->body;
     live->body_len = spec->body_len;
     buf_init(&live->content, ANSWER_MAX_BYTES);
@@ -100,7 +110,7 @@ void live_free(struct live *live)
     free(live);
 }
 
-static void link_live(struct live *live)
+void live_link(struct live *live)
 {
     struct relay *relay = live->relay;
     live->next = relay->lives;
@@ -114,8 +124,10 @@ static void link_live(struct live *live)
 static void unlink_live(struct live *live)
 {
     struct relay *relay = live->relay;
-    if (live->previous) live->previous->next = live->next;
-    else relay->lives = live->next;
+    if (live->previous)
+        live->previous->next = live->next;
+    else
+        relay->lives = live->next;
     if (live->next) live->next->previous = live->previous;
     struct live **bucket = bucket_of(relay, live->message.id);
     while (*bucket != live) bucket = &(*bucket)->hash_next;
@@ -123,10 +135,12 @@ static void unlink_live(struct live *live)
 }
 
 /* Nothing is left to do for it: memory goes at the end of the turn. */
-static void bury_if_over(struct live *live)
+void live_bury_if_over(struct live *live)
 {
-    if (live->gone || live->phase != LIVE_TOLD || !live->saved || live->job_running || live->listeners) return;
+    bool over = live->mirror ? !live->listeners : live->phase == LIVE_TOLD && live->saved && !live->listeners;
+    if (live->gone || !over || live->job_running) return;
     struct relay *relay = live->relay;
+    if (!live->mirror && live->logged) beat_note_ended(live);
     unlink_live(live);
     timer_clear(&relay->timers, &live->timer);
     upstream_close(live);
@@ -145,6 +159,7 @@ static void sooner(int64_t *at_ms, int64_t candidate_ms)
 static int64_t upstream_deadline(const struct live *live)
 {
     const struct provider *provider = live->relay->settings.provider;
+    if (live->mirror) return INT64_MAX;
     int64_t at_ms = live->started_ms + provider->total_timeout_ms;
     switch (live->phase) {
     case LIVE_PAUSING: sooner(&at_ms, live->resume_at_ms); break;
@@ -161,8 +176,9 @@ void live_arm(struct live *live)
     if (live->gone) return;
     int64_t at_ms = upstream_deadline(live);
     if (live->phase < LIVE_SAVING && live->detach_at_ms) sooner(&at_ms, live->detach_at_ms);
-    if (live->phase == LIVE_SAVING) sooner(&at_ms, live->ended_ms + TELL_AT_LATEST_MS);
-    if (live->phase >= LIVE_SAVING && !live->saved && !live->job_running) sooner(&at_ms, live->finish_retry_ms);
+    if (live->phase == LIVE_SAVING && !live->mirror) sooner(&at_ms, live->ended_ms + TELL_AT_LATEST_MS);
+    if ((live->mirror || live->phase >= LIVE_SAVING) && !live->saved && !live->job_running)
+        sooner(&at_ms, live->finish_retry_ms);
     for (const struct attached *attached = live->listeners; attached; attached = attached->next) {
         if (attached->blocked) sooner(&at_ms, attached->blocked_since_ms + SLOW_CLIENT_MS);
         if (live->phase < LIVE_TOLD) sooner(&at_ms, live->shown_ms + PING_MS);
@@ -184,13 +200,15 @@ static void let_go(struct attached *attached)
     attached->listener->ops->close(attached->listener);
     attached->listener = NULL;
     if (live->listeners) return;
-    if (live->phase >= LIVE_SAVING) {
-        bury_if_over(live);
+    if (live->phase >= LIVE_SAVING || live->mirror) {
+        live_bury_if_over(live);
         return;
     }
     live->detach_at_ms = live->relay->now_ms + live->relay->settings.detach_grace_ms;
-    if (live->relay->settings.detach_grace_ms == 0) live_end(live, ANSWER_STOPPED, CHAT_OK);
-    else live_arm(live);
+    if (live->relay->settings.detach_grace_ms == 0 && live->watched_until_ms <= live->relay->now_ms)
+        live_end(live, ANSWER_STOPPED, CHAT_OK);
+    else
+        live_arm(live);
 }
 
 /* false: it was let go. */
@@ -227,6 +245,7 @@ static void pump_listener(struct attached *attached)
             .any_text = live->content.len || live->reasoning.len,
             .message = &live->message,
             .session = &live->session,
+            .quota = &live->quota,
         };
         attached->ended = true;
         state = attached->listener->ops->end(attached->listener, &final, scratch);
@@ -242,7 +261,6 @@ static void pump_listeners(struct live *live)
         pump_listener(attached);
         attached = next;
     }
-    live->shown_ms = live->relay->now_ms;
 }
 
 void live_attach(struct live *live, struct answer_listener *listener)
@@ -276,6 +294,19 @@ void live_listener_event(struct attached *attached, uint32_t events)
     if (settle_state(attached, state) && state == LISTENER_READY) pump_listener(attached);
 }
 
+void live_let_all_go(struct live *live)
+{
+    while (live->listeners) let_go(live->listeners);
+}
+
+/* Somebody is attached in another process: that counts as here. It is told again every few seconds. */
+void live_watched(struct live *live)
+{
+    live->watched_until_ms = live->relay->now_ms + WATCHED_MS;
+    if (live->detach_at_ms && live->detach_at_ms < live->watched_until_ms + live->relay->settings.detach_grace_ms)
+        live->detach_at_ms = live->watched_until_ms + live->relay->settings.detach_grace_ms;
+}
+
 static void ping_listeners(struct live *live)
 {
     struct attached *attached = live->listeners;
@@ -300,22 +331,26 @@ static void drop_slow_listeners(struct live *live)
 
 /* ---- the text ---- */
 
+/* Listeners get it in this very turn. */
+static void take_text(struct live *live, struct buf *to, const char *text, size_t len)
+{
+    int64_t now_ms = live->relay->now_ms;
+    buf_append(to, text, len);
+    live->transfer.last_data_ms = live->shown_ms = now_ms;
+    if (!live->first_text_ms) live->first_text_ms = now_ms;
+    loop_mark_dirty(live);
+}
+
 static void take_content(void *context, const char *text, size_t len)
 {
     struct live *live = context;
-    buf_append(&live->content, text, len);
-    live->transfer.last_data_ms = live->relay->now_ms;
-    if (!live->first_text_ms) live->first_text_ms = live->relay->now_ms;
-    loop_mark_dirty(live);
+    take_text(live, &live->content, text, len);
 }
 
 static void take_reasoning(void *context, const char *text, size_t len)
 {
     struct live *live = context;
-    buf_append(&live->reasoning, text, len);
-    live->transfer.last_data_ms = live->relay->now_ms;
-    if (!live->first_text_ms) live->first_text_ms = live->relay->now_ms;
-    loop_mark_dirty(live);
+    take_text(live, &live->reasoning, text, len);
 }
 
 struct delta_sink live_sink(struct live *live)
@@ -327,8 +362,10 @@ struct delta_sink live_sink(struct live *live)
 
 static void log_end(const struct live *live)
 {
-    struct log_subject subject = {.request_id = live->request_id, .user_id = live->ticket.user_id,
-                                  .session_id = live->message.session_id, .message_id = live->message.id};
+    struct log_subject subject = {.request_id = live->request_id,
+                                  .user_id = live->ticket.user_id,
+                                  .session_id = live->message.session_id,
+                                  .message_id = live->message.id};
     log_set_subject(&subject);
     log_write(live->error ? LOG_WARN : LOG_INFO, "answer_ended",
               LOG_STR("status", message_status_name(live->message.status)),
@@ -364,7 +401,7 @@ static struct provider_end close_decoder(struct live *live)
 void live_end(struct live *live, enum answer_event event, enum chat_error error)
 {
     enum message_status status;
-    if (live->phase >= LIVE_SAVING || !answer_next(MESSAGE_STREAMING, event, &status)) return;
+    if (live->mirror || live->phase >= LIVE_SAVING || !answer_next(MESSAGE_STREAMING, event, &status)) return;
     bool reached_provider = live->transfer.is_stream;
     close_decoder(live); /* where the stream's own end hasn't */
     if (event != ANSWER_FINISHED) upstream_close(live);
@@ -380,15 +417,15 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     finish_answer_count_tokens(message, (int64_t)live->body_len, reached_provider);
     free(live->body);
     live->body = NULL;
-    live->finish = (struct finish_answer){
-        .message = message, .supersedes_id = live->supersedes_id, .ticket = &live->ticket};
+    live->finish =
+        (struct finish_answer){.message = message, .supersedes_id = live->supersedes_id, .ticket = &live->ticket};
     log_end(live);
     submit_finish(live);
     loop_mark_dirty(live);
     live_arm(live);
 }
 
-static void tell(struct live *live)
+void live_tell(struct live *live)
 {
     if (live->phase != LIVE_SAVING) return;
     live->phase = LIVE_TOLD;
@@ -405,23 +442,25 @@ static void tell(struct live *live)
 void live_finished(struct live *live)
 {
     live->job_running = false;
+    if (live->has_saved_quota) live->quota = live->saved_quota;
     if (live->has_saved_session) {
         live->session = live->saved_session;
         live->has_saved_session = false;
     }
-    bool outage = live->finish_error == CHAT_ERR_DATABASE_UNAVAILABLE ||
-                  live->finish_error == CHAT_ERR_QUOTA_UNAVAILABLE;
+    bool outage =
+        live->finish_error == CHAT_ERR_DATABASE_UNAVAILABLE || live->finish_error == CHAT_ERR_QUOTA_UNAVAILABLE;
     if (live->finish_error && (outage || live->finish_tries < FINISH_TRIES_MAX)) {
         int64_t wait_ms = (int64_t)FINISH_RETRY_MIN_MS << (live->finish_tries < 8 ? live->finish_tries : 8);
         live->finish_retry_ms = live->relay->now_ms + (wait_ms < FINISH_RETRY_MAX_MS ? wait_ms : FINISH_RETRY_MAX_MS);
         live_arm(live);
         return;
     }
-    if (live->finish_error) log_write(LOG_ERROR, "answer_not_saved", LOG_STR("message_id", live->message.id),
-                                      LOG_STR("code", error_code(live->finish_error)));
+    if (live->finish_error)
+        log_write(LOG_ERROR, "answer_not_saved", LOG_STR("message_id", live->message.id),
+                  LOG_STR("code", error_code(live->finish_error)));
     live->saved = true;
-    tell(live);
-    bury_if_over(live);
+    live_tell(live);
+    live_bury_if_over(live);
 }
 
 /* ---- the provider ---- */
@@ -454,7 +493,7 @@ static void ask(struct live *live)
 
 void live_start(struct live *live)
 {
-    link_live(live);
+    live_link(live);
     live->started_ms = live->shown_ms = live->relay->now_ms;
     ask(live);
     live_arm(live);
@@ -494,8 +533,8 @@ static void connection_failed(struct live *live, CURLcode result)
 {
     log_write(LOG_WARN, "upstream_connection_failed", LOG_STR("message_id", live->message.id), LOG_INT("curl", result),
               LOG_STR("reason", curl_easy_strerror(result)));
-    bool never_sent = result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST ||
-                      result == CURLE_SEND_ERROR;
+    bool never_sent =
+        result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
     bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
     fail_or_retry(live, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
 }
@@ -505,28 +544,37 @@ void live_upstream_over(struct live *live)
     if (live->phase >= LIVE_SAVING) return;
     long status = 0;
     curl_easy_getinfo(live->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
-    if (live->transfer.is_stream) end_of_stream(live);
+    if (live->transfer.is_stream)
+        end_of_stream(live);
     else if (status == 0 || (status == 200 && live->transfer.result != CURLE_OK && !live->transfer.checked))
         connection_failed(live, live->transfer.result);
-    else refused(live, (int)status);
+    else
+        refused(live, (int)status);
 }
 
 void live_timer(struct live *live)
 {
     int64_t now_ms = live->relay->now_ms;
     if (live->gone) return;
-    if (live->phase == LIVE_PAUSING && now_ms >= live->resume_at_ms) ask(live);
+    if (live->phase == LIVE_PAUSING && now_ms >= live->resume_at_ms)
+        ask(live);
     else if (now_ms >= upstream_deadline(live)) {
         log_write(LOG_WARN, "upstream_timeout", LOG_STR("message_id", live->message.id),
                   LOG_STR("phase", live->phase == LIVE_ASKING ? "first_byte" : "idle_or_total"));
         live_end(live, ANSWER_FAILED, CHAT_ERR_UPSTREAM_TIMEOUT);
     }
-    if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms)
-        live_end(live, ANSWER_STOPPED, CHAT_OK);
+    if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms) {
+        if (live->watched_until_ms > now_ms)
+            live->detach_at_ms = live->watched_until_ms;
+        else
+            live_end(live, ANSWER_STOPPED, CHAT_OK);
+    }
     if (live->phase < LIVE_TOLD && now_ms - live->shown_ms >= PING_MS) ping_listeners(live);
-    if (live->phase >= LIVE_SAVING && !live->saved && !live->job_running && now_ms >= live->finish_retry_ms)
+    if (live->mirror && !live->saved && !live->job_running && live->finish_retry_ms && now_ms >= live->finish_retry_ms)
+        mirror_load(live);
+    else if (live->phase >= LIVE_SAVING && !live->saved && !live->job_running && now_ms >= live->finish_retry_ms)
         submit_finish(live);
-    if (live->phase == LIVE_SAVING && now_ms - live->ended_ms >= TELL_AT_LATEST_MS) tell(live);
+    if (live->phase == LIVE_SAVING && now_ms - live->ended_ms >= TELL_AT_LATEST_MS) live_tell(live);
     drop_slow_listeners(live);
     live_arm(live);
 }
@@ -536,9 +584,11 @@ void live_pump(struct live *live)
     if (live->gone) return;
     if (live->phase < LIVE_SAVING) live_arm(live);
     pump_listeners(live);
+    if (live->mirror) return;
     /* the end marker counts, not the end of the connection, which may come later or never */
     const struct provider *provider = live->relay->settings.provider;
     if (live->phase == LIVE_RECEIVING && live->transfer.decoder && provider->ops->decoder_done(live->transfer.decoder))
         end_of_stream(live);
-    else if (live->phase == LIVE_RECEIVING && (live->content.failed || live->reasoning.failed)) end_of_stream(live);
+    else if (live->phase == LIVE_RECEIVING && (live->content.failed || live->reasoning.failed))
+        end_of_stream(live);
 }

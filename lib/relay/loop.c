@@ -10,7 +10,12 @@
 
 #include "base/log.h"
 
-enum { TURN_MAX_EVENTS = 512, LOOP_STACK_BYTES = 512 << 10, SCRATCH_MAX_BYTES = 16 << 20, SETTLE_AFTER_DRAIN_MS = 5000 };
+enum {
+    TURN_MAX_EVENTS = 512,
+    LOOP_STACK_BYTES = 512 << 10,
+    SCRATCH_MAX_BYTES = 16 << 20,
+    SETTLE_AFTER_DRAIN_MS = 5000
+};
 
 /* ---- other threads: the inbox ---- */
 
@@ -19,8 +24,10 @@ void loop_post(struct relay *relay, struct task *task)
     task->next = NULL;
     pthread_mutex_lock(&relay->lock);
     bool was_empty = !relay->inbox_first;
-    if (relay->inbox_last) relay->inbox_last->next = task;
-    else relay->inbox_first = task;
+    if (relay->inbox_last)
+        relay->inbox_last->next = task;
+    else
+        relay->inbox_first = task;
     relay->inbox_last = task;
     pthread_mutex_unlock(&relay->lock);
     if (was_empty) {
@@ -121,16 +128,15 @@ static bool waiter_wait(struct waiter *waiter, int timeout_ms)
     return found;
 }
 
-static bool port_attach(struct answers *self, const char *answer_id, struct answer_listener *listener)
+static bool port_attach(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener)
 {
     struct relay *relay = (struct relay *)self;
+    if (port_reserve(self) != CHAT_OK) return false; /* for the mirror, where one is needed */
     struct task *task = task_new(TASK_ATTACH);
-    struct waiter *waiter = waiter_new();
+    task->live = mirror_new(relay, attach);
     task->listener = listener;
-    task->waiter = waiter;
-    memcpy(task->answer_id, answer_id, UUID_TEXT_SIZE);
     loop_post(relay, task);
-    return waiter_wait(waiter, -1);
+    return true;
 }
 
 static enum answer_stop_result port_stop(struct answers *self, const char *answer_id, int timeout_ms)
@@ -188,7 +194,35 @@ static void copy_tickets(const struct relay *relay, struct ticket_list *out)
     out->items = calloc(count ? count : 1, sizeof *out->items);
     if (!out->items) return;
     for (const struct live *live = relay->lives; live; live = live->next)
-        if (live->ticket.leased) out->items[out->count++] = live->ticket;
+        if (!live->mirror && live->ticket.leased) out->items[out->count++] = live->ticket;
+}
+
+/* To the answer itself, or to its mirror, which may be there already. */
+static void attach(struct relay *relay, struct task *task)
+{
+    struct live *live = live_find(relay, task->live->message.id);
+    if (live) {
+        task->live->next = relay->buried; /* not needed: gives its place back at the end of the turn */
+        relay->buried = task->live;
+    } else {
+        live = task->live;
+        live_link(live);
+        live->started_ms = live->shown_ms = relay->now_ms;
+    }
+    live_attach(live, task->listener);
+}
+
+/* Mirrors say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
+static void shut_down(struct relay *relay)
+{
+    struct live *next;
+    for (struct live *live = relay->lives; live; live = next) {
+        next = live->next;
+        if (live->mirror)
+            live_let_all_go(live);
+        else
+            live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
+    }
 }
 
 static void run_task(struct relay *relay, struct task *task)
@@ -199,15 +233,11 @@ static void run_task(struct relay *relay, struct task *task)
         live_start(task->live);
         live_attach(task->live, task->listener);
         break;
-    case TASK_ATTACH:
-        live = live_find(relay, task->answer_id);
-        if (live) live_attach(live, task->listener);
-        waiter_finish(task->waiter, live != NULL);
-        break;
+    case TASK_ATTACH: attach(relay, task); break;
     case TASK_STOP:
         live = live_find(relay, task->answer_id);
-        if (!live || live->phase == LIVE_TOLD) {
-            waiter_finish(task->waiter, live != NULL);
+        if (!live || live->mirror || live->phase == LIVE_TOLD) {
+            waiter_finish(task->waiter, live && !live->mirror);
             break;
         }
         task->waiter->next = live->waiters;
@@ -215,13 +245,13 @@ static void run_task(struct relay *relay, struct task *task)
         live_end(live, ANSWER_STOPPED, CHAT_OK);
         break;
     case TASK_FINISHED: live_finished(task->live); break;
+    case TASK_LOADED: mirror_loaded(task->live); break;
+    case TASK_BEAT: beat_over(relay, task->beat); break;
     case TASK_TICKETS:
         copy_tickets(relay, task->tickets);
         waiter_finish(task->waiter, true);
         break;
-    case TASK_SHUT_DOWN:
-        for (live = relay->lives; live; live = live->next) live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
-        break;
+    case TASK_SHUT_DOWN: shut_down(relay); break;
     case TASK_QUIT: relay->quit = true; break;
     }
     free(task);
@@ -259,6 +289,10 @@ static int wait_ms(const struct relay *relay)
     if (relay->curl_at_ms >= 0) {
         int64_t curl_wait = relay->curl_at_ms > relay->now_ms ? relay->curl_at_ms - relay->now_ms : 0;
         if (wait < 0 || curl_wait < wait) wait = curl_wait;
+    }
+    if (relay->beat_at_ms >= 0) {
+        int64_t beat_wait = relay->beat_at_ms > relay->now_ms ? relay->beat_at_ms - relay->now_ms : 0;
+        if (wait < 0 || beat_wait < wait) wait = beat_wait;
     }
     return wait > 60000 ? 60000 : (int)wait;
 }
@@ -299,6 +333,7 @@ static void turn(struct relay *relay)
         live->dirty = false;
         live_pump(live);
     }
+    beat_due(relay);
     bury(relay);
 }
 
@@ -313,6 +348,12 @@ static void relay_free(struct relay *relay)
 {
     upstream_fini(relay);
     bury(relay);
+    beat_free(relay->beat);
+    while (relay->ended_ids) {
+        struct ended_id *ended = relay->ended_ids;
+        relay->ended_ids = ended->next;
+        free(ended);
+    }
     timers_fini(&relay->timers);
     buf_fini(&relay->scratch);
     if (relay->epoll_fd >= 0) close(relay->epoll_fd);
@@ -339,7 +380,8 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
     relay->answers.ops = &relay_port;
     relay->settings = *settings;
     relay->jobs = jobs;
-    relay->curl_at_ms = -1;
+    relay->curl_at_ms = relay->beat_at_ms = -1;
+    uuid_v7(clock_wall_ms(settings->clock), relay->process_id);
     relay->now_ms = clock_mono_ms(settings->clock);
     buf_init(&relay->scratch, SCRATCH_MAX_BYTES);
     pthread_condattr_t monotonic;
@@ -357,9 +399,20 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
     return NULL;
 }
 
-struct answers *relay_answers(struct relay *relay) { return &relay->answers; }
+struct answers *relay_answers(struct relay *relay)
+{
+    return &relay->answers;
+}
 
-int relay_live(const struct relay *relay) { return atomic_load(&relay->places); }
+const char *relay_process_id(const struct relay *relay)
+{
+    return relay->process_id;
+}
+
+int relay_live(const struct relay *relay)
+{
+    return atomic_load(&relay->places);
+}
 
 /* Until no place is taken, at most timeout_ms. */
 static bool wait_idle(struct relay *relay, int timeout_ms)
@@ -376,7 +429,10 @@ static bool wait_idle(struct relay *relay, int timeout_ms)
     return idle;
 }
 
-void relay_refuse(struct relay *relay) { atomic_store(&relay->draining, true); }
+void relay_refuse(struct relay *relay)
+{
+    atomic_store(&relay->draining, true);
+}
 
 void relay_drain(struct relay *relay)
 {
@@ -404,6 +460,7 @@ size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
 void relay_close(struct relay *relay)
 {
     if (!relay) return;
+    job_pool_stop(relay->jobs);
     loop_post(relay, task_new(TASK_QUIT));
     pthread_join(relay->thread, NULL);
     while (relay->lives) { /* only where the drain was incomplete */

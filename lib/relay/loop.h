@@ -31,7 +31,7 @@ struct attached {
     struct answer_listener *listener;
     struct attached *next;
     bool blocked;
-    bool ended;         /* has got its closing event */
+    bool ended; /* has got its closing event */
     int64_t blocked_since_ms;
 };
 
@@ -47,16 +47,16 @@ struct waiter {
 
 /* One request to the provider. */
 struct transfer {
-    CURL *easy;               /* NULL: none under way */
+    CURL *easy; /* NULL: none under way */
     struct curl_slist *headers;
     struct decoder *decoder;
-    struct buf refusal;       /* first bytes of an answer that is no stream */
+    struct buf refusal; /* first bytes of an answer that is no stream */
     char retry_after[64];
-    bool is_stream;           /* a 200 that can be an event stream */
-    bool checked;             /* status and type have been looked at */
-    bool over;                /* curl is done with it: result is set */
+    bool is_stream; /* a 200 that can be an event stream */
+    bool checked;   /* status and type have been looked at */
+    bool over;      /* curl is done with it: result is set */
     CURLcode result;
-    int64_t first_byte_ms;    /* 0: none yet */
+    int64_t first_byte_ms; /* 0: none yet */
     int64_t last_data_ms;
 };
 
@@ -73,13 +73,17 @@ struct live {
     struct relay *relay;
     struct live *hash_next, *previous, *next, *dirty_next;
     bool dirty, gone;
+    bool mirror; /* another process writes it; the text comes from the log, the end from the row */
     enum live_phase phase;
 
     struct message message;
     struct session session;
-    struct arena strings;      /* what message, session and the ids below point to */
+    struct arena strings; /* what message, session and the ids below point to */
     const char *request_id;
     struct admission_ticket ticket;
+    struct caller caller;
+    struct quota quota, saved_quota; /* the second as the job found it */
+    bool has_saved_quota;
     char *body;
     size_t body_len;
     const char *supersedes_id; /* NULL: none */
@@ -89,11 +93,19 @@ struct live {
     int attempts;
     int64_t started_ms, asked_ms, resume_at_ms, first_text_ms;
 
-    enum chat_error error;     /* why it failed */
+    enum chat_error error; /* why it failed */
     int64_t retry_after_s;
     struct finish_answer finish;
     enum chat_error finish_error; /* of the last try of the job */
-    struct session saved_session; /* as the job found it; strings in saved_strings */
+    struct message loaded;        /* mirror: the row as the job found it; strings in saved_strings */
+    bool has_loaded;
+    size_t logged_reasoning, logged_content; /* how much of the text the log has */
+    bool logged;                             /* the log knows this answer */
+    bool log_lost;                           /* write all of it again */
+    char writer[UUID_TEXT_SIZE];             /* mirror: process that writes it */
+    int64_t told_watched_ms;                 /* mirror: when that one was told */
+    int64_t watched_until_ms;                /* somebody is attached in another process */
+    struct session saved_session;            /* as the job found it; strings in saved_strings */
     struct arena saved_strings;
     bool has_saved_session;
     bool job_running, saved;
@@ -101,13 +113,23 @@ struct live {
     int finish_tries;
 
     struct attached *listeners;
-    int64_t detach_at_ms;      /* 0: somebody is attached */
-    int64_t shown_ms;          /* when listeners last got bytes */
+    int64_t detach_at_ms; /* 0: somebody is attached */
+    int64_t shown_ms;     /* when listeners last got bytes */
     struct waiter *waiters;
     struct timer timer;
 };
 
-enum task_kind { TASK_START, TASK_ATTACH, TASK_STOP, TASK_FINISHED, TASK_TICKETS, TASK_SHUT_DOWN, TASK_QUIT };
+enum task_kind {
+    TASK_START,
+    TASK_ATTACH,
+    TASK_STOP,
+    TASK_FINISHED,
+    TASK_LOADED,
+    TASK_BEAT,
+    TASK_TICKETS,
+    TASK_SHUT_DOWN,
+    TASK_QUIT
+};
 struct ticket_list {
     struct admission_ticket *items; /* malloc'ed */
     size_t count;
@@ -115,11 +137,12 @@ struct ticket_list {
 struct task {
     struct task *next;
     enum task_kind kind;
-    struct live *live;                /* START, FINISHED */
-    struct answer_listener *listener; /* ATTACH */
-    struct waiter *waiter;            /* ATTACH, STOP, TICKETS */
+    struct live *live;                /* START, FINISHED, LOADED; ATTACH: a mirror, in case it isn't live here */
+    struct answer_listener *listener; /* START, ATTACH */
+    struct waiter *waiter;            /* STOP, TICKETS */
     struct ticket_list *tickets;      /* TICKETS: where to */
-    char answer_id[UUID_TEXT_SIZE];   /* ATTACH, STOP */
+    char answer_id[UUID_TEXT_SIZE];   /* STOP */
+    struct beat *beat;                /* BEAT */
 };
 
 struct relay {
@@ -130,8 +153,8 @@ struct relay {
     int epoll_fd;
     struct watch wake;
 
-    pthread_mutex_t lock;        /* of the inbox and of idle */
-    pthread_cond_t idle;         /* a place was given back */
+    pthread_mutex_t lock; /* of the inbox and of idle */
+    pthread_cond_t idle;  /* a place was given back */
     struct task *inbox_first, *inbox_last;
     atomic_int places;
     atomic_bool draining;
@@ -139,17 +162,29 @@ struct relay {
 
     CURLM *multi;
     CURLSH *share;
-    int64_t curl_at_ms;          /* when curl wants to be called; -1: not */
+    int64_t curl_at_ms; /* when curl wants to be called; -1: not */
     struct curl_slist *headers;
-    int64_t now_ms;              /* of this turn */
+    int64_t now_ms; /* of this turn */
 
     struct live *lives;
     struct live *buckets[LIVE_BUCKETS];
     struct live *dirty_first;
-    struct live *buried;         /* freed at the end of the turn */
+    struct live *buried; /* freed at the end of the turn */
     struct watch *dead_watches;
     struct timers timers;
     struct buf scratch;
+
+    char process_id[UUID_TEXT_SIZE]; /* names this process to others */
+    struct beat *beat;               /* the one exchange with the log that may be under way */
+    int64_t beat_at_ms;              /* when the next is due; -1: nothing lives */
+    int64_t text_beat_ms;            /* when text was last written */
+    struct ended_id *ended_ids;      /* for the next exchange */
+};
+
+/* An answer of ours whose row is written: its log may go. */
+struct ended_id {
+    struct ended_id *next;
+    char answer_id[UUID_TEXT_SIZE];
 };
 
 /* loop.c */
@@ -172,8 +207,28 @@ void live_arm(struct live *live);
 void live_upstream_over(struct live *live);
 void live_listener_event(struct attached *attached, uint32_t events);
 void live_free(struct live *live);
+void live_link(struct live *live);
+void live_tell(struct live *live); /* the closing event to all; then it goes when they have it */
+void live_watched(struct live *live);
+struct session live_copy_session(const struct session *session, struct arena *strings);
+void live_let_all_go(struct live *live);
+void live_bury_if_over(struct live *live);
 struct live *live_find(struct relay *relay, const char *answer_id);
 struct delta_sink live_sink(struct live *live); /* where decoded text goes */
+
+/* mirror.c: answers that another process writes */
+struct live *mirror_new(struct relay *relay, const struct answer_attach *attach);
+void mirror_text(struct live *live, const char *reasoning, size_t reasoning_len, const char *content,
+                 size_t content_len);
+/* Looks at the row, by a job. */
+void mirror_load(struct live *live);
+void mirror_loaded(struct live *live);
+
+/* beat.c: the exchange with the log */
+void beat_due(struct relay *relay);
+void beat_over(struct relay *relay, struct beat *beat);
+void beat_free(struct beat *beat); /* NULL is fine */
+void beat_note_ended(struct live *live);
 
 /* upstream.c */
 bool upstream_init(struct relay *relay);

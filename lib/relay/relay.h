@@ -17,9 +17,9 @@
 struct relay_settings {
     const struct provider *provider;
     const struct clock *clock;
-    int max_streams;          /* live answers in this process */
-    int detach_grace_ms;      /* an answer nobody is attached to goes on this long */
-    const char *ca_file;      /* NULL: the system's */
+    int max_streams;     /* live answers in this process */
+    int detach_grace_ms; /* an answer nobody is attached to goes on this long */
+    const char *ca_file; /* NULL: the system's */
 };
 
 struct relay;
@@ -27,6 +27,8 @@ struct relay;
 struct relay *relay_open(const struct relay_settings *settings, struct job_pool *jobs);
 /* The port that the use cases call. */
 struct answers *relay_answers(struct relay *relay);
+/* Names this process to the others that share the log. */
+const char *relay_process_id(const struct relay *relay);
 /* Answers live now. */
 int relay_live(const struct relay *relay);
 /* Copies of the tickets of all live answers, for renewing their leases; free(*out). Not from the loop's own thread. */
@@ -36,7 +38,7 @@ void relay_refuse(struct relay *relay);
 /* Ends what is still live as interrupted, with the event `shutting_down`, and waits until that is stored (a few seconds
  * at most). */
 void relay_drain(struct relay *relay);
-/* After relay_drain and before the job pool is closed. */
+/* After relay_drain and before the job pool is closed: ends its threads first, as their jobs report here. */
 void relay_close(struct relay *relay);
 
 #endif

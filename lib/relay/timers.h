@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct timer {
-    int64_t at_ms;  /* monotonic */
-    size_t slot;    /* 1-based place in the heap; 0 = not set */
+    int64_t at_ms; /* monotonic */
+    size_t slot;   /* 1-based place in the heap; 0 = not set */
     void *owner;
 };
 

@@ -107,8 +107,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     }
     if (!transfer->decoder) return len; /* the answer is over; only the connection's own end is awaited */
     struct delta_sink sink = live_sink(live);
-    enum chat_error error =
-        live->relay->settings.provider->ops->decoder_feed(transfer->decoder, bytes, len, &sink);
+    enum chat_error error = live->relay->settings.provider->ops->decoder_feed(transfer->decoder, bytes, len, &sink);
     loop_mark_dirty(live);
     return error == CHAT_OK ? len : 0;
 }
@@ -165,8 +164,7 @@ bool upstream_ask(struct live *live)
     struct transfer *transfer = &live->transfer;
     *transfer = (struct transfer){.easy = curl_easy_init()};
     buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
-    if (transfer->easy && set_options(live) &&
-        curl_multi_add_handle(live->relay->multi, transfer->easy) == CURLM_OK)
+    if (transfer->easy && set_options(live) && curl_multi_add_handle(live->relay->multi, transfer->easy) == CURLM_OK)
         return true;
     if (transfer->easy) curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;

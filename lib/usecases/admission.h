@@ -18,7 +18,7 @@ struct admission_ticket {
     char user_id[USER_ID_SIZE];
     char answer_id[UUID_TEXT_SIZE]; /* names the lease */
     char day[QUOTA_DAY_SIZE];
-    bool daily_counted;             /* false: admin, or decided without Redis */
+    bool daily_counted; /* false: admin, or decided without Redis */
     bool leased;
 };
 

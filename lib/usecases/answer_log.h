@@ -1,8 +1,8 @@
 /*
  * What of an answer is known outside the process that writes it: its text so far, who writes it, and whether somebody
- * watches it from elsewhere. One exchange a beat carries all that a process has to write and wants to know, however many
- * answers it has; a lost exchange is simply made again (text is written by offset, so nothing doubles).
- * An instance belongs to one thread; every call is bounded in time. CHAT_ERR_QUOTA_UNAVAILABLE: the log is away.
+ * watches it from elsewhere. One exchange a beat carries all that a process has to write and wants to know, however
+ * many answers it has. After a failed exchange the next one writes whole texts, so nothing doubles or has a hole. An
+ * instance belongs to one thread; every call is bounded in time. CHAT_ERR_QUOTA_UNAVAILABLE: the log is away.
  */
 #ifndef USECASES_ANSWER_LOG_H
 #define USECASES_ANSWER_LOG_H
@@ -17,38 +17,54 @@
 /* Of an answer of ours. */
 struct log_write {
     char answer_id[UUID_TEXT_SIZE];
-    size_t reasoning_at, content_at;   /* where the pieces belong */
-    const char *reasoning, *content;   /* new text; borrowed for the call */
+    size_t reasoning_at, content_at; /* where the pieces belong: 0 with `whole` */
+    const char *reasoning, *content; /* new text; borrowed for the call */
     size_t reasoning_len, content_len;
-    bool ended;                        /* its row is written: the log may go soon */
-    bool ask_watched;                  /* in: nobody is attached here; */
-    bool watched;                      /* out: but somebody is elsewhere */
+    bool whole; /* the whole text so far: first write, or after something was lost */
+    bool lost;  /* out: the log hadn't all that stood before; write the whole next time */
+    bool ended; /* its row is written: the log may go soon */
 };
 
 /* Of an answer that another process writes. */
 struct log_read {
     char answer_id[UUID_TEXT_SIZE];
-    size_t reasoning_at, content_at;   /* in: what is here already */
-    char *reasoning, *content;         /* out: text from there on, in the arena */
+    size_t reasoning_at, content_at; /* in: what is here already */
+    char *reasoning, *content;       /* out: text from there on, in the arena */
     size_t reasoning_len, content_len;
-    bool writing;                      /* out: somebody says that it is being written */
+    char writer[UUID_TEXT_SIZE]; /* out: process that writes it, "" = none; in: whom to tell */
+    bool tell_watched;           /* in: tell the writer that somebody is attached here */
 };
 
-enum { LOG_STOPS_MAX = 64 };
+/* What other processes tell this one about answers of its own. */
+struct log_note {
+    enum { NOTE_STOP, NOTE_WATCHED } kind;
+    char answer_id[UUID_TEXT_SIZE];
+};
+
+enum { LOG_NOTES_MAX = 64 };
 struct log_exchange {
-    const char *process_id;            /* ours */
+    const char *process_id; /* ours */
     struct log_write *writes;
     size_t write_count;
     struct log_read *reads;
     size_t read_count;
-    char stops[LOG_STOPS_MAX][UUID_TEXT_SIZE]; /* out: answers of ours that others want stopped */
-    size_t stop_count;
+    struct log_note notes[LOG_NOTES_MAX]; /* out */
+    size_t note_count;
 };
+
+/* Of the process that writes an answer, as far as the log knows. */
+enum writer_state { WRITER_UNKNOWN, WRITER_ALIVE, WRITER_DEAD };
+enum { PROCESS_ALIVE_SECONDS = 6 };
 
 struct answer_log;
 struct answer_log_ops {
     enum chat_error (*exchange)(struct answer_log *self, struct log_exchange *exchange, struct arena *arena);
     /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */
+    /* What the log has of one answer: for ending one whose process died. */
+    enum chat_error (*read)(struct answer_log *self, struct log_read *read, struct arena *arena);
+    /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. */
+    enum chat_error (*say_alive)(struct answer_log *self, const char *process_id);
+    enum chat_error (*writer_state)(struct answer_log *self, const char *answer_id, enum writer_state *state);
     enum chat_error (*ask_stop)(struct answer_log *self, const char *answer_id, bool *asked);
 };
 struct answer_log {

@@ -7,13 +7,24 @@
 
 /* All that the relay has to know of an answer. Copied by start, except `body`, which it takes. */
 struct answer_spec {
-    const struct message *answer;    /* the streaming row */
+    const struct message *answer; /* the streaming row */
     const struct session *session;
     struct admission_ticket ticket;
     char supersedes_id[UUID_TEXT_SIZE]; /* "" or the earlier answer */
-    char *body;                      /* request body for the provider, malloc'ed */
+    char *body;                         /* request body for the provider, malloc'ed */
     size_t body_len;
-    const char *request_id;          /* for the log */
+    const char *request_id; /* for the log */
+    struct quota quota;     /* where the user stood after admission */
+    bool is_admin;
+};
+
+/* An answer as its row stands, for attaching to it. Copied. */
+struct answer_attach {
+    const struct caller *caller;
+    const struct message *answer;
+    const struct session *session;
+    const struct quota *quota;
+    const char *request_id;
 };
 
 enum answer_stop_result { STOP_REQUESTED, STOP_NOT_HERE };
@@ -25,9 +36,9 @@ struct answers_ops {
     void (*unreserve)(struct answers *self);
     /* Uses the reserved place; cannot fail. Takes the listener. */
     void (*start)(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener);
-    /* Attaches one more listener to a live answer of this process. false: not live here, the listener is still the
-     * caller's. */
-    bool (*attach)(struct answers *self, const char *answer_id, struct answer_listener *listener);
+    /* Attaches one more listener: to the answer itself where this process writes it, else to a mirror that follows the
+     * log and the row until the answer is over. false: no place left; the listener is still the caller's. */
+    bool (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
     /* Asks for a stop and waits until the answer is settled, or timeout_ms. */
     enum answer_stop_result (*stop)(struct answers *self, const char *answer_id, int timeout_ms);
 };

@@ -6,7 +6,7 @@
 #include "base/log.h"
 
 enum {
-    PROMPT_MAX_BYTES = 64 << 20,   /* 200 messages of 100,000 code points fit */
+    PROMPT_MAX_BYTES = 64 << 20, /* 200 messages of 100,000 code points fit */
     OVERLOADED_RETRY_AFTER_S = 2,
 };
 
@@ -46,7 +46,8 @@ static enum chat_error store_problem(struct problem *problem, enum chat_error er
     case CHAT_ERR_VALIDATION_FAILED:
         if (begin->replaces_id)
             return problem_field(problem, "replaces", "takes the id of a user message that has not been replaced yet");
-        return problem_field(problem, "id", "takes the last answer of its session");
+        problem_field(problem, "id", "takes the last answer of its session");
+        return problem_set(problem, error, "Only the last answer of a session can be written anew.");
     default: return problem_set(problem, error, NULL);
     }
 }
@@ -72,8 +73,13 @@ static bool compose_prompt(const struct chat_ports *ports, const struct answer_b
 static void abandon(const struct chat_ports *ports, const struct answer_begun *begun, struct arena *arena)
 {
     struct answer_end end = {
-        .message_id = begun->answer.id, .session_id = begun->session.id, .epoch = begun->answer.epoch,
-        .status = MESSAGE_FAILED, .content = "", .model = begun->answer.model, .usage = {-1, -1, -1},
+        .message_id = begun->answer.id,
+        .session_id = begun->session.id,
+        .epoch = begun->answer.epoch,
+        .status = MESSAGE_FAILED,
+        .content = "",
+        .model = begun->answer.model,
+        .usage = {-1, -1, -1},
         .now_ms = clock_wall_ms(ports->clock),
     };
     bool written;
@@ -122,6 +128,8 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
     }
     out->spec.answer = &out->answer;
     out->spec.session = &out->session;
+    out->spec.quota = out->quota;
+    out->spec.is_admin = caller->is_admin;
     if (begin->regenerates_id) snprintf(out->spec.supersedes_id, UUID_TEXT_SIZE, "%s", begin->regenerates_id);
     return CHAT_OK;
 }

@@ -7,9 +7,9 @@ void finish_answer_count_tokens(struct message *message, int64_t prompt_bytes, b
     struct token_usage *usage = &message->usage;
     if (usage->completion_tokens < 0 && usage->prompt_tokens < 0 && reached_provider) {
         usage->prompt_tokens = (prompt_bytes + 3) / 4;
-        usage->completion_tokens = message_estimate_tokens(message->content, message->content_len) +
-                                   message_estimate_tokens(message->reasoning ? message->reasoning : "",
-                                                           message->reasoning_len);
+        usage->completion_tokens =
+            message_estimate_tokens(message->content, message->content_len) +
+            message_estimate_tokens(message->reasoning ? message->reasoning : "", message->reasoning_len);
         message->tokens_estimated = true;
     }
     if (usage->completion_tokens >= 0 && usage->prompt_tokens >= 0 && usage->total_tokens < 0)
@@ -58,8 +58,8 @@ enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answ
     }
     if (!in->settled) {
         /* the daily unit goes back where nothing was ever shown */
-        bool refund = in->message->status == MESSAGE_FAILED && in->message->content_len == 0 &&
-                      in->message->reasoning_len == 0;
+        bool refund =
+            in->message->status == MESSAGE_FAILED && in->message->content_len == 0 && in->message->reasoning_len == 0;
         enum chat_error error = ports->admission->ops->settle(ports->admission, in->ticket, refund);
         if (error != CHAT_OK) return error;
         in->settled = true;

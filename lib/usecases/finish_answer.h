@@ -5,11 +5,11 @@
 #include "usecases/ports.h"
 
 struct finish_answer {
-    const struct message *message;   /* as it is to be stored, tokens counted */
-    const char *supersedes_id;       /* NULL, or the earlier answer */
+    const struct message *message; /* as it is to be stored, tokens counted */
+    const char *supersedes_id;     /* NULL, or the earlier answer */
     const struct admission_ticket *ticket;
-    bool row_done;                   /* in, out: the row is written (or somebody else ended it) */
-    bool settled;                    /* in, out */
+    bool row_done; /* in, out: the row is written (or somebody else ended it) */
+    bool settled;  /* in, out */
 };
 
 /* DATABASE_UNAVAILABLE or QUOTA_UNAVAILABLE: not all is done, call again. *session (arena) is set when the row was

@@ -25,8 +25,10 @@ enum chat_error list_sessions(const struct chat_ports *ports, const struct calle
         return problem_field(problem, "limit", "takes a whole number from 1 to 100");
     if (mine.search) {
         size_t len = strlen(mine.search);
-        if (!utf8_valid(mine.search, len)) return problem_set(problem, CHAT_ERR_INVALID_REQUEST, "q is not valid UTF-8");
-        if (utf8_count(mine.search, len) > SEARCH_MAX) return problem_field(problem, "q", "takes at most 200 characters");
+        if (!utf8_valid(mine.search, len))
+            return problem_set(problem, CHAT_ERR_INVALID_REQUEST, "q is not valid UTF-8");
+        if (utf8_count(mine.search, len) > SEARCH_MAX)
+            return problem_field(problem, "q", "takes at most 200 characters");
         if (only_space(mine.search)) mine.search = NULL;
     }
     return problem_set(problem, ports->sessions->ops->list(ports->sessions, &mine, arena, out), NULL);

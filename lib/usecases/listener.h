@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "domain/message.h"
+#include "domain/quota.h"
 #include "domain/session.h"
 
 struct answer_text {
@@ -26,6 +27,7 @@ struct answer_final {
     bool any_text;                 /* something was shown: an error is an event now, not a status */
     const struct message *message; /* the final row, text included */
     const struct session *session;
+    const struct quota *quota; /* where the user stands now */
 };
 
 enum listener_state {

@@ -8,6 +8,7 @@
 #include "domain/policy.h"
 #include "domain/session_repo.h"
 #include "usecases/admission.h"
+#include "usecases/answer_log.h"
 #include "usecases/answers.h"
 #include "usecases/idempotency.h"
 #include "usecases/provider.h"
@@ -21,6 +22,7 @@ struct chat_ports {
     struct message_repo *messages;
     struct admission *admission;
     struct idempotency *idempotency;
+    struct answer_log *log;
     struct answers *answers;
 };
 

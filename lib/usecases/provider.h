@@ -18,20 +18,20 @@ struct delta_sink {
 
 /* How a stream ended, as far as the bytes tell. */
 struct provider_end {
-    enum chat_error error;        /* CHAT_OK: a whole answer. UPSTREAM_ERROR: an error object; UPSTREAM_INVALID_RESPONSE:
-                                     cut, empty, HTML, malformed, over a bound; others by the provider's error codes */
-    const char *finish_reason;    /* static string: "stop" "length" "tool_calls" "content_filter"; NULL = none seen */
-    struct token_usage usage;     /* -1 = not told */
-    const char *problem;          /* static, for the log: "no finish_reason and no [DONE]" …; NULL */
+    enum chat_error error;     /* CHAT_OK: a whole answer. UPSTREAM_ERROR: an error object; UPSTREAM_INVALID_RESPONSE:
+                                  cut, empty, HTML, malformed, over a bound; others by the provider's error codes */
+    const char *finish_reason; /* static string: "stop" "length" "tool_calls" "content_filter"; NULL = none seen */
+    struct token_usage usage;  /* -1 = not told */
+    const char *problem;       /* static, for the log: "no finish_reason and no [DONE]" …; NULL */
 };
 
 /* What an answer with a status other than 200 means. */
 struct provider_refusal {
     enum chat_error error;
-    bool retryable;               /* worth another try before anything was shown: 429, 502, 503 */
-    bool counts_for_breaker;      /* a failure of the provider, not of our request */
-    bool alert;                   /* the key or the account was refused: an operator must act */
-    int64_t retry_after_s;        /* -1 = none; clamped to 0..3600 */
+    bool retryable;          /* worth another try before anything was shown: 429, 502, 503 */
+    bool counts_for_breaker; /* a failure of the provider, not of our request */
+    bool alert;              /* the key or the account was refused: an operator must act */
+    int64_t retry_after_s;   /* -1 = none; clamped to 0..3600 */
 };
 
 struct decoder; /* one stream's; state only, bounded */
@@ -61,7 +61,7 @@ struct provider {
     const struct provider_ops *ops;
     const char *completions_url; /* …/chat/completions */
     const char *models_url;
-    const char *authorization;   /* "Authorization: Bearer …": a secret, for the connection alone */
+    const char *authorization; /* "Authorization: Bearer …": a secret, for the connection alone */
     int connect_timeout_ms;
     int first_byte_timeout_ms;
     int idle_timeout_ms;

@@ -12,7 +12,7 @@
 
 struct send_message {
     const struct caller *caller;
-    const char *session_id;  /* NULL: a new session, made in the same step */
+    const char *session_id; /* NULL: a new session, made in the same step */
     const char *content;
     size_t content_len;
     const char *model;       /* NULL: the session's, or the default */

@@ -31,7 +31,10 @@ enum chat_error set_feedback(const struct chat_ports *ports, const struct set_fe
 
     enum chat_error error = messages->ops->get(messages, in->caller->user_id, in->message_id, arena, out);
     if (error != CHAT_OK) return problem_set(problem, error, NULL);
-    if (out->role != ROLE_ASSISTANT) return problem_field(problem, "id", "takes the id of an answer");
+    if (out->role != ROLE_ASSISTANT) {
+        problem_field(problem, "id", "takes the id of an answer");
+        return problem_set(problem, CHAT_ERR_VALIDATION_FAILED, "Only answers can be rated.");
+    }
     const char *comment = NULL;
     if (rating != FEEDBACK_NONE && in->comment && has_ink(in->comment, in->comment_len))
         comment = arena_strndup(arena, in->comment, in->comment_len);

@@ -355,7 +355,7 @@ END_TEST
 
 START_TEST(stale_answers_are_those_begun_long_ago)
 {
-    struct message *stale;
+    struct stale_answer *stale;
     size_t count;
     bool found = false;
     store.now_ms = 5000; /* no other test begins that early */
@@ -364,18 +364,18 @@ START_TEST(stale_answers_are_those_begun_long_ago)
     struct answer_begun begun = begin_ok(&begin);
     ck_assert_int_eq(store.messages->ops->stale_answers(store.messages, begin.now_ms, 50, &store.arena, &stale, &count),
                      CHAT_OK);
-    for (size_t i = 0; i < count; i++) ck_assert_str_ne(stale[i].id, begun.answer.id);
+    for (size_t i = 0; i < count; i++) ck_assert_str_ne(stale[i].message.id, begun.answer.id);
     ck_assert_int_eq(
         store.messages->ops->stale_answers(store.messages, begin.now_ms + 1, 50, &store.arena, &stale, &count),
         CHAT_OK);
-    for (size_t i = 0; i < count; i++) found |= strcmp(stale[i].id, begun.answer.id) == 0;
+    for (size_t i = 0; i < count; i++) found |= strcmp(stale[i].message.id, begun.answer.id) == 0;
     ck_assert(found);
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_INTERRUPTED, "");
     ck_assert(store_end(&store, &end));
     ck_assert_int_eq(
         store.messages->ops->stale_answers(store.messages, begin.now_ms + 1, 50, &store.arena, &stale, &count),
         CHAT_OK);
-    for (size_t i = 0; i < count; i++) ck_assert_str_ne(stale[i].id, begun.answer.id);
+    for (size_t i = 0; i < count; i++) ck_assert_str_ne(stale[i].message.id, begun.answer.id);
 }
 END_TEST
 

@@ -198,11 +198,21 @@ bool fake_listener_wait_pings(struct fake_listener *self, int count)
     return came;
 }
 
-bool fake_listener_wait_opened(struct fake_listener *self)
+int fake_listener_texts(struct fake_listener *self)
+{
+    int texts;
+
+    fake_wait_lock(&self->wait);
+    texts = self->texts;
+    fake_wait_unlock(&self->wait);
+    return texts;
+}
+
+bool fake_listener_wait_texts(struct fake_listener *self, int count)
 {
     bool came;
 
-    FAKE_WAIT_UNTIL(&self->wait, self->opens > 0, came);
+    FAKE_WAIT_UNTIL(&self->wait, self->texts >= count, came);
     return came;
 }
 

@@ -37,7 +37,9 @@ bool fake_listener_wait_content(struct fake_listener *self, const char *content)
 bool fake_listener_wait_end(struct fake_listener *self);
 bool fake_listener_wait_closed(struct fake_listener *self);
 bool fake_listener_wait_pings(struct fake_listener *self, int count);
-bool fake_listener_wait_opened(struct fake_listener *self);
+/* How often it was handed text, changed or not. */
+int fake_listener_texts(struct fake_listener *self);
+bool fake_listener_wait_texts(struct fake_listener *self, int count);
 /* Has said BLOCKED. */
 bool fake_listener_wait_blocked(struct fake_listener *self);
 

@@ -529,7 +529,7 @@ static enum chat_error message_feedback_op(struct message_repo *self, const char
 }
 
 static enum chat_error message_stale(struct message_repo *self, int64_t before_ms, int limit, struct arena *arena,
-                                     struct message **out, size_t *count)
+                                     struct stale_answer **out, size_t *count)
 {
     struct fake_repo *repo = of_messages(self);
     enum chat_error error = enter(repo, FAKE_MESSAGE_STALE);

@@ -1,0 +1,308 @@
+#include "redis/answer_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+enum {
+    KEY_SIZE = UUID_TEXT_SIZE + 40,
+    NUMBER_SIZE = 24,
+    COMMANDS_A_TRIP = 256, /* keeps a round trip short: the deadline is for each */
+};
+#define TEXT_SECONDS "600" /* longer than an answer may take, with its end */
+#define ENDED_SECONDS "60" /* for those still reading from it */
+#define NOTES_SECONDS "60"
+#define ALIVE_SECONDS "6" /* PROCESS_ALIVE_SECONDS */
+_Static_assert(PROCESS_ALIVE_SECONDS == 6, "ALIVE_SECONDS says the same");
+
+struct redis_answer_log {
+    struct answer_log base;
+    struct redis_conn *conn;
+};
+
+static struct redis_answer_log *self_of(struct answer_log *log)
+{
+    return (struct redis_answer_log *)log;
+}
+
+static void answer_key(char out[KEY_SIZE], const char *answer_id, const char *what)
+{
+    snprintf(out, KEY_SIZE, "chat:answer:%s:%s", answer_id, what);
+}
+
+static void notes_key(char out[KEY_SIZE], const char *process_id)
+{
+    snprintf(out, KEY_SIZE, "chat:process:%s:notes", process_id);
+}
+
+/* ---- a pipeline: commands are queued, replies taken in the same order ---- */
+
+/* The reply, for the caller to free; NULL: the log is away. */
+static redisReply *next_reply(struct redis_conn *conn)
+{
+    return redis_conn_receive(conn);
+}
+
+static bool skip_replies(struct redis_conn *conn, size_t count)
+{
+    while (count--) {
+        redisReply *reply = next_reply(conn);
+        if (!reply) return false;
+        freeReplyObject(reply);
+    }
+    return true;
+}
+
+/* A whole text replaces what is there; a piece is appended, and the length it answers with tells whether the log had
+ * all before it. */
+static bool send_text(struct redis_conn *conn, const struct log_write *write, const char *what, const char *text,
+                      size_t len)
+{
+    char key[KEY_SIZE];
+    answer_key(key, write->answer_id, what);
+    const char *const args[] = {write->whole ? "SET" : "APPEND", key, text, "EX", TEXT_SECONDS};
+    const size_t lengths[] = {strlen(args[0]), strlen(key), len, 2, sizeof TEXT_SECONDS - 1};
+    return redis_conn_send_binary(conn, args, lengths, write->whole ? 5 : 3);
+}
+
+static bool names_writer(const struct log_write *write)
+{
+    return write->whole || write->ended;
+}
+
+static bool send_write(struct redis_conn *conn, const struct log_write *write, const char *process_id)
+{
+    char writer[KEY_SIZE];
+    if (write->reasoning_len && !send_text(conn, write, "reasoning", write->reasoning, write->reasoning_len))
+        return false;
+    if (write->content_len && !send_text(conn, write, "content", write->content, write->content_len)) return false;
+    answer_key(writer, write->answer_id, "writer");
+    if (names_writer(write) &&
+        !redis_conn_send(conn,
+                         (const char *const[]){"SET", writer, write->ended ? "" : process_id, "EX",
+                                               write->ended ? ENDED_SECONDS : TEXT_SECONDS},
+                         5))
+        return false;
+    return true;
+}
+
+static bool take_text_written(struct redis_conn *conn, struct log_write *write, size_t at, size_t len)
+{
+    if (!len) return true;
+    redisReply *reply = next_reply(conn);
+    if (!reply) return false;
+    if (!write->whole && (reply->type != REDIS_REPLY_INTEGER || reply->integer != (long long)(at + len)))
+        write->lost = true;
+    freeReplyObject(reply);
+    return true;
+}
+
+static bool take_write(struct redis_conn *conn, struct log_write *write)
+{
+    return take_text_written(conn, write, write->reasoning_at, write->reasoning_len) &&
+           take_text_written(conn, write, write->content_at, write->content_len) &&
+           skip_replies(conn, names_writer(write) ? 1 : 0);
+}
+
+static bool exchange_writes(struct redis_conn *conn, struct log_exchange *exchange)
+{
+    enum { WRITES_A_TRIP = COMMANDS_A_TRIP / 4 };
+    for (size_t from = 0; from < exchange->write_count; from += WRITES_A_TRIP) {
+        size_t to = exchange->write_count - from > WRITES_A_TRIP ? from + WRITES_A_TRIP : exchange->write_count;
+        if (!redis_conn_begin(conn)) return false;
+        for (size_t i = from; i < to; i++)
+            if (!send_write(conn, &exchange->writes[i], exchange->process_id)) return false;
+        for (size_t i = from; i < to; i++)
+            if (!take_write(conn, &exchange->writes[i])) return false;
+    }
+    return true;
+}
+
+enum { NOTE_LETTER_STOP = 's', NOTE_LETTER_WATCHED = 'w', NOTE_SIZE = UUID_TEXT_SIZE + 1 };
+
+/* "s<answer id>" or "w<answer id>"; two replies. */
+static bool send_note(struct redis_conn *conn, const char *process_id, char letter, const char *answer_id)
+{
+    char key[KEY_SIZE], note[NOTE_SIZE];
+    notes_key(key, process_id);
+    snprintf(note, sizeof note, "%c%s", letter, answer_id);
+    return redis_conn_send(conn, (const char *const[]){"RPUSH", key, note}, 3) &&
+           redis_conn_send(conn, (const char *const[]){"EXPIRE", key, NOTES_SECONDS}, 3);
+}
+
+static bool tells(const struct log_read *read)
+{
+    return read->tell_watched && read->writer[0];
+}
+
+static bool send_read(struct redis_conn *conn, const struct log_read *read)
+{
+    char content[KEY_SIZE], reasoning[KEY_SIZE], writer[KEY_SIZE], at[NUMBER_SIZE];
+    answer_key(content, read->answer_id, "content");
+    answer_key(reasoning, read->answer_id, "reasoning");
+    answer_key(writer, read->answer_id, "writer");
+    if (tells(read) && !send_note(conn, read->writer, NOTE_LETTER_WATCHED, read->answer_id)) return false;
+    if (!redis_conn_send(conn, (const char *const[]){"GET", writer}, 2)) return false;
+    snprintf(at, sizeof at, "%zu", read->reasoning_at);
+    if (!redis_conn_send(conn, (const char *const[]){"GETRANGE", reasoning, at, "-1"}, 4)) return false;
+    snprintf(at, sizeof at, "%zu", read->content_at);
+    return redis_conn_send(conn, (const char *const[]){"GETRANGE", content, at, "-1"}, 4);
+}
+
+static bool take_text(struct redis_conn *conn, struct arena *arena, char **text, size_t *len)
+{
+    redisReply *reply = next_reply(conn);
+    if (!reply) return false;
+    if (reply->type == REDIS_REPLY_STRING && reply->len) {
+        *text = arena_alloc(arena, reply->len);
+        memcpy(*text, reply->str, reply->len);
+        *len = reply->len;
+    }
+    freeReplyObject(reply);
+    return true;
+}
+
+/* "" where the reply names no process. */
+static void read_writer(const redisReply *reply, char process_id[UUID_TEXT_SIZE])
+{
+    if (reply->type != REDIS_REPLY_STRING || !uuid_parse(reply->str, reply->len, process_id)) process_id[0] = 0;
+}
+
+static bool take_read(struct redis_conn *conn, struct log_read *read, struct arena *arena)
+{
+    if (tells(read) && !skip_replies(conn, 2)) return false;
+    redisReply *reply = next_reply(conn);
+    if (!reply) return false;
+    read_writer(reply, read->writer);
+    freeReplyObject(reply);
+    return take_text(conn, arena, &read->reasoning, &read->reasoning_len) &&
+           take_text(conn, arena, &read->content, &read->content_len);
+}
+
+static bool exchange_reads(struct redis_conn *conn, struct log_exchange *exchange, struct arena *arena)
+{
+    enum { READS_A_TRIP = COMMANDS_A_TRIP / 5 };
+    for (size_t from = 0; from < exchange->read_count; from += READS_A_TRIP) {
+        size_t count = exchange->read_count - from;
+        if (count > READS_A_TRIP) count = READS_A_TRIP;
+        if (!redis_conn_begin(conn)) return false;
+        for (size_t i = 0; i < count; i++)
+            if (!send_read(conn, &exchange->reads[from + i])) return false;
+        for (size_t i = 0; i < count; i++)
+            if (!take_read(conn, &exchange->reads[from + i], arena)) return false;
+    }
+    return true;
+}
+
+static void read_note(const redisReply *reply, struct log_exchange *exchange)
+{
+    struct log_note *note = &exchange->notes[exchange->note_count];
+    if (reply->type != REDIS_REPLY_STRING || reply->len < 1 || exchange->note_count == LOG_NOTES_MAX) return;
+    note->kind = reply->str[0] == NOTE_LETTER_STOP ? NOTE_STOP : NOTE_WATCHED;
+    if (uuid_parse(reply->str + 1, reply->len - 1, note->answer_id)) exchange->note_count++;
+}
+
+static bool take_notes(struct redis_conn *conn, struct log_exchange *exchange)
+{
+    char key[KEY_SIZE], count[NUMBER_SIZE];
+    exchange->note_count = 0;
+    notes_key(key, exchange->process_id);
+    snprintf(count, sizeof count, "%d", LOG_NOTES_MAX);
+    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"LPOP", key, count}, 3)) return false;
+    redisReply *reply = next_reply(conn);
+    if (!reply) return false;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+        read_note(reply->element[i], exchange);
+    freeReplyObject(reply);
+    return true;
+}
+
+static enum chat_error exchange(struct answer_log *log, struct log_exchange *exchange, struct arena *arena)
+{
+    struct redis_conn *conn = self_of(log)->conn;
+    bool fine = exchange_writes(conn, exchange) && exchange_reads(conn, exchange, arena) && take_notes(conn, exchange);
+    return fine ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+}
+
+/* One command's reply; NULL: the log is away. */
+static redisReply *ask(struct redis_conn *conn, const char *const *args, size_t count)
+{
+    return redis_conn_begin(conn) && redis_conn_send(conn, args, count) ? next_reply(conn) : NULL;
+}
+
+static enum chat_error find_writer(struct redis_conn *conn, const char *answer_id, char writer[UUID_TEXT_SIZE])
+{
+    char key[KEY_SIZE];
+    answer_key(key, answer_id, "writer");
+    redisReply *reply = ask(conn, (const char *const[]){"GET", key}, 2);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    read_writer(reply, writer);
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
+static enum chat_error say_alive(struct answer_log *log, const char *process_id)
+{
+    char key[KEY_SIZE];
+    snprintf(key, sizeof key, "chat:process:%s:alive", process_id);
+    redisReply *reply = ask(self_of(log)->conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS}, 5);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
+static enum chat_error writer_state(struct answer_log *log, const char *answer_id, enum writer_state *state)
+{
+    struct redis_conn *conn = self_of(log)->conn;
+    char writer[UUID_TEXT_SIZE], key[KEY_SIZE];
+    *state = WRITER_UNKNOWN;
+    enum chat_error error = find_writer(conn, answer_id, writer);
+    if (error != CHAT_OK || !writer[0]) return error;
+    snprintf(key, sizeof key, "chat:process:%s:alive", writer);
+    redisReply *reply = ask(conn, (const char *const[]){"EXISTS", key}, 2);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    *state = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1 ? WRITER_ALIVE : WRITER_DEAD;
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
+static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, bool *asked)
+{
+    struct redis_conn *conn = self_of(log)->conn;
+    char writer[UUID_TEXT_SIZE];
+    *asked = false;
+    enum chat_error error = find_writer(conn, answer_id, writer);
+    if (error != CHAT_OK || !writer[0]) return error;
+    if (!redis_conn_begin(conn) || !send_note(conn, writer, NOTE_LETTER_STOP, answer_id) || !skip_replies(conn, 2))
+        return CHAT_ERR_QUOTA_UNAVAILABLE;
+    *asked = true;
+    return CHAT_OK;
+}
+
+static enum chat_error read_text(struct answer_log *log, struct log_read *read, struct arena *arena)
+{
+    struct log_exchange one = {.reads = read, .read_count = 1};
+    return exchange_reads(self_of(log)->conn, &one, arena) ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+}
+
+static const struct answer_log_ops redis_ops = {.exchange = exchange,
+                                                .read = read_text,
+                                                .say_alive = say_alive,
+                                                .writer_state = writer_state,
+                                                .ask_stop = ask_stop};
+
+struct answer_log *redis_answer_log_open(struct redis_conn *conn)
+{
+    struct redis_answer_log *self = calloc(1, sizeof *self);
+    if (!self) return NULL;
+    self->base.ops = &redis_ops;
+    self->conn = conn;
+    return &self->base;
+}
+
+void redis_answer_log_close(struct answer_log *log)
+{
+    free(self_of(log));
+}

@@ -1,0 +1,209 @@
+/*
+ * The exchange with the log: what this process wrote since the last one, what it wants to know of answers that others
+ * write, and what others tell it. One job at a time, so at most one round trip is under way however many answers live;
+ * the client's own bytes never wait for it.
+ */
+#include "relay/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum {
+    BEAT_MS = 100,         /* notes (a stop, an attacher) are looked for this often */
+    TEXT_BEAT_MS = 250,    /* text is written this often */
+    FOLLOWED_BEAT_MS = 40, /* both, while an answer is followed in another process, or followed from here */
+    TELL_WATCHED_MS = 3000,
+};
+
+struct beat {
+    struct job job; /* first */
+    struct relay *relay;
+    struct log_exchange exchange;
+    struct arena arena;
+    enum chat_error error;
+};
+
+static void run_beat(struct job *job, const struct chat_ports *ports)
+{
+    struct beat *beat = (struct beat *)job;
+    beat->error = ports->log->ops->exchange(ports->log, &beat->exchange, &beat->arena);
+    struct task *task = calloc(1, sizeof *task);
+    if (!task) abort();
+    task->kind = TASK_BEAT;
+    task->beat = beat;
+    loop_post(beat->relay, task);
+}
+
+void beat_note_ended(struct live *live)
+{
+    struct ended_id *ended = calloc(1, sizeof *ended);
+    if (!ended) return; /* its keys run out by themselves */
+    memcpy(ended->answer_id, live->message.id, UUID_TEXT_SIZE);
+    ended->next = live->relay->ended_ids;
+    live->relay->ended_ids = ended;
+}
+
+static bool followed(const struct relay *relay, const struct live *live)
+{
+    return live->mirror || live->watched_until_ms > relay->now_ms;
+}
+
+static const char *copy(struct arena *arena, const struct buf *buf, size_t from)
+{
+    char *text = arena_alloc(arena, buf->len - from);
+    if (buf->len > from) memcpy(text, buf->data + from, buf->len - from);
+    return text;
+}
+
+static void add_write(struct beat *beat, struct live *live)
+{
+    if (live->log_lost || !live->logged) live->logged_reasoning = live->logged_content = 0;
+    struct log_write *write = &beat->exchange.writes[beat->exchange.write_count++];
+    *write = (struct log_write){
+        .whole = live->log_lost || !live->logged,
+        .reasoning_at = live->logged_reasoning,
+        .content_at = live->logged_content,
+        .reasoning = copy(&beat->arena, &live->reasoning, live->logged_reasoning),
+        .reasoning_len = live->reasoning.len - live->logged_reasoning,
+        .content = copy(&beat->arena, &live->content, live->logged_content),
+        .content_len = live->content.len - live->logged_content,
+    };
+    memcpy(write->answer_id, live->message.id, UUID_TEXT_SIZE);
+    live->logged = true;
+    live->log_lost = false;
+    live->logged_reasoning = live->reasoning.len;
+    live->logged_content = live->content.len;
+}
+
+static void add_read(struct beat *beat, struct live *live)
+{
+    struct log_read *read = &beat->exchange.reads[beat->exchange.read_count++];
+    *read = (struct log_read){.reasoning_at = live->reasoning.len, .content_at = live->content.len};
+    memcpy(read->answer_id, live->message.id, UUID_TEXT_SIZE);
+    memcpy(read->writer, live->writer, UUID_TEXT_SIZE);
+    read->tell_watched = live->relay->now_ms - live->told_watched_ms >= TELL_WATCHED_MS;
+    if (read->tell_watched && live->writer[0]) live->told_watched_ms = live->relay->now_ms;
+}
+
+static void add_ended(struct beat *beat)
+{
+    struct ended_id *ended = beat->relay->ended_ids;
+    beat->relay->ended_ids = NULL;
+    while (ended) {
+        struct ended_id *next = ended->next;
+        struct log_write *write = &beat->exchange.writes[beat->exchange.write_count++];
+        *write = (struct log_write){.ended = true};
+        memcpy(write->answer_id, ended->answer_id, UUID_TEXT_SIZE);
+        free(ended);
+        ended = next;
+    }
+}
+
+static bool has_news(const struct live *live)
+{
+    return live->log_lost || !live->logged || live->reasoning.len > live->logged_reasoning ||
+           live->content.len > live->logged_content;
+}
+
+/* NULL: out of memory, or nothing to say and nobody to hear. */
+static struct beat *make_beat(struct relay *relay)
+{
+    size_t lives = 0;
+    for (const struct live *live = relay->lives; live; live = live->next) lives++;
+    for (const struct ended_id *ended = relay->ended_ids; ended; ended = ended->next) lives++;
+    struct beat *beat = lives ? calloc(1, sizeof *beat) : NULL;
+    if (!beat) return NULL;
+    beat->job.run = run_beat;
+    beat->relay = relay;
+    arena_init(&beat->arena);
+    beat->exchange.process_id = relay->process_id;
+    beat->exchange.writes = arena_alloc(&beat->arena, lives * sizeof *beat->exchange.writes);
+    beat->exchange.reads = arena_alloc(&beat->arena, lives * sizeof *beat->exchange.reads);
+    bool text_due = relay->now_ms - relay->text_beat_ms >= TEXT_BEAT_MS;
+    if (text_due) relay->text_beat_ms = relay->now_ms;
+    for (struct live *live = relay->lives; live; live = live->next) {
+        if (live->mirror) {
+            if (live->phase < LIVE_SAVING) add_read(beat, live);
+        } else if (live->phase < LIVE_SAVING && has_news(live) && (text_due || !live->logged || followed(relay, live)))
+            add_write(beat, live);
+    }
+    add_ended(beat);
+    return beat;
+}
+
+static void set_next(struct relay *relay)
+{
+    relay->beat_at_ms = -1;
+    if (relay->lives || relay->ended_ids) relay->beat_at_ms = relay->now_ms + BEAT_MS;
+    for (const struct live *live = relay->lives; live; live = live->next) {
+        if (!followed(relay, live)) continue;
+        relay->beat_at_ms = relay->now_ms + FOLLOWED_BEAT_MS;
+        return;
+    }
+}
+
+void beat_due(struct relay *relay)
+{
+    if (relay->beat) return; /* its end sets the next */
+    if (relay->beat_at_ms < 0) {
+        if (relay->lives || relay->ended_ids) set_next(relay);
+        return;
+    }
+    if (relay->beat_at_ms > relay->now_ms) return;
+    relay->beat = make_beat(relay);
+    if (relay->beat)
+        job_pool_submit(relay->jobs, &relay->beat->job);
+    else
+        set_next(relay);
+    if (relay->beat) relay->beat_at_ms = -1;
+}
+
+/* ---- and back ---- */
+
+void beat_free(struct beat *beat)
+{
+    if (!beat) return;
+    arena_fini(&beat->arena);
+    free(beat);
+}
+
+static void take_write(struct relay *relay, const struct log_write *write, bool failed)
+{
+    struct live *live = live_find(relay, write->answer_id);
+    if (live && !live->mirror && (failed || write->lost)) live->log_lost = true;
+}
+
+static void take_read(struct relay *relay, const struct log_read *read)
+{
+    struct live *live = live_find(relay, read->answer_id);
+    if (!live || !live->mirror) return;
+    /* another mirror of the same answer than the one that asked */
+    if (read->reasoning_at != live->reasoning.len || read->content_at != live->content.len) return;
+    memcpy(live->writer, read->writer, UUID_TEXT_SIZE);
+    mirror_text(live, read->reasoning, read->reasoning_len, read->content, read->content_len);
+    if (!read->writer[0]) mirror_load(live);
+}
+
+static void take_note(struct relay *relay, const struct log_note *note)
+{
+    struct live *live = live_find(relay, note->answer_id);
+    if (!live || live->mirror) return;
+    if (note->kind == NOTE_STOP)
+        live_end(live, ANSWER_STOPPED, CHAT_OK);
+    else
+        live_watched(live);
+}
+
+void beat_over(struct relay *relay, struct beat *beat)
+{
+    struct log_exchange *exchange = &beat->exchange;
+    bool failed = beat->error != CHAT_OK;
+    for (size_t i = 0; i < exchange->write_count; i++) take_write(relay, &exchange->writes[i], failed);
+    for (size_t i = 0; !failed && i < exchange->read_count; i++) take_read(relay, &exchange->reads[i]);
+    for (size_t i = 0; !failed && i < exchange->note_count; i++) take_note(relay, &exchange->notes[i]);
+    beat_free(beat);
+    relay->beat = NULL;
+    set_next(relay);
+}

@@ -1,0 +1,14 @@
+/*
+ * Ends the answers whose process died, as interrupted, with the text that the log has. Every process may do it at any
+ * time: the row's compare-and-set and the settling happen once.
+ */
+#ifndef USECASES_REAP_ANSWERS_H
+#define USECASES_REAP_ANSWERS_H
+
+#include "usecases/ports.h"
+
+/* Looks at streaming rows older than PROCESS_ALIVE_SECONDS. One whose writer is not known (the log was away, or
+ * emptied) is ended once it is older than an answer may get, longest_ms. Gives how many it ended. */
+int reap_answers(const struct chat_ports *ports, int64_t longest_ms);
+
+#endif

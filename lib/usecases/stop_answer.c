@@ -1,0 +1,12 @@
+#include "usecases/stop_answer.h"
+
+#include "base/log.h"
+
+bool stop_answer(const struct chat_ports *ports, const char *answer_id, int timeout_ms)
+{
+    bool asked;
+    if (ports->answers->ops->stop(ports->answers, answer_id, timeout_ms) == STOP_REQUESTED) return true;
+    if (ports->log->ops->ask_stop(ports->log, answer_id, &asked) != CHAT_OK)
+        log_write(LOG_WARN, "stop_not_passed_on", LOG_STR("message_id", answer_id));
+    return false;
+}

@@ -1,0 +1,867 @@
+/*
+ * The relay for real: its thread, its job threads, and a provider's server on loopback, with fake stores behind it.
+ * Every wait is for something to happen, never for time to pass; where time counts, the clock is turned.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "relay/relay.h"
+#include "sambanova/provider.h"
+#include "tests/fakes/fake_chat.h"
+#include "tests/fakes/fake_listener.h"
+#include "tests/fakes/fake_server.h"
+#include "unit.h"
+#include "usecases/send_message.h"
+#include "usecases/stop_message.h"
+
+enum { JOB_THREADS = 2, PING_MS = 15000, SLOW_CLIENT_MS = 30000 };
+
+static struct fake_chat chat;
+static struct fake_server *server;
+static struct job_pool *jobs;
+static struct relay *relay;
+static struct fake_listener listener, second;
+static char answer_id[UUID_TEXT_SIZE];
+
+/* The machine's clock, and what the test has turned it forward by. */
+static atomic_llong turned_ms;
+
+static int64_t turned_wall_ms(const struct clock *self)
+{
+    (void)self;
+    return clock_wall_ms(clock_system()) + turned_ms;
+}
+
+static int64_t turned_mono_ms(const struct clock *self)
+{
+    (void)self;
+    return clock_mono_ms(clock_system()) + turned_ms;
+}
+
+static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms};
+
+static void set_up(void)
+{
+    turned_ms = 0;
+    relay = NULL;
+    fake_chat_init(&chat);
+    chat.ports.clock = &turned_clock;
+    server = fake_server_open();
+    fake_provider_init(&chat.provider, fake_server_port(server));
+    fake_listener_init(&listener);
+    fake_listener_init(&second);
+}
+
+/* After the provider's timeouts are as the test wants them. */
+static void open_relay_for(const struct provider *provider, int grace_ms, int max_streams)
+{
+    const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
+    const struct relay_settings settings = {
+        .provider = provider, .clock = &turned_clock, .max_streams = max_streams, .detach_grace_ms = grace_ms};
+
+    jobs = job_pool_open(each, JOB_THREADS);
+    relay = relay_open(&settings, jobs);
+    ck_assert_ptr_nonnull(relay);
+    chat.ports.provider = provider;
+    chat.ports.answers = relay_answers(relay);
+}
+
+static void open_relay(int grace_ms)
+{
+    open_relay_for(&chat.provider.provider, grace_ms, 10);
+}
+
+static void close_relay(void)
+{
+    if (!relay) return;
+    relay_drain(relay);
+    relay_close(relay);
+    job_pool_close(jobs);
+    relay = NULL;
+}
+
+static void tear_down(void)
+{
+    close_relay();
+    fake_server_close(server);
+    fake_listener_fini(&listener);
+    fake_listener_fini(&second);
+    fake_chat_fini(&chat);
+}
+
+/* The loop has looked at the clock. */
+static void turn_clock(int by_ms)
+{
+    struct admission_ticket *tickets;
+
+    turned_ms += by_ms;
+    relay_tickets(relay, &tickets);
+    free(tickets);
+}
+
+static void ask_for(struct fake_listener *to)
+{
+    const struct send_message in = {.caller = &chat.alice, .content = "Why?", .content_len = 4};
+    struct problem problem = {0};
+    struct ready_answer ready;
+
+    ck_assert_int_eq(send_message(&chat.ports, &in, &chat.arena, &problem, &ready), CHAT_OK);
+    memcpy(answer_id, ready.answer.id, UUID_TEXT_SIZE);
+    ready.spec.request_id = "req-1";
+    chat.ports.answers->ops->start(chat.ports.answers, &ready.spec, &to->listener);
+}
+
+static void ask(void)
+{
+    ask_for(&listener);
+}
+
+static struct message row(void)
+{
+    struct message message = {0};
+
+    ck_assert(fake_repo_message(chat.repo, answer_id, &message));
+    return message;
+}
+
+/* Ended with this code (CHAT_OK: done), told once, stored as told, lease ended, place free again. */
+static void assert_ended(struct fake_listener *to, enum chat_error error, enum message_status status)
+{
+    ck_assert(fake_listener_wait_end(to));
+    ck_assert(fake_listener_wait_closed(to));
+    ck_assert_str_eq(error_code(to->error), error_code(error));
+    ck_assert_int_eq(to->final.status, status);
+    ck_assert_int_eq(to->ends, 1);
+    ck_assert_int_eq(to->closes, 1);
+    ck_assert_int_eq(to->opens, 1);
+    ck_assert(!to->went_back);
+    ck_assert(fake_repo_wait_ended(chat.repo, answer_id));
+    ck_assert(fake_admission_wait_settled(&chat.admission, 1));
+    ck_assert_int_eq(row().status, status);
+    close_relay();
+    ck_assert_int_eq(fake_repo_writes(chat.repo, answer_id), 1);
+    ck_assert_int_eq(fake_admission_settled(&chat.admission), 1);
+}
+
+static const char *const hello[] = {FAKE_STREAM_HEAD, "c Hel\n", "c lo\nusage 7 2\nstop\ndone\n", NULL};
+
+/* ---- a whole answer ---- */
+
+START_TEST(an_answer_is_told_and_then_stored_with_its_usage)
+{
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_str_eq(listener.content, "Hello");
+    ck_assert_str_eq(row().content, "Hello");
+    ck_assert_str_eq(row().finish_reason, "stop");
+    ck_assert_int_eq(row().usage.prompt_tokens, 7);
+    ck_assert_int_eq(row().token_count, 2);
+    ck_assert(!row().tokens_estimated);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 0);
+    ck_assert_int_eq(listener.session.message_count, 2);
+}
+END_TEST
+
+START_TEST(the_provider_gets_prompt_and_key_over_http_1_1)
+{
+    const char *request;
+
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    request = fake_server_request(server, 0);
+    ck_assert_int_eq(strncmp(request, "POST /v1/chat/completions HTTP/1.1\r\n", 36), 0);
+    ck_assert_ptr_nonnull(strstr(request, "\r\nAuthorization: Bearer key-of-the-fake\r\n"));
+    ck_assert_ptr_nonnull(strstr(request, "\r\nContent-Type: application/json\r\n"));
+    ck_assert_ptr_nonnull(strstr(request, "\r\n\r\nmodel=llama max_tokens=2048\nuser: Why?\n"));
+    ck_assert_ptr_null(strstr(request, "Expect:"));
+}
+END_TEST
+
+START_TEST(done_comes_only_after_the_row_is_written_and_the_lease_ended)
+{
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_end(&listener));
+    ck_assert_int_eq(fake_repo_writes(chat.repo, answer_id), 1);
+    ck_assert_int_eq(fake_admission_settled(&chat.admission), 1);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(reasoning_is_kept_apart_from_content)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD, "r hm\nr m\nc Yes\nstop\n", NULL};
+
+    fake_server_reply(server, reply);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_str_eq(listener.content, "Yes");
+    ck_assert_uint_eq(listener.reasoning_len, 3);
+    ck_assert_str_eq(row().reasoning, "hmm");
+    ck_assert(row().tokens_estimated); /* the provider told none */
+}
+END_TEST
+
+START_TEST(the_end_marker_ends_the_answer_though_the_connection_stays_open)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD, "c Hi\nstop\ndone\n", FAKE_HOLD, NULL};
+
+    fake_server_reply(server, reply);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert(fake_server_wait_left(server, 1));
+}
+END_TEST
+
+START_TEST(the_real_decoder_of_the_provider_works_in_the_loop)
+{
+    static const char *const reply[] = {
+        FAKE_STREAM_HEAD,
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Gr\xc3",
+        "\xbc\xc3\x9f\"}}]}\n\n: comment\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"e\"},",
+        "\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}\n\n",
+        "data: [DONE]\n\n",
+        NULL,
+    };
+    char *base = arena_printf(&chat.arena, "http://127.0.0.1:%d/v1", fake_server_port(server));
+    const struct sambanova_settings settings = {.api_key = "k",
+                                                .api_base = base,
+                                                .connect_timeout_ms = 5000,
+                                                .first_byte_timeout_ms = 20000,
+                                                .idle_timeout_ms = 20000,
+                                                .total_timeout_ms = 60000};
+    const char *problem;
+    struct provider *provider = sambanova_open(&settings, &problem);
+
+    ck_assert_ptr_nonnull(provider);
+    fake_server_reply(server, reply);
+    open_relay_for(provider, 30000, 10);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_str_eq(listener.content, "Gr\xc3\xbc\xc3\x9f" "e");
+    ck_assert_int_eq(row().usage.total_tokens, 7);
+    sambanova_close(provider);
+}
+END_TEST
+
+START_TEST(answers_one_after_another_leave_no_place_taken)
+{
+    open_relay_for(&chat.provider.provider, 30000, 1);
+    for (int i = 0; i < 30; i++) {
+        struct fake_listener each;
+
+        fake_listener_init(&each);
+        fake_server_reply(server, hello);
+        ask_for(&each);
+        ck_assert(fake_listener_wait_closed(&each));
+        ck_assert_str_eq(each.content, "Hello");
+        ck_assert(fake_admission_wait_settled(&chat.admission, i + 1));
+        while (relay_live(relay)) turn_clock(0); /* the place comes back at the end of the turn */
+        fake_listener_fini(&each);
+    }
+}
+END_TEST
+
+/* ---- who is attached ---- */
+
+static const char *const slow[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_GATE, "c two\n", FAKE_GATE, "c three\nstop\ndone\n",
+                                   NULL};
+static const char *const endless[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_HOLD, NULL};
+
+START_TEST(who_attaches_later_gets_all_of_the_text)
+{
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert(chat.ports.answers->ops->attach(chat.ports.answers, answer_id, &second.listener));
+    ck_assert(fake_listener_wait_content(&second, "one"));
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_content(&listener, "onetwo"));
+    ck_assert(fake_listener_wait_content(&second, "onetwo"));
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_str_eq(second.content, "onetwothree");
+    ck_assert_int_eq(second.ends, 1);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(an_answer_that_is_not_here_cannot_be_attached_to)
+{
+    open_relay(30000);
+    ck_assert(!chat.ports.answers->ops->attach(chat.ports.answers, "00000000-0000-7000-8000-000000000000",
+                                               &second.listener));
+    ck_assert_int_eq(second.opens, 0);
+    ck_assert_int_eq(second.closes, 0); /* still the caller's */
+}
+END_TEST
+
+START_TEST(a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later)
+{
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    fake_listener_block(&second);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert(chat.ports.answers->ops->attach(chat.ports.answers, answer_id, &second.listener));
+    ck_assert(fake_listener_wait_blocked(&second));
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_content(&listener, "onetwo"));
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_closed(&listener));
+    ck_assert_str_eq(listener.content, "onetwothree");
+    ck_assert_str_eq(second.content, "");
+    ck_assert_int_eq(second.ends, 0);
+    fake_listener_unblock(&second);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_str_eq(second.content, "onetwothree");
+    ck_assert_int_eq(second.writables, 1);
+    ck_assert_int_eq(second.ends, 1);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(a_client_that_takes_nothing_for_long_is_let_go)
+{
+    fake_server_reply(server, slow);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(600000);
+    fake_listener_block(&second);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert(chat.ports.answers->ops->attach(chat.ports.answers, answer_id, &second.listener));
+    ck_assert(fake_listener_wait_blocked(&second));
+    turn_clock(SLOW_CLIENT_MS + 1);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_int_eq(second.ends, 0);
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(a_listener_that_is_gone_is_closed_once)
+{
+    fake_server_reply(server, hello);
+    listener.gone = true;
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_closed(&listener));
+    ck_assert(fake_repo_wait_ended(chat.repo, answer_id));
+    close_relay();
+    ck_assert_int_eq(row().status, MESSAGE_COMPLETE); /* within the grace */
+    ck_assert_int_eq(listener.closes, 1);
+    ck_assert_int_eq(listener.ends, 0);
+}
+END_TEST
+
+START_TEST(without_grace_the_answer_ends_when_the_last_client_leaves)
+{
+    fake_server_reply(server, endless);
+    open_relay(0);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    fake_listener_leave(&listener);
+    ck_assert(fake_server_wait_left(server, 1)); /* upstream is closed */
+    ck_assert(fake_repo_wait_ended(chat.repo, answer_id));
+    ck_assert(fake_admission_wait_settled(&chat.admission, 1));
+    close_relay();
+    ck_assert_int_eq(row().status, MESSAGE_STOPPED);
+    ck_assert_str_eq(row().content, "one");
+    ck_assert(row().tokens_estimated);
+    ck_assert_int_eq(listener.closes, 1);
+}
+END_TEST
+
+START_TEST(with_another_client_attached_it_goes_on)
+{
+    fake_server_reply(server, slow);
+    open_relay(0);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert(chat.ports.answers->ops->attach(chat.ports.answers, answer_id, &second.listener));
+    fake_listener_leave(&listener);
+    ck_assert(fake_listener_wait_closed(&listener));
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_str_eq(second.content, "onetwothree");
+    ck_assert_int_eq(second.error, CHAT_OK);
+}
+END_TEST
+
+START_TEST(the_grace_runs_from_when_the_last_client_left)
+{
+    fake_server_reply(server, endless);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(60000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    fake_listener_leave(&listener);
+    ck_assert(fake_listener_wait_closed(&listener));
+    turn_clock(59000);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    turn_clock(2000);
+    ck_assert(fake_repo_wait_ended(chat.repo, answer_id));
+    ck_assert_int_eq(row().status, MESSAGE_STOPPED);
+    ck_assert(fake_server_wait_left(server, 1));
+}
+END_TEST
+
+START_TEST(who_comes_back_within_the_grace_ends_it)
+{
+    fake_server_reply(server, slow);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(60000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    fake_listener_leave(&listener);
+    ck_assert(fake_listener_wait_closed(&listener));
+    ck_assert(chat.ports.answers->ops->attach(chat.ports.answers, answer_id, &second.listener));
+    turn_clock(120000);
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_str_eq(second.content, "onetwothree");
+    ck_assert_int_eq(second.final.status, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(silence_is_bridged_by_pings)
+{
+    fake_server_reply(server, slow);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    turn_clock(PING_MS - 1000);
+    ck_assert_int_eq(listener.pings, 0);
+    turn_clock(1001);
+    ck_assert(fake_listener_wait_pings(&listener, 1));
+    turn_clock(PING_MS);
+    ck_assert(fake_listener_wait_pings(&listener, 2));
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+/* ---- stopping ---- */
+
+START_TEST(a_stop_keeps_the_text_and_closes_upstream)
+{
+    struct message message;
+
+    fake_server_reply(server, endless);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &chat.arena, &message), CHAT_OK);
+    ck_assert_int_eq(message.status, MESSAGE_STOPPED); /* it is stored when the call returns */
+    ck_assert_str_eq(message.content, "one");
+    ck_assert(fake_server_wait_left(server, 1));
+    assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
+}
+END_TEST
+
+START_TEST(an_answer_that_is_not_here_cannot_be_stopped)
+{
+    open_relay(30000);
+    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000", 20000),
+                     STOP_NOT_HERE);
+}
+END_TEST
+
+START_TEST(two_stops_at_once_both_return)
+{
+    fake_server_reply(server, endless);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, answer_id, 0), STOP_REQUESTED); /* doesn't wait */
+    chat.ports.answers->ops->stop(chat.ports.answers, answer_id, 20000);
+    assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
+}
+END_TEST
+
+/* ---- the provider fails ---- */
+
+static const char *const busy[] = {"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbusy", NULL};
+
+START_TEST(a_503_is_asked_again_before_any_text)
+{
+    fake_server_reply(server, busy);
+    fake_server_reply(server, busy);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_int_eq(fake_server_requests(server), 3);
+    ck_assert_str_eq(fake_server_request(server, 2), fake_server_request(server, 0));
+}
+END_TEST
+
+START_TEST(after_three_tries_the_answer_fails_and_the_daily_unit_comes_back)
+{
+    for (int i = 0; i < 4; i++) fake_server_reply(server, busy);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_ERROR, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 3);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 1);
+    ck_assert(!listener.any_text);
+    ck_assert(!row().tokens_estimated);
+}
+END_TEST
+
+START_TEST(retry_after_is_honoured_within_bounds)
+{
+    static const char *const soon[] = {"HTTP/1.1 429 No\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n", NULL};
+
+    fake_server_reply(server, soon);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_server_wait_requests(server, 1));
+    while (fake_server_requests(server) < 2) turn_clock(1000); /* without turning: 5 s */
+    ck_assert_int_ge(turned_ms, 4000);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(a_long_retry_after_goes_to_the_client_instead)
+{
+    static const char *const later[] = {"HTTP/1.1 429 No\r\nretry-after:  60 \r\nContent-Length: 0\r\n\r\n", NULL};
+
+    fake_server_reply(server, later);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_RATE_LIMITED, MESSAGE_FAILED);
+    ck_assert_int_eq(listener.retry_after_s, 60);
+    ck_assert_int_eq(fake_server_requests(server), 1);
+}
+END_TEST
+
+START_TEST(a_connection_refused_is_tried_again)
+{
+    fake_provider_init(&chat.provider, fake_server_closed_port());
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_ERROR, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 0);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 1);
+}
+END_TEST
+
+/* One reply that ends the answer at once: what it is told as, and how many requests it took. */
+static const struct {
+    const char *reply[4];
+    enum chat_error error;
+    const char *content;
+} endings[] = {
+    {{"HTTP/1.1 401 No\r\nContent-Length: 3\r\n\r\nkey"}, CHAT_ERR_UPSTREAM_ERROR, ""},
+    {{"HTTP/1.1 400 No\r\nContent-Length: 7\r\n\r\ncontext"}, CHAT_ERR_CONTEXT_LENGTH_EXCEEDED, ""},
+    {{"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"},
+     CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
+     ""},
+    {{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"},
+     CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
+     ""},
+    {{FAKE_STREAM_HEAD, "c one\nbad\n", FAKE_HOLD}, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "one"},
+    {{FAKE_STREAM_HEAD, "c one\n"}, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "one"}, /* closed before its end */
+    {{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 99\r\n\r\nc one\n"},
+     CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
+     "one"},
+    {{"HTTP/1.1 302 Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"}, CHAT_ERR_UPSTREAM_ERROR, ""},
+    {{"nonsense\r\n\r\n"}, CHAT_ERR_UPSTREAM_ERROR, ""},
+};
+
+START_TEST(what_is_no_whole_answer_fails_at_once)
+{
+    fake_server_reply(server, endings[_i].reply);
+    fake_server_reply(server, hello); /* never asked for */
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, endings[_i].error, MESSAGE_FAILED);
+    ck_assert_str_eq(listener.content, endings[_i].content);
+    ck_assert_str_eq(row().content, endings[_i].content);
+    ck_assert_int_eq(listener.any_text, endings[_i].content[0] != '\0');
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), endings[_i].content[0] == '\0');
+    ck_assert_int_eq(fake_server_requests(server), 1);
+}
+END_TEST
+
+START_TEST(a_reset_after_text_is_not_asked_again)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_GATE, FAKE_RESET, NULL};
+
+    fake_server_reply(server, reply);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 1);
+    ck_assert_str_eq(row().content, "one");
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 0);
+}
+END_TEST
+
+START_TEST(only_the_first_bytes_of_a_refusal_are_read)
+{
+    static char big[100000];
+    const char *reply[] = {"HTTP/1.1 400 No\r\nContent-Length: 10000000\r\n\r\ncontext", big, FAKE_HOLD, NULL};
+
+    memset(big, 'x', sizeof big - 1);
+    fake_server_reply(server, reply);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_CONTEXT_LENGTH_EXCEEDED, MESSAGE_FAILED);
+}
+END_TEST
+
+static const char *const silent[] = {FAKE_HOLD, NULL};
+static const char *const only_head[] = {FAKE_STREAM_HEAD, FAKE_HOLD, NULL};
+static const char *const comments[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_GATE, ": still here\n", FAKE_HOLD, NULL};
+static const struct {
+    const char *const *reply;
+    int first_byte_ms, idle_ms, total_ms; /* one of them is what runs out, a minute before the others */
+} timeouts[] = {
+    {silent, 60000, 120000, 120000},    /* nothing at all */
+    {only_head, 60000, 120000, 120000}, /* the first byte of the body counts */
+    {endless, 120000, 60000, 120000},   /* silence after text */
+    {endless, 120000, 120000, 60000},   /* text, but no end */
+};
+
+START_TEST(a_provider_that_takes_too_long_is_given_up)
+{
+    struct provider *provider = &chat.provider.provider;
+
+    fake_server_reply(server, timeouts[_i].reply);
+    provider->first_byte_timeout_ms = timeouts[_i].first_byte_ms;
+    provider->idle_timeout_ms = timeouts[_i].idle_ms;
+    provider->total_timeout_ms = timeouts[_i].total_ms;
+    open_relay(600000);
+    ask();
+    ck_assert(fake_server_wait_requests(server, 1));
+    if (timeouts[_i].reply == endless) ck_assert(fake_listener_wait_content(&listener, "one"));
+    turn_clock(50000);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    turn_clock(10001);
+    ck_assert(fake_server_wait_left(server, 1));
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_TIMEOUT, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 1);
+}
+END_TEST
+
+START_TEST(comments_of_the_provider_are_no_data)
+{
+    int texts;
+
+    fake_server_reply(server, comments);
+    chat.provider.provider.idle_timeout_ms = 10000;
+    open_relay(600000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    turn_clock(9000);
+    texts = fake_listener_texts(&listener);
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_texts(&listener, texts + 1)); /* the comment has come through */
+    turn_clock(2000);
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_TIMEOUT, MESSAGE_FAILED);
+}
+END_TEST
+
+START_TEST(comments_of_the_provider_do_not_hold_pings_up)
+{
+    int texts;
+
+    fake_server_reply(server, comments);
+    open_relay(600000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    turn_clock(PING_MS - 1000);
+    texts = fake_listener_texts(&listener);
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_texts(&listener, texts + 1));
+    turn_clock(1001);
+    ck_assert(fake_listener_wait_pings(&listener, 1));
+}
+END_TEST
+
+/* ---- the stores fail ---- */
+
+START_TEST(with_the_database_away_the_end_is_told_within_two_seconds_and_stored_later)
+{
+    int64_t started_ms = clock_mono_ms(clock_system());
+
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, -1);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_end(&listener));
+    ck_assert_int_ge(clock_mono_ms(clock_system()) - started_ms, 1900);
+    ck_assert_int_lt(clock_mono_ms(clock_system()) - started_ms, 6000);
+    ck_assert_int_eq(listener.error, CHAT_OK);
+    ck_assert_int_eq(fake_repo_writes(chat.repo, answer_id), 0);
+    ck_assert_int_eq(fake_admission_settled(&chat.admission), 0);
+    ck_assert_int_eq(relay_live(relay), 1);
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_OK, 0);
+    while (!fake_repo_writes(chat.repo, answer_id)) turn_clock(500);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(a_short_outage_delays_the_end_and_nothing_is_done_twice)
+{
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_END), 2);
+    ck_assert_int_eq(chat.admission.settle_calls, 2);
+    ck_assert_int_eq(listener.session.message_count, 2); /* as the write found it, before settling failed */
+}
+END_TEST
+
+START_TEST(an_error_that_is_no_outage_is_given_up_after_some_tries)
+{
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_INTERNAL, -1);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    while (relay_live(relay)) turn_clock(500);
+    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_END), 5);
+    ck_assert_int_eq(listener.ends, 1);
+}
+END_TEST
+
+/* ---- places, tickets, and the end of the process ---- */
+
+START_TEST(there_are_so_many_places_and_no_more)
+{
+    struct answers *answers;
+
+    open_relay_for(&chat.provider.provider, 30000, 2);
+    answers = relay_answers(relay);
+    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_OK);
+    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_OK);
+    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_ERR_OVERLOADED);
+    answers->ops->unreserve(answers);
+    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_OK);
+    ck_assert_int_eq(relay_live(relay), 2);
+    answers->ops->unreserve(answers);
+    answers->ops->unreserve(answers);
+    relay_refuse(relay);
+    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_ERR_SHUTTING_DOWN);
+}
+END_TEST
+
+START_TEST(tickets_of_live_answers_can_be_had_for_renewing)
+{
+    struct admission_ticket *tickets;
+
+    fake_server_reply(server, endless);
+    open_relay(30000);
+    ck_assert_uint_eq(relay_tickets(relay, &tickets), 0);
+    free(tickets);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert_uint_eq(relay_tickets(relay, &tickets), 1);
+    ck_assert_str_eq(tickets[0].answer_id, answer_id);
+    ck_assert_str_eq(tickets[0].user_id, "alice");
+    free(tickets);
+}
+END_TEST
+
+START_TEST(a_drain_ends_what_is_live_as_interrupted_and_stores_it)
+{
+    fake_server_reply(server, endless);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    relay_drain(relay);
+    ck_assert_int_eq(relay_live(relay), 0);
+    assert_ended(&listener, CHAT_ERR_SHUTTING_DOWN, MESSAGE_INTERRUPTED);
+    ck_assert_str_eq(row().content, "one");
+    ck_assert(listener.any_text);
+    ck_assert(fake_server_wait_left(server, 1));
+}
+END_TEST
+
+START_TEST(a_drain_ends_one_that_waits_for_another_try)
+{
+    static const char *const soon[] = {"HTTP/1.1 429 No\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n", NULL};
+
+    fake_server_reply(server, soon);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_server_wait_requests(server, 1));
+    relay_drain(relay);
+    assert_ended(&listener, CHAT_ERR_SHUTTING_DOWN, MESSAGE_INTERRUPTED);
+    ck_assert_int_eq(fake_server_requests(server), 1);
+}
+END_TEST
+
+UNIT_SUITE(relay_answers)
+{
+    Suite *suite = suite_create("relay_answers");
+    TCase *cases[6];
+
+    cases[0] = UNIT_CASE(suite, "a whole answer", an_answer_is_told_and_then_stored_with_its_usage,
+                         the_provider_gets_prompt_and_key_over_http_1_1,
+                         done_comes_only_after_the_row_is_written_and_the_lease_ended,
+                         reasoning_is_kept_apart_from_content,
+                         the_end_marker_ends_the_answer_though_the_connection_stays_open,
+                         the_real_decoder_of_the_provider_works_in_the_loop,
+                         answers_one_after_another_leave_no_place_taken);
+    cases[1] = UNIT_CASE(
+        suite, "who is attached", who_attaches_later_gets_all_of_the_text,
+        an_answer_that_is_not_here_cannot_be_attached_to, a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later,
+        a_client_that_takes_nothing_for_long_is_let_go, a_listener_that_is_gone_is_closed_once,
+        without_grace_the_answer_ends_when_the_last_client_leaves, with_another_client_attached_it_goes_on,
+        the_grace_runs_from_when_the_last_client_left, who_comes_back_within_the_grace_ends_it,
+        silence_is_bridged_by_pings);
+    cases[2] = UNIT_CASE(suite, "stopping", a_stop_keeps_the_text_and_closes_upstream,
+                         an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_both_return);
+    cases[3] = UNIT_CASE(suite, "the provider fails", a_503_is_asked_again_before_any_text,
+                         after_three_tries_the_answer_fails_and_the_daily_unit_comes_back,
+                         retry_after_is_honoured_within_bounds, a_long_retry_after_goes_to_the_client_instead,
+                         a_connection_refused_is_tried_again, a_reset_after_text_is_not_asked_again,
+                         only_the_first_bytes_of_a_refusal_are_read, comments_of_the_provider_are_no_data,
+                         comments_of_the_provider_do_not_hold_pings_up);
+    tcase_add_loop_test(cases[3], what_is_no_whole_answer_fails_at_once, 0, (int)UNIT_COUNT(endings));
+    tcase_add_loop_test(cases[3], a_provider_that_takes_too_long_is_given_up, 0, (int)UNIT_COUNT(timeouts));
+    cases[4] = UNIT_CASE(suite, "the stores fail",
+                         with_the_database_away_the_end_is_told_within_two_seconds_and_stored_later,
+                         a_short_outage_delays_the_end_and_nothing_is_done_twice,
+                         an_error_that_is_no_outage_is_given_up_after_some_tries);
+    cases[5] = UNIT_CASE(suite, "the end of the process", there_are_so_many_places_and_no_more,
+                         tickets_of_live_answers_can_be_had_for_renewing,
+                         a_drain_ends_what_is_live_as_interrupted_and_stores_it,
+                         a_drain_ends_one_that_waits_for_another_try);
+    for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+        tcase_set_timeout(cases[i], 60);
+        tcase_add_checked_fixture(cases[i], set_up, tear_down);
+    }
+    return suite;
+}
