@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "fcgi/master.h"
 #include "fcgi/worker.h"
+#include "http/routes.h"
 
 #ifndef CHAT_VERSION
 #define CHAT_VERSION "0.1.0"
@@ -27,12 +28,13 @@ struct options {
 };
 
 static const char usage[] =
-    "chat-fcgi [--env-file FILE] [--check | --print-env | --print-docs | --version]\n"
+    "chat-fcgi [--env-file FILE] [--check | --print-env | --print-docs | --print-routes | --version]\n"
     "  Serves FastCGI on CHAT_LISTEN. Settings come from the environment; see docs/configuration.md.\n"
     "  --env-file FILE  settings from NAME=value lines, read again on SIGHUP\n"
     "  --check          validate the settings, print them with secrets masked, exit\n"
     "  --print-env      print .env.example\n"
-    "  --print-docs     print docs/configuration.md\n";
+    "  --print-docs     print docs/configuration.md\n"
+    "  --print-routes   print the method and path of every route\n";
 
 /* Ends the process for what only prints. */
 static void read_options(int argc, char **argv, struct options *out)
@@ -51,6 +53,9 @@ static void read_options(int argc, char **argv, struct options *out)
             exit(0);
         } else if (strcmp(argv[i], "--print-docs") == 0) {
             settings_print_docs(stdout);
+            exit(0);
+        } else if (strcmp(argv[i], "--print-routes") == 0) {
+            for (const struct route *row = route_table(); row->method; row++) printf("%s %s\n", row->method, row->path);
             exit(0);
         } else if (strcmp(argv[i], "--version") == 0) {
             puts("chat-fcgi " CHAT_VERSION);

@@ -37,7 +37,9 @@ struct http_call {
 
     struct http_response response;
     struct problem problem;
-    struct buf out;   /* the response's body while it is composed */
+    struct buf out;        /* the response's body while it is composed */
+    const char *taken_key; /* Idempotency-Key that this request holds; NULL */
+    char taken_key_id[UUID_TEXT_SIZE];
     bool handed_over; /* the connection was taken: nothing to respond */
 };
 

@@ -27,6 +27,8 @@ static const struct route routes[] = {
     {"PUT", MESSAGES "/{message}/feedback", api_set_feedback, BODY_OBJECT, SMALL_BODY, false, false},
     {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, false, false},
     {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, false, false},
+    {"GET", "/api/v1/models", api_list_models, BODY_NONE, SMALL_BODY, false, false},
+    {"GET", "/api/v1/models/{name}", api_get_model, BODY_NONE, SMALL_BODY, false, false},
     {"POST", "/api/v1/auth/session", api_sign_in, BODY_NONE, SMALL_BODY, false, true},
     {"DELETE", "/api/v1/auth/session", api_sign_out, BODY_NONE, SMALL_BODY, false, false},
     {"GET", "/healthz", api_health, BODY_NONE, SMALL_BODY, true, false},

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "domain/feature.h"
 #include "http/errors.h"
+#include "http/repeat.h"
 #include "http/routes.h"
 
 enum { RESPONSE_MAX_BYTES = 64 << 20, TRACE_ID_LEN = 32 };
@@ -218,7 +219,10 @@ void http_serve(const struct http_app *app, const struct chat_ports *ports, void
 
     enum chat_error error = serve(&call);
     if (!call.handed_over) {
-        if (error != CHAT_OK) compose_error(&call, error);
+        if (error != CHAT_OK) {
+            repeat_give_up(&call);
+            compose_error(&call, error);
+        }
         respond(&call);
         log_write(call.response.status >= 500 ? LOG_WARN : LOG_INFO, "request", LOG_STR("method", request->method),
                   LOG_STR("path", request->path), LOG_INT("status", call.response.status),

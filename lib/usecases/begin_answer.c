@@ -97,17 +97,19 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
         problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
         return problem_set(problem, error, NULL);
     }
-    char answer_id[UUID_TEXT_SIZE];
+    char made_id[UUID_TEXT_SIZE];
     begin->now_ms = clock_wall_ms(ports->clock);
-    uuid_v7(begin->now_ms, answer_id);
-    error = admit(ports, caller, answer_id, problem, out);
+    if (!begin->answer_id) {
+        uuid_v7(begin->now_ms, made_id);
+        begin->answer_id = made_id;
+    }
+    error = admit(ports, caller, begin->answer_id, problem, out);
     if (error != CHAT_OK) {
         ports->answers->ops->unreserve(ports->answers);
         return error;
     }
 
     begin->user_id = caller->user_id;
-    begin->answer_id = answer_id;
     begin->epoch = 1;
     begin->context_messages = ports->policy->max_context_messages;
     struct answer_begun begun = {0};

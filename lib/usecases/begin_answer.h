@@ -4,7 +4,8 @@
 
 #include "usecases/send_message.h"
 
-/* begin->user_id, answer_id, epoch, now_ms and context_messages are filled here. */
+/* begin->user_id, epoch, now_ms and context_messages are filled here, and answer_id where it is
+ * NULL. */
 enum chat_error begin_answer(const struct chat_ports *ports, const struct caller *caller, struct answer_begin *begin,
                              struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
 

@@ -1,5 +1,7 @@
 #include "usecases/create_session.h"
 
+#include <string.h>
+
 enum chat_error create_session(const struct chat_ports *ports, const struct create_session *in, struct arena *arena,
                                struct problem *problem, struct session *out)
 {
@@ -19,6 +21,9 @@ enum chat_error create_session(const struct chat_ports *ports, const struct crea
         .created_at_ms = now_ms,
         .updated_at_ms = now_ms,
     };
-    uuid_v7(now_ms, out->id);
+    if (in->session_id)
+        memcpy(out->id, in->session_id, UUID_TEXT_SIZE);
+    else
+        uuid_v7(now_ms, out->id);
     return problem_set(problem, ports->sessions->ops->create(ports->sessions, in->caller->user_id, out), NULL);
 }

@@ -10,7 +10,8 @@ struct create_session {
     const struct caller *caller;
     const char *title; /* NULL: the default until there is a first message */
     size_t title_len;
-    const char *model; /* NULL: the default */
+    const char *model;      /* NULL: the default */
+    const char *session_id; /* NULL: made here */
 };
 
 /* CHAT_OK with *out in the arena; else *problem says why: VALIDATION_FAILED, MODEL_NOT_FOUND,

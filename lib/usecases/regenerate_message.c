@@ -9,6 +9,6 @@ enum chat_error regenerate_message(const struct chat_ports *ports, const struct 
         problem->param = "model";
         return problem_set(problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
     }
-    struct answer_begin begin = {.regenerates_id = in->message_id, .model = in->model};
+    struct answer_begin begin = {.regenerates_id = in->message_id, .model = in->model, .answer_id = in->answer_id};
     return begin_answer(ports, in->caller, &begin, arena, problem, out);
 }

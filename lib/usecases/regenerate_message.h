@@ -11,6 +11,7 @@ struct regenerate_message {
     const struct caller *caller;
     const char *message_id; /* of the answer (a UUID) */
     const char *model;      /* NULL: the session's */
+    const char *answer_id;  /* of the new one; NULL: made here */
 };
 
 /* Errors in *problem: MODEL_NOT_FOUND, MESSAGE_NOT_FOUND, VALIDATION_FAILED (not the last answer), the others of

@@ -33,6 +33,7 @@ enum chat_error send_message(const struct chat_ports *ports, const struct send_m
         .content_len = in->content_len,
         .question_tokens = message_estimate_tokens(in->content, in->content_len),
         .replaces_id = in->replaces_id,
+        .answer_id = in->answer_id,
         .model = in->model,
         .title = title,
     };

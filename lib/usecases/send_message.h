@@ -16,6 +16,7 @@ struct send_message {
     const char *content;
     size_t content_len;
     const char *model;       /* NULL: the session's, or the default */
+    const char *answer_id;   /* NULL: made here */
     const char *replaces_id; /* NULL, or the user message this one takes the place of (a UUID) */
 };
 

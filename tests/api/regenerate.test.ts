@@ -1,6 +1,7 @@
 // Another answer to the same question: it takes the old one's place once it has text, and is counted like a send.
 import { randomUUID } from 'node:crypto'
 import { AnswerStream } from '../support/sse.ts'
+import { forgetMinute } from '../support/stores.ts'
 import { describe, expect, test } from '../support/test.ts'
 import { seenUpstream } from '../support/upstream.ts'
 import type { User } from '../support/user.ts'
@@ -78,6 +79,7 @@ test('another model can be asked, and writes it', async ({ alice }) => {
 
 test('the model is asked what it was asked before, without its old answer', async ({ alice }) => {
   const { body, nonce } = await seenUpstream(async (nonce) => {
+    await forgetMinute(alice.sub)
     const { session } = await alice.sendJson(null, '[[text=One]] First')
     const { message } = await alice.sendJson(session.id, `[[text=Two]] ${nonce}`)
     await (await again(alice, message.id)).readDone()

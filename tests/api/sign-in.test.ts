@@ -180,22 +180,3 @@ describe('pages', () => {
     expect(headers['strict-transport-security']).toMatch(/max-age=\d{7,}/)
   })
 })
-
-describe('/metrics', () => {
-  const metrics = (headers: Record<string, string>) => request('/metrics', { headers })
-  test('is for admins', async ({ admin }) => {
-    const reply = await metrics({ Authorization: `Bearer ${admin.token}` })
-    expect(reply.status).toBe(200)
-    expect(reply.body).toMatch(/^# (HELP|TYPE) /m)
-  })
-
-  test('a user or a stranger from elsewhere is refused as JSON, never redirected', async ({ alice }) => {
-    const reply = await metrics({ Authorization: `Bearer ${alice.token}` })
-    // The tests themselves come from loopback, which may scrape.
-    if (reply.status !== 200) {
-      expect(reply.status).toBe(403)
-      expect(reply.json().error.code).toBe('forbidden')
-    }
-    expect(reply.headers['location']).toBeUndefined()
-  })
-})

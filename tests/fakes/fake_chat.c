@@ -33,6 +33,7 @@ void fake_chat_init(struct fake_chat *chat)
     chat->repo = fake_repo_open();
     fake_admission_init(&chat->admission);
     fake_answers_init(&chat->answers);
+    fake_log_init(&chat->log);
     fake_provider_init(&chat->provider, 0);
     arena_init(&chat->arena);
     chat->ports = (struct chat_ports){
@@ -44,6 +45,7 @@ void fake_chat_init(struct fake_chat *chat)
         .messages = fake_repo_messages(chat->repo),
         .admission = &chat->admission.admission,
         .answers = &chat->answers.answers,
+        .log = &chat->log.log,
     };
     chat->alice = (struct caller){.user_id = "alice"};
     chat->bob = (struct caller){.user_id = "bob"};
@@ -53,6 +55,7 @@ void fake_chat_init(struct fake_chat *chat)
 void fake_chat_fini(struct fake_chat *chat)
 {
     fake_answers_fini(&chat->answers);
+    fake_log_fini(&chat->log);
     fake_admission_fini(&chat->admission);
     fake_repo_close(chat->repo);
     arena_fini(&chat->arena);

@@ -4,6 +4,7 @@
 
 #include "tests/fakes/fake_admission.h"
 #include "tests/fakes/fake_answers.h"
+#include "tests/fakes/fake_log.h"
 #include "tests/fakes/fake_provider.h"
 #include "tests/fakes/fake_repo.h"
 #include "usecases/ports.h"
@@ -18,6 +19,7 @@ struct fake_chat {
     struct fake_repo *repo;
     struct fake_admission admission;
     struct fake_answers answers;
+    struct fake_log log;
     struct fake_provider provider;
     struct chat_ports ports;
     struct arena arena;

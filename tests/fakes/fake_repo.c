@@ -539,7 +539,9 @@ static enum chat_error message_stale(struct message_repo *self, int64_t before_m
     for (size_t i = 0; error == CHAT_OK && i < repo->message_count && *count < (size_t)limit; i++) {
         const struct message *message = &repo->message_rows[i].message;
 
-        if (message->status == MESSAGE_STREAMING && message->created_at_ms < before_ms) (*out)[(*count)++] = *message;
+        if (message->status != MESSAGE_STREAMING || message->created_at_ms >= before_ms) continue;
+        (*out)[(*count)++] =
+            (struct stale_answer){.message = *message, .user_id = find_session(repo, message->session_id)->user_id};
     }
     return leave(repo, error);
 }

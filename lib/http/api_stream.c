@@ -1,0 +1,124 @@
+/* Attaching to an answer that is there already: one being written, or one that is over. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/answer.h"
+#include "http/api.h"
+#include "http/attach.h"
+
+static bool parse_digits(const char **at, size_t *out)
+{
+    size_t digits = strspn(*at, "0123456789");
+    if (digits == 0 || digits > 12) return false;
+    *out = (size_t)strtoull(*at, NULL, 10);
+    *at += digits;
+    return true;
+}
+
+/* `Last-Event-ID`, or ?last_event_id=. Empty is none. false: malformed. */
+static bool read_resume_point(struct http_call *call, struct resume_point *out)
+{
+    int count;
+    const char *text = call_header(call, "HTTP_LAST_EVENT_ID");
+    if (!text || !*text) text = call_query(call, "last_event_id", &count);
+    *out = (struct resume_point){0};
+    if (!text || !*text) return true;
+    out->given = true;
+    if (strcmp(text, "end") == 0) {
+        out->ended = true;
+        return true;
+    }
+    if (!parse_digits(&text, &out->reasoning_at) || *text++ != '.') return false;
+    return parse_digits(&text, &out->content_at) && !*text;
+}
+
+static bool within_text(const struct message *message, const struct resume_point *at)
+{
+    return at->reasoning_at <= message->reasoning_len && at->content_at <= message->content_len;
+}
+
+static enum chat_error load_start(struct http_call *call, const struct message *message, struct message *question,
+                                  struct message *answer, struct session *session, struct quota *quota,
+                                  struct answer_stream_start *start)
+{
+    const struct chat_ports *ports = call->ports;
+    const char *user_id = call->caller.user_id;
+    enum chat_error error =
+        ports->sessions->ops->get(ports->sessions, user_id, message->session_id, call->arena, session);
+    if (error == CHAT_OK && message->parent_id[0]) {
+        error = ports->messages->ops->get(ports->messages, user_id, message->parent_id, call->arena, question);
+        start->question = question;
+    }
+    if (error != CHAT_OK) return error;
+    error = ports->admission->ops->peek(ports->admission, &call->caller, quota);
+    if (error != CHAT_OK) *quota = quota_of(clock_wall_ms(ports->clock), 0, 0, 0, 0, call->caller.is_admin);
+    *answer = *message; /* all text comes in the events that follow */
+    answer->content = "";
+    answer->content_len = 0;
+    answer->reasoning = NULL;
+    answer->reasoning_len = 0;
+    start->session = session;
+    start->answer = answer;
+    start->quota = quota;
+    return CHAT_OK;
+}
+
+static enum chat_error attach_live(struct http_call *call, const struct message *message, const struct session *session,
+                                   const struct quota *quota, struct answer_listener *listener)
+{
+    struct answer_attach attach = {.caller = &call->caller,
+                                   .answer = message,
+                                   .session = session,
+                                   .quota = quota,
+                                   .request_id = call->request->request_id};
+    /* no place left: the client sees an end without a closing event, and comes again */
+    if (!call->ports->answers->ops->attach(call->ports->answers, &attach, listener)) listener->ops->close(listener);
+    return CHAT_OK;
+}
+
+enum chat_error attach_to_answer(struct http_call *call, const struct message *message, const struct attach_form *form)
+{
+    struct message question, answer;
+    struct session session;
+    struct quota quota;
+    const struct resume_point *at = &form->at;
+    struct answer_stream_start start = {.resume = at->given,
+                                        .reasoning_at = at->reasoning_at,
+                                        .content_at = at->content_at,
+                                        .show_session = form->show_session};
+    enum chat_error error = load_start(call, message, &question, &answer, &session, &quota, &start);
+    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
+    if (message->status != MESSAGE_STREAMING && !within_text(message, at)) start.resume = false;
+    if (!start.resume) start.reasoning_at = start.content_at = 0;
+
+    struct answer_listener *listener =
+        form->as_json ? answer_stream_json(call, &start) : answer_stream_events(call, &start);
+    if (!listener) return problem_set(&call->problem, CHAT_ERR_OVERLOADED, NULL);
+    if (message->status == MESSAGE_STREAMING) return attach_live(call, message, &session, &quota, listener);
+    struct answer_text text = {message->reasoning, message->reasoning_len, message->content, message->content_len};
+    struct answer_final final = {.error = answer_error(message->status),
+                                 .any_text = true,
+                                 .message = message,
+                                 .session = &session,
+                                 .quota = &quota};
+    answer_stream_replay(listener, &text, &final, &call->out);
+    return CHAT_OK;
+}
+
+enum chat_error api_attach_stream(struct http_call *call)
+{
+    struct message_repo *messages = call->ports->messages;
+    struct message message;
+    struct attach_form form = {0};
+    if (!read_resume_point(call, &form.at))
+        return problem_set(&call->problem, CHAT_ERR_INVALID_REQUEST, "`Last-Event-ID` must be an id of this stream.");
+    enum chat_error error = messages->ops->get(messages, call->caller.user_id, call->id, call->arena, &message);
+    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
+    if (message.role != ROLE_ASSISTANT)
+        return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED, "Only an answer has a stream.");
+    if (form.at.ended) {
+        call->response.status = 204;
+        return CHAT_OK;
+    }
+    return attach_to_answer(call, &message, &form);
+}

@@ -1,0 +1,260 @@
+#include "tests/fakes/fake_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fake_log *of(struct answer_log *self)
+{
+    return (struct fake_log *)self;
+}
+
+static struct fake_log_answer *find(struct fake_log *self, const char *answer_id)
+{
+    for (int i = 0; i < self->count; i++)
+        if (strcmp(self->answers[i].answer_id, answer_id) == 0) return &self->answers[i];
+    return NULL;
+}
+
+static struct fake_log_answer *find_or_add(struct fake_log *self, const char *answer_id)
+{
+    struct fake_log_answer *answer = find(self, answer_id);
+
+    if (answer) return answer;
+    if (self->count == FAKE_LOG_ANSWERS) abort();
+    answer = &self->answers[self->count++];
+    *answer = (struct fake_log_answer){.ended = false};
+    snprintf(answer->answer_id, UUID_TEXT_SIZE, "%s", answer_id);
+    return answer;
+}
+
+static void append(char *to, size_t *to_len, const char *text, size_t len)
+{
+    if (*to_len + len >= FAKE_LOG_TEXT) abort();
+    if (len) memcpy(to + *to_len, text, len);
+    *to_len += len;
+    to[*to_len] = '\0';
+}
+
+static void take_write(struct fake_log *self, struct log_write *write, const char *process_id)
+{
+    struct fake_log_answer *answer = find_or_add(self, write->answer_id);
+
+    if (write->ended) {
+        answer->ended = true;
+        return;
+    }
+    if (write->whole) {
+        answer->content_len = answer->reasoning_len = 0;
+        self->whole_writes++;
+    }
+    write->lost = write->content_at != answer->content_len || write->reasoning_at != answer->reasoning_len;
+    if (write->lost) return;
+    snprintf(answer->writer, UUID_TEXT_SIZE, "%s", process_id);
+    append(answer->content, &answer->content_len, write->content, write->content_len);
+    append(answer->reasoning, &answer->reasoning_len, write->reasoning, write->reasoning_len);
+}
+
+static void give_read(struct fake_log *self, struct log_read *read, struct arena *arena)
+{
+    struct fake_log_answer *answer = find(self, read->answer_id);
+
+    read->content_len = read->reasoning_len = 0;
+    read->content = read->reasoning = arena_strdup(arena, "");
+    read->writer[0] = '\0';
+    if (!answer || answer->ended) return;
+    memcpy(read->writer, answer->writer, UUID_TEXT_SIZE);
+    if (read->tell_watched) answer->watched_told = true;
+    if (answer->content_len > read->content_at) {
+        read->content_len = answer->content_len - read->content_at;
+        read->content = arena_strndup(arena, answer->content + read->content_at, read->content_len);
+    }
+    if (answer->reasoning_len > read->reasoning_at) {
+        read->reasoning_len = answer->reasoning_len - read->reasoning_at;
+        read->reasoning = arena_strndup(arena, answer->reasoning + read->reasoning_at, read->reasoning_len);
+    }
+}
+
+static void give_note(struct log_exchange *exchange, const struct fake_log_answer *answer, bool stop)
+{
+    struct log_note *note = &exchange->notes[exchange->note_count++];
+
+    note->kind = stop ? NOTE_STOP : NOTE_WATCHED;
+    memcpy(note->answer_id, answer->answer_id, UUID_TEXT_SIZE);
+}
+
+static void give_notes(struct fake_log *self, struct log_exchange *exchange)
+{
+    for (int i = 0; i < self->count && exchange->note_count + 2 <= LOG_NOTES_MAX; i++) {
+        struct fake_log_answer *answer = &self->answers[i];
+
+        if (strcmp(answer->writer, exchange->process_id) != 0) continue;
+        if (answer->watched_told) give_note(exchange, answer, false);
+        if (answer->stop_asked) give_note(exchange, answer, true);
+        answer->watched_told = answer->stop_asked = false;
+    }
+}
+
+static enum chat_error exchange(struct answer_log *port, struct log_exchange *exchange, struct arena *arena)
+{
+    struct fake_log *self = of(port);
+    enum chat_error error;
+
+    fake_wait_lock(&self->wait);
+    self->exchanges++;
+    error = self->error;
+    for (size_t i = 0; error == CHAT_OK && i < exchange->write_count; i++)
+        take_write(self, &exchange->writes[i], exchange->process_id);
+    for (size_t i = 0; error == CHAT_OK && i < exchange->read_count; i++) give_read(self, &exchange->reads[i], arena);
+    if (error == CHAT_OK) give_notes(self, exchange);
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
+static enum chat_error read_one(struct answer_log *port, struct log_read *read, struct arena *arena)
+{
+    struct fake_log *self = of(port);
+    enum chat_error error;
+
+    fake_wait_lock(&self->wait);
+    error = self->error;
+    if (error == CHAT_OK) give_read(self, read, arena);
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
+static enum chat_error say_alive(struct answer_log *port, const char *process_id)
+{
+    struct fake_log *self = of(port);
+    enum chat_error error;
+
+    (void)process_id;
+    fake_wait_lock(&self->wait);
+    self->alive_said++;
+    error = self->error;
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
+static enum chat_error writer_state(struct answer_log *port, const char *answer_id, enum writer_state *state)
+{
+    struct fake_log *self = of(port);
+    enum chat_error error;
+
+    (void)answer_id;
+    fake_wait_lock(&self->wait);
+    error = self->error;
+    *state = self->writers;
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
+static enum chat_error ask_stop(struct answer_log *port, const char *answer_id, bool *asked)
+{
+    struct fake_log *self = of(port);
+    struct fake_log_answer *answer;
+    enum chat_error error;
+
+    fake_wait_lock(&self->wait);
+    self->stops_asked++;
+    error = self->error;
+    answer = find(self, answer_id);
+    *asked = error == CHAT_OK && (answer || self->knows_writer);
+    if (error == CHAT_OK && answer) answer->stop_asked = true;
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
+void fake_log_init(struct fake_log *self)
+{
+    static const struct answer_log_ops ops = {
+        .exchange = exchange,
+        .read = read_one,
+        .say_alive = say_alive,
+        .writer_state = writer_state,
+        .ask_stop = ask_stop,
+    };
+
+    memset(self, 0, sizeof *self);
+    self->log.ops = &ops;
+    fake_wait_init(&self->wait);
+}
+
+void fake_log_fini(struct fake_log *self)
+{
+    fake_wait_fini(&self->wait);
+}
+
+void fake_log_fail(struct fake_log *self, enum chat_error error)
+{
+    fake_wait_lock(&self->wait);
+    self->error = error;
+    fake_wait_unlock(&self->wait);
+}
+
+void fake_log_forget(struct fake_log *self)
+{
+    fake_wait_lock(&self->wait);
+    self->count = 0;
+    fake_wait_unlock(&self->wait);
+}
+
+void fake_log_put(struct fake_log *self, const char *answer_id, const char *content, const char *reasoning)
+{
+    struct fake_log_answer *answer;
+
+    fake_wait_lock(&self->wait);
+    answer = find_or_add(self, answer_id);
+    answer->content_len = answer->reasoning_len = 0;
+    append(answer->content, &answer->content_len, content, strlen(content));
+    append(answer->reasoning, &answer->reasoning_len, reasoning, strlen(reasoning));
+    fake_wait_unlock(&self->wait);
+}
+
+static bool has_content(struct fake_log *self, const char *answer_id, const char *content)
+{
+    const struct fake_log_answer *answer = find(self, answer_id);
+
+    return answer && strcmp(answer->content, content) == 0;
+}
+
+bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const char *content)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, has_content(self, answer_id, content), came);
+    return came;
+}
+
+static bool has_ended(struct fake_log *self, const char *answer_id)
+{
+    const struct fake_log_answer *answer = find(self, answer_id);
+
+    return answer && answer->ended;
+}
+
+bool fake_log_wait_ended(struct fake_log *self, const char *answer_id)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, has_ended(self, answer_id), came);
+    return came;
+}
+
+bool fake_log_wait_exchanges(struct fake_log *self, int count)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->exchanges >= count, came);
+    return came;
+}
+
+int fake_log_exchanges(struct fake_log *self)
+{
+    int exchanges;
+
+    fake_wait_lock(&self->wait);
+    exchanges = self->exchanges;
+    fake_wait_unlock(&self->wait);
+    return exchanges;
+}

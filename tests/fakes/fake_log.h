@@ -1,0 +1,42 @@
+/* The log of answers in memory, shared by as many relays as a test has. Any thread. */
+#ifndef FAKES_FAKE_LOG_H
+#define FAKES_FAKE_LOG_H
+
+#include "tests/fakes/fake_wait.h"
+#include "usecases/answer_log.h"
+
+enum { FAKE_LOG_ANSWERS = 64, FAKE_LOG_TEXT = 8192 };
+
+struct fake_log_answer {
+    char answer_id[UUID_TEXT_SIZE];
+    char writer[UUID_TEXT_SIZE];
+    char content[FAKE_LOG_TEXT], reasoning[FAKE_LOG_TEXT];
+    size_t content_len, reasoning_len;
+    bool ended;
+    bool stop_asked, watched_told; /* notes that wait for the writer */
+};
+
+struct fake_log {
+    struct answer_log log; /* first: the port */
+    struct fake_wait wait;
+    enum chat_error error;     /* what every call answers; set by fake_log_fail */
+    enum writer_state writers; /* what writer_state says of every answer */
+    bool knows_writer;         /* what ask_stop says */
+    struct fake_log_answer answers[FAKE_LOG_ANSWERS];
+    int count;
+    int exchanges, whole_writes, stops_asked, alive_said;
+};
+
+void fake_log_init(struct fake_log *self);
+void fake_log_fini(struct fake_log *self);
+void fake_log_fail(struct fake_log *self, enum chat_error error);
+/* Everything in it is lost. */
+void fake_log_forget(struct fake_log *self);
+/* Puts an answer's text in, as a process that died would have left it. */
+void fake_log_put(struct fake_log *self, const char *answer_id, const char *content, const char *reasoning);
+bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const char *content);
+bool fake_log_wait_ended(struct fake_log *self, const char *answer_id);
+bool fake_log_wait_exchanges(struct fake_log *self, int count);
+int fake_log_exchanges(struct fake_log *self);
+
+#endif
