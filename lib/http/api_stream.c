@@ -85,7 +85,8 @@ enum chat_error attach_to_answer(struct http_call *call, const struct message *m
     struct answer_stream_start start = {.resume = at->given,
                                         .reasoning_at = at->reasoning_at,
                                         .content_at = at->content_at,
-                                        .show_session = form->show_session};
+                                        .show_session = form->show_session,
+                                        .counted = form->counted};
     enum chat_error error = load_start(call, message, &question, &answer, &session, &quota, &start);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     if (message->status != MESSAGE_STREAMING && !within_text(message, at)) start.resume = false;

@@ -14,6 +14,7 @@ struct resume_point {
 struct attach_form {
     bool as_json;      /* wait for the whole answer */
     bool show_session; /* as JSON: with its session */
+    bool counted;      /* the route counts (this request doesn't): quota headers are due */
     struct resume_point at;
 };
 

@@ -81,7 +81,7 @@ enum chat_error repeat_answer(struct http_call *call, const char *const *same, s
     struct message first;
     enum chat_error error = first_or_repeat(call, same, count, find_answer, &first, answer_id, repeated);
     if (error != CHAT_OK || !*repeated) return error;
-    struct attach_form attach = {.as_json = !form->events, .show_session = form->show_session};
+    struct attach_form attach = {.as_json = !form->events, .show_session = form->show_session, .counted = true};
     return attach_to_answer(call, &first, &attach);
 }
 

@@ -17,5 +17,4 @@ test('the interface can be read and tried out in the browser, within the content
   expect((await answer).status(), 'the cookie comes along').toBe(200)
   await expect(quota.locator('.live-responses-table')).toContainText('"rate_limit"')
   expect(complaints).toEqual([])
-  if (process.env['SCREENSHOTS']) await page.screenshot({ path: `${process.env['SCREENSHOTS']}/swagger-ui.png` })
 })

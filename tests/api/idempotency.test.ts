@@ -1,0 +1,121 @@
+// Idempotency-Key: a request sent again is the same request, gets what the first one made, and counts nothing.
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from '../support/test.ts'
+import { generatedText } from '../support/upstream.ts'
+import type { components } from '../support/types.ts'
+
+type Schemas = components['schemas']
+
+const keyed = (key: string = randomUUID()) => ({ 'Idempotency-Key': key })
+
+test('a session is made once', async ({ alice }) => {
+  const headers = keyed()
+  const first = await alice.post('/api/v1/chat/sessions', { title: 'Once' }, headers)
+  const again = await alice.post('/api/v1/chat/sessions', { title: 'Once' }, headers)
+  expect([first.status, again.status]).toEqual([201, 201])
+  expect(again.json()).toEqual(first.json())
+  expect((await alice.list()).items).toHaveLength(1)
+})
+
+test('a finished answer is given again, as events and as JSON', async ({ alice }) => {
+  const headers = keyed()
+  const first = await alice.send(null, '[[chunks=5 size=9]] Once', headers)
+  const done = await first.readDone()
+  const events = await alice.send(null, '[[chunks=5 size=9]] Once', headers)
+  await events.readDone()
+  expect(events.start!.message.id).toBe(done.message.id)
+  expect(events.content).toBe(generatedText(5, 9))
+  const json = await alice.sendJson(null, '[[chunks=5 size=9]] Once', headers)
+  expect(json.message).toMatchObject({ id: done.message.id, content: generatedText(5, 9) })
+  expect(json.session.id).toBe(done.session.id)
+  expect((await alice.quota()).daily.used).toBe(1)
+  expect((await alice.session(done.session.id)).messages).toHaveLength(2)
+})
+
+test('an answer being written is attached to', async ({ alice }) => {
+  const headers = keyed()
+  const first = await alice.send(null, '[[chunks=40 size=9 pace=20]] Slow', headers)
+  await first.read((event) => event.event === 'delta')
+  const second = await alice.send(null, '[[chunks=40 size=9 pace=20]] Slow', headers)
+  await Promise.all([first.readDone(), second.readDone()])
+  expect(second.start!.message.id).toBe(first.start!.message.id)
+  expect(second.content).toBe(generatedText(40, 9))
+  expect((await alice.quota()).daily.used).toBe(1)
+})
+
+test('ten at once: one question, one answer, ten times the same', async ({ alice }) => {
+  const headers = keyed()
+  const session = await alice.createSession()
+  const streams = await Promise.all(
+    Array.from({ length: 10 }, () => alice.send(session.id, '[[chunks=20 size=9 pace=10]] All', headers)),
+  )
+  await Promise.all(streams.map((stream) => stream.readDone()))
+  expect(new Set(streams.map((stream) => stream.start!.message.id)).size).toBe(1)
+  for (const stream of streams) expect(stream.content).toBe(generatedText(20, 9))
+  expect((await alice.session(session.id)).messages).toHaveLength(2)
+  const quota = await alice.quota()
+  expect(quota.daily.used).toBe(1)
+})
+
+test('a regenerate is made once', async ({ alice }) => {
+  const { message } = await alice.sendJson(null, '[[text=Yes]] Again')
+  const headers = keyed()
+  const path = `/api/v1/chat/messages/${message.id}/regenerate`
+  const first = await alice.stream(path, { method: 'POST', json: {}, headers })
+  const done = await first.readDone()
+  const again = await alice.stream(path, { method: 'POST', json: {}, headers })
+  await again.readDone()
+  expect(again.start!.message.id).toBe(done.message.id)
+  expect((await alice.session(message.session_id)).messages).toHaveLength(3)
+})
+
+describe('another request with the same key', () => {
+  const others: [string, object][] = [
+    ['other content', { content: '[[text=No]] Other' }],
+    ['another model', { content: '[[text=Yes]] Same', model: 'Meta-Llama-3.3-70B-Instruct' }],
+  ]
+  test.for(others)('%s is 422', async ([, body], { alice }) => {
+    const headers = keyed()
+    await alice.sendJson(null, '[[text=Yes]] Same', headers)
+    const reply = await alice.post('/api/v1/chat/messages', body, headers)
+    expect(reply.status).toBe(422)
+    expect(reply.json<Schemas['ErrorBody']>().error.code).toBe('idempotency_mismatch')
+    expect((await alice.quota()).daily.used).toBe(1)
+  })
+
+  test('another route is 422', async ({ alice }) => {
+    const headers = keyed()
+    const session = await alice.createSession()
+    await alice.sendJson(session.id, '[[text=Yes]] Same', headers)
+    const reply = await alice.trySendJson(null, '[[text=Yes]] Same', headers)
+    expect(reply.status).toBe(422)
+  })
+
+  test('`stream` makes no other request', async ({ alice }) => {
+    const headers = keyed()
+    const first = await alice.sendJson(null, '[[text=Yes]] Same', headers)
+    const stream = await alice.send(null, { content: '[[text=Yes]] Same', stream: true }, headers)
+    expect((await stream.readDone()).message.id).toBe(first.message.id)
+  })
+
+  test("is another user's own", async ({ alice, bob }) => {
+    const headers = keyed()
+    const [a, b] = [await alice.sendJson(null, '[[text=Yes]] Same', headers), await bob.sendJson(null, '[[text=Yes]] Same', headers)]
+    expect(a.message.id).not.toBe(b.message.id)
+  })
+})
+
+test('a request that was refused frees its key', async ({ alice }) => {
+  const headers = keyed()
+  const refused = await alice.post(`/api/v1/chat/sessions/${randomUUID()}/messages`, { content: 'Hi' }, headers)
+  expect(refused.status).toBe(404)
+  await alice.sendJson(null, '[[text=Yes]] Fine', headers)
+})
+
+describe('what is no key', () => {
+  test.for([['k'.repeat(129)], ['two words'], ['tab\tbed']])('%s is 400', async ([key], { alice }) => {
+    const reply = await alice.post('/api/v1/chat/sessions', {}, keyed(key!))
+    expect(reply.status).toBe(400)
+    expect(reply.json<Schemas['ErrorBody']>().error).toMatchObject({ code: 'invalid_request', param: 'Idempotency-Key' })
+  })
+})
