@@ -1,25 +1,32 @@
 # How the C is built. Included by the Makefile; objects and binaries go to $(BUILD).
 #   make build                                all binaries
-#   make SANITIZER=address,undefined unit     beside the normal build, in build-address,undefined/
+#   make SANITIZER=address,undefined unit     beside the normal build, in build-address-undefined/
+#   make COVERAGE=yes build                   with counters for gcov, in build-coverage/
 SANITIZER ?=
+COVERAGE  ?=
 comma     := ,
-BUILD     ?= build$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))
+BUILD     ?= build$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))$(if $(COVERAGE),-coverage)
 
 PKGS      := libpq hiredis libcurl libcjson libjwt libcrypto
 WARNINGS  := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
              -Wimplicit-fallthrough -Wvla -Werror
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
              -ftrivial-auto-var-init=zero -fno-strict-aliasing -fno-delete-null-pointer-checks -fPIE
-ifeq ($(SANITIZER),)
+ifeq ($(SANITIZER)$(COVERAGE),)
 HARDENING += -D_FORTIFY_SOURCE=3
-else
+endif
+ifneq ($(SANITIZER),)
 SANITIZE  := -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+ifneq ($(COVERAGE),)
+# not optimized, so that a line is a line; atomic counters, as the threads of a worker share them
+INSTRUMENT := --coverage -fprofile-update=atomic -O0
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CFLAGS_ALL  = -O2 -g -std=gnu11 $(WARNINGS) $(HARDENING) -D_GNU_SOURCE -Ilib -I. -I$(BUILD)/gen -MMD -MP -pthread \
-              $(PKG_CFLAGS) $(SANITIZE) $(CFLAGS)
-LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code $(SANITIZE) $(LDFLAGS)
+              $(PKG_CFLAGS) $(SANITIZE) $(INSTRUMENT) $(CFLAGS)
+LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code $(SANITIZE) $(INSTRUMENT) $(LDFLAGS)
 LIBS        = $(PKG_LIBS) -lfcgi -lm
 TEST_LIBS   = $(shell pkg-config --libs check 2>/dev/null)
 
@@ -66,6 +73,26 @@ $(BUILD)/gen/%.h: lib/% scripts/embed
 	scripts/embed $< > $@
 
 -include $(patsubst %.o,%.d,$(call obj,$(ALL_SRC)))
+
+# Fuzz targets, by clang, against the library as clang's sanitizers see it. fuzz-json is tests/fuzz/fuzz_json.c.
+FUZZ_TARGETS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_BINARIES := $(addprefix $(BUILD)/fuzz-,$(FUZZ_TARGETS))
+FUZZ_LIB_SRC  := $(filter-out lib/postgres/% lib/redis/% lib/relay/%,$(LIB_SRC))
+FUZZ_CFLAGS    = -O1 -g -std=gnu11 -D_GNU_SOURCE -Ilib -Itests -I$(BUILD)/gen -MMD -MP -pthread -fno-omit-frame-pointer \
+                 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(PKG_CFLAGS)
+fuzz_obj       = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
+
+.PHONY: fuzz-targets
+fuzz-targets: $(FUZZ_BINARIES)
+$(FUZZ_BINARIES): $(BUILD)/fuzz-%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/obj/tests/fuzz/json_oracle.o $(BUILD)/fuzz/libchat.a
+	clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(PKG_LIBS) -ljansson -lm
+$(BUILD)/fuzz/libchat.a: $(call fuzz_obj,$(FUZZ_LIB_SRC))
+	rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz/obj/%.o: %.c | $(EMBEDDED)
+	@mkdir -p $(@D)
+	clang $(FUZZ_CFLAGS) -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call fuzz_obj,$(FUZZ_LIB_SRC) $(wildcard tests/fuzz/*.c)))
 
 unit: $(BUILD)/unit-tests ## C unit tests
 	$(BUILD)/unit-tests

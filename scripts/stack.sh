@@ -126,6 +126,8 @@ launch() {
     ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
     local drop=()
     if [ -n "$user" ]; then drop=(setpriv --reuid="$user" --regid="$user" --init-groups --no-new-privs --); fi
+    # its callers wait 40 ms at most: on a busy machine it goes first (root alone may say so)
+    if [ "$name" = redis ]; then renice -n -10 -p "$BASHPID" >/dev/null 2>&1 || true; fi
     exec setsid "${drop[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1 9>&-
   ) &
   local pid=$!

@@ -24,6 +24,7 @@ static enum chat_error hand_over(struct http_call *call, struct ready_answer *re
     struct answer_listener *listener = stream ? answer_stream_events(call, &start) : answer_stream_json(call, &start);
     if (!listener) abort(); /* out of memory: the row is found and ended as interrupted */
     ready->spec.request_id = call->request->request_id;
+    ready->spec.trace = call->trace;
     call->ports->answers->ops->start(call->ports->answers, &ready->spec, listener);
     return CHAT_OK;
 }

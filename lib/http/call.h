@@ -4,6 +4,7 @@
 
 #include "auth/jwt.h"
 #include "base/json.h"
+#include "base/trace.h"
 #include "domain/caller.h"
 #include "domain/problem.h"
 #include "http/connection.h"
@@ -27,6 +28,7 @@ struct http_call {
     struct arena *arena;
     int64_t started_ms;
 
+    struct trace trace;
     struct caller caller; /* after the token check */
     bool by_cookie;
     int64_t token_expires_at_s;

@@ -9,7 +9,7 @@
 #include "http/repeat.h"
 #include "http/routes.h"
 
-enum { RESPONSE_MAX_BYTES = 64 << 20, TRACE_ID_LEN = 32 };
+enum { RESPONSE_MAX_BYTES = 64 << 20 };
 
 static bool starts_with(const char *text, const char *prefix)
 {
@@ -199,22 +199,17 @@ static void respond(struct http_call *call)
     call->request->ops->respond(call->request, response);
 }
 
-/* The trace id of a W3C traceparent ("00-<32 hex>-<16 hex>-<2 hex>"), or NULL. */
-static const char *trace_id(struct http_call *call)
-{
-    const char *parent = call_header(call, "HTTP_TRACEPARENT");
-    if (!parent || strlen(parent) < 55 || strspn(parent + 3, "0123456789abcdef") != TRACE_ID_LEN) return NULL;
-    return arena_strndup(call->arena, parent + 3, TRACE_ID_LEN);
-}
-
 void http_serve(const struct http_app *app, const struct chat_ports *ports, void *stores, struct http_request *request,
                 struct arena *arena)
 {
     struct http_call call = {.app = app, .ports = ports, .stores = stores, .request = request, .arena = arena};
     call.started_ms = clock_mono_ms(ports->clock);
     buf_init(&call.out, RESPONSE_MAX_BYTES);
-    struct log_subject subject = {
-        .request_id = request->request_id, .trace_id = trace_id(&call), .user_id = call.caller.user_id};
+    trace_take(&call.trace, call_header(&call, "HTTP_TRACEPARENT"), request->request_id);
+    struct log_subject subject = {.request_id = request->request_id,
+                                  .trace_id = call.trace.trace_id,
+                                  .span_id = call.trace.span_id,
+                                  .user_id = call.caller.user_id};
     log_set_subject(&subject);
 
     enum chat_error error = serve(&call);

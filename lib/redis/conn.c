@@ -19,6 +19,7 @@
 
 enum {
     MAX_SCRIPTS = 8,
+    LATE_CALLS = 3,
     MAX_SCRIPT_ARGS = 24,
     SHA_SIZE = 41,
     REPLY_MARGIN_MS = 5,  /* of a call's time kept for the way back: see redis_conn_deadline_ms */
@@ -30,6 +31,7 @@ struct redis_server {
     int call_ms;
     struct resolver *resolver;  /* NULL where host is an address or a path */
     atomic_llong next_probe_ms; /* monotonic; 0 = Redis is here */
+    atomic_int late;            /* calls in a row, of any connection, that had no answer in time */
 };
 
 struct redis_conn {
@@ -152,21 +154,36 @@ static bool wait_for(struct redis_conn *conn, short events)
 
     for (;;) {
         int64_t left_ms = conn->deadline_ms - now_ms();
-        int ready = left_ms > 0 ? poll(&wanted, 1, (int)left_ms) : 0;
+        /* past the deadline one look is still due: the answer may be there, and only we were late */
+        int ready = poll(&wanted, 1, left_ms > 0 ? (int)left_ms : 0);
 
         if (ready > 0) return true;
         if (ready == 0 || errno != EINTR) return false;
     }
 }
 
-/* A peer that doesn't answer in time is away for all; one that closes a connection may only have meant that one. */
-static void give_up(struct redis_conn *conn, const char *reason, bool is_away)
+/* On a busy machine one answer may be late although Redis is well: only several in a row say that it is away. */
+static void note_late(struct redis_server *server, const char *reason)
+{
+    bool away = atomic_load(&server->next_probe_ms) != 0;
+    if (atomic_fetch_add(&server->late, 1) + 1 >= LATE_CALLS || away)
+        mark_away(server, reason);
+    else
+        log_write(LOG_WARN, "redis_late", LOG_STR("reason", reason));
+}
+
+/* A peer that doesn't answer in time, time and again, is away for all; one that closes a connection may only have meant
+ * that one. */
+enum trouble { LOST, LATE, USELESS };
+
+static void give_up(struct redis_conn *conn, const char *reason, enum trouble trouble)
 {
     redis_conn_abandon(conn);
-    if (is_away)
-        mark_away(conn->server, reason);
-    else
-        log_write(LOG_WARN, "redis_connection_lost", LOG_STR("reason", reason));
+    switch (trouble) {
+    case LOST: log_write(LOG_WARN, "redis_connection_lost", LOG_STR("reason", reason)); break;
+    case LATE: note_late(conn->server, reason); break;
+    case USELESS: mark_away(conn->server, reason); break;
+    }
 }
 
 static bool flush(struct redis_conn *conn)
@@ -175,11 +192,11 @@ static bool flush(struct redis_conn *conn)
 
     while (!done) {
         if (redisBufferWrite(conn->context, &done) != REDIS_OK) {
-            give_up(conn, "write failed", false);
+            give_up(conn, "write failed", LOST);
             return false;
         }
         if (!done && !wait_for(conn, POLLOUT)) {
-            give_up(conn, "no time left to write", true);
+            give_up(conn, "no time left to write", LATE);
             return false;
         }
     }
@@ -196,7 +213,7 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
     /* hiredis' prototype lacks a const; it only reads */
     if (conn->context && redisAppendCommandArgv(conn->context, (int)count, (const char **)args, lengths) == REDIS_OK)
         return true;
-    if (conn->context) give_up(conn, "no memory", false);
+    if (conn->context) give_up(conn, "no memory", LOST);
     return false;
 }
 
@@ -208,16 +225,19 @@ static redisReply *receive_any(struct redis_conn *conn)
     if (!conn->context || !flush(conn)) return NULL;
     for (;;) {
         if (redisGetReplyFromReader(conn->context, &reply) != REDIS_OK) {
-            give_up(conn, "no Redis answer", true);
+            give_up(conn, "no Redis answer", USELESS);
             return NULL;
         }
-        if (reply) return reply;
+        if (reply) {
+            if (atomic_load(&conn->server->late)) atomic_store(&conn->server->late, 0);
+            return reply;
+        }
         if (!wait_for(conn, POLLIN)) {
-            give_up(conn, "no answer in time", true);
+            give_up(conn, "no answer in time", LATE);
             return NULL;
         }
         if (redisBufferRead(conn->context) != REDIS_OK) {
-            give_up(conn, "closed by Redis", false);
+            give_up(conn, "closed by Redis", LOST);
             return NULL;
         }
     }
@@ -242,7 +262,7 @@ static redisReply *only_good(struct redis_conn *conn, redisReply *reply)
     }
     snprintf(code, sizeof code, "%.*s", (int)strcspn(reply->str, " "), reply->str);
     for (size_t i = 0; i < sizeof useless / sizeof useless[0] && conn->context; i++) {
-        if (has_code(reply, useless[i])) give_up(conn, useless[i], true);
+        if (has_code(reply, useless[i])) give_up(conn, useless[i], USELESS);
     }
     log_write(LOG_ERROR, "redis_error", LOG_STR("code", code));
     freeReplyObject(reply);

@@ -48,6 +48,8 @@ static void run_finish_job(struct job *job, const struct chat_ports *ports)
 {
     struct live *live = (struct live *)job;
     struct log_subject subject = {.request_id = live->request_id,
+                                  .trace_id = live->trace.trace_id,
+                                  .span_id = live->trace.span_id,
                                   .user_id = live->ticket.user_id,
                                   .session_id = live->message.session_id,
                                   .message_id = live->message.id};
@@ -88,6 +90,7 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     live->request_id = arena_strdup(&live->strings, spec->request_id);
     if (spec->supersedes_id[0]) live->supersedes_id = arena_strdup(&live->strings, spec->supersedes_id);
     live->ticket = spec->ticket;
+    live->trace = spec->trace;
     snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
     live->caller.is_admin = spec->is_admin;
     live->quota = spec->quota;
@@ -363,6 +366,8 @@ struct delta_sink live_sink(struct live *live)
 static void log_end(const struct live *live)
 {
     struct log_subject subject = {.request_id = live->request_id,
+                                  .trace_id = live->trace.trace_id,
+                                  .span_id = live->trace.span_id,
                                   .user_id = live->ticket.user_id,
                                   .session_id = live->message.session_id,
                                   .message_id = live->message.id};

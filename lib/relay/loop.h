@@ -48,7 +48,8 @@ struct waiter {
 /* One request to the provider. */
 struct transfer {
     CURL *easy; /* NULL: none under way */
-    struct curl_slist *headers;
+    char traceparent[16 + TRACEPARENT_SIZE];
+    struct curl_slist headers; /* one line of its own, then the relay's */
     struct decoder *decoder;
     struct buf refusal; /* first bytes of an answer that is no stream */
     char retry_after[64];
@@ -80,6 +81,7 @@ struct live {
     struct session session;
     struct arena strings; /* what message, session and the ids below point to */
     const char *request_id;
+    struct trace trace;
     struct admission_ticket ticket;
     struct caller caller;
     struct quota quota, saved_quota; /* the second as the job found it */

@@ -5,6 +5,7 @@
  */
 #include "relay/loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -127,6 +128,19 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     return size * count;
 }
 
+/* The relay's headers, with the trace's before them where there is one. Borrowed by curl until the transfer is closed.
+ */
+static struct curl_slist *headers_of(struct live *live)
+{
+    struct transfer *transfer = &live->transfer;
+    char value[TRACEPARENT_SIZE];
+    trace_format(&live->trace, value);
+    if (!value[0]) return live->relay->headers;
+    snprintf(transfer->traceparent, sizeof transfer->traceparent, "traceparent: %s", value);
+    transfer->headers = (struct curl_slist){.data = transfer->traceparent, .next = live->relay->headers};
+    return &transfer->headers;
+}
+
 static bool set_options(struct live *live)
 {
     struct relay *relay = live->relay;
@@ -137,7 +151,7 @@ static bool set_options(struct live *live)
     SET(CURLOPT_URL, provider->completions_url);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)live->body_len);
     SET(CURLOPT_POSTFIELDS, live->body);
-    SET(CURLOPT_HTTPHEADER, relay->headers);
+    SET(CURLOPT_HTTPHEADER, headers_of(live));
     SET(CURLOPT_PRIVATE, live);
     SET(CURLOPT_SHARE, relay->share);
     SET(CURLOPT_NOSIGNAL, 1L);

@@ -2,6 +2,7 @@
 #ifndef USECASES_ANSWERS_H
 #define USECASES_ANSWERS_H
 
+#include "base/trace.h"
 #include "usecases/admission.h"
 #include "usecases/listener.h"
 
@@ -14,6 +15,7 @@ struct answer_spec {
     char *body;                         /* request body for the provider, malloc'ed */
     size_t body_len;
     const char *request_id; /* for the log */
+    struct trace trace;     /* passed on to the provider */
     struct quota quota;     /* where the user stood after admission */
     bool is_admin;
 };

@@ -9,17 +9,17 @@ struct fake_admission {
     struct admission admission; /* first: the port */
     struct fake_wait wait;
     /* set by the test before the calls */
-    enum chat_error refuse;      /* what admit answers; CHAT_OK: admitted */
-    int64_t retry_after_s;       /* with a refusal */
+    enum chat_error refuse; /* what admit answers; CHAT_OK: admitted */
+    int64_t retry_after_s;  /* with a refusal */
     enum chat_error settle_error;
-    int settle_error_times;      /* < 0: until told otherwise */
+    int settle_error_times; /* < 0: until told otherwise */
     enum chat_error peek_error, ping_error, renew_error;
-    struct quota quota;          /* where the user stands; admit and settle change it */
+    struct quota quota; /* where the user stands; admit and settle change it */
     /* what happened */
     int admitted, refused;
     int settle_calls;
-    int settled, refunded;       /* leases ended; of them with the daily unit given back */
-    int renewed;                 /* tickets */
+    int settled, refunded; /* leases ended; of them with the daily unit given back */
+    int renewed;           /* tickets */
     char last_answer_id[UUID_TEXT_SIZE];
     char done[256][UUID_TEXT_SIZE]; /* tickets settled: the same one again changes nothing */
 };

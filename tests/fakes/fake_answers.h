@@ -7,19 +7,19 @@
 struct fake_answers {
     struct answers answers; /* first: the port */
     /* set by the test */
-    enum chat_error refuse;              /* what reserve answers */
-    bool full;                           /* attach finds no place */
+    enum chat_error refuse; /* what reserve answers */
+    bool full;              /* attach finds no place */
     enum answer_stop_result stop_result;
-    void (*on_stop)(void *context);      /* called within stop; NULL: nothing */
+    void (*on_stop)(void *context); /* called within stop; NULL: nothing */
     void *context;
     /* what happened */
-    int reserved;                        /* places taken now */
+    int reserved; /* places taken now */
     int started, stopped, attached;
     char stopped_id[UUID_TEXT_SIZE];
     int stop_timeout_ms;
-    struct answer_listener *listener;    /* of the last start or attach that took it; the test closes it */
-    struct message answer;               /* of the last start or attach */
-    char *body;                          /* of the last start; freed by fini and by the next start */
+    struct answer_listener *listener; /* of the last start or attach that took it; the test closes it */
+    struct message answer;            /* of the last start or attach */
+    char *body;                       /* of the last start; freed by fini and by the next start */
     size_t body_len;
     struct buf scratch;
 };

@@ -34,6 +34,7 @@ void fake_chat_init(struct fake_chat *chat)
     fake_admission_init(&chat->admission);
     fake_answers_init(&chat->answers);
     fake_log_init(&chat->log);
+    fake_idempotency_init(&chat->keys);
     fake_provider_init(&chat->provider, 0);
     arena_init(&chat->arena);
     chat->ports = (struct chat_ports){
@@ -46,6 +47,7 @@ void fake_chat_init(struct fake_chat *chat)
         .admission = &chat->admission.admission,
         .answers = &chat->answers.answers,
         .log = &chat->log.log,
+        .idempotency = &chat->keys.idempotency,
     };
     chat->alice = (struct caller){.user_id = "alice"};
     chat->bob = (struct caller){.user_id = "bob"};
@@ -65,10 +67,8 @@ void fake_chat_fini(struct fake_chat *chat)
 const char *fake_chat_session(struct fake_chat *chat)
 {
     int64_t now_ms = clock_wall_ms(&chat->clock.clock);
-    struct session session = {.title = SESSION_DEFAULT_TITLE,
-                              .model = "llama",
-                              .created_at_ms = now_ms,
-                              .updated_at_ms = now_ms};
+    struct session session = {
+        .title = SESSION_DEFAULT_TITLE, .model = "llama", .created_at_ms = now_ms, .updated_at_ms = now_ms};
     struct session_repo *sessions = chat->ports.sessions;
 
     uuid_v7(now_ms, session.id);
@@ -76,8 +76,8 @@ const char *fake_chat_session(struct fake_chat *chat)
     return arena_strdup(&chat->arena, session.id);
 }
 
-const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, const char *question,
-                               const char *answer, enum message_status status)
+const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, const char *question, const char *answer,
+                               enum message_status status)
 {
     struct message_repo *messages = chat->ports.messages;
     struct answer_begin begin = {.user_id = "alice",

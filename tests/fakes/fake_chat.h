@@ -4,6 +4,7 @@
 
 #include "tests/fakes/fake_admission.h"
 #include "tests/fakes/fake_answers.h"
+#include "tests/fakes/fake_idempotency.h"
 #include "tests/fakes/fake_log.h"
 #include "tests/fakes/fake_provider.h"
 #include "tests/fakes/fake_repo.h"
@@ -20,6 +21,7 @@ struct fake_chat {
     struct fake_admission admission;
     struct fake_answers answers;
     struct fake_log log;
+    struct fake_idempotency keys;
     struct fake_provider provider;
     struct chat_ports ports;
     struct arena arena;
@@ -31,8 +33,8 @@ void fake_chat_fini(struct fake_chat *chat);
 /* A session of alice's with the default title; gives its id. */
 const char *fake_chat_session(struct fake_chat *chat);
 /* A question with its finished answer in it; gives the answer's id. NULL texts: none. */
-const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, const char *question,
-                               const char *answer, enum message_status status);
+const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, const char *question, const char *answer,
+                               enum message_status status);
 /* A token signed with FAKE_JWT_SECRET that is good for ten minutes from FAKE_NOW. In the arena. */
 const char *fake_chat_token(struct fake_chat *chat, const char *user_id, const char *role);
 

@@ -198,14 +198,29 @@ bool fake_listener_wait_pings(struct fake_listener *self, int count)
     return came;
 }
 
-int fake_listener_texts(struct fake_listener *self)
+static int locked(struct fake_listener *self, const int *count)
 {
-    int texts;
+    int now;
 
     fake_wait_lock(&self->wait);
-    texts = self->texts;
+    now = *count;
     fake_wait_unlock(&self->wait);
-    return texts;
+    return now;
+}
+
+int fake_listener_texts(struct fake_listener *self)
+{
+    return locked(self, &self->texts);
+}
+
+int fake_listener_pings(struct fake_listener *self)
+{
+    return locked(self, &self->pings);
+}
+
+int fake_listener_ends(struct fake_listener *self)
+{
+    return locked(self, &self->ends);
 }
 
 bool fake_listener_wait_texts(struct fake_listener *self, int count)
@@ -221,5 +236,13 @@ bool fake_listener_wait_blocked(struct fake_listener *self)
     bool came;
 
     FAKE_WAIT_UNTIL(&self->wait, self->blocked && self->texts > 0, came);
+    return came;
+}
+
+bool fake_listener_wait_opened(struct fake_listener *self)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->opens > 0, came);
     return came;
 }

@@ -8,19 +8,19 @@
 struct fake_listener {
     struct answer_listener listener; /* first: the port */
     struct fake_wait wait;
-    int fd, peer;                    /* a socket pair: the relay watches one end, the other plays the client */
-    bool blocked;                    /* the client takes nothing: text says BLOCKED until there is room */
-    bool gone;                       /* text and open say GONE */
+    int fd, peer; /* a socket pair: the relay watches one end, the other plays the client */
+    bool blocked; /* the client takes nothing: text says BLOCKED until there is room */
+    bool gone;    /* text and open say GONE */
     /* what happened */
     int opens, texts, pings, writables, ends, closes;
     char content[65536];
     size_t content_len, reasoning_len;
-    bool went_back;                  /* text was shorter, or another one, than before: a mistake of the relay */
-    enum chat_error error;           /* of the closing event */
+    bool went_back;        /* text was shorter, or another one, than before: a mistake of the relay */
+    enum chat_error error; /* of the closing event */
     int64_t retry_after_s;
     bool any_text;
-    struct message final;            /* without its texts */
-    struct session session;          /* without its texts */
+    struct message final;   /* without its texts */
+    struct session session; /* without its texts */
 };
 
 void fake_listener_init(struct fake_listener *self);
@@ -37,8 +37,11 @@ bool fake_listener_wait_content(struct fake_listener *self, const char *content)
 bool fake_listener_wait_end(struct fake_listener *self);
 bool fake_listener_wait_closed(struct fake_listener *self);
 bool fake_listener_wait_pings(struct fake_listener *self, int count);
+bool fake_listener_wait_opened(struct fake_listener *self);
 /* How often it was handed text, changed or not. */
 int fake_listener_texts(struct fake_listener *self);
+int fake_listener_pings(struct fake_listener *self);
+int fake_listener_ends(struct fake_listener *self);
 bool fake_listener_wait_texts(struct fake_listener *self, int count);
 /* Has said BLOCKED. */
 bool fake_listener_wait_blocked(struct fake_listener *self);

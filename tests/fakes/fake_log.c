@@ -58,13 +58,14 @@ static void take_write(struct fake_log *self, struct log_write *write, const cha
 static void give_read(struct fake_log *self, struct log_read *read, struct arena *arena)
 {
     struct fake_log_answer *answer = find(self, read->answer_id);
+    bool tell = read->tell_watched && read->writer[0]; /* who reads has to know whom to tell */
 
     read->content_len = read->reasoning_len = 0;
     read->content = read->reasoning = arena_strdup(arena, "");
     read->writer[0] = '\0';
     if (!answer || answer->ended) return;
     memcpy(read->writer, answer->writer, UUID_TEXT_SIZE);
-    if (read->tell_watched) answer->watched_told = true;
+    if (tell) answer->watched_told = true;
     if (answer->content_len > read->content_at) {
         read->content_len = answer->content_len - read->content_at;
         read->content = arena_strndup(arena, answer->content + read->content_at, read->content_len);
@@ -89,6 +90,7 @@ static void give_notes(struct fake_log *self, struct log_exchange *exchange)
         struct fake_log_answer *answer = &self->answers[i];
 
         if (strcmp(answer->writer, exchange->process_id) != 0) continue;
+        if (answer->watched_told) self->watched_given++;
         if (answer->watched_told) give_note(exchange, answer, false);
         if (answer->stop_asked) give_note(exchange, answer, true);
         answer->watched_told = answer->stop_asked = false;
@@ -223,6 +225,14 @@ bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const c
     bool came;
 
     FAKE_WAIT_UNTIL(&self->wait, has_content(self, answer_id, content), came);
+    return came;
+}
+
+bool fake_log_wait_watched(struct fake_log *self, int count)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->watched_given >= count, came);
     return came;
 }
 

@@ -24,7 +24,7 @@ struct fake_log {
     bool knows_writer;         /* what ask_stop says */
     struct fake_log_answer answers[FAKE_LOG_ANSWERS];
     int count;
-    int exchanges, whole_writes, stops_asked, alive_said;
+    int exchanges, whole_writes, stops_asked, alive_said, watched_given;
 };
 
 void fake_log_init(struct fake_log *self);
@@ -37,6 +37,8 @@ void fake_log_put(struct fake_log *self, const char *answer_id, const char *cont
 bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const char *content);
 bool fake_log_wait_ended(struct fake_log *self, const char *answer_id);
 bool fake_log_wait_exchanges(struct fake_log *self, int count);
+/* Writers have been told so often that somebody is attached elsewhere. */
+bool fake_log_wait_watched(struct fake_log *self, int count);
 int fake_log_exchanges(struct fake_log *self);
 
 #endif

@@ -96,8 +96,7 @@ static bool in_session(const struct message_row *row, const char *session_id)
 static const char *active_answer(struct fake_repo *repo, const char *session_id)
 {
     for (size_t i = 0; i < repo->message_count; i++)
-        if (in_session(&repo->message_rows[i], session_id) &&
-            repo->message_rows[i].message.status == MESSAGE_STREAMING)
+        if (in_session(&repo->message_rows[i], session_id) && repo->message_rows[i].message.status == MESSAGE_STREAMING)
             return repo->message_rows[i].message.id;
     return "";
 }
@@ -175,8 +174,8 @@ static enum chat_error session_list(struct session_repo *self, const struct sess
             if (row->deleted || strcmp(row->user_id, query->user_id) != 0) continue;
             if (has_last && !comes_before(last.at_us, last.id, at_us, row->session.id)) continue;
             if (query->search && !matches_search(repo, row, query->search, &match)) continue;
-            if (best && !comes_before(at_us, row->session.id, sort_key_us(&best->session, query->sort),
-                                      best->session.id))
+            if (best &&
+                !comes_before(at_us, row->session.id, sort_key_us(&best->session, query->sort), best->session.id))
                 continue;
             best = row;
             best_match = match;

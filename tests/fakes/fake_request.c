@@ -161,8 +161,8 @@ void fake_request_init(struct fake_request *self, const char *method, const char
         .param = request_param, .read_body = request_read_body, .respond = request_respond, .take = request_take};
 
     memset(self, 0, sizeof *self);
-    self->request = (struct http_request){
-        .ops = &ops, .method = method, .path = path, .query = "", .request_id = "req-1"};
+    self->request =
+        (struct http_request){.ops = &ops, .method = method, .path = path, .query = "", .request_id = "req-1"};
     self->body = "";
     arena_init(&self->arena);
     buf_init(&self->out, OUT_MAX_BYTES);

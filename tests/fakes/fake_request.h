@@ -13,24 +13,24 @@ struct fake_request {
     struct http_request request; /* first: the port; method, path and query are the test's to set */
     struct {
         const char *name, *value;
-    } params[FAKE_PARAMS_MAX];   /* in CGI form */
+    } params[FAKE_PARAMS_MAX]; /* in CGI form */
     size_t param_count;
     const char *body;
     size_t body_len;
-    bool broken_body;            /* it broke off */
-    bool take_fails;             /* no memory for a connection */
-    size_t room;                 /* bytes a taken connection's client takes at a time; 0: all */
-    bool client_gone;            /* writes find nobody */
+    bool broken_body; /* it broke off */
+    bool take_fails;  /* no memory for a connection */
+    size_t room;      /* bytes a taken connection's client takes at a time; 0: all */
+    bool client_gone; /* writes find nobody */
 
     /* what went out */
-    int responses;               /* whole responses and heads of taken ones: one in the end */
+    int responses; /* whole responses and heads of taken ones: one in the end */
     bool body_read, taken, finished, closed;
     int status;
-    struct arena arena;          /* of the headers below */
+    struct arena arena; /* of the headers below */
     struct http_header headers[HTTP_MAX_HEADERS];
     size_t header_count;
-    struct buf out;              /* the body, NUL-terminated by fake_request_body */
-    struct buf waiting;          /* written, but not taken by the client yet */
+    struct buf out;     /* the body, NUL-terminated by fake_request_body */
+    struct buf waiting; /* written, but not taken by the client yet */
     int flushes;
 };
 

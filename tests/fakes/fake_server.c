@@ -133,8 +133,8 @@ static void *accept_connections(void *argument)
         if (!served || server->connection_count == CONNECTIONS_MAX) abort();
         served->server = server;
         served->fd = fd;
-        served->steps = server->connection_count < server->reply_count ? server->replies[server->connection_count]
-                                                                       : failure;
+        served->steps =
+            server->connection_count < server->reply_count ? server->replies[server->connection_count] : failure;
         server->served[server->connection_count++] = served;
         if (pthread_create(&served->thread, NULL, serve_connection, served) != 0) abort();
         fake_wait_unlock(&server->wait);

@@ -11,8 +11,8 @@
 #define FAKE_STREAM_HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
 /* Steps of a reply that are no text. */
-extern const char FAKE_GATE[]; /* waits until the test opens the gate once more */
-extern const char FAKE_HOLD[]; /* stays silent until the client closes */
+extern const char FAKE_GATE[];  /* waits until the test opens the gate once more */
+extern const char FAKE_HOLD[];  /* stays silent until the client closes */
 extern const char FAKE_RESET[]; /* ends the connection by a reset */
 
 struct fake_server;

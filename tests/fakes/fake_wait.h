@@ -32,7 +32,10 @@ static inline void fake_wait_fini(struct fake_wait *wait)
     pthread_mutex_destroy(&wait->lock);
 }
 
-static inline void fake_wait_lock(struct fake_wait *wait) { pthread_mutex_lock(&wait->lock); }
+static inline void fake_wait_lock(struct fake_wait *wait)
+{
+    pthread_mutex_lock(&wait->lock);
+}
 
 /* Unlocks, and wakes whoever waits for a change. */
 static inline void fake_wait_unlock(struct fake_wait *wait)
@@ -42,17 +45,17 @@ static inline void fake_wait_unlock(struct fake_wait *wait)
 }
 
 /* Until `condition`, looked at under the lock; `result` says whether it came true in time. */
-#define FAKE_WAIT_UNTIL(wait, condition, result)                                                                       \
-    do {                                                                                                               \
-        struct timespec until_;                                                                                        \
-        int waited_ = 0;                                                                                               \
-        clock_gettime(CLOCK_MONOTONIC, &until_);                                                                       \
-        until_.tv_sec += FAKE_WAIT_SECONDS;                                                                            \
-        pthread_mutex_lock(&(wait)->lock);                                                                             \
-        while (!(condition) && waited_ != ETIMEDOUT)                                                                   \
-            waited_ = pthread_cond_timedwait(&(wait)->changed, &(wait)->lock, &until_);                                \
-        (result) = (condition);                                                                                        \
-        pthread_mutex_unlock(&(wait)->lock);                                                                           \
+#define FAKE_WAIT_UNTIL(wait, condition, result)                                        \
+    do {                                                                                \
+        struct timespec until_;                                                         \
+        int waited_ = 0;                                                                \
+        clock_gettime(CLOCK_MONOTONIC, &until_);                                        \
+        until_.tv_sec += FAKE_WAIT_SECONDS;                                             \
+        pthread_mutex_lock(&(wait)->lock);                                              \
+        while (!(condition) && waited_ != ETIMEDOUT)                                    \
+            waited_ = pthread_cond_timedwait(&(wait)->changed, &(wait)->lock, &until_); \
+        (result) = (condition);                                                         \
+        pthread_mutex_unlock(&(wait)->lock);                                            \
     } while (0)
 
 #endif

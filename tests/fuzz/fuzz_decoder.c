@@ -1,18 +1,10 @@
 /*
  * Any bytes, cut anywhere, as a provider's stream: the decoder may not crash, must hand on valid UTF-8 without NUL, and
  * must give the same texts and the same end whole, byte by byte, and in pieces of sizes that the input chooses.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -std=gnu11 -D_GNU_SOURCE -Ilib -o fuzz_decoder \
- *         tests/fuzz/fuzz_decoder.c lib/sambanova/{chunk,decode,errors}.c lib/base/{buf,sse,utf8}.c -lm
- *     mkdir -p new && ./fuzz_decoder -max_total_time=120 new tests/fuzz/corpus/decoder
- *
  * The first input byte is the size of the pieces.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/utf8.h"
+#include "fuzz/fuzz.h"
 #include "sambanova/decode.h"
 #include "sambanova/errors.h"
 
@@ -21,11 +13,6 @@ struct heard {
     struct buf reasoning;
     struct provider_end end;
 };
-
-static void must(bool fine)
-{
-    if (!fine) abort();
-}
 
 static void hear(struct buf *buf, const char *text, size_t len)
 {
@@ -85,7 +72,6 @@ static void must_agree(const struct heard *whole, const uint8_t *stream, size_t 
     buf_fini(&cut.reasoning);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct heard whole;

@@ -226,10 +226,10 @@ END_TEST
 UNIT_SUITE(fcgi_records)
 {
     Suite *suite = suite_create("fcgi_records");
-    TCase *tcase = UNIT_CASE(suite, "records", a_response_is_head_body_and_end,
-                             after_it_was_drained_it_sends_at_once_again, a_client_that_left_is_gone_without_a_signal,
-                             a_client_that_leaves_while_bytes_wait_is_gone, what_may_wait_is_bounded,
-                             closing_closes_the_descriptor);
+    TCase *tcase =
+        UNIT_CASE(suite, "records", a_response_is_head_body_and_end, after_it_was_drained_it_sends_at_once_again,
+                  a_client_that_left_is_gone_without_a_signal, a_client_that_leaves_while_bytes_wait_is_gone,
+                  what_may_wait_is_bounded, closing_closes_the_descriptor);
 
     tcase_add_loop_test(tcase, what_the_socket_does_not_take_waits_and_comes_in_order, 0, (int)UNIT_COUNT(sizes));
     tcase_set_timeout(tcase, 60);

@@ -161,8 +161,8 @@ START_TEST(flags_are_words)
     static const struct {
         const char *word;
         bool value;
-    } words[] = {{"true", true}, {"TRUE", true}, {"1", true},   {"yes", true}, {"on", true},
-                 {"false", false}, {"0", false}, {"No", false}, {"off", false}};
+    } words[] = {{"true", true},   {"TRUE", true}, {"1", true},   {"yes", true}, {"on", true},
+                 {"false", false}, {"0", false},   {"No", false}, {"off", false}};
 
     for (size_t i = 0; i < UNIT_COUNT(words); i++) {
         setenv("CHAT_QUOTA_FAIL_OPEN", words[i].word, 1);
@@ -383,12 +383,11 @@ END_TEST
 UNIT_SUITE(fcgi_settings)
 {
     Suite *suite = suite_create("fcgi_settings");
-    TCase *tcase = UNIT_CASE(suite, "table", the_defaults_are_those_of_the_contract,
-                             values_of_the_environment_are_taken, flags_are_words, the_file_wins_over_the_environment,
-                             a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file,
-                             a_public_key_is_read_from_its_file, model_names_are_bounded,
-                             what_is_printed_masks_secrets, the_files_that_are_made_from_the_table_are_fresh,
-                             the_example_has_every_variable_and_is_a_file_that_loads);
+    TCase *tcase = UNIT_CASE(
+        suite, "table", the_defaults_are_those_of_the_contract, values_of_the_environment_are_taken, flags_are_words,
+        the_file_wins_over_the_environment, a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file,
+        a_public_key_is_read_from_its_file, model_names_are_bounded, what_is_printed_masks_secrets,
+        the_files_that_are_made_from_the_table_are_fresh, the_example_has_every_variable_and_is_a_file_that_loads);
 
     tcase_add_loop_test(tcase, a_wrong_value_is_named_and_no_secret_is_told, 0, (int)UNIT_COUNT(wrong));
     tcase_add_checked_fixture(tcase, set_up, tear_down);

@@ -172,8 +172,7 @@ static const char *names(void)
     struct event event;
     char *out = arena_strdup(&service.arena, "");
 
-    while (next_event(&at, &event))
-        out = arena_printf(&service.arena, "%s%s%s", out, *out ? " " : "", event.name);
+    while (next_event(&at, &event)) out = arena_printf(&service.arena, "%s%s%s", out, *out ? " " : "", event.name);
     return out;
 }
 
@@ -429,20 +428,44 @@ static const struct {
     const char *id, *content, *names;
     size_t content_at;
 } resumes[] = {
-    {"0.0", "a\xc3\xa4" "b", "delta done", 0},
-    {"0.1", "\xc3\xa4" "b", "delta done", 1},
-    {"0.2", "\xc3\xa4" "b", "delta done", 1}, /* within a character: from its beginning */
+    {"0.0",
+     "a\xc3\xa4"
+     "b",
+     "delta done", 0},
+    {"0.1",
+     "\xc3\xa4"
+     "b",
+     "delta done", 1},
+    {"0.2",
+     "\xc3\xa4"
+     "b",
+     "delta done", 1}, /* within a character: from its beginning */
     {"0.3", "b", "delta done", 3},
     {"0.4", "", "done", 4},
-    {"0.5", "a\xc3\xa4" "b", "start delta done", 0}, /* has more than is stored: takes the stored text */
-    {"7.0", "a\xc3\xa4" "b", "start delta done", 0},
-    {"999999999999.999999999999", "a\xc3\xa4" "b", "start delta done", 0},
-    {"", "a\xc3\xa4" "b", "start delta done", 0}, /* as browsers send it at first */
+    {"0.5",
+     "a\xc3\xa4"
+     "b",
+     "start delta done", 0}, /* has more than is stored: takes the stored text */
+    {"7.0",
+     "a\xc3\xa4"
+     "b",
+     "start delta done", 0},
+    {"999999999999.999999999999",
+     "a\xc3\xa4"
+     "b",
+     "start delta done", 0},
+    {"",
+     "a\xc3\xa4"
+     "b",
+     "start delta done", 0}, /* as browsers send it at first */
 };
 
 START_TEST(a_stream_goes_on_behind_the_last_id)
 {
-    attach(answer_of("a\xc3\xa4" "b", MESSAGE_COMPLETE), resumes[_i].id);
+    attach(answer_of("a\xc3\xa4"
+                     "b",
+                     MESSAGE_COMPLETE),
+           resumes[_i].id);
     ck_assert_str_eq(names(), resumes[_i].names);
     ck_assert_str_eq(joined("delta", 0, resumes[_i].content_at), resumes[_i].content);
 }
@@ -470,8 +493,25 @@ START_TEST(who_has_the_closing_event_gets_204)
 END_TEST
 
 static const char *const hostile[] = {
-    "1", "1.", ".1", "1.1.1", "-1.0", "0.-1", "a.b", "0.1x", " 0.1", "+1.0", "0x1.0", "END", "end ",
-    "9999999999999.0", "0.99999999999999999999999999", "0.0\n", "NaN.0", "1e3.0", "start",
+    "1",
+    "1.",
+    ".1",
+    "1.1.1",
+    "-1.0",
+    "0.-1",
+    "a.b",
+    "0.1x",
+    " 0.1",
+    "+1.0",
+    "0x1.0",
+    "END",
+    "end ",
+    "9999999999999.0",
+    "0.99999999999999999999999999",
+    "0.0\n",
+    "NaN.0",
+    "1e3.0",
+    "start",
 };
 
 START_TEST(a_hostile_id_is_400)
@@ -585,13 +625,12 @@ UNIT_SUITE(http_answer_stream)
                          a_client_too_far_behind_is_let_go, a_client_that_left_is_gone_at_every_step);
     cases[1] = UNIT_CASE(suite, "json", an_answer_as_json_has_question_answer_and_quota,
                          into_an_existing_session_the_json_has_no_session, a_failure_as_json_is_a_status);
-    cases[2] =
-        UNIT_CASE(suite, "attaching", a_finished_answer_is_replayed_whole, how_it_ended_is_told_again,
-                  a_last_id_may_come_as_a_parameter, who_has_the_closing_event_gets_204,
-                  a_long_replay_comes_in_pieces_that_end_between_characters, a_slow_client_gets_the_whole_replay,
-                  a_running_answer_is_attached_to, without_a_place_the_stream_ends_without_a_closing_event,
-                  a_question_has_no_stream, a_connection_that_cannot_be_taken_is_503,
-                  with_limits_away_a_replay_still_works);
+    cases[2] = UNIT_CASE(suite, "attaching", a_finished_answer_is_replayed_whole, how_it_ended_is_told_again,
+                         a_last_id_may_come_as_a_parameter, who_has_the_closing_event_gets_204,
+                         a_long_replay_comes_in_pieces_that_end_between_characters, a_slow_client_gets_the_whole_replay,
+                         a_running_answer_is_attached_to, without_a_place_the_stream_ends_without_a_closing_event,
+                         a_question_has_no_stream, a_connection_that_cannot_be_taken_is_503,
+                         with_limits_away_a_replay_still_works);
     tcase_add_loop_test(cases[2], a_stream_goes_on_behind_the_last_id, 0, (int)UNIT_COUNT(resumes));
     tcase_add_loop_test(cases[2], a_hostile_id_is_400, 0, (int)UNIT_COUNT(hostile));
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {

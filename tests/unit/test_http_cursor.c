@@ -64,12 +64,12 @@ START_TEST(garbage_is_refused)
         "A",
         "garbage",
         "====",
-        "YzEuMDE5OGMwZGU",                                            /* cut */
-        "Yy0xLjAxOThjMGRlLTAwMDAtNzAwMC04MDAwLTAxMjM0NTY3ODlhYg",     /* c-1.… */
-        "Yy4wMTk4YzBkZS0wMDAwLTcwMDAtODAwMC0wMTIzNDU2Nzg5YWI",        /* c.… */
-        "YzEsMDE5OGMwZGUtMDAwMC03MDAwLTgwMDAtMDEyMzQ1Njc4OWFi",       /* c1,… */
+        "YzEuMDE5OGMwZGU",                                                              /* cut */
+        "Yy0xLjAxOThjMGRlLTAwMDAtNzAwMC04MDAwLTAxMjM0NTY3ODlhYg",                       /* c-1.… */
+        "Yy4wMTk4YzBkZS0wMDAwLTcwMDAtODAwMC0wMTIzNDU2Nzg5YWI",                          /* c.… */
+        "YzEsMDE5OGMwZGUtMDAwMC03MDAwLTgwMDAtMDEyMzQ1Njc4OWFi",                         /* c1,… */
         "Yzk5OTk5OTk5OTk5OTk5OTk5OTkuMDE5OGMwZGUtMDAwMC03MDAwLTgwMDAtMDEyMzQ1Njc4OWFi", /* past every time */
-        "YzEuMDE5OGMwZGUtMDAwMC03MDAwLTgwMDAtMDEyMzQ1Njc4OWFiAA",     /* a NUL behind it */
+        "YzEuMDE5OGMwZGUtMDAwMC03MDAwLTgwMDAtMDEyMzQ1Njc4OWFiAA",                       /* a NUL behind it */
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     };
     struct session_cursor out;
@@ -102,9 +102,8 @@ END_TEST
 UNIT_SUITE(http_cursor)
 {
     Suite *suite = suite_create("http_cursor");
-    TCase *tcase =
-        UNIT_CASE(suite, "cursor", a_cursor_comes_back_as_it_was, a_cursor_of_another_sort_is_refused,
-                  garbage_is_refused, a_cursor_with_one_character_changed_is_refused_or_another_place);
+    TCase *tcase = UNIT_CASE(suite, "cursor", a_cursor_comes_back_as_it_was, a_cursor_of_another_sort_is_refused,
+                             garbage_is_refused, a_cursor_with_one_character_changed_is_refused_or_another_place);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

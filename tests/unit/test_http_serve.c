@@ -136,7 +136,8 @@ static const char *with_token(const char *text)
 START_TEST(a_header_or_a_cookie_from_our_own_page_lets_in)
 {
     new_request(doors[_i].method, SESSIONS);
-    if (doors[_i].authorization) fake_request_param(&request, "HTTP_AUTHORIZATION", with_token(doors[_i].authorization));
+    if (doors[_i].authorization)
+        fake_request_param(&request, "HTTP_AUTHORIZATION", with_token(doors[_i].authorization));
     if (doors[_i].cookie) fake_request_param(&request, "HTTP_COOKIE", with_token(doors[_i].cookie));
     if (doors[_i].origin) fake_request_param(&request, "HTTP_ORIGIN", doors[_i].origin);
     if (doors[_i].site) fake_request_param(&request, "HTTP_SEC_FETCH_SITE", doors[_i].site);
@@ -222,8 +223,7 @@ START_TEST(signing_in_makes_the_token_a_cookie_for_as_long_as_it_lasts)
     fake_request_param(&request, "HTTP_SEC_FETCH_SITE", "same-origin");
     serve();
     ck_assert_int_eq(request.status, 204);
-    ck_assert_str_eq(header("Set-Cookie"),
-                     "__Host-chat_token=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict");
+    ck_assert_str_eq(header("Set-Cookie"), "__Host-chat_token=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict");
 }
 END_TEST
 
@@ -377,8 +377,8 @@ START_TEST(a_body_is_let_through_or_refused_with_its_reason)
     json = fake_service_json(&service, &request);
     ck_assert_str_eq(fake_service_text(json, "error.param"), bodies[_i].param);
     if (bodies[_i].status == 422)
-        ck_assert_ptr_nonnull(json_string(json_get(fake_service_at(json, "error.details.fields"), bodies[_i].param),
-                                          NULL));
+        ck_assert_ptr_nonnull(
+            json_string(json_get(fake_service_at(json, "error.details.fields"), bodies[_i].param), NULL));
 }
 END_TEST
 
@@ -576,9 +576,9 @@ START_TEST(a_409_names_the_answer_that_is_being_written)
     const char *session_id = fake_chat_session(&service.chat);
     const char *active = fake_chat_exchange(&service.chat, session_id, "one", NULL, MESSAGE_STREAMING);
 
-    ck_assert_str_eq(call_with("POST", arena_printf(&service.arena, SESSIONS "/%s/messages", session_id),
-                               "{\"content\":\"two\"}"),
-                     "generation_in_progress");
+    ck_assert_str_eq(
+        call_with("POST", arena_printf(&service.arena, SESSIONS "/%s/messages", session_id), "{\"content\":\"two\"}"),
+        "generation_in_progress");
     ck_assert_int_eq(request.status, 409);
     ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.details.active_message_id"),
                      active);
@@ -791,15 +791,15 @@ UNIT_SUITE(http_serve)
     Suite *suite = suite_create("http_serve");
     TCase *cases[7];
 
-    cases[0] = UNIT_CASE(suite, "who", without_a_token_everything_but_health_is_401,
-                         the_token_is_asked_for_before_the_address_is_looked_at,
-                         the_gate_for_pages_answers_204_401_or_403, where_chat_is_off_only_features_answers,
-                         features_tell_who_is_asking_and_what_there_is,
-                         signing_in_makes_the_token_a_cookie_for_as_long_as_it_lasts);
+    cases[0] =
+        UNIT_CASE(suite, "who", without_a_token_everything_but_health_is_401,
+                  the_token_is_asked_for_before_the_address_is_looked_at, the_gate_for_pages_answers_204_401_or_403,
+                  where_chat_is_off_only_features_answers, features_tell_who_is_asking_and_what_there_is,
+                  signing_in_makes_the_token_a_cookie_for_as_long_as_it_lasts);
     tcase_add_loop_test(cases[0], a_header_or_a_cookie_from_our_own_page_lets_in, 0, (int)UNIT_COUNT(doors));
     cases[1] = UNIT_CASE(suite, "where", upper_case_ids_are_the_same_ids,
-                         somebody_else_s_session_is_byte_for_byte_one_that_does_not_exist,
-                         head_is_get_without_the_body, no_answer_is_kept_by_caches);
+                         somebody_else_s_session_is_byte_for_byte_one_that_does_not_exist, head_is_get_without_the_body,
+                         no_answer_is_kept_by_caches);
     tcase_add_loop_test(cases[1], every_address_has_its_404_or_405, 0, (int)UNIT_COUNT(addresses));
     cases[2] = UNIT_CASE(suite, "bodies", all_wrong_fields_are_named_at_once, a_body_that_broke_off_is_400);
     tcase_add_loop_test(cases[2], a_body_is_let_through_or_refused_with_its_reason, 0, (int)UNIT_COUNT(bodies));

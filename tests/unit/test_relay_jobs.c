@@ -115,10 +115,9 @@ END_TEST
 UNIT_SUITE(relay_jobs)
 {
     Suite *suite = suite_create("relay_jobs");
-    TCase *tcase =
-        UNIT_CASE(suite, "pool", every_job_runs_once_with_a_thread_s_own_ports,
-                  a_job_may_be_submitted_again_after_it_ran, a_job_that_blocks_leaves_the_other_threads_to_others,
-                  closing_nothing_is_fine);
+    TCase *tcase = UNIT_CASE(suite, "pool", every_job_runs_once_with_a_thread_s_own_ports,
+                             a_job_may_be_submitted_again_after_it_ran,
+                             a_job_that_blocks_leaves_the_other_threads_to_others, closing_nothing_is_fine);
 
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);

@@ -85,8 +85,9 @@ START_TEST(random_sets_and_clears_come_out_as_in_a_sorted_list)
         }
         for (int i = 0; i < TIMERS; i++)
             if (model[i] >= 0 && (earliest < 0 || model[i] < earliest)) earliest = model[i];
-        ck_assert_int_eq(timers_wait_ms(&timers, now_ms),
-                         earliest < 0 ? -1 : earliest > now_ms ? earliest - now_ms : 0);
+        ck_assert_int_eq(timers_wait_ms(&timers, now_ms), earliest < 0        ? -1
+                                                          : earliest > now_ms ? earliest - now_ms
+                                                                              : 0);
         for (struct timer *due; (due = timers_take_due(&timers, now_ms));) {
             int64_t *at = due->owner;
 
@@ -106,9 +107,9 @@ END_TEST
 UNIT_SUITE(relay_timers)
 {
     Suite *suite = suite_create("relay_timers");
-    TCase *tcase = UNIT_CASE(suite, "heap", the_earliest_comes_first_and_only_when_due,
-                             a_timer_is_moved_by_setting_it_again, a_cleared_timer_never_comes,
-                             random_sets_and_clears_come_out_as_in_a_sorted_list);
+    TCase *tcase =
+        UNIT_CASE(suite, "heap", the_earliest_comes_first_and_only_when_due, a_timer_is_moved_by_setting_it_again,
+                  a_cleared_timer_never_comes, random_sets_and_clears_come_out_as_in_a_sorted_list);
 
     tcase_set_timeout(tcase, 60);
     return suite;

@@ -19,8 +19,8 @@ static void set_up(void)
 
     fake_chat_init(&chat);
     session_id = fake_chat_session(&chat);
-    ck_assert(fake_repo_message(chat.repo, fake_chat_exchange(&chat, session_id, "Why?", NULL, MESSAGE_STREAMING),
-                                &message));
+    ck_assert(
+        fake_repo_message(chat.repo, fake_chat_exchange(&chat, session_id, "Why?", NULL, MESSAGE_STREAMING), &message));
     ticket = (struct admission_ticket){.user_id = "alice", .day = "2026-01-31", .daily_counted = true, .leased = true};
     memcpy(ticket.answer_id, message.id, UUID_TEXT_SIZE);
     message.status = MESSAGE_COMPLETE;
@@ -147,8 +147,8 @@ START_TEST(the_earlier_answer_is_superseded_once_the_new_one_has_text)
     ck_assert(fake_repo_message(chat.repo, old_id, &old));
     ck_assert_str_eq(old.superseded_by, "");
 
-    ck_assert(fake_repo_message(chat.repo, fake_chat_exchange(&chat, session_id, "c", NULL, MESSAGE_STREAMING),
-                                &message));
+    ck_assert(
+        fake_repo_message(chat.repo, fake_chat_exchange(&chat, session_id, "c", NULL, MESSAGE_STREAMING), &message));
     message.status = MESSAGE_STOPPED;
     message.content = "new";
     message.content_len = 3;

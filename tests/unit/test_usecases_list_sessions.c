@@ -121,11 +121,10 @@ END_TEST
 UNIT_SUITE(usecases_list_sessions)
 {
     Suite *suite = suite_create("usecases_list_sessions");
-    TCase *tcase =
-        UNIT_CASE(suite, "listing", each_caller_sees_only_own_sessions_whatever_the_query_says,
-                  pages_follow_each_other_without_gap_or_repeat, a_limit_outside_1_to_100_is_refused,
-                  a_search_finds_texts_and_says_where, a_search_for_white_space_is_none,
-                  a_search_is_at_most_200_characters_of_utf_8, a_store_that_is_away_is_told);
+    TCase *tcase = UNIT_CASE(suite, "listing", each_caller_sees_only_own_sessions_whatever_the_query_says,
+                             pages_follow_each_other_without_gap_or_repeat, a_limit_outside_1_to_100_is_refused,
+                             a_search_finds_texts_and_says_where, a_search_for_white_space_is_none,
+                             a_search_is_at_most_200_characters_of_utf_8, a_store_that_is_away_is_told);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

@@ -144,9 +144,9 @@ START_TEST(a_title_given_by_the_user_stays)
     struct session_patch patch = {.title = "Mine", .pinned = -1, .archived = -1};
     struct session session;
 
-    ck_assert_int_eq(chat.ports.sessions->ops->update(chat.ports.sessions, "alice", session_id, &patch, &chat.arena,
-                                                      &session),
-                     CHAT_OK);
+    ck_assert_int_eq(
+        chat.ports.sessions->ops->update(chat.ports.sessions, "alice", session_id, &patch, &chat.arena, &session),
+        CHAT_OK);
     ck_assert_int_eq(ask(session_id, "Something else"), CHAT_OK);
     ck_assert_str_eq(ready.session.title, "Mine");
 }
@@ -230,7 +230,8 @@ START_TEST(a_refused_request_counts_nowhere_and_is_told_where_it_stands)
         ck_assert_int_eq(problem.quota.daily_limit, 100);
     }
     ck_assert_int_eq(chat.admission.settle_calls, 0);
-    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_BEGIN), 0); /* not even looked whether the session exists */
+    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_BEGIN),
+                     0); /* not even looked whether the session exists */
     assert_given_back(0);
 }
 END_TEST
@@ -356,17 +357,15 @@ UNIT_SUITE(usecases_send_message)
     Suite *suite = suite_create("usecases_send_message");
     TCase *tcase;
 
-    tcase = UNIT_CASE(suite, "what is made", a_question_is_stored_with_its_streaming_answer,
-                      what_is_handed_to_the_relay_names_lease_and_prompt,
-                      earlier_messages_come_along_as_far_as_the_policy_says,
-                      without_a_session_one_is_made_and_named_after_the_question,
-                      the_model_asked_for_is_the_new_session_s, a_first_question_names_a_session_that_has_no_title_yet,
-                      a_title_given_by_the_user_stays, a_replaced_question_supersedes_all_after_it,
-                      a_session_whose_model_is_no_longer_offered_gets_the_default);
+    tcase = UNIT_CASE(
+        suite, "what is made", a_question_is_stored_with_its_streaming_answer,
+        what_is_handed_to_the_relay_names_lease_and_prompt, earlier_messages_come_along_as_far_as_the_policy_says,
+        without_a_session_one_is_made_and_named_after_the_question, the_model_asked_for_is_the_new_session_s,
+        a_first_question_names_a_session_that_has_no_title_yet, a_title_given_by_the_user_stays,
+        a_replaced_question_supersedes_all_after_it, a_session_whose_model_is_no_longer_offered_gets_the_default);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase = UNIT_CASE(suite, "what is refused", content_is_checked_before_anything_is_taken,
-                      a_model_not_offered_is_refused_before_anything_is_taken,
-                      no_free_place_is_found_before_the_limits,
+                      a_model_not_offered_is_refused_before_anything_is_taken, no_free_place_is_found_before_the_limits,
                       a_refused_request_counts_nowhere_and_is_told_where_it_stands,
                       where_limits_cannot_be_checked_no_quota_is_shown, what_the_store_refuses_is_given_back,
                       somebody_else_s_session_does_not_exist,

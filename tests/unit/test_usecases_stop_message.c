@@ -67,12 +67,51 @@ START_TEST(a_store_that_is_away_is_told)
 }
 END_TEST
 
+/* ---- written by another process ---- */
+
+static int looks;
+
+/* The other process ends it while this one waits. */
+static void end_at_third_look(const struct clock *self, int64_t ms)
+{
+    manual_clock_advance((struct manual_clock *)(uintptr_t)self, ms);
+    if (++looks == 3) end_as_stopped(NULL);
+}
+
+START_TEST(another_process_is_asked_through_the_log)
+{
+    looks = 0;
+    chat.answers.stop_result = STOP_NOT_HERE;
+    chat.clock.clock.sleep_ms = end_at_third_look;
+    fake_log_put(&chat.log, answer_id, "Bec", "");
+    ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &chat.arena, &message), CHAT_OK);
+    ck_assert_int_eq(message.status, MESSAGE_STOPPED);
+    ck_assert_int_eq(looks, 3);
+    ck_assert(chat.log.answers[0].stop_asked);
+}
+END_TEST
+
+START_TEST(one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait)
+{
+    int64_t started_ms = chat.clock.now_mono_ms;
+
+    chat.answers.stop_result = STOP_NOT_HERE;
+    fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &chat.arena, &message), CHAT_OK);
+    ck_assert_int_eq(message.status, MESSAGE_STREAMING);
+    ck_assert_int_ge(chat.clock.now_mono_ms - started_ms, STOP_WAIT_MS);
+    ck_assert_int_lt(chat.clock.now_mono_ms - started_ms, STOP_WAIT_MS + 1000);
+    ck_assert_int_gt(chat.log.stops_asked, 5); /* its writer may not have been known at first */
+}
+END_TEST
+
 UNIT_SUITE(usecases_stop_message)
 {
     Suite *suite = suite_create("usecases_stop_message");
     TCase *tcase = UNIT_CASE(suite, "stopping", a_running_answer_is_stopped_and_given_as_it_is_afterwards,
                              one_that_is_done_is_not_changed, somebody_else_s_answer_is_not_found_and_goes_on,
-                             a_store_that_is_away_is_told);
+                             a_store_that_is_away_is_told, another_process_is_asked_through_the_log,
+                             one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

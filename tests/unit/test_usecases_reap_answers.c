@@ -1,0 +1,135 @@
+/* Answers whose process died: ended once, with the text that the log has, and never while their writer lives. */
+#include "usecases/reap_answers.h"
+
+#include <string.h>
+
+#include "tests/fakes/fake_chat.h"
+#include "unit.h"
+
+enum { LONGEST_MS = 300000 };
+
+static struct fake_chat chat;
+static const char *answer_id;
+
+static void set_up(void)
+{
+    fake_chat_init(&chat);
+    answer_id = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", NULL, MESSAGE_STREAMING);
+    chat.log.writers = WRITER_DEAD;
+}
+
+static void tear_down(void)
+{
+    fake_chat_fini(&chat);
+}
+
+static struct message row(void)
+{
+    struct message message = {0};
+
+    ck_assert(fake_repo_message(chat.repo, answer_id, &message));
+    return message;
+}
+
+static int reap_after(int64_t age_ms)
+{
+    manual_clock_advance(&chat.clock, age_ms);
+    return reap_answers(&chat.ports, LONGEST_MS);
+}
+
+START_TEST(an_orphan_is_interrupted_with_the_text_of_the_log)
+{
+    fake_log_put(&chat.log, answer_id, "Because", "hm");
+    ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+    ck_assert_str_eq(row().content, "Because");
+    ck_assert_str_eq(row().reasoning, "hm");
+    ck_assert(row().tokens_estimated);
+    ck_assert_int_eq(chat.admission.settled, 1);
+    ck_assert_str_eq(chat.admission.done[0], answer_id);
+    ck_assert_int_eq(chat.admission.refunded, 0);
+    ck_assert_int_eq(reap_after(1000), 0); /* once */
+    ck_assert_int_eq(chat.admission.settle_calls, 1);
+}
+END_TEST
+
+START_TEST(one_that_never_had_text_ends_too)
+{
+    ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+    ck_assert_str_eq(row().content, "");
+    ck_assert(!row().tokens_estimated);
+}
+END_TEST
+
+START_TEST(a_young_one_is_left_alone)
+{
+    ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+}
+END_TEST
+
+START_TEST(one_whose_writer_lives_is_left_alone)
+{
+    chat.log.writers = WRITER_ALIVE;
+    ck_assert_int_eq(reap_after(2 * LONGEST_MS), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+}
+END_TEST
+
+START_TEST(one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more)
+{
+    chat.log.writers = WRITER_UNKNOWN;
+    ck_assert_int_eq(reap_after(LONGEST_MS), 0);
+    ck_assert_int_eq(reap_after(1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+}
+END_TEST
+
+START_TEST(while_the_log_is_away_nobody_is_reaped)
+{
+    fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(reap_after(2 * LONGEST_MS), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+}
+END_TEST
+
+START_TEST(while_the_database_is_away_it_is_tried_again_later)
+{
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_STALE, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    ck_assert_int_eq(reap_after(60000), 0);
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    ck_assert_int_eq(reap_after(1000), 0);
+    ck_assert_int_eq(chat.admission.settle_calls, 0);
+    ck_assert_int_eq(reap_after(1000), 1);
+}
+END_TEST
+
+START_TEST(the_live_owner_s_own_end_beats_the_reaper_s)
+{
+    struct answer_end end = {
+        .message_id = answer_id, .epoch = 1, .status = MESSAGE_COMPLETE, .content = "All of it", .content_len = 9};
+    struct session session;
+    bool written;
+
+    ck_assert_int_eq(reap_after(60000), 1);
+    ck_assert_int_eq(chat.ports.messages->ops->end_answer(chat.ports.messages, &end, &chat.arena, &written, &session),
+                     CHAT_OK);
+    ck_assert(written);
+    ck_assert_int_eq(reap_after(1000), 0);
+    ck_assert_str_eq(row().content, "All of it");
+}
+END_TEST
+
+UNIT_SUITE(usecases_reap_answers)
+{
+    Suite *suite = suite_create("usecases_reap_answers");
+    TCase *tcase = UNIT_CASE(
+        suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log, one_that_never_had_text_ends_too,
+        a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
+        one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more, while_the_log_is_away_nobody_is_reaped,
+        while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    return suite;
+}
