@@ -154,11 +154,19 @@ static bool wait_for_connection(const struct worker *worker, int epoll_fd)
     return true;
 }
 
+/* Connects before the first request comes, which then has all of its short time limits for itself. */
+static void warm_up(struct stores *stores)
+{
+    if (pg_ping(stores->pg) != CHAT_OK || stores->admission->ops->ping(stores->admission) != CHAT_OK)
+        log_write(LOG_DEBUG, "thread_starts_without_stores");
+}
+
 static void *request_main(void *argument)
 {
     struct request_thread *self = argument;
     struct worker *worker = self->stores.worker;
     int epoll_fd = accept_epoll(worker);
+    warm_up(&self->stores);
     FCGX_Request fcgi;
     struct arena arena;
     arena_init(&arena);

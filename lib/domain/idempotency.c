@@ -13,7 +13,10 @@ bool idempotency_key_valid(const char *key)
 }
 
 /* FNV-1a */
-static uint64_t mix(uint64_t hash, unsigned char byte) { return (hash ^ byte) * UINT64_C(1099511628211); }
+static uint64_t mix(uint64_t hash, unsigned char byte)
+{
+    return (hash ^ byte) * UINT64_C(1099511628211);
+}
 
 void idempotency_fingerprint(const char *const *parts, size_t count, char out[FINGERPRINT_SIZE])
 {

@@ -30,17 +30,17 @@ struct message {
     enum message_role role;
     enum message_status status;
     enum message_feedback feedback;
-    const char *content;                /* never NULL in a filled message */
-    size_t content_len;                 /* bytes */
-    const char *reasoning;              /* NULL = none */
+    const char *content;   /* never NULL in a filled message */
+    size_t content_len;    /* bytes */
+    const char *reasoning; /* NULL = none */
     size_t reasoning_len;
-    const char *model;                  /* NULL for questions */
-    const char *finish_reason;          /* NULL until known: stop length tool_calls … */
-    struct token_usage usage;           /* all -1 = null on the wire */
-    int64_t token_count;                /* of this message alone; 0 while not known */
+    const char *model;         /* NULL for questions */
+    const char *finish_reason; /* NULL until known: stop length tool_calls … */
+    struct token_usage usage;  /* all -1 = null on the wire */
+    int64_t token_count;       /* of this message alone; 0 while not known */
     bool tokens_estimated;
     int64_t created_at_ms;
-    int epoch;                          /* of the answer's owner; 0 for questions */
+    int epoch; /* of the answer's owner; 0 for questions */
 };
 
 const char *message_role_name(enum message_role role);

@@ -11,40 +11,40 @@
 
 struct message_page {
     struct session session;
-    struct message *items;                /* oldest first */
+    struct message *items; /* oldest first */
     size_t count;
-    bool has_more;                        /* older ones exist */
+    bool has_more;                          /* older ones exist */
     char active_message_id[UUID_TEXT_SIZE]; /* the answer being written in the session, "" = none */
 };
 
 /* A question and the (streaming) row of its answer, stored together or not at all. */
 struct answer_begin {
     const char *user_id;
-    const char *session_id;      /* of an existing session; with new_session, that one's id */
+    const char *session_id;            /* of an existing session; with new_session, that one's id */
     const struct session *new_session; /* NULL, or the session to make in the same step */
-    const char *question_id;     /* id for the new question; NULL for a regenerate */
-    const char *content;         /* of the question */
+    const char *question_id;           /* id for the new question; NULL for a regenerate */
+    const char *content;               /* of the question */
     size_t content_len;
-    int64_t question_tokens;     /* estimate */
-    const char *replaces_id;     /* NULL, or the user message that this one replaces: it and all after it in the
-                                    session are superseded by the new question */
-    const char *regenerates_id;  /* NULL, or the answer to be written anew: must be the last answer of its session and
-                                    not superseded; session_id is then found from it */
+    int64_t question_tokens;    /* estimate */
+    const char *replaces_id;    /* NULL, or the user message that this one replaces: it and all after it in the
+                                   session are superseded by the new question */
+    const char *regenerates_id; /* NULL, or the answer to be written anew: must be the last answer of its session and
+                                   not superseded; session_id is then found from it */
     const char *answer_id;
-    const char *model;           /* NULL: the session's */
-    const char *title;           /* becomes the title where the session still has the default one; NULL: none */
+    const char *model; /* NULL: the session's */
+    const char *title; /* becomes the title where the session still has the default one; NULL: none */
     int epoch;
     int64_t now_ms;
-    int context_messages;        /* how many earlier messages to give back at most */
+    int context_messages; /* how many earlier messages to give back at most */
 };
 
 struct answer_begun {
-    struct session session;      /* as it is now */
+    struct session session; /* as it is now */
     struct message question;
-    struct message answer;       /* the streaming row, no text */
-    struct message *history;     /* oldest first, ending with the question: candidates for the context, at most
-                                    context_messages, only those that context_takes (and for a regenerate none after
-                                    the question) */
+    struct message answer;   /* the streaming row, no text */
+    struct message *history; /* oldest first, ending with the question: candidates for the context, at most
+                                context_messages, only those that context_takes (and for a regenerate none after
+                                the question) */
     size_t history_count;
     char active_message_id[UUID_TEXT_SIZE]; /* with CHAT_ERR_GENERATION_IN_PROGRESS */
 };
@@ -53,18 +53,18 @@ struct answer_end {
     const char *message_id;
     const char *session_id;
     int epoch;
-    enum message_status status;  /* a final one */
+    enum message_status status; /* a final one */
     const char *content;
     size_t content_len;
-    const char *reasoning;       /* NULL = none */
+    const char *reasoning; /* NULL = none */
     size_t reasoning_len;
-    const char *model;           /* the one that wrote it */
-    const char *finish_reason;   /* NULL = not known */
+    const char *model;         /* the one that wrote it */
+    const char *finish_reason; /* NULL = not known */
     struct token_usage usage;
     int64_t token_count;
     bool tokens_estimated;
     int64_t cost_micro_usd;
-    const char *supersedes_id;   /* NULL, or the earlier answer that this one takes the place of if it has text */
+    const char *supersedes_id; /* NULL, or the earlier answer that this one takes the place of if it has text */
     int64_t now_ms;
 };
 
@@ -79,8 +79,8 @@ struct message_repo_ops {
     /* Newest `limit` messages before seq `before` (0: from the end), with their session. */
     enum chat_error (*page)(struct message_repo *self, const char *user_id, const char *session_id, int64_t before,
                             int limit, struct arena *arena, struct message_page *out);
-    enum chat_error (*get)(struct message_repo *self, const char *user_id, const char *message_id,
-                           struct arena *arena, struct message *out);
+    enum chat_error (*get)(struct message_repo *self, const char *user_id, const char *message_id, struct arena *arena,
+                           struct message *out);
     /* One round trip. CHAT_ERR_SESSION_NOT_FOUND; CHAT_ERR_MESSAGE_NOT_FOUND (replaces_id, regenerates_id);
      * CHAT_ERR_VALIDATION_FAILED: replaces_id is no user message, or is superseded already, or regenerates_id is
      * not the last answer; CHAT_ERR_GENERATION_IN_PROGRESS. */

@@ -9,22 +9,22 @@ enum { POLICY_MAX_MODELS = 32 };
 
 struct chat_policy {
     int max_context_messages;
-    int max_tokens;                      /* of an answer, sent upstream */
-    int max_message_length;              /* Unicode code points */
-    const char *system_prompt;           /* NULL: none */
-    const char *title_model;             /* NULL: titles are cut from the first message */
+    int max_tokens;            /* of an answer, sent upstream */
+    int max_message_length;    /* Unicode code points */
+    const char *system_prompt; /* NULL: none */
+    const char *title_model;   /* NULL: titles are cut from the first message */
 
-    int rate_limit_per_minute;           /* 0: none allowed, like all three */
+    int rate_limit_per_minute; /* 0: none allowed, like all three */
     int daily_message_quota;
-    int max_concurrent_streams;          /* answers at once, a user */
-    bool quota_fail_open;                /* Redis away: let the daily quota pass */
+    int max_concurrent_streams; /* answers at once, a user */
+    bool quota_fail_open;       /* Redis away: let the daily quota pass */
 
-    int detach_grace_seconds;            /* an answer nobody is attached to goes on this long */
+    int detach_grace_seconds; /* an answer nobody is attached to goes on this long */
     int retention_days;
 
     bool feature_enabled;
     bool feature_admin_only;
-    int feature_rollout_percent;         /* 0-100 */
+    int feature_rollout_percent; /* 0-100 */
 
     const char *models[POLICY_MAX_MODELS]; /* offered to users; the default is among them */
     size_t model_count;

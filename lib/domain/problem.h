@@ -21,12 +21,12 @@ struct problem_field {
 
 struct problem {
     enum chat_error error;
-    const char *message;       /* NULL: the error table's sentence */
-    const char *param;         /* the one field or parameter it is about; NULL */
+    const char *message;                             /* NULL: the error table's sentence */
+    const char *param;                               /* the one field or parameter it is about; NULL */
     struct problem_field fields[PROBLEM_MAX_FIELDS]; /* details.fields of validation_failed */
     size_t field_count;
-    int64_t retry_after_s;     /* 0: none */
-    bool has_quota;            /* the request was counted or refused by a limit: quota says where the user stands */
+    int64_t retry_after_s; /* 0: none */
+    bool has_quota;        /* the request was counted or refused by a limit: quota says where the user stands */
     struct quota quota;
     char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */
 };

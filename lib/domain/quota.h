@@ -8,10 +8,10 @@
 enum { RATE_WINDOW_SECONDS = 60, QUOTA_DAY_SIZE = 11 /* "2026-01-31" and NUL */ };
 
 struct quota {
-    bool unlimited;            /* admins: the daily quota doesn't count */
+    bool unlimited; /* admins: the daily quota doesn't count */
     int64_t rate_limit;
     int64_t rate_remaining;
-    int64_t rate_reset_s;      /* epoch seconds */
+    int64_t rate_reset_s; /* epoch seconds */
     int64_t daily_limit;
     int64_t daily_used;
     int64_t daily_remaining;
@@ -21,7 +21,7 @@ struct quota {
 int64_t quota_window(int64_t wall_ms);         /* number of the 60 s window since the epoch */
 int64_t quota_window_reset_s(int64_t wall_ms); /* its end, epoch seconds: after now */
 void quota_day(int64_t wall_ms, char out[QUOTA_DAY_SIZE]);
-int64_t quota_day_reset_s(int64_t wall_ms);    /* next midnight UTC, epoch seconds: after now */
+int64_t quota_day_reset_s(int64_t wall_ms); /* next midnight UTC, epoch seconds: after now */
 /* From what has been counted so far; nothing below 0. */
 struct quota quota_of(int64_t wall_ms, int64_t rate_limit, int64_t rate_used, int64_t daily_limit, int64_t daily_used,
                       bool unlimited);

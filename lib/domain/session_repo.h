@@ -19,11 +19,11 @@ struct session_cursor {
 
 struct session_query {
     const char *user_id;
-    enum session_sort sort;     /* newest first, ties by id, descending */
-    int limit;                  /* 1-100 */
+    enum session_sort sort; /* newest first, ties by id, descending */
+    int limit;              /* 1-100 */
     bool has_after;
     struct session_cursor after;
-    const char *search;         /* NULL: all; else only those whose title or messages match */
+    const char *search; /* NULL: all; else only those whose title or messages match */
 };
 
 struct session_match {
@@ -36,12 +36,12 @@ struct session_page {
     struct session_match *matches; /* as many as items where a search was asked for, else NULL */
     size_t count;
     bool has_more;
-    struct session_cursor last;    /* of the last item, where count > 0 */
+    struct session_cursor last; /* of the last item, where count > 0 */
 };
 
 struct session_patch {
-    const char *title;     /* NULL: as it is; set by the user from now on */
-    int pinned;            /* -1: as it is; 0, 1 */
+    const char *title; /* NULL: as it is; set by the user from now on */
+    int pinned;        /* -1: as it is; 0, 1 */
     int archived;
     int64_t now_ms;
 };
@@ -52,8 +52,8 @@ struct session_repo_ops {
     enum chat_error (*create)(struct session_repo *self, const char *user_id, const struct session *session);
     enum chat_error (*list)(struct session_repo *self, const struct session_query *query, struct arena *arena,
                             struct session_page *out);
-    enum chat_error (*get)(struct session_repo *self, const char *user_id, const char *session_id,
-                           struct arena *arena, struct session *out);
+    enum chat_error (*get)(struct session_repo *self, const char *user_id, const char *session_id, struct arena *arena,
+                           struct session *out);
     enum chat_error (*update)(struct session_repo *self, const char *user_id, const char *session_id,
                               const struct session_patch *patch, struct arena *arena, struct session *out);
     /* Soft. `active_answer` gets the id of an answer still being written in it, else "". A second time:

@@ -325,12 +325,8 @@ static enum chat_error ping(struct admission *admission)
 struct admission *redis_admission_open(struct redis_conn *conn, const struct chat_policy *policy,
                                        const struct clock *clock, int workers)
 {
-    static const struct admission_ops ops = {.admit = admit,
-                                            .settle = settle,
-                                            .renew = renew,
-                                            .lease_held = lease_held,
-                                            .peek = peek,
-                                            .ping = ping};
+    static const struct admission_ops ops = {
+        .admit = admit, .settle = settle, .renew = renew, .lease_held = lease_held, .peek = peek, .ping = ping};
     struct redis_admission *self = calloc(1, sizeof *self);
 
     if (!self) return NULL;

@@ -30,8 +30,8 @@ static void fingerprint(const char *a, const char *b, char out[FINGERPRINT_SIZE]
 
 START_TEST(fingerprint_is_the_same_for_the_same_parts_alone)
 {
-    static const char *const pairs[][2] = {{"ab", "c"}, {"a", "bc"}, {"abc", ""}, {"", "abc"},  {"abc", NULL},
-                                           {NULL, "abc"}, {"", ""},  {NULL, ""},  {NULL, NULL}, {"\x01", ""}};
+    static const char *const pairs[][2] = {{"ab", "c"},   {"a", "bc"}, {"abc", ""}, {"", "abc"},  {"abc", NULL},
+                                           {NULL, "abc"}, {"", ""},    {NULL, ""},  {NULL, NULL}, {"\x01", ""}};
     enum { PAIRS = sizeof pairs / sizeof *pairs };
     char made[PAIRS][FINGERPRINT_SIZE], again[FINGERPRINT_SIZE];
     for (size_t i = 0; i < PAIRS; i++) {
@@ -47,7 +47,6 @@ END_TEST
 UNIT_SUITE(domain_idempotency)
 {
     Suite *suite = suite_create("domain_idempotency");
-    UNIT_CASE(suite, "keys", key_takes_1_to_128_visible_ascii,
-              fingerprint_is_the_same_for_the_same_parts_alone);
+    UNIT_CASE(suite, "keys", key_takes_1_to_128_visible_ascii, fingerprint_is_the_same_for_the_same_parts_alone);
     return suite;
 }

@@ -28,12 +28,12 @@ static void tear_down(void)
     fake_request_fini(&request);
 }
 
-static void call_query(const char *method, const char *path, const char *query, const char *body)
+static void query(const char *method, const char *path, const char *parameters, const char *body)
 {
     fake_request_fini(&request);
     fake_request_init(&request, method, path);
     fake_service_sign_in(&service, &request);
-    request.request.query = query;
+    request.request.query = parameters;
     if (body) fake_request_json(&request, body);
     fake_service_serve(&service, &request);
 }
@@ -41,7 +41,7 @@ static void call_query(const char *method, const char *path, const char *query, 
 /* The answer as JSON, where it was answered at once. */
 static const struct json *call(const char *method, const char *path, const char *body)
 {
-    call_query(method, path, "", body);
+    query(method, path, "", body);
     return request.finished && request.out.len ? fake_service_json(&service, &request) : NULL;
 }
 
@@ -108,13 +108,13 @@ START_TEST(a_conversation_can_be_taken_away_as_markdown_or_json)
 {
     const struct json *json;
 
-    call_query("GET", below(session_path, "/export"), "", NULL);
+    query("GET", below(session_path, "/export"), "", NULL);
     ck_assert_int_eq(request.status, 200);
     ck_assert_str_eq(fake_request_header(&request, "Content-Type"), "text/markdown; charset=utf-8");
     ck_assert_ptr_nonnull(strstr(fake_request_header(&request, "Content-Disposition"), "attachment"));
     ck_assert_ptr_nonnull(strstr(fake_request_body(&request), "Why?"));
     ck_assert_ptr_nonnull(strstr(fake_request_body(&request), "Because."));
-    call_query("GET", below(session_path, "/export"), "format=json", NULL);
+    query("GET", below(session_path, "/export"), "format=json", NULL);
     json = fake_service_json(&service, &request);
     ck_assert_str_eq(fake_service_text(json, "session.id"), session_id);
     ck_assert_str_eq(fake_service_text(json_next(json_first(json_get(json, "messages"))), "content"), "Because.");
@@ -127,13 +127,13 @@ START_TEST(another_format_is_422)
     static const char *const bad[] = {"format=pdf", "format=", "format=json&format=json", "format=%zz"};
 
     for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
-        call_query("GET", below(session_path, "/export"), bad[i], NULL);
+        query("GET", below(session_path, "/export"), bad[i], NULL);
         ck_assert_int_eq(request.status, 422);
     }
-    call_query("GET", SESSIONS "/00000000-0000-7000-8000-000000000000/export", "format=json", NULL);
+    query("GET", SESSIONS "/00000000-0000-7000-8000-000000000000/export", "format=json", NULL);
     ck_assert_int_eq(request.status, 404);
     fake_repo_fail(service.chat.repo, FAKE_MESSAGE_PAGE, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
-    call_query("GET", below(session_path, "/export"), "", NULL);
+    query("GET", below(session_path, "/export"), "", NULL);
     ck_assert_int_eq(request.status, 503);
     ck_assert_ptr_null(fake_request_header(&request, "Content-Disposition"));
 }
@@ -143,12 +143,12 @@ START_TEST(a_search_says_where_it_matched)
 {
     const struct json *item;
 
-    call_query("GET", SESSIONS, "q=Becau", NULL);
+    query("GET", SESSIONS, "q=Becau", NULL);
     item = json_first(json_get(fake_service_json(&service, &request), "items"));
     ck_assert_str_eq(fake_service_text(item, "id"), session_id);
     ck_assert_str_eq(fake_service_text(item, "match.message_id"), answer_id);
     ck_assert_str_eq(fake_service_text(item, "match.snippet"), "Because.");
-    call_query("GET", SESSIONS, "q=chat", NULL); /* in the title */
+    query("GET", SESSIONS, "q=chat", NULL); /* in the title */
     item = json_first(json_get(fake_service_json(&service, &request), "items"));
     ck_assert(is(item, "match.message_id", JSON_NULL));
 }
