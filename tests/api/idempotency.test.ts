@@ -94,7 +94,7 @@ describe('another request with the same key', () => {
   test('`stream` makes no other request', async ({ alice }) => {
     const headers = keyed()
     const first = await alice.sendJson(null, '[[text=Yes]] Same', headers)
-    const stream = await alice.send(null, { content: '[[text=Yes]] Same', stream: true }, headers)
+    const stream = await alice.send(null, '[[text=Yes]] Same', headers)
     expect((await stream.readDone()).message.id).toBe(first.message.id)
   })
 

@@ -20,7 +20,8 @@ export interface Stack {
   down(): Promise<void>
 }
 
-export async function startStack(settings: Record<string, string>): Promise<Stack> {
+/** `ownStores`: with a Postgres and a Redis of its own, to be harmed. */
+export async function startStack(settings: Record<string, string>, { ownStores = false } = {}): Promise<Stack> {
   // Below /tmp and readable: as root, the servers run as other users.
   const stateDir = await mkdtemp(join(tmpdir(), 'chat-stack-'))
   const environment: NodeJS.ProcessEnv = {
@@ -39,6 +40,10 @@ export async function startStack(settings: Record<string, string>): Promise<Stac
   const down = async () => {
     await make('down').catch(() => undefined)
     await rm(stateDir, { recursive: true, force: true })
+  }
+  if (ownStores) {
+    delete environment.DATABASE_URL
+    delete environment.REDIS_URL
   }
   try {
     await make('up')

@@ -175,6 +175,24 @@ START_TEST(after_it_was_drained_it_sends_at_once_again)
 }
 END_TEST
 
+START_TEST(nothing_overtakes_what_waits)
+{
+    char *bytes = pattern(500000);
+    struct parsed parsed;
+
+    ck_assert_int_eq(connection->ops->write(connection, bytes, 500000), CONNECTION_BLOCKED);
+    receive(); /* there is room again, but nobody has flushed */
+    ck_assert_int_eq(connection->ops->write(connection, "tail", 4), CONNECTION_BLOCKED);
+    drain();
+    parsed = parse();
+    ck_assert_uint_eq(parsed.out.len, 500004);
+    ck_assert_int_eq(memcmp(parsed.out.data, bytes, 500000), 0);
+    ck_assert_int_eq(memcmp(parsed.out.data + 500000, "tail", 4), 0);
+    buf_fini(&parsed.out);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(a_client_that_left_is_gone_without_a_signal)
 {
     close(peer);
@@ -226,10 +244,10 @@ END_TEST
 UNIT_SUITE(fcgi_records)
 {
     Suite *suite = suite_create("fcgi_records");
-    TCase *tcase =
-        UNIT_CASE(suite, "records", a_response_is_head_body_and_end, after_it_was_drained_it_sends_at_once_again,
-                  a_client_that_left_is_gone_without_a_signal, a_client_that_leaves_while_bytes_wait_is_gone,
-                  what_may_wait_is_bounded, closing_closes_the_descriptor);
+    TCase *tcase = UNIT_CASE(suite, "records", a_response_is_head_body_and_end,
+                             after_it_was_drained_it_sends_at_once_again, nothing_overtakes_what_waits,
+                             a_client_that_left_is_gone_without_a_signal, a_client_that_leaves_while_bytes_wait_is_gone,
+                             what_may_wait_is_bounded, closing_closes_the_descriptor);
 
     tcase_add_loop_test(tcase, what_the_socket_does_not_take_waits_and_comes_in_order, 0, (int)UNIT_COUNT(sizes));
     tcase_set_timeout(tcase, 60);

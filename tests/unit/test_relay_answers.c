@@ -120,14 +120,16 @@ static void tear_down(void)
     fake_chat_fini(&chat);
 }
 
-/* The loop has looked at the clock. */
+/* The loop has looked at the clock, and has done what was due: the second answer comes in a later turn. */
 static void turn_clock(int by_ms)
 {
-    struct admission_ticket *tickets;
-
     turned_ms += by_ms;
-    relay_tickets(relay, &tickets);
-    free(tickets);
+    for (int i = 0; i < 2; i++) {
+        struct admission_ticket *tickets;
+
+        relay_tickets(relay ? relay : other, &tickets);
+        free(tickets);
+    }
 }
 
 static void ask_for(struct fake_listener *to)
@@ -492,6 +494,22 @@ START_TEST(silence_is_bridged_by_pings)
     fake_server_open_gate(server);
     fake_server_open_gate(server);
     assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(text_puts_the_next_ping_off)
+{
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    turn_clock(PING_MS - 1000);
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_content(&listener, "onetwo"));
+    turn_clock(PING_MS - 1000);
+    ck_assert_int_eq(fake_listener_pings(&listener), 0);
+    turn_clock(1001);
+    ck_assert(fake_listener_wait_pings(&listener, 1));
 }
 END_TEST
 
@@ -1057,12 +1075,12 @@ UNIT_SUITE(relay_answers)
         the_provider_gets_prompt_and_key_over_http_1_1, done_comes_only_after_the_row_is_written_and_the_lease_ended,
         reasoning_is_kept_apart_from_content, the_end_marker_ends_the_answer_though_the_connection_stays_open,
         the_real_decoder_of_the_provider_works_in_the_loop, answers_one_after_another_leave_no_place_taken);
-    cases[1] = UNIT_CASE(suite, "who is attached", who_attaches_later_gets_all_of_the_text,
-                         a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later,
-                         a_client_that_takes_nothing_for_long_is_let_go, a_listener_that_is_gone_is_closed_once,
-                         without_grace_the_answer_ends_when_the_last_client_leaves,
-                         with_another_client_attached_it_goes_on, the_grace_runs_from_when_the_last_client_left,
-                         who_comes_back_within_the_grace_ends_it, silence_is_bridged_by_pings);
+    cases[1] = UNIT_CASE(
+        suite, "who is attached", who_attaches_later_gets_all_of_the_text,
+        a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later, a_client_that_takes_nothing_for_long_is_let_go,
+        a_listener_that_is_gone_is_closed_once, without_grace_the_answer_ends_when_the_last_client_leaves,
+        with_another_client_attached_it_goes_on, the_grace_runs_from_when_the_last_client_left,
+        who_comes_back_within_the_grace_ends_it, silence_is_bridged_by_pings, text_puts_the_next_ping_off);
     cases[2] = UNIT_CASE(suite, "stopping", a_stop_keeps_the_text_and_closes_upstream,
                          an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_both_return);
     cases[3] = UNIT_CASE(suite, "the provider fails", a_503_is_asked_again_before_any_text,

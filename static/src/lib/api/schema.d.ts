@@ -57,7 +57,11 @@ export interface paths {
         delete: operations["deleteSession"];
         options?: never;
         head?: never;
-        /** Rename, pin or archive a session */
+        /**
+         * Rename, pin or archive a session
+         * @description What isn't named stays as it is, and an empty object changes nothing. A title that a user gave is not replaced by
+         *     one of the service's any more. Pinned and archived sessions are listed like all others.
+         */
         patch: operations["updateSession"];
         trace?: never;
     };
@@ -78,7 +82,7 @@ export interface paths {
         put?: never;
         /**
          * Undo a delete
-         * @description Works until the session is purged; then, and for a session that is not deleted and not the user's, 404.
+         * @description Works until the session is purged, then it is 404. A session that isn't deleted is answered as it is.
          */
         post: operations["restoreSession"];
         delete?: never;
@@ -100,7 +104,10 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Download a session */
+        /**
+         * Download a session
+         * @description All messages, oldest first; superseded ones are left out.
+         */
         get: operations["exportSession"];
         put?: never;
         post?: never;
@@ -202,7 +209,7 @@ export interface paths {
         /**
          * A new answer to the same question
          * @description Counted. Only for the last answer of its session, else 422. The old answer is superseded once the new one has text.
-         *     The answers are those of a send; `user_message` is the question.
+         *     The answers are those of a send; `user_message` is the question. No body is as good as an empty object.
          */
         post: operations["regenerateMessage"];
         delete?: never;
@@ -280,7 +287,7 @@ export interface paths {
         get?: never;
         /**
          * Say what you thought of an answer
-         * @description Of answers only; a question is 422.
+         * @description Takes the place of what was said before, comment included; `none` withdraws both. Of answers only: a question is 422.
          */
         put: operations["rateMessage"];
         post?: never;
@@ -388,28 +395,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/chat/completions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * OpenAI's chat completions
-         * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Silence is bridged by comments. An
-         *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
-         *     the provider.
-         */
-        post: operations["createChatCompletion"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -476,26 +461,6 @@ export interface paths {
         };
         /** The service can take requests */
         get: operations["getReadiness"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Prometheus metrics
-         * @description For admins, and without a token for scrapers on the loopback interface.
-         */
-        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -614,12 +579,14 @@ export interface components {
         Regenerate: {
             /** @default true */
             stream: boolean;
+            /** @description One of the models offered; the session's without it. */
             model?: string;
         };
         Feedback: {
             /** @enum {string} */
             rating: "up" | "down" | "none";
-            comment?: string;
+            /** @description Kept; no answer shows it. */
+            comment?: string | null;
         };
         /** @enum {string} */
         Role: "user" | "assistant" | "system";
@@ -855,50 +822,6 @@ export interface components {
             object: "list";
             data: components["schemas"]["Model"][];
         };
-        ChatCompletionRequest: {
-            /** @description One of the models offered; the default one without it. */
-            model?: string;
-            messages: ({
-                role: string;
-                content?: unknown;
-            } & {
-                [key: string]: unknown;
-            })[];
-            /** @default false */
-            stream: boolean;
-            /** @description Held down to `limits.max_tokens`. */
-            max_tokens?: number;
-            /** @description Held down to `limits.max_tokens`. */
-            max_completion_tokens?: number;
-        } & {
-            [key: string]: unknown;
-        };
-        /** @description As the provider sends it. */
-        ChatCompletion: {
-            id: string;
-            /** @constant */
-            object: "chat.completion";
-            created: number;
-            model: string;
-            choices: {
-                [key: string]: unknown;
-            }[];
-        } & {
-            [key: string]: unknown;
-        };
-        /** @description As the provider sends it. */
-        ChatCompletionChunk: {
-            id: string;
-            /** @constant */
-            object: "chat.completion.chunk";
-            created: number;
-            model: string;
-            choices: {
-                [key: string]: unknown;
-            }[];
-        } & {
-            [key: string]: unknown;
-        };
         Readiness: {
             /** @enum {string} */
             status: "ok" | "degraded" | "unavailable";
@@ -907,7 +830,7 @@ export interface components {
                 postgres: components["schemas"]["ReadinessCheck"];
                 redis: components["schemas"]["ReadinessCheck"];
                 migrations: components["schemas"]["ReadinessCheck"];
-                breaker: components["schemas"]["ReadinessCheck"];
+                breaker?: components["schemas"]["ReadinessCheck"];
             } & {
                 [key: string]: components["schemas"]["ReadinessCheck"];
             };
@@ -1404,6 +1327,7 @@ export interface operations {
     exportSession: {
         parameters: {
             query?: {
+                /** @description `markdown` has a heading with role and time for each message; `json` has what the other routes have. */
                 format?: "markdown" | "json";
             };
             header?: never;
@@ -1422,7 +1346,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
-                    /** @description `attachment` with a file name made from the title. */
+                    /** @description `attachment` with a file name made from the title, as `filename` in ASCII and as `filename*`. */
                     "Content-Disposition": string;
                     [name: string]: unknown;
                 };
@@ -1593,7 +1517,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["Regenerate"];
             };
@@ -1891,51 +1815,6 @@ export interface operations {
             500: components["responses"]["Internal"];
         };
     };
-    createChatCompletion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ChatCompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description The completion, whole or as frames. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "X-Daily-Quota-Limit": components["headers"]["X-Daily-Quota-Limit"];
-                    "X-Daily-Quota-Remaining": components["headers"]["X-Daily-Quota-Remaining"];
-                    "X-Daily-Quota-Reset": components["headers"]["X-Daily-Quota-Reset"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChatCompletion"];
-                    "text/event-stream": (components["schemas"]["ChatCompletionChunk"] | components["schemas"]["ErrorBody"] | "[DONE]")[];
-                };
-            };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["CountedNotFound"];
-            405: components["responses"]["MethodNotAllowed"];
-            413: components["responses"]["PayloadTooLarge"];
-            415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationFailed"];
-            429: components["responses"]["TooManyRequests"];
-            500: components["responses"]["Internal"];
-            502: components["responses"]["UpstreamError"];
-            503: components["responses"]["Unavailable"];
-            504: components["responses"]["UpstreamTimeout"];
-        };
-    };
     getOpenapi: {
         parameters: {
             query?: never;
@@ -2069,30 +1948,6 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
-        };
-    };
-    getMetrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Prometheus text format. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            401: components["responses"]["Unauthenticated"];
-            403: components["responses"]["Forbidden"];
-            405: components["responses"]["MethodNotAllowed"];
         };
     };
 }
