@@ -129,15 +129,27 @@ static enum chat_error check_migrations(void *stores)
 
 /* ---- request threads ---- */
 
+static bool watch_listener(const struct worker *worker, int epoll_fd)
+{
+    struct epoll_event listening = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = worker->listen_fd};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, worker->listen_fd, &listening) == 0;
+}
+
 /* Waits for a connection in an epoll of its own, so that one connection wakes one thread, and a stop wakes all. */
 static int accept_epoll(const struct worker *worker)
 {
     int fd = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event listening = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = worker->listen_fd};
     struct epoll_event stop = {.events = EPOLLIN, .data.fd = worker->stop_fd};
-    if (fd >= 0 && epoll_ctl(fd, EPOLL_CTL_ADD, worker->listen_fd, &listening) == 0 &&
-        epoll_ctl(fd, EPOLL_CTL_ADD, worker->stop_fd, &stop) == 0)
-        return fd;
+    if (fd >= 0 && watch_listener(worker, fd) && epoll_ctl(fd, EPOLL_CTL_ADD, worker->stop_fd, &stop) == 0) return fd;
+    log_write(LOG_ERROR, "accept_setup_failed", LOG_STR("reason", strerror(errno)));
+    abort();
+}
+
+/* The kernel wakes the first in the socket's queue: without going to its end, the threads of one worker would get nearly
+ * all connections. */
+static void go_to_the_end(const struct worker *worker, int epoll_fd)
+{
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_DEL, worker->listen_fd, NULL) == 0 && watch_listener(worker, epoll_fd)) return;
     log_write(LOG_ERROR, "accept_setup_failed", LOG_STR("reason", strerror(errno)));
     abort();
 }
@@ -172,7 +184,9 @@ static void *request_main(void *argument)
     arena_init(&arena);
     FCGX_InitRequest(&fcgi, worker->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
     while (wait_for_connection(worker, epoll_fd)) {
-        if (FCGX_Accept_r(&fcgi) < 0) continue; /* another thread was faster (the socket doesn't block) */
+        int accepted = FCGX_Accept_r(&fcgi);
+        go_to_the_end(worker, epoll_fd);
+        if (accepted < 0) continue; /* another thread was faster (the socket doesn't block) */
         struct fcgi_request request;
         fcgi_request_init(&request, &fcgi, &arena);
         http_serve(&worker->app, &self->stores.ports, &self->stores, &request.request, &arena);
