@@ -192,7 +192,7 @@ static enum chat_error admit(struct admission *admission, const struct caller *c
     *retry_after_s = 0;
 
     standing = ask_redis(self, caller, answer_id, ticket->day, now_ms);
-    by_redis = standing.verdict != UNKNOWN;
+    by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
     if (!by_redis) standing = decide_here(self, caller, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
@@ -217,7 +217,7 @@ static enum chat_error settle(struct admission *admission, const struct admissio
     daily_key(daily, ticket->user_id, ticket->day);
     if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
     reply = redis_conn_eval(self->conn, self->settle_script, 3, args, sizeof args / sizeof args[0]);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!redis_conn_done(self->conn, "settle", reply != NULL)) return CHAT_ERR_QUOTA_UNAVAILABLE;
     freeReplyObject(reply);
     return CHAT_OK;
 }
@@ -291,23 +291,7 @@ static enum chat_error peek(struct admission *admission, const struct caller *ca
         *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, count_of(reply->element[0]),
                           self->policy->daily_message_quota, count_of(reply->element[1]), caller->is_admin);
     if (reply) freeReplyObject(reply);
-    return good ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
-}
-
-static enum chat_error lease_held(struct admission *admission, const char *user_id, const char *answer_id, bool *held)
-{
-    struct redis_admission *self = self_of(admission);
-    char streams[KEY_SIZE];
-    redisReply *reply = NULL;
-
-    streams_key(streams, user_id);
-    if (redis_conn_begin(self->conn) &&
-        redis_conn_send(self->conn, (const char *const[]){"ZSCORE", streams, answer_id}, 3))
-        reply = redis_conn_receive(self->conn);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
-    *held = reply->type == REDIS_REPLY_STRING && strtoll(reply->str, NULL, 10) > clock_wall_ms(self->clock);
-    freeReplyObject(reply);
-    return CHAT_OK;
+    return redis_conn_done(self->conn, "quota_peek", good) ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
 static enum chat_error ping(struct admission *admission)
@@ -326,7 +310,7 @@ struct admission *redis_admission_open(struct redis_conn *conn, const struct cha
                                        const struct clock *clock, int workers)
 {
     static const struct admission_ops ops = {
-        .admit = admit, .settle = settle, .renew = renew, .lease_held = lease_held, .peek = peek, .ping = ping};
+        .admit = admit, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
     struct redis_admission *self = calloc(1, sizeof *self);
 
     if (!self) return NULL;

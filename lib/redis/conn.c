@@ -404,6 +404,13 @@ bool redis_conn_begin(struct redis_conn *conn)
     return conn->context || connect_now(conn);
 }
 
+bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine)
+{
+    int64_t duration_ms = now_ms() - (conn->deadline_ms - conn->server->call_ms);
+    log_write(LOG_DEBUG, "store_call", LOG_STR("op", op), LOG_INT("duration_ms", duration_ms), LOG_BOOL("fine", fine));
+    return fine;
+}
+
 /* ---- scripts ---- */
 
 static redisReply *run_script(struct redis_conn *conn, const char *command, const char *script, int key_count,

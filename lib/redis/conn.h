@@ -56,6 +56,8 @@ struct redisReply *redis_conn_receive(struct redis_conn *conn);
 /* Runs a script (at most 24 keys and args) by EVALSHA, or by EVAL where Redis has forgotten it. NULL as above. */
 struct redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args,
                                    size_t count);
+/* Logs how long the call has taken so far (event store_call): for the end of each. Gives `fine` back. */
+bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine);
 /* Drops the connection, so that replies still due can't be taken for others'. */
 void redis_conn_abandon(struct redis_conn *conn);
 

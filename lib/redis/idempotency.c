@@ -53,7 +53,7 @@ static enum chat_error take(struct idempotency *idempotency, const char *user_id
     redisReply *reply = redis_conn_eval(self->conn, self->take_script, 1, list, 3);
     bool fine = read_holder(reply, fingerprint, our_id, state, first_id);
     if (reply) freeReplyObject(reply);
-    return fine ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    return redis_conn_done(self->conn, "key_take", fine) ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
 static enum chat_error give_up(struct idempotency *idempotency, const char *user_id, const char *key,

@@ -34,8 +34,6 @@ struct admission_ops {
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund);
     /* Keeps leases alive for LEASE_SECONDS from now. */
     enum chat_error (*renew)(struct admission *self, const struct admission_ticket *const *tickets, size_t count);
-    /* Whether the answer's lease is held, so its worker lives. CHAT_ERR_QUOTA_UNAVAILABLE: nobody knows. */
-    enum chat_error (*lease_held)(struct admission *self, const char *user_id, const char *answer_id, bool *held);
     /* Where the user stands; counts nothing. CHAT_ERR_QUOTA_UNAVAILABLE. */
     enum chat_error (*peek)(struct admission *self, const struct caller *caller, struct quota *quota);
     /* CHAT_OK where the store answers now: for readiness. */

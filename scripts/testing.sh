@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# Where tests run: scratch space, stacks of their own, and suites with a table of their times. Sourced after lib.sh by
+# test, coverage and sanitize.
+
+finish() {
+  trap '' INT TERM HUP
+  trap - EXIT
+  local state
+  for state in "$scratch"/*/run; do
+    [ ! -d "$state" ] || STATE_DIR=${state%/run} "$ROOT/scripts/clean-state" 2>/dev/null || true
+  done
+  rm -rf -- "$scratch"
+}
+scratch=$(mktemp -d /tmp/chat-test.XXXXXX)
+chmod 711 "$scratch" # Postgres' own user must come through
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# The tests' stacks are theirs alone: nothing of the shell's settings, least of all a provider's key.
+while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(SAMBANOVA_|CHAT_|FEATURE_|JWT_|NGINX_|DATABASE_URL|REDIS_URL|LOG_LEVEL$|STATE_DIR$|PORT$)')
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
+
+"$ROOT/scripts/bootstrap" test
+use_node_tools
+
+# on_stores COMMAND…: with DATABASE_URL and REDIS_URL of a private Postgres and Redis.
+on_stores() {
+  STATE_DIR=$scratch/stores "$ROOT/scripts/up" stores
+  (
+    eval "$(STATE_DIR=$scratch/stores "$ROOT/scripts/env")"
+    "$@"
+  )
+}
+
+# on_stack COMMAND…: in tests/, with the addresses of a stack that the suites share.
+on_stack() {
+  npm_install "$ROOT/tests"
+  export STATE_DIR=$scratch/stack PORT=0
+  "$ROOT/scripts/up" >"$scratch/up.txt" || { cat "$scratch/up.txt" && return 1; }
+  (
+    eval "$("$ROOT/scripts/env")"
+    CHAT_STATE_DIR=$STATE_DIR UPSTREAM_URL=http://127.0.0.1:$(sed -n 's/^upstream //p' "$STATE_DIR/ports")
+    export CHAT_STATE_DIR UPSTREAM_URL
+    unset STATE_DIR PORT # a test that starts a stack of its own names them
+    cd "$ROOT/tests"
+    "$@"
+  )
+}
+
+# run_suites NAME…: each a function; one that fails does not keep the next from running. False if any failed.
+run_suites() {
+  local name began result status passed=0 failed=0 table=''
+  for name in "$@"; do
+    printf '\n=== %s\n' "$name"
+    began=$(date +%s%N) result=passed
+    set +e # so that set -e, in the subshell, ends the suite where it fails, and nothing else
+    (
+      set -e
+      trap - EXIT INT TERM HUP
+      "$name" </dev/null
+    )
+    status=$?
+    set -e
+    [ "$status" = 0 ] || result=FAILED
+    if [ "$result" = passed ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    table+=$(printf '%-16s %-7s %7.1f s' "$name" "$result" "$((($(date +%s%N) - began) / 1000000))e-3")$'\n'
+  done
+  printf '\n%s\n%d passed, %d failed\n' "$table" "$passed" "$failed"
+  [ "$failed" = 0 ]
+}
+
+# chosen_suites NAME…: sets suites to those, if there are any; they must be among them.
+chosen_suites() {
+  local name
+  [ $# -gt 0 ] || return 0
+  for name in "$@"; do [[ " ${suites[*]} " == *" $name "* ]] || fail "there is no suite '$name': ${suites[*]}"; done
+  suites=("$@")
+}
