@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "redis/url.h"
 #include "sambanova/provider.h"
 
 enum { FILE_MAX_BYTES = 1 << 20 };
@@ -95,6 +96,7 @@ struct env_file {
     char *text;             /* lines are cut apart in place */
     const char *lines[256]; /* NAME=value */
     size_t count;
+    bool too_long; /* more lines than there is room for */
 };
 
 static const char *env_file_get(const struct env_file *file, const char *name)
@@ -131,7 +133,9 @@ static void add_line(struct env_file *file, char *line)
     line = trim(line);
     if (strncmp(line, "export ", 7) == 0) line = trim(line + 7);
     char *value = strchr(line, '=');
-    if (!*line || *line == '#' || !value || file->count == sizeof file->lines / sizeof *file->lines) return;
+    if (!*line || *line == '#' || !value) return;
+    file->too_long = file->count == sizeof file->lines / sizeof *file->lines;
+    if (file->too_long) return;
     size_t len = strlen(++value);
     if (len >= 2 && (*value == '"' || *value == '\'') && value[len - 1] == *value) {
         value[len - 1] = 0;
@@ -288,6 +292,17 @@ static bool check_jwt(struct loading *loading)
     return jwt_policy_check(jwt, &problem) == CHAT_OK ? true : wrong(loading, key_name, problem);
 }
 
+static bool check_stores(struct loading *loading)
+{
+    const struct settings *out = loading->out;
+    struct redis_url redis;
+    const char *problem = redis_url_parse(out->redis_url, &redis);
+    if (problem) return wrong(loading, "REDIS_URL", problem);
+    const char *database = out->database_url;
+    if (strncmp(database, "postgres://", 11) == 0 || strncmp(database, "postgresql://", 13) == 0) return true;
+    return wrong(loading, "DATABASE_URL", "takes postgres://user:password@host:port/database");
+}
+
 static bool check_provider(struct loading *loading)
 {
     const struct settings *out = loading->out;
@@ -311,13 +326,14 @@ bool settings_load(struct settings *out, const char *env_file, char *problem, si
     struct loading loading = {.out = out, .problem = problem, .problem_size = problem_size};
     if (env_file && !load_env_file(&loading.file, &out->strings, env_file))
         return wrong(&loading, env_file, "can't be read");
+    if (loading.file.too_long) return wrong(&loading, env_file, "has more settings than there are");
     for (size_t i = 0; i < SETTINGS; i++)
         if (!take(&loading, &table[i])) return false;
     if (out->workers == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         out->workers = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
     }
-    return check_models(&loading) && check_jwt(&loading) && check_provider(&loading);
+    return check_models(&loading) && check_jwt(&loading) && check_stores(&loading) && check_provider(&loading);
 }
 
 void settings_fini(struct settings *settings)

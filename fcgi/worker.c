@@ -63,11 +63,11 @@ struct worker {
     struct pg_health *pg_health;
     struct redis_server *redis_server;
     struct provider *provider;
-    struct job_pool *jobs;
+    struct job_pool *jobs, *titles;
     struct relay *relay;
     struct http_app app;
     bool draining;
-    struct stores job_stores[JOB_THREADS], own_stores;
+    struct stores job_stores[JOB_THREADS], title_stores, own_stores;
     struct request_thread *threads;
     bool postgres_seen, redis_seen, stores_looked_at;
     int64_t redis_back_ms;
@@ -145,8 +145,8 @@ static int accept_epoll(const struct worker *worker)
     abort();
 }
 
-/* The kernel wakes the first in the socket's queue: without going to its end, the threads of one worker would get nearly
- * all connections. */
+/* The kernel wakes the first in the socket's queue: without going to its end, the threads of one worker would get
+ * nearly all connections. */
 static void go_to_the_end(const struct worker *worker, int epoll_fd)
 {
     if (epoll_ctl(epoll_fd, EPOLL_CTL_DEL, worker->listen_fd, NULL) == 0 && watch_listener(worker, epoll_fd)) return;
@@ -276,7 +276,11 @@ static bool open_relay(struct worker *worker)
         ports[i] = &worker->job_stores[i].ports;
     }
     worker->jobs = job_pool_open(ports, JOB_THREADS);
+    if (!stores_open(&worker->title_stores, worker)) return false;
+    ports[0] = &worker->title_stores.ports;
+    worker->titles = worker->settings->policy.title_model ? job_pool_open(ports, 1) : NULL;
     struct relay_settings relay = {
+        .titles = worker->titles,
         .provider = worker->provider,
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
@@ -394,9 +398,11 @@ static void stop(struct worker *worker)
 {
     relay_close(worker->relay);
     job_pool_close(worker->jobs);
+    job_pool_close(worker->titles);
     for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
         stores_close(&worker->threads[i].stores);
     for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
+    stores_close(&worker->title_stores);
     stores_close(&worker->own_stores);
     free(worker->threads);
     sambanova_close(worker->provider);

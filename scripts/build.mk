@@ -37,7 +37,8 @@ UNIT_SRC     := $(sort $(wildcard tests/unit/*.c))
 CONTRACT_SRC := $(sort $(wildcard tests/contract/*.c))
 UPSTREAM_SRC := $(sort $(wildcard tests/fakes/upstream/*.c))
 LOAD_SRC     := tests/bench/stream_load.c
-ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC)
+DB_BENCH_SRC := tests/bench/db_bench.c
+ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC)
 FORMATTED    := $(sort $(wildcard lib/*/*.[ch] fcgi/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -46,7 +47,7 @@ EMBEDDED     := $(patsubst lib/%,$(BUILD)/gen/%.h,$(wildcard lib/*/*.lua))
 
 .SECONDARY: $(EMBEDDED)
 
-BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load unit-tests contract-tests)
+BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load db-bench unit-tests contract-tests)
 
 .PHONY: build unit contract asan format format-check layers
 build: $(BINARIES)
@@ -56,6 +57,7 @@ $(BUILD)/unit-tests: $(call obj,$(UNIT_SRC) $(FAKES_SRC) $(filter-out fcgi/main.
 $(BUILD)/contract-tests: $(call obj,$(CONTRACT_SRC) $(FAKES_SRC)) $(BUILD)/libchat.a
 $(BUILD)/test-upstream: $(call obj,$(UPSTREAM_SRC))
 $(BUILD)/stream-load: $(call obj,$(LOAD_SRC))
+$(BUILD)/db-bench: $(call obj,$(DB_BENCH_SRC)) $(BUILD)/libchat.a
 $(BINARIES):
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(if $(findstring -tests,$@),$(TEST_LIBS)) $(LIBS)

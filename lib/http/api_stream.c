@@ -121,5 +121,10 @@ enum chat_error api_attach_stream(struct http_call *call)
         call->response.status = 204;
         return CHAT_OK;
     }
+    if (strcmp(call->request->method, "HEAD") == 0) { /* as GET, without what it would stream */
+        http_add_header(&call->response, "Content-Type", "text/event-stream");
+        call->response.status = 200;
+        return CHAT_OK;
+    }
     return attach_to_answer(call, &message, &form);
 }

@@ -310,6 +310,17 @@ void live_watched(struct live *live)
         live->detach_at_ms = live->watched_until_ms + live->relay->settings.detach_grace_ms;
 }
 
+void live_title(struct live *live, const char *title)
+{
+    struct attached *attached = live->listeners;
+    while (attached) {
+        struct attached *next = attached->next;
+        if (!attached->blocked && !attached->ended)
+            settle_state(attached, attached->listener->ops->title(attached->listener, title, &live->relay->scratch));
+        attached = next;
+    }
+}
+
 static void ping_listeners(struct live *live)
 {
     struct attached *attached = live->listeners;

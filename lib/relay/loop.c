@@ -69,6 +69,16 @@ static void port_start(struct answers *self, const struct answer_spec *spec, str
     task->live = live_new(relay, spec);
     task->listener = listener;
     loop_post(relay, task);
+    title_start(relay, spec);
+}
+
+void loop_post_title(struct relay *relay, const char *answer_id, const char *title)
+{
+    struct task *task = task_new(TASK_TITLE);
+    memcpy(task->answer_id, answer_id, UUID_TEXT_SIZE);
+    task->title = strdup(title);
+    if (!task->title) abort();
+    loop_post(relay, task);
 }
 
 static struct waiter *waiter_new(void)
@@ -247,6 +257,10 @@ static void run_task(struct relay *relay, struct task *task)
     case TASK_FINISHED: live_finished(task->live); break;
     case TASK_LOADED: mirror_loaded(task->live); break;
     case TASK_BEAT: beat_over(relay, task->beat); break;
+    case TASK_TITLE:
+        title_written(relay, task->answer_id, task->title);
+        free(task->title);
+        break;
     case TASK_TICKETS:
         copy_tickets(relay, task->tickets);
         waiter_finish(task->waiter, true);
@@ -460,6 +474,7 @@ size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
 void relay_close(struct relay *relay)
 {
     if (!relay) return;
+    if (relay->settings.titles) job_pool_stop(relay->settings.titles);
     job_pool_stop(relay->jobs);
     loop_post(relay, task_new(TASK_QUIT));
     pthread_join(relay->thread, NULL);

@@ -128,6 +128,7 @@ enum task_kind {
     TASK_FINISHED,
     TASK_LOADED,
     TASK_BEAT,
+    TASK_TITLE,
     TASK_TICKETS,
     TASK_SHUT_DOWN,
     TASK_QUIT
@@ -145,6 +146,7 @@ struct task {
     struct ticket_list *tickets;      /* TICKETS: where to */
     char answer_id[UUID_TEXT_SIZE];   /* STOP */
     struct beat *beat;                /* BEAT */
+    char *title;                      /* TITLE, malloc'ed */
 };
 
 struct relay {
@@ -191,6 +193,7 @@ struct ended_id {
 
 /* loop.c */
 void loop_post(struct relay *relay, struct task *task);
+void loop_post_title(struct relay *relay, const char *answer_id, const char *title);
 bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
 void loop_unwatch(struct relay *relay, struct watch *watch); /* and frees it at the end of the turn */
 void loop_mark_dirty(struct live *live);
@@ -212,6 +215,7 @@ void live_free(struct live *live);
 void live_link(struct live *live);
 void live_tell(struct live *live); /* the closing event to all; then it goes when they have it */
 void live_watched(struct live *live);
+void live_title(struct live *live, const char *title);
 struct session live_copy_session(const struct session *session, struct arena *strings);
 void live_let_all_go(struct live *live);
 void live_bury_if_over(struct live *live);
@@ -232,7 +236,13 @@ void beat_over(struct relay *relay, struct beat *beat);
 void beat_free(struct beat *beat); /* NULL is fine */
 void beat_note_ended(struct live *live);
 
+/* title.c */
+void title_start(struct relay *relay, const struct answer_spec *spec); /* takes spec->title_body; any thread */
+void title_written(struct relay *relay, const char *answer_id, const char *text);
+
 /* upstream.c */
+/* What every request to the provider has in common; headers and callbacks are the caller's. The body is borrowed. */
+bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
 bool upstream_init(struct relay *relay);
 void upstream_fini(struct relay *relay);
 /* Starts the request. false: out of resources. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_AGAIN_MS = 250 };
+enum { LOOK_AGAIN_MS = 1000 };
 
 static void run_load_job(struct job *job, const struct chat_ports *ports)
 {

@@ -141,19 +141,14 @@ static struct curl_slist *headers_of(struct live *live)
     return &transfer->headers;
 }
 
-static bool set_options(struct live *live)
+bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len)
 {
-    struct relay *relay = live->relay;
     const struct provider *provider = relay->settings.provider;
-    CURL *easy = live->transfer.easy;
     bool ok = true;
 #define SET(option, value) ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK
     SET(CURLOPT_URL, provider->completions_url);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)live->body_len);
-    SET(CURLOPT_POSTFIELDS, live->body);
-    SET(CURLOPT_HTTPHEADER, headers_of(live));
-    SET(CURLOPT_PRIVATE, live);
-    SET(CURLOPT_SHARE, relay->share);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_len);
+    SET(CURLOPT_POSTFIELDS, body);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_PROTOCOLS_STR, "http,https"); /* http only for loopback: lib/sambanova refuses others */
@@ -164,11 +159,22 @@ static bool set_options(struct live *live)
     SET(CURLOPT_TIMEOUT_MS, (long)provider->total_timeout_ms);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_SECONDS);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    if (relay->settings.ca_file) SET(CURLOPT_CAINFO, relay->settings.ca_file);
+    return ok;
+}
+
+static bool set_options(struct live *live)
+{
+    struct relay *relay = live->relay;
+    CURL *easy = live->transfer.easy;
+    bool ok = upstream_set_options(relay, easy, live->body, live->body_len);
+    SET(CURLOPT_HTTPHEADER, headers_of(live));
+    SET(CURLOPT_PRIVATE, live);
+    SET(CURLOPT_SHARE, relay->share);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, live);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, &live->transfer);
-    if (relay->settings.ca_file) SET(CURLOPT_CAINFO, relay->settings.ca_file);
 #undef SET
     return ok;
 }

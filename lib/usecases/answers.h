@@ -6,7 +6,7 @@
 #include "usecases/admission.h"
 #include "usecases/listener.h"
 
-/* All that the relay has to know of an answer. Copied by start, except `body`, which it takes. */
+/* All that the relay has to know of an answer. Copied by start, except the bodies, which it takes. */
 struct answer_spec {
     const struct message *answer; /* the streaming row */
     const struct session *session;
@@ -14,6 +14,8 @@ struct answer_spec {
     char supersedes_id[UUID_TEXT_SIZE]; /* "" or the earlier answer */
     char *body;                         /* request body for the provider, malloc'ed */
     size_t body_len;
+    char *title_body; /* request body for the session's title, malloc'ed; NULL: none is wanted */
+    size_t title_body_len;
     const char *request_id; /* for the log */
     struct trace trace;     /* passed on to the provider */
     struct quota quota;     /* where the user stood after admission */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "usecases/title_prompt.h"
 
 enum {
     PROMPT_MAX_BYTES = 64 << 20, /* 200 messages of 100,000 code points fit */
@@ -128,6 +129,8 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
         give_back(ports, problem, out);
         return problem_set(problem, CHAT_ERR_INTERNAL, NULL);
     }
+    if (begin->question_id && title_wanted(ports->policy, &out->session, &out->question))
+        out->spec.title_body = title_prompt(ports, &out->question, &out->spec.title_body_len);
     out->spec.answer = &out->answer;
     out->spec.session = &out->session;
     out->spec.quota = out->quota;

@@ -276,6 +276,8 @@ static const struct {
     {"JWT_SECRET", "THE-JWT-SECRET-is-short"},
     {"DATABASE_URL", ""},
     {"REDIS_URL", ""},
+    {"DATABASE_URL", "mysql://root@127.0.0.1/chat"},
+    {"REDIS_URL", "http://127.0.0.1"},
     {"CHAT_WORKERS", "65"},
     {"CHAT_REQUEST_THREADS", "0"},
     {"CHAT_MAX_STREAMS", "0"},

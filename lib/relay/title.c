@@ -1,0 +1,125 @@
+/*
+ * A session's title, written by a model beside the first answer. One thread of its own asks (lib/relay/jobs.h), the
+ * plain blocking way: nobody waits for a title, and a slow one must not hold up what saves answers.
+ */
+#include "relay/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "usecases/title_prompt.h"
+
+enum { TITLE_TIMEOUT_MS = 15000, TITLE_ANSWER_MAX_BYTES = 4096 };
+
+struct title_job {
+    struct job job; /* first */
+    struct relay *relay;
+    char answer_id[UUID_TEXT_SIZE], session_id[UUID_TEXT_SIZE];
+    char *body;
+    size_t body_len;
+    struct decoder *decoder;
+    struct buf text;
+};
+
+static void take_text(void *context, const char *text, size_t len)
+{
+    buf_append(context, text, len);
+}
+
+static void drop_text(void *context, const char *text, size_t len)
+{
+    (void)context;
+    (void)text;
+    (void)len;
+}
+
+static struct delta_sink sink_of(struct title_job *title)
+{
+    return (struct delta_sink){.content = take_text, .reasoning = drop_text, .context = &title->text};
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct title_job *title = context;
+    struct delta_sink sink = sink_of(title);
+    const struct provider *provider = title->relay->settings.provider;
+    enum chat_error error = provider->ops->decoder_feed(title->decoder, bytes, size * count, &sink);
+    return error == CHAT_OK ? size * count : 0;
+}
+
+static bool ask(struct title_job *title)
+{
+    struct relay *relay = title->relay;
+    const struct provider *provider = relay->settings.provider;
+    CURL *easy = curl_easy_init();
+    long status = 0;
+    title->decoder = provider->ops->decoder_new(provider);
+    bool fine = easy && title->decoder && upstream_set_options(relay, easy, title->body, title->body_len) &&
+                curl_easy_setopt(easy, CURLOPT_HTTPHEADER, relay->headers) == CURLE_OK &&
+                curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)TITLE_TIMEOUT_MS) == CURLE_OK &&
+                curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+                curl_easy_setopt(easy, CURLOPT_WRITEDATA, title) == CURLE_OK;
+    fine = fine && curl_easy_perform(easy) == CURLE_OK &&
+           curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status == 200;
+    struct provider_end end = {.error = CHAT_ERR_UPSTREAM_ERROR};
+    struct delta_sink sink = sink_of(title);
+    if (title->decoder) {
+        provider->ops->decoder_end(title->decoder, &sink, &end);
+        provider->ops->decoder_free(title->decoder);
+    }
+    if (easy) curl_easy_cleanup(easy);
+    return fine && end.error == CHAT_OK && !title->text.failed;
+}
+
+static void store(struct title_job *title, const struct chat_ports *ports)
+{
+    struct arena arena;
+    arena_init(&arena);
+    const char *text = title_from_answer(title->text.data, title->text.len, &arena);
+    bool taken = false;
+    if (text &&
+        ports->sessions->ops->set_model_title(ports->sessions, title->session_id, text, clock_wall_ms(ports->clock),
+                                              &taken) == CHAT_OK &&
+        taken)
+        loop_post_title(title->relay, title->answer_id, text);
+    arena_fini(&arena);
+}
+
+static void run_title(struct job *job, const struct chat_ports *ports)
+{
+    struct title_job *title = (struct title_job *)job;
+    if (ask(title))
+        store(title, ports);
+    else
+        log_write(LOG_WARN, "title_not_written", LOG_STR("session_id", title->session_id));
+    buf_fini(&title->text);
+    free(title->body);
+    free(title);
+}
+
+void title_start(struct relay *relay, const struct answer_spec *spec)
+{
+    struct title_job *title = spec->title_body && relay->settings.titles ? calloc(1, sizeof *title) : NULL;
+    if (!title) {
+        free(spec->title_body);
+        return;
+    }
+    title->job.run = run_title;
+    title->relay = relay;
+    title->body = spec->title_body;
+    title->body_len = spec->title_body_len;
+    memcpy(title->answer_id, spec->answer->id, UUID_TEXT_SIZE);
+    memcpy(title->session_id, spec->session->id, UUID_TEXT_SIZE);
+    buf_init(&title->text, TITLE_ANSWER_MAX_BYTES);
+    job_pool_submit(relay->settings.titles, &title->job);
+}
+
+void title_written(struct relay *relay, const char *answer_id, const char *text)
+{
+    struct live *live = live_find(relay, answer_id);
+    if (!live || live->mirror) return;
+    live->session.title = arena_strdup(&live->strings, text);
+    live->session.title_source = TITLE_MODEL;
+    live_title(live, text);
+}

@@ -1,0 +1,49 @@
+// Titles that a model writes, on a stack with CHAT_TITLE_MODEL.
+import { afterAll, beforeAll } from 'vitest'
+import { startStack, type Stack } from '../support/stack.ts'
+import { expect, test } from '../support/test.ts'
+import { User } from '../support/user.ts'
+import { until } from '../support/wait.ts'
+
+let stack: Stack
+beforeAll(async () => {
+  stack = await startStack({ CHAT_TITLE_MODEL: 'test-title' })
+}, 180_000)
+afterAll(() => stack?.down(), 60_000)
+
+const question = 'Please, how do I take the mean of some numbers that I have here? [[chunks=40 size=9 pace=20]]'
+
+test('the first question gives a title at once, the model a better one while the answer is being written', async () => {
+  const user = new User({ name: 'titled', url: stack.url })
+  const stream = await user.send(null, question)
+  const cut = stream.events[0]?.event === 'start' ? stream.start!.session.title : (await stream.read((e) => e.event === 'start'), stream.start!.session.title)
+  const title = await stream.read((event) => event.event === 'title')
+  const written = (title.data as { title: string }).title
+  expect(written).not.toBe(cut)
+  expect([...written].length).toBeLessThanOrEqual(60)
+  const done = await stream.readDone()
+  expect(done.session.title).toBe(written)
+  expect((await user.session(done.session.id)).title).toBe(written)
+  expect((await user.quota()).daily.used, 'a title counts nothing').toBe(1)
+})
+
+test('a title that the user gave stays', async () => {
+  const user = new User({ name: 'named', url: stack.url })
+  const session = await user.createSession({ title: 'Mine' })
+  const stream = await user.send(session.id, question)
+  await stream.readDone()
+  expect(stream.events.some((event) => event.event === 'title')).toBe(false)
+  expect((await user.session(session.id)).title).toBe('Mine')
+})
+
+test('a session of its own gets its title from its first question too, not from a later one', async () => {
+  const user = new User({ name: 'later', url: stack.url })
+  const session = await user.createSession()
+  await (await user.send(session.id, question)).readDone()
+  const title = await until('a model wrote the title', async () => {
+    const now = (await user.session(session.id)).title
+    return now === 'New chat' || now.endsWith('…') ? undefined : now
+  })
+  await (await user.send(session.id, '[[text=Yes]] And the median of them?')).readDone()
+  expect((await user.session(session.id)).title).toBe(title)
+})
