@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test migrations-test fuzz bench-db
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test coverage sanitize migrations-test fuzz bench-db
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ check: $(BUILD)/chat-fcgi ## the quick checks: format, layers, lint, types
 	@scripts/check
 test: ## all tests, each suite's time, and the sum
 	@scripts/test
+coverage: ## lines that the tests run, by folder, held against their floors
+	@scripts/coverage
+sanitize: ## unit, contract and api tests under sanitizers (some minutes)
+	@scripts/sanitize
 migrations-test: ## every migration up, down and up again leaves the same schema
 	@scripts/test migrations
 fuzz: ## fuzz each target of tests/fuzz for SECONDS (60), or those alone:  make fuzz SECONDS=600 TARGETS="json jwt"

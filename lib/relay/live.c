@@ -449,7 +449,7 @@ void live_tell(struct live *live)
     live->waiters = NULL;
     while (waiter) {
         struct waiter *next = waiter->next;
-        waiter_finish(waiter, true);
+        waiter_finish(waiter);
         waiter = next;
     }
     pump_listeners(live);

@@ -14,7 +14,8 @@ enum {
     TURN_MAX_EVENTS = 512,
     LOOP_STACK_BYTES = 512 << 10,
     SCRATCH_MAX_BYTES = 16 << 20,
-    SETTLE_AFTER_DRAIN_MS = 5000
+    SETTLE_AFTER_DRAIN_MS = 5000,
+    TICKETS_WAIT_MS = 60000 /* the loop answers within a turn */
 };
 
 /* ---- other threads: the inbox ---- */
@@ -106,33 +107,47 @@ void waiter_release(struct waiter *waiter)
     free(waiter);
 }
 
-void waiter_finish(struct waiter *waiter, bool found)
+void waiter_looked(struct waiter *waiter, bool found)
+{
+    pthread_mutex_lock(&waiter->lock);
+    waiter->looked = true;
+    waiter->found = found;
+    pthread_cond_signal(&waiter->done_changed);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+void waiter_finish(struct waiter *waiter)
 {
     pthread_mutex_lock(&waiter->lock);
     waiter->done = true;
-    waiter->found = found;
     pthread_cond_signal(&waiter->done_changed);
     pthread_mutex_unlock(&waiter->lock);
     waiter_release(waiter);
 }
 
-/* timeout_ms < 0: for as long as it takes (the loop answers within a turn). */
+static struct timespec after_ms(int ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (ms % 1000) * 1000000L;
+    if (at.tv_nsec >= 1000000000L) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000L;
+    }
+    return at;
+}
+
+/* Until the loop has looked (within a turn), and where it found the answer until that is done, at most timeout_ms. */
 static bool waiter_wait(struct waiter *waiter, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (timeout_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    pthread_mutex_lock(&waiter->lock);
+    struct timespec until = after_ms(timeout_ms);
     int waited = 0;
-    while (!waiter->done && waited != ETIMEDOUT)
-        waited = timeout_ms < 0 ? pthread_cond_wait(&waiter->done_changed, &waiter->lock)
-                                : pthread_cond_timedwait(&waiter->done_changed, &waiter->lock, &until);
-    bool found = !waiter->done || waiter->found;
+    pthread_mutex_lock(&waiter->lock);
+    while (!waiter->looked) pthread_cond_wait(&waiter->done_changed, &waiter->lock);
+    while (waiter->found && !waiter->done && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&waiter->done_changed, &waiter->lock, &until);
+    bool found = waiter->found;
     pthread_mutex_unlock(&waiter->lock);
     waiter_release(waiter);
     return found;
@@ -247,9 +262,11 @@ static void run_task(struct relay *relay, struct task *task)
     case TASK_STOP:
         live = live_find(relay, task->answer_id);
         if (!live || live->mirror || live->phase == LIVE_TOLD) {
-            waiter_finish(task->waiter, live && !live->mirror);
+            waiter_looked(task->waiter, live && !live->mirror);
+            waiter_finish(task->waiter);
             break;
         }
+        waiter_looked(task->waiter, true);
         task->waiter->next = live->waiters;
         live->waiters = task->waiter;
         live_end(live, ANSWER_STOPPED, CHAT_OK);
@@ -263,7 +280,8 @@ static void run_task(struct relay *relay, struct task *task)
         break;
     case TASK_TICKETS:
         copy_tickets(relay, task->tickets);
-        waiter_finish(task->waiter, true);
+        waiter_looked(task->waiter, true);
+        waiter_finish(task->waiter);
         break;
     case TASK_SHUT_DOWN: shut_down(relay); break;
     case TASK_QUIT: relay->quit = true; break;
@@ -466,7 +484,7 @@ size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
     task->waiter = waiter;
     task->tickets = &list;
     loop_post(relay, task);
-    waiter_wait(waiter, -1);
+    waiter_wait(waiter, TICKETS_WAIT_MS);
     *out = list.items;
     return list.count;
 }

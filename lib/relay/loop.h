@@ -39,6 +39,7 @@ struct attached {
 struct waiter {
     pthread_mutex_t lock;
     pthread_cond_t done_changed;
+    bool looked; /* the loop knows whether the answer is here: found */
     bool done;
     int references;
     bool found;
@@ -198,7 +199,8 @@ bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
 void loop_unwatch(struct relay *relay, struct watch *watch); /* and frees it at the end of the turn */
 void loop_mark_dirty(struct live *live);
 void waiter_release(struct waiter *waiter);
-void waiter_finish(struct waiter *waiter, bool found);
+void waiter_looked(struct waiter *waiter, bool found);
+void waiter_finish(struct waiter *waiter); /* the loop's last word; releases it */
 
 /* live.c */
 struct live *live_new(struct relay *relay, const struct answer_spec *spec);

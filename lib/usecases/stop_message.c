@@ -14,7 +14,7 @@ enum chat_error stop_message(const struct chat_ports *ports, const struct caller
     while (error == CHAT_OK && out->status == MESSAGE_STREAMING && clock_mono_ms(ports->clock) < until_ms) {
         bool here = false;
         if (clock_mono_ms(ports->clock) >= ask_ms) {
-            here = stop_answer(ports, message_id, STOP_WAIT_MS);
+            here = stop_answer(ports, message_id, STOP_WAIT_MS) == STOP_WAS_HERE;
             ask_ms = clock_mono_ms(ports->clock) + ASK_AGAIN_MS;
         }
         if (!here) clock_sleep_ms(ports->clock, LOOK_AGAIN_MS);

@@ -109,31 +109,50 @@ static void database_close(struct database *self)
 
 #define NEW_ID "'01970000-0000-7000-8000-000000000001'"
 #define NEW_ID_2 "'01970000-0000-7000-8000-000000000002'"
-/* %1$s a user's session, %2$s the user, %3$s its first question, %4$s its last answer, %5$s a rare word */
+/* @S a user's session, @U the user, @Q its first question, @A its last answer, @W a rare word */
 static const char *const arguments[PG_STATEMENT_COUNT] = {
-    [PG_SESSION_CREATE] = NEW_ID ", '%2$s', 't', 'user', 'm', 1, 1, NULL, 0, 0, 0, 't'",
-    [PG_SESSION_LIST_CREATED] = "'%2$s', 'Infinity', '%1$s', 21",
-    [PG_SESSION_LIST_UPDATED] = "'%2$s', 'Infinity', '%1$s', 21",
-    [PG_SESSION_SEARCH_CREATED] = "'%2$s', 'Infinity', '%1$s', 21, '''%5$s'':*'",
-    [PG_SESSION_SEARCH_UPDATED] = "'%2$s', 'Infinity', '%1$s', 21, '''%5$s'':*'",
-    [PG_SESSION_GET] = "'%1$s', '%2$s'",
-    [PG_SESSION_UPDATE] = "'%1$s', '%2$s', 't', 't', 1, 1, 1",
-    [PG_SESSION_REMOVE] = "'%1$s', '%2$s', 1",
-    [PG_SESSION_ACTIVE] = "'%1$s'",
-    [PG_SESSION_RESTORE] = "'%1$s', '%2$s'",
-    [PG_SESSION_MODEL_TITLE] = "'%1$s', 't', 't', 1",
+    [PG_SESSION_CREATE] = NEW_ID ", '@U', 't', 'user', 'm', 1, 1, NULL, 0, 0, 0, 't'",
+    [PG_SESSION_LIST_CREATED] = "'@U', 'Infinity', '@S', 21",
+    [PG_SESSION_LIST_UPDATED] = "'@U', 'Infinity', '@S', 21",
+    [PG_SESSION_SEARCH_CREATED] = "'@U', 'Infinity', '@S', 21, '''@W'':*'",
+    [PG_SESSION_SEARCH_UPDATED] = "'@U', 'Infinity', '@S', 21, '''@W'':*'",
+    [PG_SESSION_GET] = "'@S', '@U'",
+    [PG_SESSION_UPDATE] = "'@S', '@U', 't', 't', 1, 1, 1",
+    [PG_SESSION_REMOVE] = "'@S', '@U', 1",
+    [PG_SESSION_ACTIVE] = "'@S'",
+    [PG_SESSION_RESTORE] = "'@S', '@U'",
+    [PG_SESSION_MODEL_TITLE] = "'@S', 't', 't', 1",
     [PG_SESSION_PURGE] = "1800000000000, 100",
-    [PG_MESSAGE_PAGE] = "'%1$s', '%2$s', 9223372036854775807, 51",
-    [PG_MESSAGE_GET] = "'%3$s', '%2$s'",
-    [PG_MESSAGE_FEEDBACK] = "'%3$s', '%2$s', 'up', NULL",
+    [PG_MESSAGE_PAGE] = "'@S', '@U', 9223372036854775807, 51",
+    [PG_MESSAGE_GET] = "'@Q', '@U'",
+    [PG_MESSAGE_FEEDBACK] = "'@Q', '@U', 'up', NULL",
     [PG_MESSAGE_STALE] = "1900000000000, 100",
     [PG_ANSWER_BEGIN_NEW_SESSION] =
-        NEW_ID ", '%2$s', " NEW_ID ", 'c', 1, " NEW_ID_2 ", 'm', 1, 1, 'c', 't', 'user', 't', 1",
-    [PG_ANSWER_BEGIN_SEND] =
-        "'%1$s', '%2$s', " NEW_ID ", 'c', 1, " NEW_ID_2 ", NULL, 1, 1, 'c', NULL, NULL, '%3$s', 19",
-    [PG_ANSWER_BEGIN_REGENERATE] = "'%4$s', '%2$s', " NEW_ID ", NULL, 1, 1, 20",
-    [PG_ANSWER_END] = "'%4$s', '%1$s', 0, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1",
+        NEW_ID ", '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", 'm', 1, 1, 'c', 't', 'user', 't', 1",
+    [PG_ANSWER_BEGIN_SEND] = "'@S', '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", NULL, 1, 1, 'c', NULL, NULL, '@Q', 19",
+    [PG_ANSWER_BEGIN_REGENERATE] = "'@A', '@U', " NEW_ID ", NULL, 1, 1, 20",
+    [PG_ANSWER_END] = "'@A', '@S', 0, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1",
 };
+
+static void fill_in(const char *format, const struct sample *with, char *out, size_t size)
+{
+    size_t len = 0;
+    for (; *format; format++) {
+        char plain[2] = {*format, '\0'};
+        const char *text = plain;
+        if (*format == '@') {
+            switch (*++format) {
+            case 'S': text = with->session; break;
+            case 'U': text = with->user; break;
+            case 'Q': text = with->message; break;
+            case 'A': text = with->answer; break;
+            default: text = with->word; break;
+            }
+        }
+        copy(out + len, size - len, text);
+        len += strlen(text);
+    }
+}
 
 /* Within a transaction that is rolled back. false: a table of ours was read whole. */
 static bool explain(PGconn *pg, const struct pg_statement_entry *entry, const char *format, const struct sample *with)
@@ -143,10 +162,7 @@ static bool explain(PGconn *pg, const struct pg_statement_entry *entry, const ch
     PGresult *prepared = PQprepare(pg, entry->name, entry->sql, 0, NULL);
     if (PQresultStatus(prepared) != PGRES_COMMAND_OK) die(entry->name, PQerrorMessage(pg));
     PQclear(prepared);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(values, sizeof values, format, with->session, with->user, with->message, with->answer, with->word);
-#pragma GCC diagnostic pop
+    fill_in(format, with, values, sizeof values);
     snprintf(sql, sizeof sql, "EXPLAIN (ANALYZE, BUFFERS) EXECUTE %s(%s)", entry->name, values);
     PQclear(query(pg, "BEGIN", NULL));
     PGresult *plan = query(pg, sql, NULL);

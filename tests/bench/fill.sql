@@ -19,7 +19,7 @@ SELECT (lpad(to_hex((at * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(
        CASE i % 10 WHEN 0 THEN 'heavy' WHEN 1 THEN 'large-' || i / 10 % 10
                    ELSE 'user-' || i % greatest(10, :sessions / 25) END,
        left(p.content, 41), 'first_message', 'm', to_timestamp(at), to_timestamp(at + i * 7919 % 1000000),
-       to_timestamp(at + i * 7919 % 1000000), CASE WHEN i % 97 = 0 THEN to_timestamp(at + 1000000) END, n, n,
+       to_timestamp(at + i * 7919 % 1000000), CASE WHEN i % 97 = 0 THEN to_timestamp(at + 1000000) END, c.n, c.n,
        to_tsvector('simple', left(p.content, 41))
 FROM (SELECT i, 1700000000 + i * (60000000.0 / :sessions) AS at,
              CASE WHEN i % 51 = 7 THEN 10 ELSE 0.82 END * :messages / :sessions + CASE WHEN i % 6 = 0 THEN 1 ELSE 0 END AS mean

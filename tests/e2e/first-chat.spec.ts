@@ -9,7 +9,7 @@ test('signs in by the link, asks, reads the answer as it is written, and finds i
   expect(await page.evaluate(() => document.cookie), 'scripts see no token').toBe('')
   expect(await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }))).not.toContain('eyJ')
 
-  await chat.send('How do I take the mean of some numbers?')
+  await chat.send('How do I take the mean of some numbers? [[pace=20]]')
   await expect(chat.questions).toHaveText(/How do I take the mean of some numbers\?/)
   await expect(chat.answers).toHaveAttribute('aria-busy', 'true')
   await expect(chat.message, 'the question has left the field').toHaveValue('')

@@ -536,6 +536,9 @@ START_TEST(an_answer_that_is_not_here_cannot_be_stopped)
     open_relay(30000);
     ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000", 20000),
                      STOP_NOT_HERE);
+    /* who doesn't wait is told the same */
+    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000", 0),
+                     STOP_NOT_HERE);
 }
 END_TEST
 
