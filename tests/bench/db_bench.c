@@ -35,6 +35,7 @@ struct database {
     struct message_repo *messages;
     struct sample heavy[SAMPLES], ordinary[SAMPLES];
     size_t heavy_count, ordinary_count;
+    size_t rows; /* that all calls so far brought */
 };
 
 static void die(const char *what, const char *detail)
@@ -62,7 +63,7 @@ static size_t take_samples(PGconn *pg, const char *kind, struct sample out[SAMPL
     PGresult *rows = query(
         pg,
         "WITH picks AS MATERIALIZED (SELECT user_id, 1700000000 + random() * 50000000 AS at FROM bench_users,"
-        "  generate_series(1, 40) WHERE kind = $1 ORDER BY random() LIMIT 40)"
+        "  generate_series(1, 40) WHERE kind = $1 ORDER BY md5(random()::text) LIMIT 40)"
         " SELECT p.user_id, s.id, q.id, a.id, right(q.content, 8), (extract(epoch FROM s.created_at) * 1000000)::bigint"
         " FROM picks p CROSS JOIN LATERAL (SELECT * FROM chat_sessions s WHERE s.user_id = p.user_id"
         "  AND s.deleted_at IS NULL AND s.created_at > to_timestamp(p.at) ORDER BY s.created_at LIMIT 1) s"
@@ -206,7 +207,9 @@ static enum chat_error list(struct database *database, const struct sample *samp
     struct session_page page;
     query.user_id = sample->user;
     query.limit = 20;
-    return database->sessions->ops->list(database->sessions, &query, arena, &page);
+    enum chat_error error = database->sessions->ops->list(database->sessions, &query, arena, &page);
+    if (error == CHAT_OK) database->rows += page.count;
+    return error;
 }
 
 static enum chat_error list_newest(struct database *database, const struct sample *sample, struct arena *arena)
@@ -229,7 +232,10 @@ static enum chat_error list_onwards(struct database *database, const struct samp
 static enum chat_error open_session(struct database *database, const struct sample *sample, struct arena *arena)
 {
     struct message_page page;
-    return database->messages->ops->page(database->messages, sample->user, sample->session, 0, 50, arena, &page);
+    enum chat_error error =
+        database->messages->ops->page(database->messages, sample->user, sample->session, 0, 50, arena, &page);
+    if (error == CHAT_OK) database->rows += page.count;
+    return error;
 }
 
 static enum chat_error search_common(struct database *database, const struct sample *sample, struct arena *arena)
@@ -309,8 +315,11 @@ static double round_of(struct database *database, operation *run, bool heavy, st
 static void measure(struct database *small, struct database *large, size_t which, bool heavy, struct arena *arena)
 {
     double of_small[ROUNDS], of_large[ROUNDS], ratio[ROUNDS];
+    small->rows = large->rows = 0;
     round_of(small, operations[which].run, heavy, arena); /* warm */
     round_of(large, operations[which].run, heavy, arena);
+    double small_rows = (double)small->rows / (double)(heavy ? small->heavy_count : small->ordinary_count);
+    double large_rows = (double)large->rows / (double)(heavy ? large->heavy_count : large->ordinary_count);
     for (int i = 0; i < ROUNDS; i++) { /* A B B A … */
         if (i % 2 == 0) of_small[i] = round_of(small, operations[which].run, heavy, arena);
         of_large[i] = round_of(large, operations[which].run, heavy, arena);
@@ -318,9 +327,9 @@ static void measure(struct database *small, struct database *large, size_t which
         ratio[i] = of_large[i] / of_small[i];
     }
     double middle = median(ratio, ROUNDS);
-    printf("| %-26s | %-8s | %8.3f | %8.3f | %6.2f | %6.2f - %6.2f |\n", operations[which].name,
+    printf("| %-26s | %-8s | %8.3f | %8.3f | %6.2f | %6.2f - %6.2f | %5.1f | %5.1f |\n", operations[which].name,
            heavy ? "heavy" : "ordinary", median(of_small, ROUNDS), median(of_large, ROUNDS), middle, ratio[0],
-           ratio[ROUNDS - 1]);
+           ratio[ROUNDS - 1], small_rows, large_rows);
     fflush(stdout);
 }
 
@@ -331,8 +340,8 @@ static int times(const char *small_url, const char *large_url)
     arena_init(&arena);
     database_open(&small, small_url);
     database_open(&large, large_url);
-    puts("| query                      | user     | small ms | large ms |  ratio |  min and max    |\n"
-         "| -------------------------- | -------- | -------: | -------: | -----: | --------------: |");
+    puts("| query                      | user     | small ms | large ms |  ratio |  min and max    |  rows |  rows |\n"
+         "| -------------------------- | -------- | -------: | -------: | -----: | --------------: | ----: | ----: |");
     for (int heavy = 0; heavy < 2; heavy++)
         for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) measure(&small, &large, i, heavy, &arena);
     database_close(&small);

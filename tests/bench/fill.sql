@@ -23,7 +23,7 @@ SELECT (lpad(to_hex((at * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(
        to_tsvector('simple', left(p.content, 41))
 FROM (SELECT i, 1700000000 + i * (60000000.0 / :sessions) AS at,
              CASE WHEN i % 51 = 7 THEN 10 ELSE 0.82 END * :messages / :sessions + CASE WHEN i % 6 = 0 THEN 1 ELSE 0 END AS mean
-      FROM generate_series(1, :sessions) i) s
+      FROM generate_series(1, :sessions::bigint) i) s
 CROSS JOIN LATERAL (SELECT greatest(2, mean::bigint)) c (n)
 JOIN bench_phrases p ON p.n = i * 31 % 20000;
 

@@ -1,9 +1,11 @@
 /*
- * Contract tests: the stores as they really are, at DATABASE_URL (migrated) and REDIS_URL. An unset variable fails
+ * Contract tests: what the ports of the stores promise, checked alike on the stores as they really are, at
+ * DATABASE_URL (migrated) and REDIS_URL, and on the fakes of tests/fakes, which need neither. An unset variable fails
  * the test that needs it; nothing is skipped. Every test uses user ids of its own, so the suites run against a
  * database that is in use, in any order, and twice.
  *
- * One file tests/contract/test_<store>_<noun>.c a subject; it registers its suite as unit tests do:
+ * One file a subject: test_<port>_<noun>.c runs on the real store and on the fake, a suite each; test_postgres_* and
+ * test_redis_* hold what only those have. A file registers its suite as unit tests do:
  *
  *     CONTRACT_SUITE(postgres_sessions)
  *     {
@@ -12,7 +14,8 @@
  *         return suite;
  *     }
  *
- * One suite alone: CK_RUN_SUITE=postgres_sessions build/contract-tests. Without forks: CK_FORK=no.
+ * One suite alone: CK_RUN_SUITE=postgres_sessions build/contract-tests. The fakes alone: CK_INCLUDE_TAGS=fake.
+ * Without forks: CK_FORK=no.
  */
 #ifndef CONTRACT_CONTRACT_H
 #define CONTRACT_CONTRACT_H
@@ -53,6 +56,13 @@ static inline TCase *contract_case(Suite *suite, const char *name, const TTest *
 #define CONTRACT_CASE(suite, name, ...)                                 \
     contract_case((suite), (name), (const TTest *const[]){__VA_ARGS__}, \
                   sizeof((const TTest *const[]){__VA_ARGS__}) / sizeof(const TTest *))
+
+/* Tags "real" and "fake" tell what a case runs on: CK_INCLUDE_TAGS=fake needs no server. */
+static inline void contract_fixture(TCase *tcase, const char *tag, SFun open, SFun close)
+{
+    tcase_set_tags(tcase, tag);
+    tcase_add_checked_fixture(tcase, open, close);
+}
 
 /* The variable's value; where it is unset or empty the test fails and says so. */
 const char *contract_env(const char *name);

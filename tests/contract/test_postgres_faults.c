@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "postgres_fixture.h"
+#include "store_fixture.h"
 
 static struct store store;
 static PGconn *admin;
@@ -25,7 +25,7 @@ static void open_store(void)
     snprintf(name, sizeof name, "t%s", strrchr(user, ':') + 1);
     snprintf(named, sizeof named, "%s%capplication_name=%s", url, strchr(url, '?') ? '&' : '?', name);
     setenv("DATABASE_URL", named, 1);
-    store_open(&store);
+    store_open(&store, &STORE_POSTGRES);
     setenv("DATABASE_URL", url, 1);
     ck_assert_int_eq(pg_ping(store.conn), CHAT_OK);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "postgres/statements.h"
-#include "postgres_fixture.h"
+#include "store_fixture.h"
 
 #define ID "'0190d8a1-0000-7000-8000-000000000001'"
 

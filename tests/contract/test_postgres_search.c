@@ -1,10 +1,10 @@
 #include "postgres/search_text.h"
-#include "postgres_fixture.h"
+#include "store_fixture.h"
 
 static struct store store;
 static void open_store(void)
 {
-    store_open(&store);
+    store_open(&store, &STORE_POSTGRES);
 }
 static void close_store(void)
 {

@@ -1,23 +1,33 @@
+/* How an answer begins and ends, and how messages are read: on every kind of store. */
 #include <pthread.h>
 
-#include "postgres_fixture.h"
+#include "store_fixture.h"
 
 static struct store store;
-static void open_store(void)
+static void open_postgres(void)
 {
-    store_open(&store);
+    store_open(&store, &STORE_POSTGRES);
+}
+static void open_fake(void)
+{
+    store_open(&store, &STORE_FAKE);
 }
 static void close_store(void)
 {
     store_close(&store);
 }
 
-static struct message_page page_of(const char *session_id, int64_t before, int limit)
+static struct message_page page_by(struct store *by, const char *session_id, int64_t before, int limit)
 {
     struct message_page page;
-    ck_assert_int_eq(
-        store.messages->ops->page(store.messages, store.user, session_id, before, limit, &store.arena, &page), CHAT_OK);
+    ck_assert_int_eq(by->messages->ops->page(by->messages, by->user, session_id, before, limit, &by->arena, &page),
+                     CHAT_OK);
     return page;
+}
+
+static struct message_page page_of(const char *session_id, int64_t before, int limit)
+{
+    return page_by(&store, session_id, before, limit);
 }
 
 static struct answer_begun begin_ok(const struct answer_begin *begin)
@@ -200,9 +210,8 @@ START_TEST(of_racing_sends_exactly_one_wins)
     const char *id = store_add_session(&store, "race");
     pthread_barrier_init(&barrier, NULL, RACERS);
     for (int i = 0; i < RACERS; i++) {
-        store_open(&racers[i].store);
-        memcpy(racers[i].store.user, store.user, sizeof store.user);
-        ck_assert_int_eq(pg_ping(racers[i].store.conn), CHAT_OK);
+        store_join(&racers[i].store, &store);
+        page_by(&racers[i].store, id, 0, 1); /* connected before the race */
         racers[i].barrier = &barrier;
         racers[i].session_id = id;
     }
@@ -255,8 +264,7 @@ START_TEST(sends_and_ends_in_any_order_keep_one_chain)
     static struct racer racers[THREADS];
     const char *id = store_add_session(&store, "churn");
     for (int i = 0; i < THREADS; i++) {
-        store_open(&racers[i].store);
-        memcpy(racers[i].store.user, store.user, sizeof store.user);
+        store_join(&racers[i].store, &store);
         racers[i].session_id = id;
         pthread_create(&racers[i].thread, NULL, churn, &racers[i]);
     }
@@ -353,12 +361,66 @@ START_TEST(an_end_is_compare_and_set_on_status_and_epoch)
 }
 END_TEST
 
+START_TEST(an_end_keeps_what_it_does_not_name)
+{
+    const char *id = store_add_session(&store, "end");
+    struct answer_begin begin = store_send_of(&store, id, "q");
+    struct answer_begun begun = begin_ok(&begin);
+    struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_FAILED, "");
+    end.model = NULL;
+    ck_assert(store_end(&store, &end));
+    ck_assert_str_eq(store_get(&store, begun.answer.id).model, begun.answer.model);
+}
+END_TEST
+
+START_TEST(an_end_of_an_answer_that_is_not_there_writes_nothing)
+{
+    struct session session;
+    bool written;
+    const char *id = store_add_session(&store, "end"), *other = store_add_session(&store, "other");
+    struct answer_begin begin = store_send_of(&store, id, "q");
+    struct answer_begun begun = begin_ok(&begin);
+    struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_COMPLETE, "x");
+    end.session_id = other;
+    ck_assert(!store_end(&store, &end));
+    end.session_id = id;
+    end.message_id = store_new_id(&store);
+    ck_assert(!store_end(&store, &end));
+    end.message_id = begun.question.id;
+    ck_assert(!store_end(&store, &end));
+    end.session_id = store_new_id(&store);
+    ck_assert_int_eq(store.messages->ops->end_answer(store.messages, &end, &store.arena, &written, &session),
+                     CHAT_ERR_SESSION_NOT_FOUND);
+    ck_assert_int_eq(store_get(&store, begun.answer.id).status, MESSAGE_STREAMING);
+}
+END_TEST
+
+START_TEST(an_end_in_a_deleted_session_is_written)
+{
+    struct session session;
+    char active[UUID_TEXT_SIZE];
+    const char *id = store_add_session(&store, "gone");
+    struct answer_begin begin = store_send_of(&store, id, "q");
+    struct answer_begun begun = begin_ok(&begin);
+    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_STOPPED, "par");
+    ck_assert(store_end(&store, &end));
+    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &session), CHAT_OK);
+    ck_assert_int_eq(store_get(&store, begun.answer.id).status, MESSAGE_STOPPED);
+    ck_assert_str_eq(page_of(id, 0, 5).active_message_id, "");
+}
+END_TEST
+
 START_TEST(stale_answers_are_those_begun_long_ago)
 {
     struct stale_answer *stale;
     size_t count;
     bool found = false;
-    store.now_ms = 5000; /* no other test begins that early */
+    store.now_ms = 8000; /* no other test begins that early */
+    const char *later_id = store_add_session(&store, "stale");
+    struct answer_begin later_begin = store_send_of(&store, later_id, "q");
+    struct answer_begun later = begin_ok(&later_begin);
+    store.now_ms = 5000;
     const char *id = store_add_session(&store, "stale");
     struct answer_begin begin = store_send_of(&store, id, "q");
     struct answer_begun begun = begin_ok(&begin);
@@ -368,8 +430,25 @@ START_TEST(stale_answers_are_those_begun_long_ago)
     ck_assert_int_eq(
         store.messages->ops->stale_answers(store.messages, begin.now_ms + 1, 50, &store.arena, &stale, &count),
         CHAT_OK);
-    for (size_t i = 0; i < count; i++) found |= strcmp(stale[i].message.id, begun.answer.id) == 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(stale[i].message.id, begun.answer.id) != 0) continue;
+        found = true;
+        ck_assert_str_eq(stale[i].user_id, store.user);
+        ck_assert_int_eq(stale[i].message.epoch, begun.answer.epoch);
+    }
     ck_assert(found);
+    ck_assert_int_eq(
+        store.messages->ops->stale_answers(store.messages, later_begin.now_ms + 1, 50, &store.arena, &stale, &count),
+        CHAT_OK);
+    ck_assert_uint_ge(count, 2);
+    for (size_t i = 1; i < count; i++) /* oldest first */
+        ck_assert_int_le(stale[i - 1].message.created_at_ms, stale[i].message.created_at_ms);
+    ck_assert_int_eq(
+        store.messages->ops->stale_answers(store.messages, later_begin.now_ms + 1, 1, &store.arena, &stale, &count),
+        CHAT_OK);
+    ck_assert_uint_eq(count, 1);
+    struct answer_end later_end = store_end_of(&store, &later.answer, MESSAGE_INTERRUPTED, "");
+    ck_assert(store_end(&store, &later_end));
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_INTERRUPTED, "");
     ck_assert(store_end(&store, &end));
     ck_assert_int_eq(
@@ -598,60 +677,34 @@ START_TEST(feedback_is_kept_and_taken_back)
 }
 END_TEST
 
-START_TEST(nul_and_bad_utf8_are_refused_and_nothing_is_stored)
+static Suite *answers(const char *name, const char *tag, SFun open_store)
 {
-    struct answer_begun begun;
-    const char *id = store_add_session(&store, "bytes");
-    struct answer_begin begin = store_send_of(&store, id, "a\0b");
-    begin.content_len = 3;
-    ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_ERR_INVALID_REQUEST);
-    begin = store_send_of(&store, id, "\xc3(");
-    ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_ERR_INVALID_REQUEST);
-    ck_assert_uint_eq(page_of(id, 0, 10).count, 0);
-}
-END_TEST
-
-START_TEST(the_longest_texts_are_stored_and_indexed)
-{
-    enum { POINTS = 100000 };
-    char *text = arena_alloc(&store.arena, POINTS * 3 + 1);
-    /* as many different pairs as there can be */
-    for (int i = 0; i < POINTS; i++) {
-        unsigned c = 0x4e00u + (unsigned)(i * 7919) % 20000u;
-        text[i * 3] = (char)(0xe0 | c >> 12), text[i * 3 + 1] = (char)(0x80 | (c >> 6 & 0x3f));
-        text[i * 3 + 2] = (char)(0x80 | (c & 0x3f));
-    }
-    const char *id = store_add_session(&store, "long");
-    struct answer_begun begun = store_exchange(&store, id, text, text);
-    ck_assert_uint_eq(store_get(&store, begun.answer.id).content_len, POINTS * 3);
-    /* and as many different words as fit */
-    char *words = arena_alloc(&store.arena, 400000 + 8);
-    size_t len = 0;
-    for (int i = 0; len < 400000; i++) len += (size_t)sprintf(words + len, "%x ", i);
-    begun = store_exchange(&store, id, words, words);
-    ck_assert_uint_eq(store_get(&store, begun.answer.id).content_len, len);
-}
-END_TEST
-
-CONTRACT_SUITE(postgres_answers)
-{
-    Suite *suite = suite_create("postgres_answers");
+    Suite *suite = suite_create(name);
     TCase *begin = CONTRACT_CASE(suite, "begin", a_send_stores_question_and_streaming_answer,
                                  a_send_can_make_its_session, the_title_the_user_gave_stays,
                                  a_send_into_a_session_that_is_not_there_is_refused, one_answer_at_a_time,
                                  of_racing_sends_exactly_one_wins, sends_and_ends_in_any_order_keep_one_chain);
     TCase *end = CONTRACT_CASE(suite, "end", an_end_stores_all_it_is_given, unknown_usage_stays_unknown,
-                               an_end_is_compare_and_set_on_status_and_epoch, stale_answers_are_those_begun_long_ago);
+                               an_end_is_compare_and_set_on_status_and_epoch, an_end_keeps_what_it_does_not_name,
+                               an_end_of_an_answer_that_is_not_there_writes_nothing,
+                               an_end_in_a_deleted_session_is_written, stale_answers_are_those_begun_long_ago);
     TCase *branches = CONTRACT_CASE(
         suite, "branches", the_context_is_what_counts_and_no_more_than_asked,
         an_edit_supersedes_the_message_and_all_after_it, only_a_standing_question_of_the_session_can_be_edited,
         a_regenerate_answers_the_same_question_and_supersedes_once_it_has_text,
         only_the_last_answer_can_be_written_anew, a_regenerate_in_a_deleted_session_finds_nothing);
-    TCase *reading =
-        CONTRACT_CASE(suite, "reading", pages_of_messages_go_back_without_gap,
-                      a_foreign_or_deleted_message_is_not_there, feedback_is_kept_and_taken_back,
-                      nul_and_bad_utf8_are_refused_and_nothing_is_stored, the_longest_texts_are_stored_and_indexed);
+    TCase *reading = CONTRACT_CASE(suite, "reading", pages_of_messages_go_back_without_gap,
+                                   a_foreign_or_deleted_message_is_not_there, feedback_is_kept_and_taken_back);
     TCase *const cases[] = {begin, end, branches, reading};
-    for (size_t i = 0; i < 4; i++) tcase_add_checked_fixture(cases[i], open_store, close_store);
+    for (size_t i = 0; i < 4; i++) contract_fixture(cases[i], tag, open_store, close_store);
     return suite;
+}
+
+CONTRACT_SUITE(postgres_answers)
+{
+    return answers("postgres_answers", "real", open_postgres);
+}
+CONTRACT_SUITE(fake_answers)
+{
+    return answers("fake_answers", "fake", open_fake);
 }

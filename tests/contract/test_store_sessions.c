@@ -1,12 +1,17 @@
+/* Sessions and their list: on every kind of store. */
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "postgres_fixture.h"
+#include "store_fixture.h"
 
 static struct store store;
-static void open_store(void)
+static void open_postgres(void)
 {
-    store_open(&store);
+    store_open(&store, &STORE_POSTGRES);
+}
+static void open_fake(void)
+{
+    store_open(&store, &STORE_FAKE);
 }
 static void close_store(void)
 {
@@ -100,27 +105,24 @@ START_TEST(a_change_touches_only_what_it_names)
 }
 END_TEST
 
-START_TEST(a_deleted_session_can_be_restored_until_it_is_purged)
+START_TEST(a_deleted_session_can_be_restored)
 {
     struct session out;
     char active[UUID_TEXT_SIZE];
-    int purged;
     const char *id = store_add_session(&store, "back");
-    store_exchange(&store, id, "question", "answer");
-    /* long ago, so that the purge below meets no session of another test */
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, 1000, active), CHAT_OK);
+    struct answer_begun begun = store_exchange(&store, id, "question", "answer");
+    struct session before;
+    ck_assert_int_eq(get(id, &before), CHAT_OK);
+    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
     ck_assert_str_eq(active, "");
     ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
     ck_assert_str_eq(out.title, "back");
+    ck_assert_int_eq(out.updated_at_ms, before.updated_at_ms); /* where it was in the list */
+    ck_assert_int_eq(out.message_count, 2);
+    /* a second time: as it is */
     ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, 1000, active), CHAT_OK);
-    ck_assert_int_eq(pg_purge_sessions(store.conn, 500, 100, &purged), CHAT_OK);
-    ck_assert_int_eq(purged, 0);
-    ck_assert_int_eq(pg_purge_sessions(store.conn, 2000, 100, &purged), CHAT_OK);
-    ck_assert_int_ge(purged, 1);
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out),
-                     CHAT_ERR_SESSION_NOT_FOUND);
+    ck_assert_str_eq(store_get(&store, begun.answer.id).content, "answer");
 }
 END_TEST
 
@@ -156,6 +158,54 @@ START_TEST(a_model_title_never_replaces_the_users)
     ck_assert(!taken);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
     ck_assert_str_eq(out.title, "By me");
+    ck_assert_int_eq(
+        store.sessions->ops->set_model_title(store.sessions, store_new_id(&store), "x", store.now_ms, &taken), CHAT_OK);
+    ck_assert(!taken);
+}
+END_TEST
+
+START_TEST(a_deleted_session_takes_no_model_title)
+{
+    char active[UUID_TEXT_SIZE];
+    bool taken;
+    const char *id = store_add_session(&store, NULL);
+    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "By model", store.now_ms, &taken),
+                     CHAT_OK);
+    ck_assert(!taken);
+}
+END_TEST
+
+START_TEST(no_time_goes_backwards)
+{
+    struct session out;
+    const char *id = store_add_session(&store, NULL);
+    int64_t made_ms = store.now_ms - 1000;
+    bool taken;
+    struct session_patch late = {.pinned = 1, .archived = -1, .now_ms = made_ms - 500};
+    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &late, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(out.updated_at_ms, made_ms);
+    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "x", made_ms - 500, &taken), CHAT_OK);
+    struct answer_begun begun;
+    struct answer_begin begin = store_send_of(&store, id, "q");
+    begin.now_ms = made_ms - 500;
+    ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_OK);
+    ck_assert_int_eq(begun.session.updated_at_ms, made_ms);
+}
+END_TEST
+
+START_TEST(the_same_session_twice_is_made_once)
+{
+    struct session out;
+    struct session in = {.title = "first", .model = "m", .created_at_ms = 5, .updated_at_ms = 5};
+    memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
+    ck_assert_int_eq(get(in.id, &out), CHAT_OK);
+    struct session_page page;
+    struct session_query query = {.user_id = store.user, .sort = SORT_CREATED_AT, .limit = 5};
+    ck_assert_int_eq(store.sessions->ops->list(store.sessions, &query, &store.arena, &page), CHAT_OK);
+    ck_assert_uint_eq(page.count, 1);
 }
 END_TEST
 
@@ -202,7 +252,6 @@ START_TEST(an_empty_list_is_empty)
 END_TEST
 
 struct inserter {
-    char user[64];
     int64_t now_ms;
     atomic_bool stop;
     int made;
@@ -213,8 +262,7 @@ static void *insert_sessions(void *context)
 {
     struct inserter *in = context;
     struct store mine;
-    store_open(&mine);
-    memcpy(mine.user, in->user, sizeof mine.user);
+    store_join(&mine, &store);
     while (!in->stop && in->made < 500) {
         mine.now_ms = in->now_ms + in->made++;
         store_add_session(&mine, "inserted");
@@ -234,7 +282,6 @@ START_TEST(pages_neither_skip_nor_repeat_while_others_insert)
         if (i % 3) store.now_ms -= 1000;
         memcpy(ids[i], store_add_session(&store, "there"), UUID_TEXT_SIZE);
     }
-    memcpy(in.user, store.user, sizeof in.user);
     in.now_ms = store.now_ms;
     pthread_t thread;
     pthread_create(&thread, NULL, insert_sessions, &in);
@@ -255,39 +302,26 @@ START_TEST(pages_neither_skip_nor_repeat_while_others_insert)
 }
 END_TEST
 
-START_TEST(what_no_text_can_hold_is_refused_as_the_callers_mistake)
+/* Search is tested on Postgres alone (test_postgres_search.c): the fake only looks for the text as it stands. */
+static Suite *sessions(const char *name, const char *tag, SFun open_store)
 {
-    struct session out;
-    ck_assert_int_eq(get("no-uuid", &out), CHAT_ERR_INVALID_REQUEST);
-    struct session_patch bad = {.title = "\xff\xfe", .pinned = -1, .archived = -1, .now_ms = store.now_ms};
-    const char *id = store_add_session(&store, "t");
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &bad, &store.arena, &out),
-                     CHAT_ERR_INVALID_REQUEST);
-    ck_assert_int_eq(get(id, &out), CHAT_OK); /* the connection goes on */
+    Suite *suite = suite_create(name);
+    TCase *tcase = CONTRACT_CASE(
+        suite, "sessions", a_session_comes_back_as_it_was_stored, every_millisecond_is_kept_exactly,
+        the_same_session_twice_is_made_once, foreign_deleted_and_missing_sessions_are_alike,
+        a_change_touches_only_what_it_names, no_time_goes_backwards, a_deleted_session_can_be_restored,
+        a_delete_names_the_answer_that_is_being_written, a_model_title_never_replaces_the_users,
+        a_deleted_session_takes_no_model_title, the_list_is_newest_first_and_leaves_deleted_ones_out,
+        an_empty_list_is_empty, pages_neither_skip_nor_repeat_while_others_insert);
+    contract_fixture(tcase, tag, open_store, close_store);
+    return suite;
 }
-END_TEST
-
-START_TEST(the_tables_hold_the_domains_rules)
-{
-    struct session in = {.title = "", .model = "m", .created_at_ms = 1, .updated_at_ms = 1};
-    memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_ERR_INTERNAL);
-    in.title = "fine";
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "not a user id", &in), CHAT_ERR_INTERNAL);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
-}
-END_TEST
 
 CONTRACT_SUITE(postgres_sessions)
 {
-    Suite *suite = suite_create("postgres_sessions");
-    TCase *tcase = CONTRACT_CASE(
-        suite, "sessions", a_session_comes_back_as_it_was_stored, every_millisecond_is_kept_exactly,
-        foreign_deleted_and_missing_sessions_are_alike, a_change_touches_only_what_it_names,
-        a_deleted_session_can_be_restored_until_it_is_purged, a_delete_names_the_answer_that_is_being_written,
-        a_model_title_never_replaces_the_users, the_list_is_newest_first_and_leaves_deleted_ones_out,
-        an_empty_list_is_empty, pages_neither_skip_nor_repeat_while_others_insert,
-        what_no_text_can_hold_is_refused_as_the_callers_mistake, the_tables_hold_the_domains_rules);
-    tcase_add_checked_fixture(tcase, open_store, close_store);
-    return suite;
+    return sessions("postgres_sessions", "real", open_postgres);
+}
+CONTRACT_SUITE(fake_sessions)
+{
+    return sessions("fake_sessions", "fake", open_fake);
 }

@@ -1,6 +1,10 @@
-/* What the Postgres suites share: one connection with both repositories, a user, and short ways to do common things. */
-#ifndef CONTRACT_POSTGRES_FIXTURE_H
-#define CONTRACT_POSTGRES_FIXTURE_H
+/*
+ * What the suites of sessions and messages share: an open store with both repositories, a user, and short ways to do
+ * common things. The same tests run on every kind of store in the table below: on Postgres, and on the fake that the
+ * tests of use cases rest on, which needs no server (CK_INCLUDE_TAGS=fake build/contract-tests).
+ */
+#ifndef CONTRACT_STORE_FIXTURE_H
+#define CONTRACT_STORE_FIXTURE_H
 
 #include <stdint.h>
 #include <stdio.h>
@@ -14,34 +18,92 @@
 #include "postgres/conn.h"
 #include "postgres/message_repo.h"
 #include "postgres/session_repo.h"
+#include "tests/fakes/fake_repo.h"
 
+struct store_kind;
 struct store {
-    struct pg_health *health;
-    struct pg_conn *conn;
+    const struct store_kind *kind;
     struct session_repo *sessions;
     struct message_repo *messages;
     struct arena arena;
     char user[64];
     int64_t now_ms; /* a made-up time: the store is told every time */
+    /* of the kind "postgres" */
+    struct pg_health *health;
+    struct pg_conn *conn;
+    /* of the kind "fake" */
+    struct fake_repo *fake;
+    bool borrowed; /* it is another store's */
 };
 
-static inline void store_open(struct store *store)
+struct store_kind {
+    void (*open)(struct store *store);
+    /* One more thread's way to the data of `first`, which outlives it. */
+    void (*join)(struct store *store, const struct store *first);
+    void (*close)(struct store *store);
+};
+
+static inline void store_open_postgres(struct store *store)
 {
     store->health = pg_health_open(clock_system());
     store->conn = pg_conn_open(contract_env("DATABASE_URL"), clock_system(), store->health, 0);
     store->sessions = pg_session_repo_open(store->conn);
     store->messages = pg_message_repo_open(store->conn);
-    arena_init(&store->arena);
-    contract_user(store->user);
-    store->now_ms = INT64_C(1790000000123);
 }
-
-static inline void store_close(struct store *store)
+static inline void store_join_postgres(struct store *store, const struct store *first)
+{
+    (void)first;
+    store_open_postgres(store);
+}
+static inline void store_close_postgres(struct store *store)
 {
     pg_message_repo_close(store->messages);
     pg_session_repo_close(store->sessions);
     pg_conn_close(store->conn);
     pg_health_close(store->health);
+}
+
+static inline void store_join_fake(struct store *store, const struct store *first)
+{
+    store->borrowed = true;
+    store->fake = first->fake;
+    store->sessions = fake_repo_sessions(store->fake);
+    store->messages = fake_repo_messages(store->fake);
+}
+static inline void store_open_fake(struct store *store)
+{
+    store->fake = fake_repo_open();
+    store_join_fake(store, store);
+    store->borrowed = false;
+}
+static inline void store_close_fake(struct store *store)
+{
+    if (!store->borrowed) fake_repo_close(store->fake);
+}
+
+static const struct store_kind STORE_POSTGRES = {store_open_postgres, store_join_postgres, store_close_postgres};
+static const struct store_kind STORE_FAKE = {store_open_fake, store_join_fake, store_close_fake};
+
+static inline void store_open(struct store *store, const struct store_kind *kind)
+{
+    *store = (struct store){.kind = kind, .now_ms = INT64_C(1790000000123)};
+    arena_init(&store->arena);
+    contract_user(store->user);
+    kind->open(store);
+}
+
+/* For another thread: the same user's data, by a way of its own. */
+static inline void store_join(struct store *store, const struct store *first)
+{
+    *store = (struct store){.kind = first->kind, .now_ms = first->now_ms};
+    arena_init(&store->arena);
+    memcpy(store->user, first->user, sizeof store->user);
+    store->kind->join(store, first);
+}
+
+static inline void store_close(struct store *store)
+{
+    store->kind->close(store);
     arena_fini(&store->arena);
 }
 

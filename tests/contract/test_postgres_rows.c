@@ -1,0 +1,112 @@
+/* What only tables have: the texts and values that they refuse, the longest ones that they take, and the purge. */
+#include "store_fixture.h"
+
+static struct store store;
+static void open_store(void)
+{
+    store_open(&store, &STORE_POSTGRES);
+}
+static void close_store(void)
+{
+    store_close(&store);
+}
+
+static enum chat_error get(const char *id, struct session *out)
+{
+    return store.sessions->ops->get(store.sessions, store.user, id, &store.arena, out);
+}
+
+static size_t messages_in(const char *session_id)
+{
+    struct message_page page;
+    ck_assert_int_eq(store.messages->ops->page(store.messages, store.user, session_id, 0, 10, &store.arena, &page),
+                     CHAT_OK);
+    return page.count;
+}
+
+START_TEST(nul_and_bad_utf8_are_refused_and_nothing_is_stored)
+{
+    struct answer_begun begun;
+    const char *id = store_add_session(&store, "bytes");
+    struct answer_begin begin = store_send_of(&store, id, "a\0b");
+    begin.content_len = 3;
+    ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_ERR_INVALID_REQUEST);
+    begin = store_send_of(&store, id, "\xc3(");
+    ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_ERR_INVALID_REQUEST);
+    ck_assert_uint_eq(messages_in(id), 0);
+}
+END_TEST
+
+START_TEST(the_longest_texts_are_stored_and_indexed)
+{
+    enum { POINTS = 100000 };
+    char *text = arena_alloc(&store.arena, POINTS * 3 + 1);
+    /* as many different pairs as there can be */
+    for (int i = 0; i < POINTS; i++) {
+        unsigned c = 0x4e00u + (unsigned)(i * 7919) % 20000u;
+        text[i * 3] = (char)(0xe0 | c >> 12), text[i * 3 + 1] = (char)(0x80 | (c >> 6 & 0x3f));
+        text[i * 3 + 2] = (char)(0x80 | (c & 0x3f));
+    }
+    const char *id = store_add_session(&store, "long");
+    struct answer_begun begun = store_exchange(&store, id, text, text);
+    ck_assert_uint_eq(store_get(&store, begun.answer.id).content_len, POINTS * 3);
+    /* and as many different words as fit */
+    char *words = arena_alloc(&store.arena, 400000 + 8);
+    size_t len = 0;
+    for (int i = 0; len < 400000; i++) len += (size_t)sprintf(words + len, "%x ", i);
+    begun = store_exchange(&store, id, words, words);
+    ck_assert_uint_eq(store_get(&store, begun.answer.id).content_len, len);
+}
+END_TEST
+
+START_TEST(what_no_text_can_hold_is_refused_as_the_callers_mistake)
+{
+    struct session out;
+    ck_assert_int_eq(get("no-uuid", &out), CHAT_ERR_INVALID_REQUEST);
+    struct session_patch bad = {.title = "\xff\xfe", .pinned = -1, .archived = -1, .now_ms = store.now_ms};
+    const char *id = store_add_session(&store, "t");
+    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &bad, &store.arena, &out),
+                     CHAT_ERR_INVALID_REQUEST);
+    ck_assert_int_eq(get(id, &out), CHAT_OK); /* the connection goes on */
+}
+END_TEST
+
+START_TEST(the_tables_hold_the_domains_rules)
+{
+    struct session in = {.title = "", .model = "m", .created_at_ms = 1, .updated_at_ms = 1};
+    memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_ERR_INTERNAL);
+    in.title = "fine";
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "not a user id", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
+}
+END_TEST
+
+START_TEST(a_purged_session_can_not_be_restored)
+{
+    struct session out;
+    char active[UUID_TEXT_SIZE];
+    int purged;
+    const char *id = store_add_session(&store, "back");
+    store_exchange(&store, id, "question", "answer");
+    /* long ago, so that the purge below meets no session of another test */
+    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, 1000, active), CHAT_OK);
+    ck_assert_int_eq(pg_purge_sessions(store.conn, 500, 100, &purged), CHAT_OK);
+    ck_assert_int_eq(purged, 0);
+    ck_assert_int_eq(pg_purge_sessions(store.conn, 2000, 100, &purged), CHAT_OK);
+    ck_assert_int_ge(purged, 1);
+    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out),
+                     CHAT_ERR_SESSION_NOT_FOUND);
+}
+END_TEST
+
+CONTRACT_SUITE(postgres_rows)
+{
+    Suite *suite = suite_create("postgres_rows");
+    TCase *tcase = CONTRACT_CASE(suite, "rows", nul_and_bad_utf8_are_refused_and_nothing_is_stored,
+                                 the_longest_texts_are_stored_and_indexed,
+                                 what_no_text_can_hold_is_refused_as_the_callers_mistake,
+                                 the_tables_hold_the_domains_rules, a_purged_session_can_not_be_restored);
+    contract_fixture(tcase, "real", open_store, close_store);
+    return suite;
+}
