@@ -15,7 +15,9 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=f
 ifeq ($(SANITIZER)$(COVERAGE),)
 HARDENING += -D_FORTIFY_SOURCE=3
 endif
+OPTIMIZE  := -O2
 ifneq ($(SANITIZER),)
+OPTIMIZE  := -O1
 SANITIZE  := -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 ifneq ($(COVERAGE),)
@@ -24,7 +26,7 @@ INSTRUMENT := --coverage -fprofile-update=atomic -O0
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-CFLAGS_ALL  = -O2 -g -std=gnu11 $(WARNINGS) $(HARDENING) -D_GNU_SOURCE -Ilib -I. -I$(BUILD)/gen -MMD -MP -pthread \
+CFLAGS_ALL  = $(OPTIMIZE) -g -std=gnu11 $(WARNINGS) $(HARDENING) -D_GNU_SOURCE -Ilib -I. -I$(BUILD)/gen -MMD -MP -pthread \
               $(PKG_CFLAGS) $(SANITIZE) $(INSTRUMENT) $(CFLAGS)
 LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code $(SANITIZE) $(INSTRUMENT) $(LDFLAGS)
 LIBS        = $(PKG_LIBS) -lfcgi -lm

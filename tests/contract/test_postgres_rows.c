@@ -103,10 +103,10 @@ END_TEST
 CONTRACT_SUITE(postgres_rows)
 {
     Suite *suite = suite_create("postgres_rows");
-    TCase *tcase = CONTRACT_CASE(suite, "rows", nul_and_bad_utf8_are_refused_and_nothing_is_stored,
-                                 the_longest_texts_are_stored_and_indexed,
-                                 what_no_text_can_hold_is_refused_as_the_callers_mistake,
-                                 the_tables_hold_the_domains_rules, a_purged_session_can_not_be_restored);
+    TCase *tcase =
+        CONTRACT_CASE(suite, "rows", nul_and_bad_utf8_are_refused_and_nothing_is_stored,
+                      the_longest_texts_are_stored_and_indexed, what_no_text_can_hold_is_refused_as_the_callers_mistake,
+                      the_tables_hold_the_domains_rules, a_purged_session_can_not_be_restored);
     contract_fixture(tcase, "real", open_store, close_store);
     return suite;
 }

@@ -306,13 +306,13 @@ END_TEST
 static Suite *sessions(const char *name, const char *tag, SFun open_store)
 {
     Suite *suite = suite_create(name);
-    TCase *tcase = CONTRACT_CASE(
-        suite, "sessions", a_session_comes_back_as_it_was_stored, every_millisecond_is_kept_exactly,
-        the_same_session_twice_is_made_once, foreign_deleted_and_missing_sessions_are_alike,
-        a_change_touches_only_what_it_names, no_time_goes_backwards, a_deleted_session_can_be_restored,
-        a_delete_names_the_answer_that_is_being_written, a_model_title_never_replaces_the_users,
-        a_deleted_session_takes_no_model_title, the_list_is_newest_first_and_leaves_deleted_ones_out,
-        an_empty_list_is_empty, pages_neither_skip_nor_repeat_while_others_insert);
+    TCase *tcase =
+        CONTRACT_CASE(suite, "sessions", a_session_comes_back_as_it_was_stored, every_millisecond_is_kept_exactly,
+                      the_same_session_twice_is_made_once, foreign_deleted_and_missing_sessions_are_alike,
+                      a_change_touches_only_what_it_names, no_time_goes_backwards, a_deleted_session_can_be_restored,
+                      a_delete_names_the_answer_that_is_being_written, a_model_title_never_replaces_the_users,
+                      a_deleted_session_takes_no_model_title, the_list_is_newest_first_and_leaves_deleted_ones_out,
+                      an_empty_list_is_empty, pages_neither_skip_nor_repeat_while_others_insert);
     contract_fixture(tcase, tag, open_store, close_store);
     return suite;
 }

@@ -31,11 +31,12 @@ static enum chat_error take(struct idempotency *port, const char *user_id, const
         snprintf(self->keys[at].key, sizeof self->keys[at].key, "%s", key);
         snprintf(self->keys[at].fingerprint, FINGERPRINT_SIZE, "%s", fingerprint);
         snprintf(self->keys[at].id, UUID_TEXT_SIZE, "%s", our_id);
-        *state = KEY_TAKEN;
-    } else {
-        *state = strcmp(self->keys[at].fingerprint, fingerprint) == 0 ? KEY_SAME : KEY_OTHER;
-        memcpy(first_id, self->keys[at].id, UUID_TEXT_SIZE);
     }
+    if (strcmp(self->keys[at].fingerprint, fingerprint) != 0)
+        *state = KEY_OTHER;
+    else
+        *state = strcmp(self->keys[at].id, our_id) == 0 ? KEY_TAKEN : KEY_SAME;
+    memcpy(first_id, self->keys[at].id, UUID_TEXT_SIZE);
     if (self->on_take) self->on_take(self->context);
     return CHAT_OK;
 }

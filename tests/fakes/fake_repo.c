@@ -120,8 +120,14 @@ static enum chat_error session_create(struct session_repo *self, const char *use
     struct fake_repo *repo = of_sessions(self);
     enum chat_error error = enter(repo, FAKE_SESSION_CREATE);
 
-    if (error == CHAT_OK) add_session(repo, user_id, session);
+    if (error == CHAT_OK && !find_session(repo, session->id)) add_session(repo, user_id, session);
     return leave(repo, error);
+}
+
+/* A clock that was set back doesn't move a session down the list. */
+static void touch(struct session_row *row, int64_t now_ms)
+{
+    if (row->session.updated_at_ms < now_ms) row->session.updated_at_ms = now_ms;
 }
 
 static int64_t sort_key_us(const struct session *session, enum session_sort sort)
@@ -224,7 +230,7 @@ static enum chat_error session_update(struct session_repo *self, const char *use
         }
         if (patch->pinned >= 0) row->session.pinned = patch->pinned;
         if (patch->archived >= 0) row->session.archived = patch->archived;
-        row->session.updated_at_ms = patch->now_ms;
+        touch(row, patch->now_ms);
         *out = row->session;
     }
     return leave(repo, error);
@@ -237,11 +243,11 @@ static enum chat_error session_remove(struct session_repo *self, const char *use
     enum chat_error error = enter(repo, FAKE_SESSION_REMOVE);
     struct session_row *row = owned(repo, user_id, session_id, false);
 
+    (void)now_ms;
     active[0] = '\0';
     if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
     if (error == CHAT_OK) {
         row->deleted = true;
-        row->session.updated_at_ms = now_ms;
         snprintf(active, UUID_TEXT_SIZE, "%s", active_answer(repo, session_id));
     }
     return leave(repo, error);
@@ -270,11 +276,11 @@ static enum chat_error session_set_model_title(struct session_repo *self, const 
     enum chat_error error = enter(repo, FAKE_SESSION_TITLE);
     struct session_row *row = find_session(repo, session_id);
 
-    *taken = error == CHAT_OK && row && row->session.title_source != TITLE_USER;
+    *taken = error == CHAT_OK && row && !row->deleted && row->session.title_source != TITLE_USER;
     if (*taken) {
         row->session.title = arena_strdup(&repo->strings, title);
         row->session.title_source = TITLE_MODEL;
-        row->session.updated_at_ms = now_ms;
+        touch(row, now_ms);
     }
     return leave(repo, error);
 }
@@ -344,16 +350,18 @@ static int64_t next_seq(struct fake_repo *repo, const char *session_id)
     return seq + 1;
 }
 
-/* The last assistant message that isn't superseded. */
-static const struct message_row *last_answer(struct fake_repo *repo, const char *session_id)
+/* An answer that stands, with no standing question after it. */
+static bool may_regenerate(struct fake_repo *repo, const struct message_row *answer)
 {
-    for (size_t i = repo->message_count; i-- > 0;) {
-        const struct message_row *row = &repo->message_rows[i];
+    if (answer->message.role != ROLE_ASSISTANT || answer->message.superseded_by[0]) return false;
+    for (size_t i = 0; i < repo->message_count; i++) {
+        const struct message *message = &repo->message_rows[i].message;
 
-        if (in_session(row, session_id) && !row->message.superseded_by[0])
-            return row->message.role == ROLE_ASSISTANT ? row : NULL;
+        if (in_session(&repo->message_rows[i], answer->message.session_id) && message->seq > answer->message.seq &&
+            message->role == ROLE_USER && !message->superseded_by[0])
+            return false;
     }
-    return NULL;
+    return true;
 }
 
 static enum chat_error check_begin(struct fake_repo *repo, const struct answer_begin *begin, const char *session_id,
@@ -368,10 +376,22 @@ static enum chat_error check_begin(struct fake_repo *repo, const struct answer_b
     if (begin->regenerates_id) {
         const struct message_row *row = find_message(repo, begin->regenerates_id);
 
-        if (row != last_answer(repo, session_id)) return CHAT_ERR_VALIDATION_FAILED;
+        if (!may_regenerate(repo, row)) return CHAT_ERR_VALIDATION_FAILED;
     }
     snprintf(active, UUID_TEXT_SIZE, "%s", active_answer(repo, session_id));
     return active[0] ? CHAT_ERR_GENERATION_IN_PROGRESS : CHAT_OK;
+}
+
+/* The last message that stands, before the replaced one where there is one. */
+static void find_parent(struct fake_repo *repo, const char *session_id, const struct message_row *replaced,
+                        char parent_id[UUID_TEXT_SIZE])
+{
+    for (size_t i = 0; i < repo->message_count; i++) {
+        const struct message *message = &repo->message_rows[i].message;
+
+        if (!in_session(&repo->message_rows[i], session_id) || message->superseded_by[0]) continue;
+        if (!replaced || message->seq < replaced->message.seq) memcpy(parent_id, message->id, UUID_TEXT_SIZE);
+    }
 }
 
 static struct message *store_question(struct fake_repo *repo, const struct answer_begin *begin, const char *session_id)
@@ -389,6 +409,7 @@ static struct message *store_question(struct fake_repo *repo, const struct answe
 
     memcpy(question.id, begin->question_id, UUID_TEXT_SIZE);
     memcpy(question.session_id, session_id, UUID_TEXT_SIZE);
+    find_parent(repo, session_id, replaced, question.parent_id);
     for (size_t i = 0; replaced && i < repo->message_count; i++) {
         struct message *message = &repo->message_rows[i].message;
 
@@ -446,6 +467,7 @@ static enum chat_error message_begin(struct message_repo *self, const struct ans
     struct session_row *row;
     struct message *question;
 
+    *out = (struct answer_begun){0};
     if (error != CHAT_OK) return leave(repo, error);
     if (begin->new_session) add_session(repo, begin->user_id, begin->new_session);
     row = owned(repo, begin->user_id, session_id, false);
@@ -453,13 +475,15 @@ static enum chat_error message_begin(struct message_repo *self, const struct ans
     error = check_begin(repo, begin, session_id, out->active_message_id);
     if (error != CHAT_OK) return leave(repo, error);
 
-    if (begin->title && row->session.title_source == TITLE_DEFAULT) {
+    if (begin->title && !begin->new_session && row->session.title_source == TITLE_DEFAULT) {
         row->session.title = arena_strdup(&repo->strings, begin->title);
         row->session.title_source = TITLE_FIRST_MESSAGE;
     }
     question = again ? &find_message(repo, again->message.parent_id)->message : store_question(repo, begin, session_id);
     row->session.message_count += again ? 1 : 2;
-    row->session.updated_at_ms = row->session.last_message_at_ms = begin->now_ms;
+    row->session.last_message_at_ms = begin->now_ms;
+    touch(row, begin->now_ms);
+    if (begin->model) row->session.model = arena_strdup(&repo->strings, begin->model);
     out->question = *question;
     out->answer = *store_answer(repo, begin, question, &row->session);
     out->session = row->session;
@@ -469,9 +493,24 @@ static enum chat_error message_begin(struct message_repo *self, const struct ans
 
 static bool may_end(const struct message *message, const struct answer_end *end)
 {
-    if (message->epoch != end->epoch) return false;
+    if (message->epoch != end->epoch || message->role != ROLE_ASSISTANT) return false;
+    if (end->session_id && strcmp(message->session_id, end->session_id) != 0) return false;
     if (message->status == MESSAGE_STREAMING) return true;
     return message->status == MESSAGE_INTERRUPTED && end->status != MESSAGE_INTERRUPTED;
+}
+
+/* The one named, and all earlier answers to the same question: one that failed may stand between. */
+static void supersede_earlier(struct fake_repo *repo, const struct message *answer, const char *named_id)
+{
+    for (size_t i = 0; i < repo->message_count; i++) {
+        struct message *message = &repo->message_rows[i].message;
+
+        if (!in_session(&repo->message_rows[i], answer->session_id) || message->role != ROLE_ASSISTANT ||
+            message->seq >= answer->seq || message->superseded_by[0])
+            continue;
+        if (strcmp(message->parent_id, answer->parent_id) == 0 || strcmp(message->id, named_id) == 0)
+            memcpy(message->superseded_by, answer->id, UUID_TEXT_SIZE);
+    }
 }
 
 static enum chat_error message_end(struct message_repo *self, const struct answer_end *end, struct arena *arena,
@@ -480,12 +519,14 @@ static enum chat_error message_end(struct message_repo *self, const struct answe
     struct fake_repo *repo = of_messages(self);
     enum chat_error error = enter(repo, FAKE_MESSAGE_END);
     struct message_row *row = find_message(repo, end->message_id);
-    struct message_row *older;
+    /* a test may leave the session out, use cases never do */
+    struct session_row *in = find_session(repo, end->session_id || !row ? end->session_id : row->message.session_id);
 
     (void)arena;
-    if (error == CHAT_OK && !row) error = CHAT_ERR_MESSAGE_NOT_FOUND;
+    *written = false;
+    if (error == CHAT_OK && !in) error = CHAT_ERR_SESSION_NOT_FOUND;
     if (error != CHAT_OK) return leave(repo, error);
-    *written = may_end(&row->message, end);
+    *written = row && may_end(&row->message, end);
     if (*written) {
         struct message *message = &row->message;
 
@@ -494,17 +535,16 @@ static enum chat_error message_end(struct message_repo *self, const struct answe
         message->content_len = end->content_len;
         message->reasoning = arena_strndup(&repo->strings, end->reasoning, end->reasoning_len);
         message->reasoning_len = end->reasoning_len;
-        message->model = arena_strdup(&repo->strings, end->model);
+        if (end->model) message->model = arena_strdup(&repo->strings, end->model);
         message->finish_reason = arena_strdup(&repo->strings, end->finish_reason);
         message->usage = end->usage;
         message->token_count = end->token_count;
         message->tokens_estimated = end->tokens_estimated;
         row->cost_micro_usd = end->cost_micro_usd;
         row->writes++;
-        older = end->supersedes_id && end->content_len ? find_message(repo, end->supersedes_id) : NULL;
-        if (older) memcpy(older->message.superseded_by, end->message_id, UUID_TEXT_SIZE);
+        if (end->supersedes_id && end->content_len) supersede_earlier(repo, message, end->supersedes_id);
     }
-    *session = find_session(repo, row->message.session_id)->session;
+    *session = in->session;
     return leave(repo, CHAT_OK);
 }
 
@@ -535,11 +575,16 @@ static enum chat_error message_stale(struct message_repo *self, int64_t before_m
 
     *count = 0;
     *out = arena_alloc(arena, (size_t)limit * sizeof **out);
-    for (size_t i = 0; error == CHAT_OK && i < repo->message_count && *count < (size_t)limit; i++) {
+    for (size_t i = 0; error == CHAT_OK && i < repo->message_count; i++) {
         const struct message *message = &repo->message_rows[i].message;
+        size_t at = *count;
 
         if (message->status != MESSAGE_STREAMING || message->created_at_ms >= before_ms) continue;
-        (*out)[(*count)++] =
+        while (at > 0 && (*out)[at - 1].message.created_at_ms > message->created_at_ms) at--;
+        if (at == (size_t)limit) continue;
+        if (*count < (size_t)limit) ++*count;
+        memmove(*out + at + 1, *out + at, (*count - at - 1) * sizeof **out);
+        (*out)[at] =
             (struct stale_answer){.message = *message, .user_id = find_session(repo, message->session_id)->user_id};
     }
     return leave(repo, error);
