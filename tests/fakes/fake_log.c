@@ -161,6 +161,7 @@ static enum chat_error ask_stop(struct answer_log *port, const char *answer_id, 
     self->stops_asked++;
     error = self->error;
     answer = find(self, answer_id);
+    if (answer && answer->ended) answer = NULL; /* nobody writes it any more */
     *asked = error == CHAT_OK && (answer || self->knows_writer);
     if (error == CHAT_OK && answer) answer->stop_asked = true;
     fake_wait_unlock(&self->wait);

@@ -20,6 +20,7 @@ int main(void)
     int failed;
 
     for (const struct unit_suite *suite = suites; suite; suite = suite->next) srunner_add_suite(runner, suite->make());
+    srunner_set_fork_status(runner, srunner_fork_status(runner)); /* CK_FORK as it is now: tests of settings clear it */
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
