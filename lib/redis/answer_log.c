@@ -55,16 +55,23 @@ static bool skip_replies(struct redis_conn *conn, size_t count)
     return true;
 }
 
+/* What begins a key must give it its life too, which an append can't. */
+static bool sets(const struct log_write *write, size_t at)
+{
+    return write->whole || at == 0;
+}
+
 /* A whole text replaces what is there; a piece is appended, and the length it answers with tells whether the log had
  * all before it. */
-static bool send_text(struct redis_conn *conn, const struct log_write *write, const char *what, const char *text,
-                      size_t len)
+static bool send_text(struct redis_conn *conn, const struct log_write *write, const char *what, size_t at,
+                      const char *text, size_t len)
 {
     char key[KEY_SIZE];
     answer_key(key, write->answer_id, what);
-    const char *const args[] = {write->whole ? "SET" : "APPEND", key, text, "EX", TEXT_SECONDS};
+    bool set = sets(write, at);
+    const char *const args[] = {set ? "SET" : "APPEND", key, text, "EX", TEXT_SECONDS};
     const size_t lengths[] = {strlen(args[0]), strlen(key), len, 2, sizeof TEXT_SECONDS - 1};
-    return redis_conn_send_binary(conn, args, lengths, write->whole ? 5 : 3);
+    return redis_conn_send_binary(conn, args, lengths, set ? 5 : 3);
 }
 
 static bool names_writer(const struct log_write *write)
@@ -75,9 +82,11 @@ static bool names_writer(const struct log_write *write)
 static bool send_write(struct redis_conn *conn, const struct log_write *write, const char *process_id)
 {
     char writer[KEY_SIZE];
-    if (write->reasoning_len && !send_text(conn, write, "reasoning", write->reasoning, write->reasoning_len))
+    if (write->reasoning_len &&
+        !send_text(conn, write, "reasoning", write->reasoning_at, write->reasoning, write->reasoning_len))
         return false;
-    if (write->content_len && !send_text(conn, write, "content", write->content, write->content_len)) return false;
+    if (write->content_len && !send_text(conn, write, "content", write->content_at, write->content, write->content_len))
+        return false;
     answer_key(writer, write->answer_id, "writer");
     if (names_writer(write) &&
         !redis_conn_send(conn,
@@ -93,7 +102,7 @@ static bool take_text_written(struct redis_conn *conn, struct log_write *write, 
     if (!len) return true;
     redisReply *reply = next_reply(conn);
     if (!reply) return false;
-    if (!write->whole && (reply->type != REDIS_REPLY_INTEGER || reply->integer != (long long)(at + len)))
+    if (!sets(write, at) && (reply->type != REDIS_REPLY_INTEGER || reply->integer != (long long)(at + len)))
         write->lost = true;
     freeReplyObject(reply);
     return true;
@@ -219,11 +228,19 @@ static bool take_notes(struct redis_conn *conn, struct log_exchange *exchange)
     return true;
 }
 
+/* After a failure replies may still be due: they must not be taken for a later call's. */
+static enum chat_error outcome(struct redis_conn *conn, bool fine)
+{
+    if (fine) return CHAT_OK;
+    redis_conn_abandon(conn);
+    return CHAT_ERR_QUOTA_UNAVAILABLE;
+}
+
 static enum chat_error exchange(struct answer_log *log, struct log_exchange *exchange, struct arena *arena)
 {
     struct redis_conn *conn = self_of(log)->conn;
     bool fine = exchange_writes(conn, exchange) && exchange_reads(conn, exchange, arena) && take_notes(conn, exchange);
-    return fine ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    return outcome(conn, fine);
 }
 
 /* One command's reply; NULL: the log is away. */
@@ -276,7 +293,7 @@ static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, b
     enum chat_error error = find_writer(conn, answer_id, writer);
     if (error != CHAT_OK || !writer[0]) return error;
     if (!redis_conn_begin(conn) || !send_note(conn, writer, NOTE_LETTER_STOP, answer_id) || !skip_replies(conn, 2))
-        return CHAT_ERR_QUOTA_UNAVAILABLE;
+        return outcome(conn, false);
     *asked = true;
     return CHAT_OK;
 }
@@ -284,7 +301,8 @@ static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, b
 static enum chat_error read_text(struct answer_log *log, struct log_read *read, struct arena *arena)
 {
     struct log_exchange one = {.reads = read, .read_count = 1};
-    return exchange_reads(self_of(log)->conn, &one, arena) ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    struct redis_conn *conn = self_of(log)->conn;
+    return outcome(conn, exchange_reads(conn, &one, arena));
 }
 
 static const struct answer_log_ops redis_ops = {.exchange = exchange,

@@ -484,6 +484,7 @@ START_TEST(a_key_of_another_kind_confuses_no_later_call)
     raw_number(desk.raw, "LPUSH chat:answer:%s:content x", answer_id);
     raw_number(desk.raw, "EXPIRE chat:answer:%s:content 60", answer_id);
     writes[0] = write_of(answer_id, "", "a");
+    writes[0].content_at = 1; /* a piece: what begins a key replaces whatever was there */
     writes[1] = write_of(other_id, "", "other");
     writes[1].whole = true;
     ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
