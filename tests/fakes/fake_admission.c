@@ -9,32 +9,119 @@ static struct fake_admission *of(struct admission *self)
     return (struct fake_admission *)self;
 }
 
+enum { LEASE_MS = ADMISSION_LEASE_SECONDS * 1000, STREAMS_RETRY_AFTER_S = 5 };
+
+/* What of the book counts for this user now. */
+struct used {
+    int64_t rate, daily, streams;
+};
+
+static struct used used_by(struct fake_admission *self, const char *user_id, int64_t now_ms)
+{
+    struct used used = {0};
+    char day[QUOTA_DAY_SIZE];
+
+    quota_day(now_ms, day);
+    for (int i = 0; i < self->taken; i++) {
+        const struct fake_taking *taking = &self->takings[i];
+
+        if (strcmp(taking->user_id, user_id) != 0) continue;
+        used.rate += taking->window == quota_window(now_ms);
+        used.daily += taking->daily_counted && strcmp(taking->day, day) == 0;
+        used.streams += taking->leased && taking->lease_end_ms > now_ms;
+    }
+    return used;
+}
+
+static struct quota standing(struct fake_admission *self, const struct caller *caller, int64_t now_ms)
+{
+    struct used used = used_by(self, caller->user_id, now_ms);
+
+    return quota_of(now_ms, self->policy->rate_limit_per_minute, used.rate, self->policy->daily_message_quota,
+                    used.daily, caller->is_admin);
+}
+
+static enum chat_error decide(struct fake_admission *self, const struct caller *caller, int64_t now_ms,
+                              int64_t *retry_after_s)
+{
+    const struct used used = used_by(self, caller->user_id, now_ms);
+
+    *retry_after_s = 0;
+    if (used.rate >= self->policy->rate_limit_per_minute) {
+        *retry_after_s = quota_retry_after_s(now_ms, quota_window_reset_s(now_ms));
+        return CHAT_ERR_RATE_LIMITED;
+    }
+    if (!caller->is_admin && used.daily >= self->policy->daily_message_quota) {
+        *retry_after_s = quota_retry_after_s(now_ms, quota_day_reset_s(now_ms));
+        return CHAT_ERR_QUOTA_EXCEEDED;
+    }
+    if (used.streams >= self->policy->max_concurrent_streams) {
+        *retry_after_s = STREAMS_RETRY_AFTER_S;
+        return CHAT_ERR_TOO_MANY_STREAMS;
+    }
+    return CHAT_OK;
+}
+
+/* A lease that ran out is gone once the user's are counted for an admission: it can't be renewed any more. */
+static void drop_leases(struct fake_admission *self, const char *user_id, int64_t now_ms)
+{
+    for (int i = 0; i < self->taken; i++)
+        if (strcmp(self->takings[i].user_id, user_id) == 0 && self->takings[i].lease_end_ms <= now_ms)
+            self->takings[i].leased = false;
+}
+
+static void take(struct fake_admission *self, const struct caller *caller, int64_t now_ms,
+                 struct admission_ticket *ticket)
+{
+    struct fake_taking *taking = &self->takings[self->taken++];
+
+    if (self->taken > FAKE_TAKINGS) abort();
+    ticket->leased = true;
+    ticket->daily_counted = !caller->is_admin;
+    *taking = (struct fake_taking){.window = quota_window(now_ms),
+                                   .lease_end_ms = now_ms + LEASE_MS,
+                                   .leased = true,
+                                   .daily_counted = ticket->daily_counted};
+    memcpy(taking->user_id, ticket->user_id, sizeof taking->user_id);
+    memcpy(taking->answer_id, ticket->answer_id, sizeof taking->answer_id);
+    memcpy(taking->day, ticket->day, sizeof taking->day);
+}
+
+static struct fake_taking *find(struct fake_admission *self, const char *answer_id)
+{
+    for (int i = 0; i < self->taken; i++)
+        if (strcmp(self->takings[i].answer_id, answer_id) == 0) return &self->takings[i];
+    return NULL;
+}
+
 static enum chat_error admit(struct admission *port, const struct caller *caller, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
 {
     struct fake_admission *self = of(port);
+    const int64_t now_ms = clock_wall_ms(self->clock);
     enum chat_error error;
 
     fake_wait_lock(&self->wait);
+    *ticket = (struct admission_ticket){.leased = false};
+    snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
+    snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
+    quota_day(now_ms, ticket->day);
     error = self->refuse;
     if (error != CHAT_OK) {
-        self->refused++;
         *retry_after_s = self->retry_after_s;
-        if (error != CHAT_ERR_QUOTA_UNAVAILABLE) *quota = self->quota;
     } else {
-        self->admitted++;
-        self->quota.unlimited = caller->is_admin;
-        self->quota.rate_remaining--;
-        if (!caller->is_admin) {
-            self->quota.daily_used++;
-            self->quota.daily_remaining--;
-        }
-        *quota = self->quota;
-        *ticket = (struct admission_ticket){.day = "2026-01-31", .daily_counted = !caller->is_admin, .leased = true};
-        snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
-        snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
-        snprintf(self->last_answer_id, sizeof self->last_answer_id, "%s", answer_id);
+        drop_leases(self, caller->user_id, now_ms);
+        error = decide(self, caller, now_ms, retry_after_s);
+        if (error == CHAT_OK) take(self, caller, now_ms, ticket);
+        self->quota = standing(self, caller, now_ms);
     }
+    if (error == CHAT_OK) {
+        self->admitted++;
+        snprintf(self->last_answer_id, sizeof self->last_answer_id, "%s", answer_id);
+    } else {
+        self->refused++;
+    }
+    if (error != CHAT_ERR_QUOTA_UNAVAILABLE) *quota = self->quota;
     fake_wait_unlock(&self->wait);
     return error;
 }
@@ -58,9 +145,13 @@ static enum chat_error settle(struct admission *port, const struct admission_tic
     if (self->settle_error_times != 0) {
         error = self->settle_error;
         if (self->settle_error_times > 0) self->settle_error_times--;
-    } else if (first_time(self, ticket->answer_id) && refund) {
-        self->refunded++;
-        if (ticket->daily_counted) {
+    } else if (first_time(self, ticket->answer_id)) {
+        struct fake_taking *taking = find(self, ticket->answer_id);
+
+        if (refund) self->refunded++;
+        if (taking) taking->leased = false;
+        if (taking && taking->daily_counted && refund) {
+            taking->daily_counted = false;
             self->quota.daily_used--;
             self->quota.daily_remaining++;
         }
@@ -74,10 +165,14 @@ static enum chat_error renew(struct admission *port, const struct admission_tick
     struct fake_admission *self = of(port);
     enum chat_error error;
 
-    (void)tickets;
     fake_wait_lock(&self->wait);
     error = self->renew_error;
     if (error == CHAT_OK) self->renewed += (int)count;
+    for (size_t i = 0; error == CHAT_OK && i < count; i++) {
+        struct fake_taking *taking = find(self, tickets[i]->answer_id);
+
+        if (taking && taking->leased) taking->lease_end_ms = clock_wall_ms(self->clock) + LEASE_MS;
+    }
     fake_wait_unlock(&self->wait);
     return error;
 }
@@ -89,10 +184,7 @@ static enum chat_error peek(struct admission *port, const struct caller *caller,
 
     fake_wait_lock(&self->wait);
     error = self->peek_error;
-    if (error == CHAT_OK) {
-        *quota = self->quota;
-        quota->unlimited = caller->is_admin;
-    }
+    if (error == CHAT_OK) *quota = standing(self, caller, clock_wall_ms(self->clock));
     fake_wait_unlock(&self->wait);
     return error;
 }
@@ -102,19 +194,17 @@ static enum chat_error ping(struct admission *port)
     return of(port)->ping_error;
 }
 
-void fake_admission_init(struct fake_admission *self)
+void fake_admission_init(struct fake_admission *self, const struct chat_policy *policy, const struct clock *clock)
 {
     static const struct admission_ops ops = {
         .admit = admit, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
 
     memset(self, 0, sizeof *self);
     self->admission.ops = &ops;
-    self->quota = (struct quota){.rate_limit = 10,
-                                 .rate_remaining = 10,
-                                 .rate_reset_s = 1769860860,
-                                 .daily_limit = 100,
-                                 .daily_remaining = 100,
-                                 .daily_reset_s = 1769904000};
+    self->policy = policy;
+    self->clock = clock;
+    self->quota =
+        quota_of(clock_wall_ms(clock), policy->rate_limit_per_minute, 0, policy->daily_message_quota, 0, false);
     fake_wait_init(&self->wait);
 }
 

@@ -1,20 +1,35 @@
-/* Admission that admits, or refuses on command, and keeps book of what was taken and given back. Any thread. */
+/* Admission in memory: counts by the policy and the clock as usecases/admission.h has it, or refuses on command, and
+ * keeps book of what was taken and given back. Any thread. */
 #ifndef FAKES_FAKE_ADMISSION_H
 #define FAKES_FAKE_ADMISSION_H
 
+#include "base/clock.h"
 #include "tests/fakes/fake_wait.h"
 #include "usecases/admission.h"
+
+enum { FAKE_TAKINGS = 512 };
+
+/* One admitted request. */
+struct fake_taking {
+    char user_id[USER_ID_SIZE], answer_id[UUID_TEXT_SIZE], day[QUOTA_DAY_SIZE];
+    int64_t window, lease_end_ms;
+    bool leased, daily_counted;
+};
 
 struct fake_admission {
     struct admission admission; /* first: the port */
     struct fake_wait wait;
+    const struct chat_policy *policy; /* borrowed, as the clock */
+    const struct clock *clock;
+    struct fake_taking takings[FAKE_TAKINGS];
+    int taken;
     /* set by the test before the calls */
-    enum chat_error refuse; /* what admit answers; CHAT_OK: admitted */
+    enum chat_error refuse; /* what admit answers; CHAT_OK: as the limits have it */
     int64_t retry_after_s;  /* with a refusal */
     enum chat_error settle_error;
     int settle_error_times; /* < 0: until told otherwise */
     enum chat_error peek_error, ping_error, renew_error;
-    struct quota quota; /* where the user stands; admit and settle change it */
+    struct quota quota; /* where the last user stands; admit and settle change it */
     /* what happened */
     int admitted, refused;
     int settle_calls;
@@ -24,7 +39,7 @@ struct fake_admission {
     char done[256][UUID_TEXT_SIZE]; /* tickets settled: the same one again changes nothing */
 };
 
-void fake_admission_init(struct fake_admission *self);
+void fake_admission_init(struct fake_admission *self, const struct chat_policy *policy, const struct clock *clock);
 void fake_admission_fini(struct fake_admission *self);
 /* Until so many leases have ended. */
 bool fake_admission_wait_settled(struct fake_admission *self, int count);

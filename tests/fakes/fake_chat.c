@@ -31,7 +31,7 @@ void fake_chat_init(struct fake_chat *chat)
         .default_model = "llama",
     };
     chat->repo = fake_repo_open();
-    fake_admission_init(&chat->admission);
+    fake_admission_init(&chat->admission, &chat->policy, &chat->clock.clock);
     fake_answers_init(&chat->answers);
     fake_log_init(&chat->log);
     fake_idempotency_init(&chat->keys);
