@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -66,7 +67,7 @@ struct worker {
     struct job_pool *jobs, *titles;
     struct relay *relay;
     struct http_app app;
-    bool draining;
+    atomic_bool draining;
     struct stores job_stores[JOB_THREADS], title_stores, own_stores;
     struct request_thread *threads;
     bool postgres_seen, redis_seen, stores_looked_at;
@@ -380,7 +381,7 @@ static void drain(struct worker *worker, int signal_number)
     int64_t started_ms = clock_mono_ms(clock), kept_ms = started_ms;
     int64_t until_ms = started_ms + worker->settings->total_timeout_ms + DRAIN_MARGIN_MS;
     log_write(LOG_INFO, "draining", LOG_INT("live", relay_live(worker->relay)));
-    worker->draining = true;
+    atomic_store(&worker->draining, true);
     relay_refuse(worker->relay);
     stop_request_threads(worker);
     while (signal_number == SIGTERM && relay_live(worker->relay) && clock_mono_ms(clock) < until_ms) {

@@ -33,7 +33,7 @@ enum chat_error api_ready(struct http_call *call)
     write_check(&checks, "postgres", postgres, &ready);
     write_check(&checks, "redis", redis, &ready);
     write_check(&checks, "migrations", migrations, &ready);
-    write_check(&checks, "draining", !*call->app->draining, &ready);
+    write_check(&checks, "draining", !atomic_load(call->app->draining), &ready);
     json_end_object(&checks);
 
     struct json_writer json = call_json(call);

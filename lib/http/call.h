@@ -2,6 +2,8 @@
 #ifndef HTTP_CALL_H
 #define HTTP_CALL_H
 
+#include <stdatomic.h>
+
 #include "auth/jwt.h"
 #include "base/json.h"
 #include "base/trace.h"
@@ -14,7 +16,7 @@
 struct http_app {
     const struct jwt_policy *jwt;
     const char *migration_level; /* the newest migration this binary knows */
-    const bool *draining;
+    const atomic_bool *draining;
     /* readiness of each part; error or CHAT_OK */
     enum chat_error (*check_postgres)(void *stores);
     enum chat_error (*check_migrations)(void *stores);

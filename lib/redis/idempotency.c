@@ -23,9 +23,10 @@ static struct redis_idempotency *self_of(struct idempotency *idempotency)
     return (struct redis_idempotency *)idempotency;
 }
 
+/* No user id holds a '#', so the first one ends it: keys may hold anything. */
 static void name_key(char out[KEY_SIZE], const char *user_id, const char *key)
 {
-    snprintf(out, KEY_SIZE, "chat:idempotency:%s:%s", user_id, key);
+    snprintf(out, KEY_SIZE, "chat:idempotency:%s#%s", user_id, key);
 }
 
 /* "<fingerprint> <id>" apart; false: not of this form. */

@@ -1,4 +1,4 @@
-/* usecases/idempotency.h on Redis. Key: chat:idempotency:<user>:<key>, holding "<fingerprint> <id>". */
+/* usecases/idempotency.h on Redis. Key: chat:idempotency:<user>#<key>, holding "<fingerprint> <id>". */
 #ifndef REDIS_IDEMPOTENCY_H
 #define REDIS_IDEMPOTENCY_H
 

@@ -87,17 +87,24 @@ static inline long long raw_number(redisContext *raw, const char *format, ...)
     return number;
 }
 
-static inline void desk_open(struct desk *desk, const char *url, int call_ms)
+/* A user nobody has been, usual limits and a clock; the admission is still to come. */
+static inline void desk_prepare(struct desk *desk)
 {
-    const char *problem;
     char id[64];
 
-    signal(SIGPIPE, SIG_IGN);
     *desk =
         (struct desk){.policy = {.rate_limit_per_minute = 10, .daily_message_quota = 100, .max_concurrent_streams = 3}};
     manual_clock_init(&desk->clock, desk_time("2026-01-31T12:00:10.000Z"));
     contract_user(id);
     snprintf(desk->user.user_id, sizeof desk->user.user_id, "%s", id);
+}
+
+static inline void desk_open(struct desk *desk, const char *url, int call_ms)
+{
+    const char *problem;
+
+    signal(SIGPIPE, SIG_IGN);
+    desk_prepare(desk);
     desk->server = redis_server_open(url, call_ms, &problem);
     ck_assert_msg(desk->server != NULL, "%s", problem);
     desk->conn = redis_conn_open(desk->server);

@@ -256,7 +256,7 @@ START_TEST(several_answers_of_an_exchange_stay_apart)
     struct log_write writes[COUNT];
     struct log_read reads[COUNT + 1];
     struct log_exchange both = {.process_id = ours, .writes = writes, .reads = reads};
-    char text[COUNT][8];
+    char text[COUNT][32];
 
     memset(reads, 0, sizeof reads);
     for (size_t i = 0; i < COUNT; i++) {
@@ -397,6 +397,17 @@ START_TEST(every_key_goes_by_itself)
 }
 END_TEST
 
+/* The first write of an answer has no text yet, so its text's keys come into being by a piece. */
+START_TEST(a_key_that_a_piece_makes_goes_by_itself)
+{
+    ck_assert(!write_whole("", ""));
+    ck_assert(!append_at(0, "hm", 0, ""));
+    ck_assert(!append_at(2, "", 0, "Bec"));
+    expect_life("reasoning", 1, 600);
+    expect_life("content", 1, 600);
+}
+END_TEST
+
 START_TEST(what_the_log_forgot_is_told_as_lost)
 {
     ck_assert(!write_whole("hm", "Bec"));
@@ -415,7 +426,7 @@ START_TEST(more_fits_into_one_exchange_than_into_one_trip)
     enum { COUNT = 300 };
     static struct log_write writes[COUNT];
     static struct log_read reads[COUNT];
-    static char text[COUNT][16];
+    static char text[COUNT][24];
     struct log_exchange out = {.process_id = ours, .writes = writes, .write_count = COUNT};
 
     for (int i = 0; i < COUNT; i++) {
@@ -495,6 +506,32 @@ START_TEST(a_key_of_another_kind_confuses_no_later_call)
 }
 END_TEST
 
+/* Replies that were still due must not be taken for a later call's: they hold another answer's text. */
+START_TEST(a_failed_exchange_leaves_nothing_for_the_next_call)
+{
+    char bad_id[UUID_TEXT_SIZE], other_id[UUID_TEXT_SIZE];
+    struct log_read reads[2], read = {0};
+    struct log_exchange out = {.process_id = ours, .reads = reads, .read_count = 2};
+    struct log_write write;
+
+    new_id(bad_id), new_id(other_id);
+    write = write_of(other_id, "another's thought", "another's text");
+    write.whole = true;
+    ck_assert(!write_lost(write));
+    ck_assert(!write_whole("hm", "Bec"));
+    raw_number(desk.raw, "LPUSH chat:answer:%s:reasoning x", bad_id);
+    raw_number(desk.raw, "EXPIRE chat:answer:%s:reasoning 60", bad_id);
+    memset(reads, 0, sizeof reads);
+    memcpy(reads[0].answer_id, bad_id, UUID_TEXT_SIZE);
+    memcpy(reads[1].answer_id, other_id, UUID_TEXT_SIZE);
+    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
+    memcpy(read.answer_id, answer_id, UUID_TEXT_SIZE);
+    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_OK);
+    assert_text(read.reasoning, read.reasoning_len, "hm", 2);
+    assert_text(read.content, read.content_len, "Bec", 3);
+}
+END_TEST
+
 START_TEST(while_redis_is_away_every_call_says_so_in_time)
 {
     struct log_write write = write_of(answer_id, "", "Bec");
@@ -545,12 +582,13 @@ CONTRACT_SUITE(redis_answer_log)
 {
     Suite *suite = logs("redis_answer_log", "real", open_redis, close_redis);
 
-    contract_fixture(CONTRACT_CASE(suite, "keys", a_writer_lives_while_it_says_so,
-                                   life_is_said_for_some_seconds_and_anew, every_key_goes_by_itself,
-                                   what_the_log_forgot_is_told_as_lost, more_fits_into_one_exchange_than_into_one_trip,
-                                   notes_that_do_not_fit_wait_for_the_next_exchange, notes_of_no_form_are_passed_over,
-                                   a_key_of_another_kind_confuses_no_later_call),
-                     "real", open_redis, close_redis);
+    contract_fixture(
+        CONTRACT_CASE(suite, "keys", a_writer_lives_while_it_says_so, life_is_said_for_some_seconds_and_anew,
+                      every_key_goes_by_itself, a_key_that_a_piece_makes_goes_by_itself,
+                      a_failed_exchange_leaves_nothing_for_the_next_call, what_the_log_forgot_is_told_as_lost,
+                      more_fits_into_one_exchange_than_into_one_trip, notes_that_do_not_fit_wait_for_the_next_exchange,
+                      notes_of_no_form_are_passed_over, a_key_of_another_kind_confuses_no_later_call),
+        "real", open_redis, close_redis);
     contract_fixture(CONTRACT_CASE(suite, "away", while_redis_is_away_every_call_says_so_in_time), "real",
                      open_own_redis, close_own_redis);
     return suite;

@@ -132,6 +132,18 @@ START_TEST(users_and_keys_stay_apart)
 }
 END_TEST
 
+/* A user id may hold a colon, and so may a key: "a:b" and "c" are not "a" and "b:c". */
+START_TEST(where_the_user_ends_and_the_key_begins_is_clear)
+{
+    char first[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE], longer[80];
+
+    new_id(first), new_id(other);
+    snprintf(longer, sizeof longer, "%s:b", user);
+    expect_take("b:c", OURS, first, KEY_TAKEN, first);
+    expect_take_as(longer, "c", OURS, other, KEY_TAKEN, other);
+}
+END_TEST
+
 START_TEST(a_key_given_up_is_free)
 {
     char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE];
@@ -165,12 +177,12 @@ START_TEST(a_key_goes_after_a_day_whoever_asks)
 
     new_id(first), new_id(second);
     expect_take("k", OURS, first, KEY_TAKEN, first);
-    left_s = raw_number(desk.raw, "TTL chat:idempotency:%s:k", user);
+    left_s = raw_number(desk.raw, "TTL chat:idempotency:%s#k", user);
     ck_assert(left_s > IDEMPOTENCY_HOURS * 3600 - 60 && left_s <= IDEMPOTENCY_HOURS * 3600);
-    raw_number(desk.raw, "EXPIRE chat:idempotency:%s:k 100", user);
+    raw_number(desk.raw, "EXPIRE chat:idempotency:%s#k 100", user);
     expect_take("k", OURS, second, KEY_SAME, first);
     expect_take("k", OURS, first, KEY_TAKEN, first);
-    ck_assert_int_le(raw_number(desk.raw, "TTL chat:idempotency:%s:k", user), 100);
+    ck_assert_int_le(raw_number(desk.raw, "TTL chat:idempotency:%s#k", user), 100);
 }
 END_TEST
 
@@ -180,13 +192,13 @@ START_TEST(a_value_of_another_form_decides_nothing)
     enum key_state state;
 
     new_id(first);
-    raw_number(desk.raw, "SET chat:idempotency:%s:k x", user);
+    raw_number(desk.raw, "SET chat:idempotency:%s#k x", user);
     ck_assert_int_eq(keys->ops->take(keys, user, "k", OURS, first, &state, told), CHAT_ERR_QUOTA_UNAVAILABLE);
-    raw_number(desk.raw, "DEL chat:idempotency:%s:k", user);
-    raw_number(desk.raw, "LPUSH chat:idempotency:%s:k x", user);
+    raw_number(desk.raw, "DEL chat:idempotency:%s#k", user);
+    raw_number(desk.raw, "LPUSH chat:idempotency:%s#k x", user);
     ck_assert_int_eq(keys->ops->take(keys, user, "k", OURS, first, &state, told), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert(!redis_server_is_away(desk.server));
-    raw_number(desk.raw, "DEL chat:idempotency:%s:k", user);
+    raw_number(desk.raw, "DEL chat:idempotency:%s#k", user);
     expect_take("k", OURS, first, KEY_TAKEN, first);
 }
 END_TEST
@@ -293,7 +305,8 @@ static Suite *holders(const char *name, const char *tag, SFun open, SFun close)
 
     contract_fixture(CONTRACT_CASE(suite, "holders", the_first_takes_the_key_and_the_same_request_learns_its_id,
                                    another_request_finds_the_key_used, whoever_holds_the_key_takes_it_again,
-                                   users_and_keys_stay_apart, a_key_given_up_is_free, only_the_holder_gives_it_up),
+                                   users_and_keys_stay_apart, where_the_user_ends_and_the_key_begins_is_clear,
+                                   a_key_given_up_is_free, only_the_holder_gives_it_up),
                      tag, open, close);
     return suite;
 }

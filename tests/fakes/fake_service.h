@@ -2,6 +2,8 @@
 #ifndef FAKES_FAKE_SERVICE_H
 #define FAKES_FAKE_SERVICE_H
 
+#include <stdatomic.h>
+
 #include "base/json.h"
 #include "http/serve.h"
 #include "tests/fakes/fake_chat.h"
@@ -11,7 +13,7 @@ struct fake_service {
     struct fake_chat chat;
     struct jwt_policy jwt;
     struct http_app app;
-    bool draining;
+    atomic_bool draining;
     enum chat_error postgres, migrations; /* what the checks of /readyz find */
     struct arena arena;                   /* of requests; lives until fini, so that responses can be looked at */
     struct json_doc *docs[64];

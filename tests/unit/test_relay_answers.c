@@ -302,6 +302,7 @@ END_TEST
 
 START_TEST(answers_one_after_another_leave_no_place_taken)
 {
+    chat.policy.rate_limit_per_minute = 30;
     open_relay_for(&chat.provider.provider, 30000, 1);
     for (int i = 0; i < 30; i++) {
         struct fake_listener each;
@@ -684,7 +685,8 @@ END_TEST
 START_TEST(only_the_first_bytes_of_a_refusal_are_read)
 {
     static char big[100000];
-    const char *reply[] = {"HTTP/1.1 400 No\r\nContent-Length: 10000000\r\n\r\ncontext", big, FAKE_HOLD, NULL};
+    static const char *const reply[] = {"HTTP/1.1 400 No\r\nContent-Length: 10000000\r\n\r\ncontext", big, FAKE_HOLD,
+                                        NULL};
 
     memset(big, 'x', sizeof big - 1);
     fake_server_reply(server, reply);
