@@ -19,11 +19,11 @@ OPTIMIZE  := -O2
 # What is instrumented warns of more than there is; the normal build's warnings are the ones that count.
 ifneq ($(SANITIZER),)
 OPTIMIZE  := -O1
-SANITIZE  := -Wno-error -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
+SANITIZE  := -Wno-error=format-truncation -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 ifneq ($(COVERAGE),)
 # not optimized, so that a line is a line; atomic counters, as the threads of a worker share them
-INSTRUMENT := -Wno-error --coverage -fprofile-update=atomic -O0
+INSTRUMENT := -Wno-error=format-truncation --coverage -fprofile-update=atomic -O0
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)

@@ -45,7 +45,7 @@ describe.runIf(env.stateDir)('the logs', () => {
   test('have one JSON object a line, with the request and its user', async ({ alice }) => {
     const reply = await alice.get('/api/v1/chat/quota')
     const [line] = await until('the request is in the log', async () => {
-      const lines = await linesWith(reply.requestId)
+      const lines = (await linesWith(reply.requestId)).filter((each) => JSON.parse(each).event === 'request')
       return lines.length > 0 ? lines : undefined
     })
     expect(JSON.parse(line!)).toMatchObject({ request_id: reply.requestId, user_id: alice.sub })
