@@ -1,7 +1,8 @@
 /*
  * JSON in and out; the only place that knows cJSON.
  *
- * In: json_parse is the gate that every body and every provider object passes. It refuses what cJSON lets
+ * In: json_parse is the gate that every request body passes (the provider's chunks have a scanner of their own,
+ * sambanova/chunk.h). It refuses what cJSON lets
  * through: bad UTF-8, raw or escaped NUL, lone surrogates, nesting over 32, duplicate keys, a BOM, numbers
  * that are not finite, anything after the value (cJSON would accept or silently change each of them).
  * Values are borrowed from the document. Look-ups are case-sensitive.

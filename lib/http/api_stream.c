@@ -6,6 +6,8 @@
 #include "http/api.h"
 #include "http/attach.h"
 
+enum { ATTACH_RETRY_AFTER_S = 2 };
+
 static bool parse_digits(const char **at, size_t *out)
 {
     size_t digits = strspn(*at, "0123456789");
@@ -63,16 +65,44 @@ static enum chat_error load_start(struct http_call *call, const struct message *
     return CHAT_OK;
 }
 
-static enum chat_error attach_live(struct http_call *call, const struct message *message, const struct session *session,
-                                   const struct quota *quota, struct answer_listener *listener)
+/* A listener of this request's connection, which is taken; else CHAT_ERR_OVERLOADED. */
+static enum chat_error make_listener(struct http_call *call, const struct attach_form *form,
+                                     const struct answer_stream_start *start, struct answer_listener **out)
 {
-    struct answer_attach attach = {.caller = &call->caller,
-                                   .answer = message,
-                                   .session = session,
-                                   .quota = quota,
-                                   .request_id = call->request->request_id};
-    /* no place left: the client sees an end without a closing event, and comes again */
-    if (!call->ports->answers->ops->attach(call->ports->answers, &attach, listener)) listener->ops->close(listener);
+    *out = form->as_json ? answer_stream_json(call, start) : answer_stream_events(call, start);
+    return *out ? CHAT_OK : CHAT_ERR_OVERLOADED;
+}
+
+/* The place is taken before the connection is: a refusal is still a status. */
+static enum chat_error attach_live(struct http_call *call, const struct answer_attach *attach,
+                                   const struct attach_form *form, const struct answer_stream_start *start)
+{
+    struct answers *answers = call->ports->answers;
+    struct answer_listener *listener;
+    enum chat_error error = answers->ops->reserve(answers);
+    if (error != CHAT_OK) return error;
+    error = make_listener(call, form, start, &listener);
+    if (error == CHAT_OK)
+        answers->ops->attach(answers, attach, listener);
+    else
+        answers->ops->unreserve(answers);
+    return error;
+}
+
+static enum chat_error replay(struct http_call *call, const struct answer_attach *attach,
+                              const struct attach_form *form, const struct answer_stream_start *start)
+{
+    const struct message *message = attach->answer;
+    struct answer_listener *listener;
+    enum chat_error error = make_listener(call, form, start, &listener);
+    if (error != CHAT_OK) return error;
+    struct answer_text text = {message->reasoning, message->reasoning_len, message->content, message->content_len};
+    struct answer_final final = {.error = answer_error(message->status),
+                                 .any_text = true,
+                                 .message = message,
+                                 .session = attach->session,
+                                 .quota = attach->quota};
+    answer_stream_replay(listener, &text, &final, &call->out);
     return CHAT_OK;
 }
 
@@ -82,6 +112,7 @@ enum chat_error attach_to_answer(struct http_call *call, const struct message *m
     struct session session;
     struct quota quota;
     const struct resume_point *at = &form->at;
+    bool live = message->status == MESSAGE_STREAMING;
     struct answer_stream_start start = {.resume = at->given,
                                         .reasoning_at = at->reasoning_at,
                                         .content_at = at->content_at,
@@ -89,21 +120,16 @@ enum chat_error attach_to_answer(struct http_call *call, const struct message *m
                                         .counted = form->counted};
     enum chat_error error = load_start(call, message, &question, &answer, &session, &quota, &start);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
-    if (message->status != MESSAGE_STREAMING && !within_text(message, at)) start.resume = false;
+    if (!live && !within_text(message, at)) start.resume = false;
     if (!start.resume) start.reasoning_at = start.content_at = 0;
-
-    struct answer_listener *listener =
-        form->as_json ? answer_stream_json(call, &start) : answer_stream_events(call, &start);
-    if (!listener) return problem_set(&call->problem, CHAT_ERR_OVERLOADED, NULL);
-    if (message->status == MESSAGE_STREAMING) return attach_live(call, message, &session, &quota, listener);
-    struct answer_text text = {message->reasoning, message->reasoning_len, message->content, message->content_len};
-    struct answer_final final = {.error = answer_error(message->status),
-                                 .any_text = true,
-                                 .message = message,
-                                 .session = &session,
-                                 .quota = &quota};
-    answer_stream_replay(listener, &text, &final, &call->out);
-    return CHAT_OK;
+    struct answer_attach attach = {.caller = &call->caller,
+                                   .answer = message,
+                                   .session = &session,
+                                   .quota = &quota,
+                                   .request_id = call->request->request_id};
+    error = live ? attach_live(call, &attach, form, &start) : replay(call, &attach, form, &start);
+    if (error == CHAT_ERR_OVERLOADED) call->problem.retry_after_s = ATTACH_RETRY_AFTER_S;
+    return problem_set(&call->problem, error, NULL);
 }
 
 enum chat_error api_attach_stream(struct http_call *call)

@@ -153,15 +153,13 @@ static bool waiter_wait(struct waiter *waiter, int timeout_ms)
     return found;
 }
 
-static bool port_attach(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener)
+static void port_attach(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener)
 {
     struct relay *relay = (struct relay *)self;
-    if (port_reserve(self) != CHAT_OK) return false; /* for the mirror, where one is needed */
     struct task *task = task_new(TASK_ATTACH);
     task->live = mirror_new(relay, attach);
     task->listener = listener;
     loop_post(relay, task);
-    return true;
 }
 
 static enum answer_stop_result port_stop(struct answers *self, const char *answer_id, int timeout_ms)

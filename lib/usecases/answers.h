@@ -35,14 +35,16 @@ enum answer_stop_result { STOP_REQUESTED, STOP_NOT_HERE };
 
 struct answers;
 struct answers_ops {
-    /* Takes a place for one more stream, before anything is counted. CHAT_ERR_OVERLOADED, CHAT_ERR_SHUTTING_DOWN. */
+    /* Takes a place for one more stream, before anything is counted or taken over. CHAT_ERR_OVERLOADED,
+     * CHAT_ERR_SHUTTING_DOWN. */
     enum chat_error (*reserve)(struct answers *self);
     void (*unreserve)(struct answers *self);
     /* Uses the reserved place; cannot fail. Takes the listener. */
     void (*start)(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener);
-    /* Attaches one more listener: to the answer itself where this process writes it, else to a mirror that follows the
-     * log and the row until the answer is over. false: no place left; the listener is still the caller's. */
-    bool (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
+    /* Uses the reserved place (and gives it back where it isn't needed); cannot fail. Takes the listener: it is
+     * attached to the answer itself where this process writes it, else to a mirror that follows the log and the row
+     * until the answer is over. */
+    void (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
     /* Asks for a stop and waits until the answer is settled, or timeout_ms. */
     enum answer_stop_result (*stop)(struct answers *self, const char *answer_id, int timeout_ms);
 };

@@ -32,15 +32,13 @@ static void start(struct answers *port, const struct answer_spec *spec, struct a
     self->body_len = spec->body_len;
 }
 
-static bool attach(struct answers *port, const struct answer_attach *spec, struct answer_listener *listener)
+static void attach(struct answers *port, const struct answer_attach *spec, struct answer_listener *listener)
 {
     struct fake_answers *self = of(port);
 
-    if (self->full) return false;
     self->attached++;
     self->listener = listener;
     self->answer = *spec->answer;
-    return true;
 }
 
 static enum answer_stop_result stop(struct answers *port, const char *answer_id, int timeout_ms)

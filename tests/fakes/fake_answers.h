@@ -8,7 +8,6 @@ struct fake_answers {
     struct answers answers; /* first: the port */
     /* set by the test */
     enum chat_error refuse; /* what reserve answers */
-    bool full;              /* attach finds no place */
     enum answer_stop_result stop_result;
     void (*on_stop)(void *context); /* called within stop; NULL: nothing */
     void *context;

@@ -574,11 +574,14 @@ START_TEST(a_running_answer_is_attached_to)
 }
 END_TEST
 
-START_TEST(without_a_place_the_stream_ends_without_a_closing_event)
+START_TEST(without_a_place_it_is_503_and_says_when_to_come_again)
 {
-    answers->full = true;
+    answers->refuse = CHAT_ERR_OVERLOADED;
     attach(answer_of(NULL, MESSAGE_STREAMING), NULL);
-    ck_assert(request.closed && !request.finished);
+    ck_assert_int_eq(request.status, 503);
+    ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.code"), "overloaded");
+    ck_assert_int_eq(answers->attached, 0);
+    ck_assert_int_eq(answers->reserved, 0);
 }
 END_TEST
 
@@ -628,7 +631,7 @@ UNIT_SUITE(http_answer_stream)
     cases[2] = UNIT_CASE(suite, "attaching", a_finished_answer_is_replayed_whole, how_it_ended_is_told_again,
                          a_last_id_may_come_as_a_parameter, who_has_the_closing_event_gets_204,
                          a_long_replay_comes_in_pieces_that_end_between_characters, a_slow_client_gets_the_whole_replay,
-                         a_running_answer_is_attached_to, without_a_place_the_stream_ends_without_a_closing_event,
+                         a_running_answer_is_attached_to, without_a_place_it_is_503_and_says_when_to_come_again,
                          a_question_has_no_stream, a_connection_that_cannot_be_taken_is_503,
                          with_limits_away_a_replay_still_works);
     tcase_add_loop_test(cases[2], a_stream_goes_on_behind_the_last_id, 0, (int)UNIT_COUNT(resumes));

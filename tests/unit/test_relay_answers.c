@@ -168,7 +168,9 @@ static bool attach_second(struct relay *to)
     ck_assert_int_eq(
         chat.ports.sessions->ops->get(chat.ports.sessions, "alice", message.session_id, &chat.arena, &session),
         CHAT_OK);
-    return relay_answers(to)->ops->attach(relay_answers(to), &attach, &second.listener);
+    if (relay_answers(to)->ops->reserve(relay_answers(to)) != CHAT_OK) return false;
+    relay_answers(to)->ops->attach(relay_answers(to), &attach, &second.listener);
+    return true;
 }
 
 /* Ended with this code (CHAT_OK: done), told once, stored as told, lease ended, place free again. */

@@ -968,7 +968,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The body is over 128 KiB (sends), 1 MiB (`/chat/completions`) or 64 KiB (others). `payload_too_large`. */
+        /** @description The body is over 128 KiB (sends) or 64 KiB (others). `payload_too_large`. */
         PayloadTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1927,7 +1927,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Ready. An open breaker is `degraded`. */
+            /** @description Ready. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
