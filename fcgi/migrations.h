@@ -1,4 +1,4 @@
-/* The newest migration that this binary needs; a test holds it against migrations/. */
+/* The newest migration that this binary needs; `make check` holds it against migrations/. */
 #ifndef FCGI_MIGRATIONS_H
 #define FCGI_MIGRATIONS_H
 

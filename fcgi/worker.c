@@ -298,7 +298,6 @@ static bool start(struct worker *worker)
     worker->threads = calloc((size_t)worker->settings->request_threads, sizeof *worker->threads);
     worker->app = (struct http_app){
         .jwt = &worker->settings->jwt,
-        .migration_level = MIGRATION_LEVEL,
         .draining = &worker->draining,
         .check_postgres = check_postgres,
         .check_migrations = check_migrations,

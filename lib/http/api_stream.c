@@ -97,11 +97,8 @@ static enum chat_error replay(struct http_call *call, const struct answer_attach
     enum chat_error error = make_listener(call, form, start, &listener);
     if (error != CHAT_OK) return error;
     struct answer_text text = {message->reasoning, message->reasoning_len, message->content, message->content_len};
-    struct answer_final final = {.error = answer_error(message->status),
-                                 .any_text = true,
-                                 .message = message,
-                                 .session = attach->session,
-                                 .quota = attach->quota};
+    struct answer_final final = {
+        .error = answer_error(message->status), .message = message, .session = attach->session, .quota = attach->quota};
     answer_stream_replay(listener, &text, &final, &call->out);
     return CHAT_OK;
 }

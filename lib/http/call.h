@@ -15,7 +15,6 @@
 /* The process's, read-only after start. */
 struct http_app {
     const struct jwt_policy *jwt;
-    const char *migration_level; /* the newest migration this binary knows */
     const atomic_bool *draining;
     /* readiness of each part; error or CHAT_OK */
     enum chat_error (*check_postgres)(void *stores);

@@ -245,7 +245,6 @@ static void pump_listener(struct attached *attached)
         struct answer_final final = {
             .error = live->error,
             .retry_after_s = live->retry_after_s,
-            .any_text = live->content.len || live->reasoning.len,
             .message = &live->message,
             .session = &live->session,
             .quota = &live->quota,

@@ -87,7 +87,6 @@ static enum listener_state listener_end(struct answer_listener *port, const stru
     self->ends++;
     self->error = final->error;
     self->retry_after_s = final->retry_after_s;
-    self->any_text = final->any_text;
     self->final = *final->message;
     self->session = *final->session;
     fake_wait_unlock(&self->wait);

@@ -18,7 +18,6 @@ struct fake_listener {
     bool went_back;        /* text was shorter, or another one, than before: a mistake of the relay */
     enum chat_error error; /* of the closing event */
     int64_t retry_after_s;
-    bool any_text;
     struct message final;   /* without its texts */
     struct session session; /* without its texts */
 };

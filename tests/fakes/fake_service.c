@@ -22,7 +22,6 @@ void fake_service_init(struct fake_service *service)
                                        .key_len = sizeof FAKE_JWT_SECRET - 1,
                                        .leeway_s = JWT_DEFAULT_LEEWAY_S};
     service->app = (struct http_app){.jwt = &service->jwt,
-                                     .migration_level = "0001",
                                      .draining = &service->draining,
                                      .check_postgres = check_postgres,
                                      .check_migrations = check_migrations};

@@ -74,7 +74,6 @@ static enum listener_state end_as(enum chat_error error, enum message_status sta
     const struct session session = {.title = "New title", .model = "llama"};
     const struct answer_final final = {.error = error,
                                        .retry_after_s = error == CHAT_ERR_UPSTREAM_RATE_LIMITED ? 7 : 0,
-                                       .any_text = *content,
                                        .message = &message,
                                        .session = &session,
                                        .quota = &service.chat.admission.quota};
