@@ -31,3 +31,13 @@ function daysAgo(time: Date, now: Date): number {
   const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
   return Math.round((midnight(now) - midnight(time)) / 86_400_000);
 }
+
+/** How long it is still, in the two largest units; empty where that is past or unknown. */
+export function formatWait(ms: number): string {
+  if (!(ms > 0)) return '';
+  const minutes = Math.ceil(ms / 60_000);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 48) return `${Math.round(hours / 24)} days`;
+  return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+}

@@ -15,6 +15,12 @@ export interface Refusal {
   details?: unknown;
 }
 
+interface SendBody {
+  content?: string;
+  model?: string;
+  replaces?: string;
+}
+
 interface Answer {
   start: StartEvent;
   chunks: string[];
@@ -42,7 +48,11 @@ export class MockApi {
   breakAfter: number | null = null;
   /** Answers stay where they are until let go. */
   hold = false;
-  readonly sends: { path: string; body: { content?: string }; idempotencyKey: string | null }[] = [];
+  /** The next rating is refused with this. */
+  refuseRating: Refusal | null = null;
+  readonly ratings: { id: unknown; rating: unknown }[] = [];
+  readonly regenerations: { id: unknown; model: string | undefined }[] = [];
+  readonly sends: { path: string; body: SendBody; idempotencyKey: string | null }[] = [];
   readonly attaches: (string | null)[] = [];
   readonly sessions: Session[] = [];
   readonly messages: Message[] = [];
@@ -183,7 +193,7 @@ export class MockApi {
     return new HttpResponse(body, { headers: { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' } });
   }
 
-  private send(path: string, request: Request, body: { content?: string }, session: Session | undefined): Response {
+  private send(path: string, request: Request, body: SendBody, session: Session | undefined): Response {
     this.sends.push({ path, body, idempotencyKey: request.headers.get('Idempotency-Key') });
     if (this.refuseSend !== null) {
       const refusal = this.refuseSend;
@@ -193,7 +203,13 @@ export class MockApi {
     const content = body.content ?? '';
     const home = session ?? this.addSession(content.trim().slice(0, 60));
     home.updated_at = new Date().toISOString();
+    const replaced = this.message(body.replaces);
+    const earlier = this.messages.filter((message) => message.session_id === home.id);
+    if (body.model !== undefined) home.model = body.model;
     const question = this.addMessage(home, 'user', content);
+    if (replaced !== undefined) {
+      for (const message of earlier) if (message.seq >= replaced.seq) message.superseded_by ??= question.id;
+    }
     const { daily } = this.quota;
     this.quota = { ...this.quota, daily: { ...daily, used: daily.used + 1, remaining: Math.max(0, (daily.remaining ?? 0) - 1) } };
     return this.stream(this.answer(home, question), null);
@@ -241,14 +257,29 @@ export class MockApi {
       return new HttpResponse(null, { status: 204 });
     }),
     http.post('*/api/v1/chat/messages', async ({ request }) =>
-      this.send('/chat/messages', request, (await request.json()) as { content?: string }, undefined),
+      this.send('/chat/messages', request, (await request.json()) as SendBody, undefined),
     ),
     http.post('*/api/v1/chat/sessions/:id/messages', async ({ request, params }) => {
       const session = this.sessions.find(({ id }) => id === params.id);
       if (session === undefined) return refuse({ status: 404, code: 'session_not_found' });
-      return this.send(`/chat/sessions/${session.id}/messages`, request, (await request.json()) as { content?: string }, session);
+      return this.send(`/chat/sessions/${session.id}/messages`, request, (await request.json()) as SendBody, session);
     }),
-    http.post('*/api/v1/chat/messages/:id/regenerate', ({ params }) => {
+    http.put('*/api/v1/chat/messages/:id/feedback', async ({ request, params }) => {
+      const { rating } = (await request.json()) as { rating: 'up' | 'down' | 'none' };
+      this.ratings.push({ id: params.id, rating });
+      const message = this.message(params.id);
+      if (message === undefined) return refuse({ status: 404, code: 'message_not_found' });
+      if (this.refuseRating !== null) {
+        const refusal = this.refuseRating;
+        this.refuseRating = null;
+        return refuse(refusal);
+      }
+      message.feedback = rating === 'none' ? null : rating;
+      return HttpResponse.json(message);
+    }),
+    http.post('*/api/v1/chat/messages/:id/regenerate', async ({ request, params }) => {
+      const { model } = (await request.json()) as SendBody;
+      this.regenerations.push({ id: params.id, model });
       const old = this.message(params.id);
       const session = this.sessions.find(({ id }) => id === old?.session_id);
       const question = this.message(old?.parent_id);

@@ -85,3 +85,46 @@ export const LogoIcon = () => (
     />
   </svg>
 );
+export const PencilIcon = () => (
+  <Icon>
+    <path d="M4 20l1-4.5L16 4.5a1.8 1.8 0 0 1 2.6 0l.9.9a1.8 1.8 0 0 1 0 2.6L8.5 19zM14 6.5l3.5 3.5" />
+  </Icon>
+);
+export const RegenerateIcon = () => (
+  <Icon>
+    <path d="M20 11a8 8 0 0 0-14.3-4L4 9M4 4v5h5M4 13a8 8 0 0 0 14.3 4l1.7-2M20 20v-5h-5" />
+  </Icon>
+);
+export const ChevronLeftIcon = () => (
+  <Icon>
+    <path d="M14.5 6l-6 6 6 6" />
+  </Icon>
+);
+export const ChevronRightIcon = () => (
+  <Icon>
+    <path d="M9.5 6l6 6-6 6" />
+  </Icon>
+);
+export const KeyboardIcon = () => (
+  <Icon>
+    <rect x="3" y="6" width="18" height="12" rx="2" />
+    <path d="M7 10h.01M11 10h.01M15 10h.01M8 14h8" />
+  </Icon>
+);
+
+const THUMB = 'M7 11l4-7.2c1.4 0 2.4 1 2.2 2.4L12.7 10h5.1a2 2 0 0 1 2 2.4l-1.3 6a2 2 0 0 1-2 1.6H7z';
+
+export const ThumbUpIcon = ({ filled = false }: { filled?: boolean }) => (
+  <Icon>
+    <path d={THUMB} fill={filled ? 'currentColor' : 'none'} />
+    <path d="M3.5 11H7v9H3.5z" fill={filled ? 'currentColor' : 'none'} />
+  </Icon>
+);
+export const ThumbDownIcon = ({ filled = false }: { filled?: boolean }) => (
+  <Icon>
+    <g transform="rotate(180 12 12)">
+      <path d={THUMB} fill={filled ? 'currentColor' : 'none'} />
+      <path d="M3.5 11H7v9H3.5z" fill={filled ? 'currentColor' : 'none'} />
+    </g>
+  </Icon>
+);

@@ -14,22 +14,30 @@ export interface ChatItem {
   status: MessageStatus | 'waiting' | 'unsent';
   error: ApiError | null;
   message: Message | null;
+  /** All answers to the same question that have text, this one among them, oldest first. */
+  versions: Message[];
 }
 
 /** Stored messages and the answer of the moment, as one list in the order of reading. */
-export function chatItems(messages: Message[], reply: LiveReply | undefined): ChatItem[] {
+export function chatItems(loaded: Message[], reply: LiveReply | undefined): ChatItem[] {
   const live = reply?.state;
+  const edited = reply?.question?.replaces ?? null;
+  // What an edit takes the place of is gone at once, and there again where it is refused.
+  const messages = edited === null || live?.phase === 'failed' ? loaded : loaded.filter(({ seq }) => seq < edited.seq);
   const hidden = live !== undefined && live.phase !== 'failed' ? reply?.replacesId : null;
   const items = newestAnswers(messages)
     .filter((message) => message.superseded_by === null && message.role !== 'system' && message.id !== hidden)
-    .map((message) => storedItem(message, message.id === live?.message?.id ? reply : undefined));
+    .map((message) => storedItem(message, message.id === live?.message?.id ? reply : undefined, versionsOf(message, messages)));
   if (reply === undefined || live === undefined) return items;
 
   if (live.message !== null) {
-    if (!messages.some(({ id }) => id === live.message?.id)) items.push(storedItem(live.message, reply));
+    if (!messages.some(({ id }) => id === live.message?.id)) items.push(storedItem(live.message, reply, []));
     return items;
   }
   const { question } = reply;
+  if (edited !== null && live.phase === 'failed') {
+    return items.map((item) => (item.key === edited.id ? { ...item, error: live.error } : item));
+  }
   if (question !== null) {
     items.push({
       key: 'question',
@@ -40,6 +48,7 @@ export function chatItems(messages: Message[], reply: LiveReply | undefined): Ch
       status: live.phase === 'failed' ? 'unsent' : 'complete',
       error: live.error,
       message: null,
+      versions: [],
     });
   }
   if (live.phase === 'waiting') items.push({ ...WAITING, createdAt: question?.askedAt ?? '' });
@@ -59,9 +68,10 @@ const WAITING: ChatItem = {
   status: 'waiting',
   error: null,
   message: null,
+  versions: [],
 };
 
-function storedItem(message: Message, reply: LiveReply | undefined): ChatItem {
+function storedItem(message: Message, reply: LiveReply | undefined, versions: Message[]): ChatItem {
   const live = reply?.state;
   const writing = live !== undefined && !isOver(live);
   const content = live === undefined ? message.content : live.content;
@@ -77,7 +87,15 @@ function storedItem(message: Message, reply: LiveReply | undefined): ChatItem {
     status: writing && content === '' && message.content === '' && reasoning === '' ? 'waiting' : status,
     error: live?.error ?? null,
     message,
+    versions,
   };
+}
+
+function versionsOf(message: Message, messages: Message[]): Message[] {
+  if (message.role !== 'assistant' || message.parent_id === null) return [];
+  return messages.filter(
+    (other) => other.role === 'assistant' && other.parent_id === message.parent_id && (other.content !== '' || other === message),
+  );
 }
 
 /** Of several answers to one question the newest with text is shown, or the one being written. */

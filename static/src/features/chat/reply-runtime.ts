@@ -12,17 +12,32 @@ import { sendMessage } from './api/send-message';
 import { stopMessage } from './api/stop-message';
 import { attachedReply, initialReply, isOver, reduceReply, type ReplyState } from './reply-reducer';
 import { replyEvents, type OpenReply } from './reply-stream';
-import { putMessages, putQuota, putSession } from './session-cache';
+import { putMessages, putQuota, putSession, supersedeFrom } from './session-cache';
 
 /** The key of a chat that has no session yet. */
 export const NEW_CHAT = 'new';
 
+export interface PendingQuestion {
+  content: string;
+  askedAt: string;
+  idempotencyKey: string;
+  model: string | undefined;
+  /** The question it takes the place of: an edit. */
+  replaces: Message | null;
+}
+
+export interface SendOptions {
+  model?: string | undefined;
+  replaces?: Message | undefined;
+}
+
 /** An answer of this tab: being written, just finished, or failed and waiting for the reader. */
 export interface LiveReply {
   /** What was asked, shown until the service has stored it. */
-  question: { content: string; askedAt: string; idempotencyKey: string } | null;
+  question: PendingQuestion | null;
   /** The answer this one takes the place of. */
   replacesId: string | null;
+  model: string | undefined;
   stopping: boolean;
   reconnecting: boolean;
   state: ReplyState;
@@ -67,17 +82,25 @@ export class ReplyRuntime {
     return this.running.has(key);
   }
 
-  send(sessionId: string | null, content: string): void {
+  send(sessionId: string | null, content: string, { model, replaces }: SendOptions = {}): void {
     const key = sessionId ?? NEW_CHAT;
     if (this.isBusy(key)) return;
-    const question = { content, askedAt: new Date().toISOString(), idempotencyKey: crypto.randomUUID() };
-    this.begin(key, { question }, sendMessage({ sessionId, content, idempotencyKey: question.idempotencyKey }), initialReply);
+    const failed = this.replies.get(key)?.question ?? null;
+    const again = failed !== null && failed.content === content && failed.model === model && failed.replaces?.id === replaces?.id;
+    this.ask(key, {
+      content,
+      askedAt: new Date().toISOString(),
+      // An edit is tried again from its editor: it may have arrived the first time.
+      idempotencyKey: again && replaces !== undefined ? failed.idempotencyKey : crypto.randomUUID(),
+      model,
+      replaces: replaces ?? null,
+    });
   }
 
-  regenerate(sessionId: string, message: Message): void {
+  regenerate(sessionId: string, message: Message, model?: string): void {
     if (this.isBusy(sessionId)) return;
-    const open = regenerateMessage(message.id, crypto.randomUUID());
-    this.begin(sessionId, { replacesId: message.id }, open, initialReply);
+    const open = regenerateMessage(message.id, crypto.randomUUID(), model);
+    this.begin(sessionId, { replacesId: message.id, model }, open, initialReply);
   }
 
   /** Joins an answer that is being written, begun by another tab or before a reload. */
@@ -92,18 +115,24 @@ export class ReplyRuntime {
     if (reply?.state.phase !== 'failed' || this.isBusy(key)) return;
     const { state, question } = reply;
     if (state.message !== null) {
-      if (state.lastEventId === 'end') this.regenerate(key, state.message);
+      if (state.lastEventId === 'end') this.regenerate(key, state.message, reply.model);
       else {
         const open = attachMessage(state.message.id, state.lastEventId);
         this.begin(key, {}, open, { ...state, phase: 'writing', error: null });
       }
     } else if (question !== null) {
-      const sessionId = key === NEW_CHAT ? null : key;
-      const { content, idempotencyKey } = question;
-      this.begin(key, { question }, sendMessage({ sessionId, content, idempotencyKey }), initialReply);
+      this.ask(key, question);
     } else if (reply.replacesId !== null) {
-      this.begin(key, { replacesId: reply.replacesId }, regenerateMessage(reply.replacesId, crypto.randomUUID()), initialReply);
+      const open = regenerateMessage(reply.replacesId, crypto.randomUUID(), reply.model);
+      this.begin(key, { replacesId: reply.replacesId, model: reply.model }, open, initialReply);
     }
+  }
+
+  private ask(key: string, question: PendingQuestion): void {
+    const { content, idempotencyKey, model, replaces } = question;
+    const sessionId = key === NEW_CHAT ? null : key;
+    const open = sendMessage({ sessionId, content, idempotencyKey, model, replaces: replaces?.id });
+    this.begin(key, { question, model }, open, initialReply);
   }
 
   /** Gives a message that could not be sent back to the input. */
@@ -112,7 +141,8 @@ export class ReplyRuntime {
     if (this.isBusy(key)) return;
     this.replies.delete(key);
     this.tell();
-    if (question !== null) this.events.onTextReturned(key, question.content);
+    // An edit's text is still in its editor.
+    if (question !== null && question.replaces === null) this.events.onTextReturned(key, question.content);
   }
 
   async stop(key: string): Promise<void> {
@@ -143,7 +173,7 @@ export class ReplyRuntime {
   private begin(key: string, about: Partial<LiveReply>, open: OpenReply, state: ReplyState): void {
     const controller = new AbortController();
     this.running.set(key, controller);
-    this.replies.set(key, { question: null, replacesId: null, stopping: false, reconnecting: false, ...about, state });
+    this.replies.set(key, { question: null, replacesId: null, model: undefined, stopping: false, reconnecting: false, ...about, state });
     this.tell();
     void this.run(key, open, state, controller.signal);
   }
@@ -224,6 +254,8 @@ export class ReplyRuntime {
       if (controller !== undefined) this.running.set(now, controller);
     }
     if (reply !== undefined) this.replies.set(now, { ...reply, question: null, state, reconnecting: false });
+    const replaced = reply?.question?.replaces ?? null;
+    if (replaced !== null) supersedeFrom(this.client, replaced, userMessage);
     putMessages(this.client, session, [userMessage, message]);
     putSession(this.client, session);
     if (quota !== null) putQuota(this.client, quota);

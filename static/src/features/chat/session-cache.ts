@@ -23,6 +23,28 @@ export function putMessages(client: QueryClient, session: Session, messages: Mes
   client.setQueryData(queryKey, (data) => withMessages(data, session, messages));
 }
 
+/** Changes a message where it is loaded. */
+export function updateMessage(client: QueryClient, { session_id, id }: Message, change: (message: Message) => Message): void {
+  const { queryKey } = sessionQuery(session_id);
+  void client.cancelQueries({ queryKey });
+  client.setQueryData(queryKey, (data) => withEach(data, (message) => (message.id === id ? change(message) : message)));
+}
+
+/** After an edit: the old question and all that came after it give way to the new one. */
+export function supersedeFrom(client: QueryClient, replaced: Message, by: Message): void {
+  client.setQueryData(sessionQuery(replaced.session_id).queryKey, (data) =>
+    withEach(data, (message) =>
+      message.superseded_by === null && message.seq >= replaced.seq && message.seq < by.seq
+        ? { ...message, superseded_by: by.id }
+        : message,
+    ),
+  );
+}
+
+function withEach(data: SessionPages | undefined, change: (message: Message) => Message): SessionPages | undefined {
+  return data && { ...data, pages: data.pages.map((page) => ({ ...page, messages: page.messages.map(change) })) };
+}
+
 export function withMessages(data: SessionPages | undefined, session: Session, messages: Message[]): SessionPages {
   if (data?.pages[0] === undefined) {
     // Only a session we have just made is complete with the messages at hand.

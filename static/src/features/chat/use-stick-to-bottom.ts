@@ -5,14 +5,16 @@ const NEAR_PX = 48;
 /**
  * Keeps a scrolling element at its end while its content grows, until the reader scrolls up; near
  * the end again it holds on once more. `resetKey` changes with the content as a whole, `topKey` when
- * something is put in above what is read, which then stays where it is.
+ * something is put in above what is read, which then stays where it is; a list that is `selfAnchored`
+ * sees to that itself, once it is there.
  */
-export function useStickToBottom(resetKey: string, topKey: string | undefined) {
+export function useStickToBottom(resetKey: string, topKey: string | undefined, selfAnchored: boolean) {
   const frame = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
   const lastTop = useRef(0);
   const lastHeight = useRef(0);
+  const before = useRef({ topKey, selfAnchored });
   const [away, setAway] = useState(false);
 
   const toEnd = useCallback(() => {
@@ -46,10 +48,13 @@ export function useStickToBottom(resetKey: string, topKey: string | undefined) {
   }, []);
 
   useLayoutEffect(() => {
+    const last = before.current;
+    before.current = { topKey, selfAnchored };
+    if (topKey === last.topKey || (selfAnchored && last.selfAnchored)) return;
     const element = frame.current;
     if (element === null || stuck.current || topKey === undefined) return;
     element.scrollTop += element.scrollHeight - lastHeight.current;
-  }, [topKey]);
+  }, [topKey, selfAnchored]);
 
   useLayoutEffect(() => {
     stuck.current = true;

@@ -72,6 +72,7 @@ function Chat({ features }: { features: Features }) {
       }),
   );
   const [listOpen, setListOpen] = useState(false);
+  const [listHidden, setListHidden] = useState(false);
   const sessionId = sessionIdOf(usePathname());
 
   if (sessionId === undefined) {
@@ -85,17 +86,30 @@ function Chat({ features }: { features: Features }) {
     <DraftsContext value={drafts}>
       <ReplyRuntimeContext value={runtime}>
         <div className="flex h-dvh overflow-hidden">
-          <aside aria-label="Your chats" className="hidden w-72 shrink-0 flex-col border-r bg-surface md:flex">
-            <Sidebar activeId={sessionId} features={features} />
-          </aside>
+          {!listHidden && (
+            <aside aria-label="Your chats" className="hidden w-72 shrink-0 flex-col border-r bg-surface md:flex">
+              <Sidebar activeId={sessionId} features={features} />
+            </aside>
+          )}
           <Drawer open={listOpen} onOpenChange={setListOpen} title="Your chats">
             <Sidebar activeId={sessionId} features={features} onNavigate={() => setListOpen(false)} />
           </Drawer>
-          <ChatWindow sessionId={sessionId} features={features} onOpenList={() => setListOpen(true)} />
+          <ChatWindow
+            sessionId={sessionId}
+            features={features}
+            listHidden={listHidden}
+            onOpenList={() => (isWide() ? setListHidden(false) : setListOpen(true))}
+            onToggleList={() => (isWide() ? setListHidden((hidden) => !hidden) : setListOpen(true))}
+          />
         </div>
       </ReplyRuntimeContext>
     </DraftsContext>
   );
+}
+
+/** The list has its place beside the window from here on; below, it comes in over it. */
+function isWide(): boolean {
+  return window.matchMedia('(min-width: 48rem)').matches;
 }
 
 function Notice({ title, children }: { title: string; children: ReactNode }) {

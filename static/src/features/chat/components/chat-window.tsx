@@ -1,37 +1,53 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useEffect, useMemo, type ReactNode } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useState, type ReactNode } from 'react';
+import { toast } from 'sonner';
 import { Button } from '@/components/ui/button';
 import { ErrorNotice } from '@/components/ui/error-notice';
-import { ArrowDownIcon, MenuIcon, PlusIcon } from '@/components/ui/icons';
+import { ArrowDownIcon, KeyboardIcon, MenuIcon, PlusIcon } from '@/components/ui/icons';
 import { Skeleton } from '@/components/ui/skeleton';
 import { toApiError } from '@/lib/api/errors';
-import type { Features } from '@/lib/api/types';
+import type { Features, Message } from '@/lib/api/types';
 import { chatPath, navigate } from '@/lib/router';
 import { sessionQuery } from '../api/get-session';
+import { useRateMessage } from '../api/rate-message';
 import { chatItems, type ChatItem } from '../chat-view';
 import { useLiveReply, useReplyRuntime } from '../reply-context';
 import { isOver } from '../reply-reducer';
 import { NEW_CHAT, type LiveReply } from '../reply-runtime';
 import { flattenSession } from '../session-cache';
+import { useShortcuts, type ShortcutName } from '../shortcuts';
 import { useStickToBottom } from '../use-stick-to-bottom';
 import { Composer } from './composer';
-import { MessageItem } from './message-item';
+import type { MessageActions, MessageItemProps } from './message-item';
+import { DRAWN_WHOLE, MessageList } from './message-list';
+import { ModelPicker } from './model-picker';
 import { QuotaLine } from './quota-line';
+import { ShortcutsDialog } from './shortcuts-dialog';
+
+/** Earlier messages are fetched when this much is left above what is read. */
+const LOAD_EARLIER_PX = 600;
 
 interface ChatWindowProps {
   sessionId: string | null;
   features: Features;
+  /** The list has no place beside the window at the moment. */
+  listHidden: boolean;
   onOpenList: () => void;
+  onToggleList: () => void;
 }
 
-export function ChatWindow({ sessionId, features, onOpenList }: ChatWindowProps) {
+export function ChatWindow({ sessionId, features, listHidden, onOpenList, onToggleList }: ChatWindowProps) {
   const chatKey = sessionId ?? NEW_CHAT;
   const runtime = useReplyRuntime();
   const reply = useLiveReply(chatKey);
   const stored = useInfiniteQuery({ ...sessionQuery(chatKey), enabled: sessionId !== null });
   const loaded = useMemo(() => (stored.data === undefined ? null : flattenSession(stored.data)), [stored.data]);
   const items = useMemo(() => chatItems(loaded?.messages ?? [], reply), [loaded, reply]);
-  const { frame, content, away, stick, release, onScroll } = useStickToBottom(chatKey, loaded?.messages[0]?.id);
+  const { frame, content, away, stick, release, onScroll } = useStickToBottom(
+    chatKey,
+    loaded?.messages[0]?.id,
+    items.length > DRAWN_WHOLE,
+  );
   const writing = reply !== undefined && !isOver(reply.state);
 
   const title = sessionId === null ? 'New chat' : (loaded?.session.title ?? 'Chat');
@@ -46,14 +62,131 @@ export function ChatWindow({ sessionId, features, onOpenList }: ChatWindowProps)
     if (sessionId !== null && active?.status === 'streaming') runtime.attach(sessionId, active);
   }, [runtime, sessionId, active]);
 
-  function showEarlier(): void {
+  const [models, setModels] = useState<Partial<Record<string, string>>>({});
+  const offered = features.models;
+  const sessionModel = loaded?.session.model;
+  const wished = models[chatKey] ?? sessionModel ?? features.default_model;
+  const model = offered.includes(wished) ? wished : features.default_model;
+  const modelSent = offered.length > 1 ? model : undefined;
+
+  const [edits, setEdits] = useState<Partial<Record<string, { id: string; text: string }>>>({});
+  const edit = edits[chatKey];
+  const [versions, setVersions] = useState<Partial<Record<string, Message>>>({});
+  const [helpOpen, setHelpOpen] = useState(false);
+  const { mutate: rate } = useRateMessage();
+
+  const actions = useMemo<MessageActions>(() => {
+    const setEdit = (next: { id: string; text: string } | undefined) => setEdits((all) => ({ ...all, [chatKey]: next }));
+    return {
+      rate: (message, rating) => rate({ message, rating }),
+      regenerate: (message) => {
+        if (sessionId === null) return;
+        setVersions((all) => ({ ...all, [message.parent_id ?? '']: undefined }));
+        runtime.regenerate(sessionId, message, modelSent);
+        stick();
+      },
+      showVersion: (version) => setVersions((all) => ({ ...all, [version.parent_id ?? '']: version })),
+      edit: (message) => setEdit({ id: message.id, text: message.content }),
+      changeEdit: (text) => setEdits((all) => ({ ...all, [chatKey]: { id: all[chatKey]?.id ?? '', text } })),
+      saveEdit: (message, text) => {
+        runtime.send(sessionId, text, { model: modelSent, replaces: message });
+        stick();
+      },
+      cancelEdit: () => {
+        setEdit(undefined);
+        // What was refused goes with it.
+        if (runtime.get(chatKey)?.question?.replaces != null) runtime.takeBack(chatKey);
+        document.querySelector<HTMLElement>(MESSAGE_FIELD)?.focus();
+      },
+      takeBack: () => runtime.takeBack(chatKey),
+    };
+  }, [runtime, rate, stick, sessionId, chatKey, modelSent]);
+
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = stored;
+
+  // Where the list begins in what is scrolled, for the part of a long one that is drawn.
+  const [heights] = useState(() => new Map<string, number>());
+  const [listOffset, setListOffset] = useState(0);
+  const hasItems = items.length > 0;
+  useLayoutEffect(() => {
+    setListOffset(content.current?.querySelector('ol[aria-label="Messages"]')?.parentElement?.offsetTop ?? 0);
+  }, [content, hasItems, hasNextPage, chatKey]);
+
+  const showEarlier = useCallback(() => {
+    content.current?.querySelectorAll<HTMLElement>('li[data-key]').forEach((element) => {
+      heights.set(element.dataset.key ?? '', element.offsetHeight);
+    });
     release();
-    void stored.fetchNextPage();
+    void fetchNextPage();
+  }, [content, heights, release, fetchNextPage]);
+
+  function onFrameScroll(): void {
+    onScroll();
+    const element = frame.current;
+    if (element === null || !away || !hasNextPage || isFetchingNextPage || isFetchNextPageError) return;
+    if (element.scrollTop < LOAD_EARLIER_PX) showEarlier();
   }
 
   function send(text: string): void {
-    runtime.send(sessionId, text);
+    runtime.send(sessionId, text, { model: modelSent });
     stick();
+  }
+
+  useShortcuts((name: ShortcutName): boolean => {
+    switch (name) {
+      case 'help':
+        setHelpOpen(true);
+        return true;
+      case 'newChat':
+        navigate(chatPath(null));
+        return true;
+      case 'focusMessage':
+        document.querySelector<HTMLElement>(MESSAGE_FIELD)?.focus();
+        return true;
+      case 'stop':
+        if (writing) void runtime.stop(chatKey);
+        return writing;
+      case 'copyAnswer': {
+        const last = items.findLast(({ role, content: text }) => role === 'assistant' && text !== '');
+        if (last === undefined) return false;
+        const text = versions[last.message?.parent_id ?? '']?.content ?? last.content;
+        navigator.clipboard.writeText(text).then(
+          () => toast.success('Answer copied'),
+          () => toast.error('Could not copy'),
+        );
+        return true;
+      }
+      case 'toggleList':
+        onToggleList();
+        return true;
+      case 'search':
+        return focusSearch(onToggleList);
+    }
+  });
+
+  function retryOf(item: ChatItem): (() => void) | null {
+    if (item.error !== null) return item.error.retryable || item.status === 'unsent' ? () => runtime.retry(chatKey) : null;
+    const { message } = item;
+    if (message === null || sessionId === null) return null;
+    return () => runtime.regenerate(sessionId, message, modelSent);
+  }
+
+  const lastQuestion = items.findLastIndex(({ role }) => role === 'user');
+  function propsOf(item: ChatItem, index: number): MessageItemProps {
+    const last = index === items.length - 1;
+    const question = item.message?.parent_id ?? '';
+    const version = item.role === 'assistant' ? versions[question] : undefined;
+    return {
+      item,
+      reconnecting: reply?.reconnecting === true && last,
+      onRetry: last ? retryOf(item) : null,
+      actions,
+      version: version === undefined ? null : (item.versions.find(({ id }) => id === version.id) ?? null),
+      changeable: !writing && sessionId !== null && (item.role === 'user' ? index === lastQuestion : last),
+      editing: !writing && edit !== undefined && item.message?.id === edit.id ? edit.text : null,
+      maxLength: features.limits.max_message_length,
+      showsModel: offered.length > 1,
+    };
   }
 
   let body: ReactNode;
@@ -77,42 +210,43 @@ export function ChatWindow({ sessionId, features, onOpenList }: ChatWindowProps)
   else {
     body = (
       <>
-        {stored.hasNextPage && (
-          <div className="flex justify-center pb-6">
-            <Button size="small" variant="outline" disabled={stored.isFetchingNextPage} onClick={showEarlier}>
-              {stored.isFetchingNextPage ? 'Loading…' : 'Show earlier messages'}
-            </Button>
+        {(hasNextPage || (stored.data?.pages.length ?? 0) > 1) && (
+          // It keeps its height at the chat's beginning too, so that nothing below it moves.
+          <div className="flex h-14 shrink-0 flex-col items-center text-sm text-muted">
+            {hasNextPage ? (
+              <Button size="small" variant="outline" disabled={isFetchingNextPage} onClick={showEarlier}>
+                {isFetchingNextPage ? 'Loading…' : isFetchNextPageError ? 'Could not load. Try again' : 'Show earlier messages'}
+              </Button>
+            ) : (
+              'This is where the chat begins.'
+            )}
           </div>
         )}
-        <ol aria-label="Messages" className="flex flex-col gap-6">
-          {items.map((item, index) => (
-            <MessageItem
-              key={item.key}
-              item={item}
-              reconnecting={reply?.reconnecting === true && index === items.length - 1}
-              onRetry={index === items.length - 1 ? retryOf(item) : null}
-              onTakeBack={() => runtime.takeBack(chatKey)}
-            />
-          ))}
-        </ol>
+        <div>
+          <MessageList items={items} frame={frame} heights={heights} offset={listOffset} propsOf={propsOf} />
+        </div>
       </>
     );
-  }
-
-  function retryOf(item: ChatItem): (() => void) | null {
-    if (item.error !== null) return item.error.retryable || item.status === 'unsent' ? () => runtime.retry(chatKey) : null;
-    const { message } = item;
-    if (message === null || sessionId === null) return null;
-    return () => runtime.regenerate(sessionId, message);
   }
 
   return (
     <main className="flex h-full min-w-0 flex-1 flex-col">
       <header className="flex h-14 shrink-0 items-center gap-1 border-b px-2 md:px-6">
-        <Button variant="ghost" size="icon" className="md:hidden" aria-label="Open the chat list" onClick={onOpenList}>
+        <Button variant="ghost" size="icon" className={listHidden ? undefined : 'md:hidden'} aria-label="Open the chat list" onClick={onOpenList}>
           <MenuIcon />
         </Button>
         <h1 className="min-w-0 flex-1 truncate px-1 text-[0.95rem] font-semibold">{title}</h1>
+        <ModelPicker models={offered} value={model} onChange={(next) => setModels((all) => ({ ...all, [chatKey]: next }))} />
+        <Button
+          variant="ghost"
+          size="icon"
+          className="hidden text-muted md:inline-flex"
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts (?)"
+          onClick={() => setHelpOpen(true)}
+        >
+          <KeyboardIcon />
+        </Button>
         <Button
           variant="ghost"
           size="icon"
@@ -126,7 +260,8 @@ export function ChatWindow({ sessionId, features, onOpenList }: ChatWindowProps)
       <div className="relative min-h-0 flex-1">
         <div
           ref={frame}
-          onScroll={onScroll}
+          onScroll={onFrameScroll}
+          data-testid="messages"
           className="h-full overflow-y-auto overscroll-contain [overflow-anchor:none]"
         >
           <div ref={content} className="mx-auto flex min-h-full w-full max-w-3xl flex-col px-4 pt-6 pb-8 md:px-6">
@@ -162,8 +297,25 @@ export function ChatWindow({ sessionId, features, onOpenList }: ChatWindowProps)
         </div>
       </div>
       <Announcer reply={reply} />
+      <ShortcutsDialog open={helpOpen} onOpenChange={setHelpOpen} />
     </main>
   );
+}
+
+const MESSAGE_FIELD = 'textarea[aria-label="Message"]';
+const SEARCH_FIELD = '[data-session-search]';
+
+/** The list has the field; it may have to be shown first. */
+function focusSearch(showList: () => void): boolean {
+  const shown = () => [...document.querySelectorAll<HTMLElement>(SEARCH_FIELD)].find((field) => field.checkVisibility());
+  const field = shown();
+  if (field !== undefined) {
+    field.focus();
+    return true;
+  }
+  showList();
+  setTimeout(() => shown()?.focus(), 50);
+  return true;
 }
 
 /** Says how the answer stands, once per step; never its words one by one. */

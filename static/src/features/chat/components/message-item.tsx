@@ -3,30 +3,83 @@ import { CopyButton } from '@/components/copy-button';
 import { Markdown } from '@/components/markdown/markdown';
 import { Button } from '@/components/ui/button';
 import { ErrorNotice } from '@/components/ui/error-notice';
+import { ChevronLeftIcon, ChevronRightIcon, PencilIcon, RegenerateIcon, ThumbDownIcon, ThumbUpIcon } from '@/components/ui/icons';
 import { ApiError } from '@/lib/api/errors';
+import type { Message } from '@/lib/api/types';
+import { cn } from '@/lib/class-names';
 import { formatFullTime, formatTime } from '@/lib/format-time';
+import type { Rating } from '../api/rate-message';
 import type { ChatItem } from '../chat-view';
+import { QuestionEditor } from './question-editor';
 
-interface MessageItemProps {
+/** What a reader can do with messages; one object for the whole list, so that it seldom changes. */
+export interface MessageActions {
+  rate: (message: Message, rating: Rating) => void;
+  regenerate: (message: Message) => void;
+  showVersion: (version: Message) => void;
+  edit: (message: Message) => void;
+  changeEdit: (text: string) => void;
+  saveEdit: (message: Message, text: string) => void;
+  cancelEdit: () => void;
+  takeBack: () => void;
+}
+
+export interface MessageItemProps {
   item: ChatItem;
   reconnecting: boolean;
   /** Null where it can't be tried again. */
   onRetry: (() => void) | null;
-  onTakeBack: () => void;
+  actions: MessageActions;
+  /** Of several answers the one to show; null: the newest. */
+  version: Message | null;
+  /** The last question may be edited, the last answer written anew, while nothing is being written. */
+  changeable: boolean;
+  /** The text in its editor; null where it is not being edited. */
+  editing: string | null;
+  maxLength: number;
+  showsModel: boolean;
 }
 
 export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
-  return <li>{props.item.role === 'user' ? <Question {...props} /> : <Answer {...props} />}</li>;
+  return props.item.role === 'user' ? <Question {...props} /> : <Answer {...props} />;
 }, sameItem);
 
-function Question({ item, onRetry, onTakeBack }: MessageItemProps) {
+function Question({ item, onRetry, actions, changeable, editing, maxLength }: MessageItemProps) {
+  const { message } = item;
+  if (editing !== null && message !== null) {
+    return (
+      <article aria-label="Your message" data-status={item.status} className="flex flex-col">
+        <h2 className="sr-only">You</h2>
+        <QuestionEditor
+          text={editing}
+          maxLength={maxLength}
+          error={item.error}
+          onChange={actions.changeEdit}
+          onSave={(text) => actions.saveEdit(message, text)}
+          onCancel={actions.cancelEdit}
+        />
+      </article>
+    );
+  }
   return (
-    <article aria-label="Your message" data-status={item.status} className="group flex flex-col items-end">
+    <article aria-label="Your message" data-status={item.status} className="message-actions group flex flex-col items-end">
       <h2 className="sr-only">You</h2>
       <div className="max-w-[88%] rounded-2xl rounded-br-md bg-accent px-4 py-2.5 leading-relaxed break-words whitespace-pre-wrap sm:max-w-[80%]">
         {item.content}
       </div>
-      <Time iso={item.createdAt} />
+      <div className="mt-1 flex min-h-8 items-center gap-0.5">
+        <Time iso={item.createdAt} />
+        {message !== null && (
+          <span className="message-action-group flex">
+            <CopyButton label="Copy message" getText={() => item.content} />
+            {changeable && (
+              <ActionButton label="Edit message" onClick={() => actions.edit(message)}>
+                <PencilIcon />
+              </ActionButton>
+            )}
+          </span>
+        )}
+      </div>
       {item.status === 'unsent' && item.error !== null && (
         <ErrorNotice error={item.error} className="mt-2 w-full max-w-md">
           {onRetry !== null && (
@@ -34,7 +87,7 @@ function Question({ item, onRetry, onTakeBack }: MessageItemProps) {
               Try again
             </Button>
           )}
-          <Button size="small" variant="ghost" onClick={onTakeBack}>
+          <Button size="small" variant="ghost" onClick={actions.takeBack}>
             Edit message
           </Button>
         </ErrorNotice>
@@ -43,26 +96,47 @@ function Question({ item, onRetry, onTakeBack }: MessageItemProps) {
   );
 }
 
-function Answer({ item, reconnecting, onRetry }: MessageItemProps) {
+function Answer({ item, reconnecting, onRetry, actions, version, changeable, showsModel }: MessageItemProps) {
   const writing = item.status === 'streaming' || item.status === 'waiting';
-  const error = item.error ?? storedFailure(item);
+  const earlier = writing || version === null || version.id === item.message?.id ? null : version;
+  const message = earlier ?? item.message;
+  const content = earlier?.content ?? item.content;
+  const reasoning = earlier === null ? item.reasoning : (earlier.reasoning ?? '');
+  const status = earlier?.status ?? item.status;
+  const error = earlier === null ? (item.error ?? storedFailure(item)) : null;
   return (
-    <article aria-label="Answer" aria-busy={writing} data-status={item.status} className="group">
+    <article aria-label="Answer" aria-busy={writing} data-status={status} className="message-actions group">
       <h2 className="sr-only">Assistant</h2>
-      {item.reasoning !== '' && (
+      {reasoning !== '' && (
         <details className="mb-3 rounded-xl border px-4 py-2 text-sm text-muted">
-          <summary className="cursor-pointer font-medium">{writing && item.content === '' ? 'Thinking…' : 'Reasoning'}</summary>
-          <div className="mt-2 leading-relaxed break-words whitespace-pre-wrap">{item.reasoning}</div>
+          <summary className="cursor-pointer font-medium">{writing && content === '' ? 'Thinking…' : 'Reasoning'}</summary>
+          <div className="mt-2 leading-relaxed break-words whitespace-pre-wrap">{reasoning}</div>
         </details>
       )}
-      {item.content !== '' && <Markdown text={item.content} growing={writing} />}
-      {writing && item.content === '' && <TypingIndicator />}
+      {content !== '' && <Markdown key={message?.id} text={content} growing={writing} />}
+      {writing && content === '' && <TypingIndicator />}
       {reconnecting && writing && <p className="mt-2 text-sm text-muted">Connection lost. Reconnecting…</p>}
       {!writing && (
-        <div className="mt-1.5 -ml-2 flex min-h-8 items-center gap-1">
-          {item.content !== '' && <CopyButton label="Copy answer" getText={() => item.content} />}
-          <Time iso={item.createdAt} />
-          {NOTES[item.status] !== undefined && <span className="text-xs text-muted">· {NOTES[item.status]}</span>}
+        <div className="mt-1.5 -ml-2 flex min-h-8 flex-wrap items-center gap-x-0.5">
+          {item.versions.length > 1 && message !== null && (
+            <VersionSwitch versions={item.versions} shown={message} onShow={actions.showVersion} />
+          )}
+          <span className="message-action-group flex">
+            {content !== '' && <CopyButton label="Copy answer" getText={() => content} />}
+            {content !== '' && message !== null && <Thumbs message={message} onRate={actions.rate} />}
+            {changeable && item.message !== null && content !== '' && (
+              <ActionButton label="Regenerate answer" onClick={() => item.message !== null && actions.regenerate(item.message)}>
+                <RegenerateIcon />
+              </ActionButton>
+            )}
+          </span>
+          <Time iso={message?.created_at ?? item.createdAt} />
+          {showsModel && message?.model != null && (
+            <span className="max-w-48 truncate text-xs text-muted" title={message.model}>
+              · {message.model}
+            </span>
+          )}
+          {NOTES[status] !== undefined && <span className="px-1 text-xs text-muted">· {NOTES[status]}</span>}
         </div>
       )}
       {!writing && error !== null && (
@@ -78,6 +152,78 @@ function Answer({ item, reconnecting, onRetry }: MessageItemProps) {
   );
 }
 
+function Thumbs({ message, onRate }: { message: Message; onRate: MessageActions['rate'] }) {
+  return (
+    <span role="group" aria-label="Rate this answer" className="flex">
+      {THUMBS.map(({ rating, label, Icon }) => {
+        const pressed = message.feedback === rating;
+        return (
+          <ActionButton key={rating} label={label} pressed={pressed} onClick={() => onRate(message, pressed ? null : rating)}>
+            <Icon filled={pressed} />
+          </ActionButton>
+        );
+      })}
+    </span>
+  );
+}
+
+const THUMBS = [
+  { rating: 'up', label: 'Good answer', Icon: ThumbUpIcon },
+  { rating: 'down', label: 'Bad answer', Icon: ThumbDownIcon },
+] as const;
+
+interface VersionSwitchProps {
+  versions: Message[];
+  shown: Message;
+  onShow: (version: Message) => void;
+}
+
+function VersionSwitch({ versions, shown, onShow }: VersionSwitchProps) {
+  const at = versions.findIndex(({ id }) => id === shown.id);
+  const previous = versions[at - 1];
+  const next = versions[at + 1];
+  return (
+    <span role="group" aria-label="Answers to this question" className="flex items-center text-muted">
+      <ActionButton label="Previous answer" disabled={previous === undefined} onClick={() => previous && onShow(previous)}>
+        <ChevronLeftIcon />
+      </ActionButton>
+      <span role="status" className="text-xs tabular-nums">
+        <span className="sr-only">Answer </span>
+        {at + 1}/{versions.length}
+      </span>
+      <ActionButton label="Next answer" disabled={next === undefined} onClick={() => next && onShow(next)}>
+        <ChevronRightIcon />
+      </ActionButton>
+    </span>
+  );
+}
+
+interface ActionButtonProps {
+  label: string;
+  pressed?: boolean;
+  disabled?: boolean;
+  onClick: () => void;
+  children: React.ReactNode;
+}
+
+/** One that can't be used now stays in the order of the keyboard, so that focus is not lost on it. */
+function ActionButton({ label, pressed, disabled = false, onClick, children }: ActionButtonProps) {
+  return (
+    <Button
+      variant="ghost"
+      size="iconSmall"
+      className={cn('aria-disabled:cursor-default aria-disabled:opacity-40', pressed === true ? 'text-primary' : 'text-muted')}
+      aria-label={label}
+      title={label}
+      aria-pressed={pressed}
+      aria-disabled={disabled || undefined}
+      onClick={disabled ? undefined : onClick}
+    >
+      {children}
+    </Button>
+  );
+}
+
 const NOTES: Partial<Record<ChatItem['status'], string>> = { stopped: 'Stopped', interrupted: 'Cut off', failed: 'Failed' };
 
 /** After a reload only the status of a failed answer is known, not what had gone wrong. */
@@ -90,7 +236,7 @@ function storedFailure(item: ChatItem): ApiError | null {
 function Time({ iso }: { iso: string }) {
   if (iso === '') return null;
   return (
-    <time dateTime={iso} title={formatFullTime(iso)} className="mt-1 px-1 text-xs text-muted group-[article]:mt-0">
+    <time dateTime={iso} title={formatFullTime(iso)} className="px-1 text-xs text-muted">
       {formatTime(iso)}
     </time>
   );
@@ -116,7 +262,16 @@ function sameItem(a: MessageItemProps, b: MessageItemProps): boolean {
     a.item.status === b.item.status &&
     a.item.error === b.item.error &&
     a.item.createdAt === b.item.createdAt &&
+    a.item.message?.feedback === b.item.message?.feedback &&
+    (a.item.message === null) === (b.item.message === null) &&
+    a.item.versions.length === b.item.versions.length &&
     a.reconnecting === b.reconnecting &&
+    a.actions === b.actions &&
+    a.version === b.version &&
+    a.changeable === b.changeable &&
+    a.editing === b.editing &&
+    a.maxLength === b.maxLength &&
+    a.showsModel === b.showsModel &&
     (a.onRetry === null) === (b.onRetry === null)
   );
 }

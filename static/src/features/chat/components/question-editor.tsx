@@ -1,0 +1,86 @@
+import { useEffect, useId, useLayoutEffect, useRef, type KeyboardEvent, type SyntheticEvent } from 'react';
+import { Button } from '@/components/ui/button';
+import { ErrorNotice } from '@/components/ui/error-notice';
+import type { ApiError } from '@/lib/api/errors';
+import { codePointLength } from '@/lib/text-size';
+
+interface QuestionEditorProps {
+  text: string;
+  maxLength: number;
+  /** Why the last try was refused. */
+  error: ApiError | null;
+  onChange: (text: string) => void;
+  onSave: (text: string) => void;
+  onCancel: () => void;
+}
+
+/** In the place of a question, until it is sent anew or left as it was. */
+export function QuestionEditor({ text, maxLength, error, onChange, onSave, onCancel }: QuestionEditorProps) {
+  const input = useRef<HTMLTextAreaElement>(null);
+  const hintId = useId();
+  const over = codePointLength(text) - maxLength;
+  const canSave = over <= 0 && text.trim() !== '';
+
+  useEffect(() => {
+    const field = input.current;
+    field?.focus();
+    field?.setSelectionRange(field.value.length, field.value.length);
+  }, []);
+
+  useLayoutEffect(() => {
+    const field = input.current;
+    if (field === null) return;
+    field.style.height = 'auto';
+    field.style.height = `${field.scrollHeight}px`;
+  }, [text]);
+
+  function save(): void {
+    if (canSave) onSave(text);
+  }
+
+  function onSubmit(event: SyntheticEvent): void {
+    event.preventDefault();
+    save();
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    // While an input method composes, these keys are its own; Safari says so by the key code alone.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated
+    if (event.nativeEvent.isComposing || event.keyCode === 229) return;
+    if (event.key === 'Escape') {
+      event.preventDefault();
+      onCancel();
+    } else if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault();
+      save();
+    }
+  }
+
+  return (
+    <form onSubmit={onSubmit} aria-label="Edit message" className="w-full rounded-2xl border border-strong-border bg-raised p-3 focus-within:ring-2 focus-within:ring-(--ring)">
+      <textarea
+        ref={input}
+        rows={1}
+        value={text}
+        onChange={(event) => onChange(event.target.value)}
+        onKeyDown={onKeyDown}
+        aria-label="Edited message"
+        aria-invalid={over > 0}
+        aria-describedby={hintId}
+        className="max-h-[40dvh] w-full resize-none overflow-y-auto bg-transparent px-1 leading-relaxed outline-none"
+      />
+      <div className="mt-2 flex flex-wrap items-center justify-end gap-2">
+        <p id={hintId} className={over > 0 ? 'mr-auto text-xs text-danger' : 'mr-auto text-xs text-muted'}>
+          {over > 0 ? `${over.toLocaleString()} characters too many` : 'The answer is written anew.'}
+        </p>
+        <Button size="small" variant="outline" onClick={onCancel}>
+          Cancel
+        </Button>
+        <Button size="small" type="submit" disabled={!canSave}>
+          Save and send
+        </Button>
+      </div>
+      {error !== null && <ErrorNotice error={error} className="mt-3" />}
+    </form>
+  );
+}

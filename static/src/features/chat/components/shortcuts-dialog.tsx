@@ -1,0 +1,46 @@
+import * as Dialog from '@radix-ui/react-dialog';
+import { Button } from '@/components/ui/button';
+import { CloseIcon } from '@/components/ui/icons';
+import { SHORTCUTS } from '../shortcuts';
+
+interface ShortcutsDialogProps {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+}
+
+export function ShortcutsDialog({ open, onOpenChange }: ShortcutsDialogProps) {
+  return (
+    <Dialog.Root open={open} onOpenChange={onOpenChange}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="fixed inset-0 z-40 bg-black/45" />
+        <Dialog.Content
+          aria-describedby={undefined}
+          className="fixed top-1/2 left-1/2 z-50 max-h-[85dvh] w-[min(28rem,calc(100vw-2rem))] -translate-x-1/2 -translate-y-1/2 overflow-y-auto rounded-2xl border bg-raised p-6 shadow-xl"
+        >
+          <div className="flex items-center justify-between gap-4">
+            <Dialog.Title className="text-lg font-semibold">Keyboard shortcuts</Dialog.Title>
+            <Dialog.Close asChild>
+              <Button variant="ghost" size="icon" aria-label="Close">
+                <CloseIcon />
+              </Button>
+            </Dialog.Close>
+          </div>
+          <dl className="mt-3 divide-y text-sm">
+            {SHORTCUTS.map(({ name, label, keys }) => (
+              <div key={name} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1 py-2.5">
+                <dt>{label}</dt>
+                <dd className="flex gap-1">
+                  {keys.map((key) => (
+                    <kbd key={key} className="rounded-md border border-strong-border bg-surface px-1.5 py-0.5 font-sans text-xs">
+                      {key}
+                    </kbd>
+                  ))}
+                </dd>
+              </div>
+            ))}
+          </dl>
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}

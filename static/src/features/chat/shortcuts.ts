@@ -1,0 +1,49 @@
+import { useEffect, useEffectEvent } from 'react';
+
+export type ShortcutName = 'help' | 'newChat' | 'focusMessage' | 'stop' | 'copyAnswer' | 'toggleList' | 'search';
+
+export interface Shortcut {
+  name: ShortcutName;
+  label: string;
+  keys: string[];
+  matches: (event: KeyboardEvent) => boolean;
+}
+
+const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
+const COMMAND = isMac ? '⌘' : 'Ctrl';
+
+const withCommand = (event: KeyboardEvent) => (event.metaKey || event.ctrlKey) && !event.altKey;
+const plain = (event: KeyboardEvent) => !event.metaKey && !event.ctrlKey && !event.altKey;
+/** By the place on the keyboard where the letter is none of the Latin ones. */
+const isLetter = (event: KeyboardEvent, letter: string) =>
+  event.key.toLowerCase() === letter || (event.code === `Key${letter.toUpperCase()}` && !/^[a-z]$/i.test(event.key));
+
+export const SHORTCUTS: Shortcut[] = [
+  { name: 'newChat', label: 'New chat', keys: [COMMAND, 'Shift', 'O'], matches: (event) => withCommand(event) && event.shiftKey && isLetter(event, 'o') },
+  { name: 'search', label: 'Search chats', keys: [COMMAND, 'K'], matches: (event) => withCommand(event) && !event.shiftKey && isLetter(event, 'k') },
+  { name: 'toggleList', label: 'Show or hide the chat list', keys: [COMMAND, 'Shift', 'S'], matches: (event) => withCommand(event) && event.shiftKey && isLetter(event, 's') },
+  { name: 'focusMessage', label: 'Go to the message field', keys: ['Shift', 'Esc'], matches: (event) => plain(event) && event.shiftKey && event.key === 'Escape' },
+  { name: 'stop', label: 'Stop the answer', keys: ['Esc'], matches: (event) => plain(event) && !event.shiftKey && event.key === 'Escape' },
+  { name: 'copyAnswer', label: 'Copy the last answer', keys: [COMMAND, 'Shift', 'Y'], matches: (event) => withCommand(event) && event.shiftKey && isLetter(event, 'y') },
+  { name: 'help', label: 'This list', keys: ['?'], matches: (event) => plain(event) && event.key === '?' && !isTyping(event.target) },
+];
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
+}
+
+/** `run` says whether it did something; what it left alone goes on to the browser. */
+export function useShortcuts(run: (name: ShortcutName) => boolean): void {
+  const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
+    if (event.defaultPrevented || event.isComposing || event.repeat) return;
+    // An open dialog has the keyboard to itself.
+    if (document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]') !== null) return;
+    const shortcut = SHORTCUTS.find(({ matches }) => matches(event));
+    if (shortcut !== undefined && run(shortcut.name)) event.preventDefault();
+  });
+  useEffect(() => {
+    const listener = (event: KeyboardEvent) => onKeyDown(event);
+    document.addEventListener('keydown', listener);
+    return () => document.removeEventListener('keydown', listener);
+  }, []);
+}
