@@ -205,6 +205,7 @@ describe('a long chat', () => {
   const HEIGHT = 600;
   beforeEach(() => {
     vi.spyOn(HTMLElement.prototype, 'offsetHeight', 'get').mockReturnValue(HEIGHT);
+    vi.spyOn(HTMLElement.prototype, 'clientHeight', 'get').mockReturnValue(HEIGHT);
     vi.spyOn(HTMLElement.prototype, 'offsetWidth', 'get').mockReturnValue(800);
   });
   afterEach(() => vi.restoreAllMocks());
@@ -243,7 +244,6 @@ describe('a long chat', () => {
     await screen.findByText('Message 60');
     const frame = screen.getByTestId('messages');
     vi.spyOn(frame, 'scrollHeight', 'get').mockReturnValue(5000);
-    vi.spyOn(frame, 'clientHeight', 'get').mockReturnValue(HEIGHT);
     for (const top of [4400, 900, 300, 250]) {
       frame.scrollTop = top;
       fireEvent.scroll(frame);
