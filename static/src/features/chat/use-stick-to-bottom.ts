@@ -6,7 +6,7 @@ const NEAR_PX = 48;
  * Keeps a scrolling element at its end while its content grows, until the reader scrolls up; near
  * the end again it holds on once more. `resetKey` changes with the content as a whole, `topKey` when
  * something is put in above what is read, which then stays where it is; a list that is `selfAnchored`
- * sees to that itself, once it is there.
+ * sees to that itself.
  */
 export function useStickToBottom(resetKey: string, topKey: string | undefined, selfAnchored: boolean) {
   const frame = useRef<HTMLDivElement>(null);
@@ -14,7 +14,7 @@ export function useStickToBottom(resetKey: string, topKey: string | undefined, s
   const stuck = useRef(true);
   const lastTop = useRef(0);
   const lastHeight = useRef(0);
-  const before = useRef({ topKey, selfAnchored });
+  const lastTopKey = useRef(topKey);
   const [away, setAway] = useState(false);
 
   const toEnd = useCallback(() => {
@@ -48,9 +48,9 @@ export function useStickToBottom(resetKey: string, topKey: string | undefined, s
   }, []);
 
   useLayoutEffect(() => {
-    const last = before.current;
-    before.current = { topKey, selfAnchored };
-    if (topKey === last.topKey || (selfAnchored && last.selfAnchored)) return;
+    const last = lastTopKey.current;
+    lastTopKey.current = topKey;
+    if (topKey === last || selfAnchored) return;
     const element = frame.current;
     if (element === null || stuck.current || topKey === undefined) return;
     element.scrollTop += element.scrollHeight - lastHeight.current;

@@ -160,7 +160,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
         onToggleList();
         return true;
       case 'search':
-        return focusSearch(onToggleList);
+        return focusSearch(onOpenList);
     }
   });
 

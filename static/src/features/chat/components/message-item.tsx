@@ -68,7 +68,6 @@ function Question({ item, onRetry, actions, changeable, editing, maxLength }: Me
         {item.content}
       </div>
       <div className="mt-1 flex min-h-8 items-center gap-0.5">
-        <Time iso={item.createdAt} />
         {message !== null && (
           <span className="message-action-group flex">
             <CopyButton label="Copy message" getText={() => item.content} />
@@ -79,6 +78,7 @@ function Question({ item, onRetry, actions, changeable, editing, maxLength }: Me
             )}
           </span>
         )}
+        <Time iso={item.createdAt} />
       </div>
       {item.status === 'unsent' && item.error !== null && (
         <ErrorNotice error={item.error} className="mt-2 w-full max-w-md">

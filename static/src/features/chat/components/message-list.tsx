@@ -46,7 +46,11 @@ function LongList({ items, frame, heights, offset, propsOf }: MessageListProps) 
   const virtualizer = useVirtualizer({
     count: items.length,
     getScrollElement: () => frame.current,
-    initialOffset: () => frame.current?.scrollTop ?? 0,
+    // It takes over when earlier messages have come in above those that were drawn, which stay where they are.
+    initialOffset: () => {
+      const added = items.filter(({ key }) => !heights.has(key)).length;
+      return (frame.current?.scrollTop ?? 0) + added * (GUESSED_HEIGHT + GAP);
+    },
     getItemKey: (index) => items[index]?.key ?? index,
     estimateSize: (index) => heights.get(items[index]?.key ?? '') ?? GUESSED_HEIGHT,
     // So that what is read stays where it is when earlier messages come in above it.

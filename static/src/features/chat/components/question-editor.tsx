@@ -70,7 +70,7 @@ export function QuestionEditor({ text, maxLength, error, onChange, onSave, onCan
         className="max-h-[40dvh] w-full resize-none overflow-y-auto bg-transparent px-1 leading-relaxed outline-none"
       />
       <div className="mt-2 flex flex-wrap items-center justify-end gap-2">
-        <p id={hintId} className={over > 0 ? 'mr-auto text-xs text-danger' : 'mr-auto text-xs text-muted'}>
+        <p id={hintId} className={over > 0 ? 'mr-auto text-xs text-danger' : 'mr-auto hidden text-xs text-muted sm:block'}>
           {over > 0 ? `${over.toLocaleString()} characters too many` : 'The answer is written anew.'}
         </p>
         <Button size="small" variant="outline" onClick={onCancel}>
