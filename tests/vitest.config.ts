@@ -1,5 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
+// Clients that know nothing of the stack (the openai package) trust its certificate by this; read by the processes that
+// run the files, as they start.
+process.env['NODE_EXTRA_CA_CERTS'] = process.env['CHAT_CACERT']
+
 // Against a running stack; support/env.ts says what the environment must hold.
 export default defineConfig({
   test: {

@@ -12,6 +12,8 @@ route_handler api_send_message, api_send_first_message, api_get_message, api_reg
     api_stop_message, api_set_feedback;
 /* api_account.c */
 route_handler api_get_quota, api_get_features, api_sign_in, api_sign_out;
+/* api_completions.c */
+route_handler api_create_completion;
 /* api_models.c */
 route_handler api_list_models, api_get_model;
 /* api_health.c */

@@ -37,6 +37,8 @@ struct http_call {
     char id[UUID_TEXT_SIZE]; /* {session} or {message} of the path, lower case */
     const char *name;        /* {name} of the path: one segment as it stands */
     const struct json *body; /* the object, where the route takes one */
+    const char *body_text;   /* its bytes as they came */
+    size_t body_len;
 
     struct http_response response;
     struct problem problem;

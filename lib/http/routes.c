@@ -5,7 +5,7 @@
 
 #include "http/api.h"
 
-enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10 };
+enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10, COMPLETION_BODY = 1 << 20 };
 
 #define SESSIONS "/api/v1/chat/sessions"
 #define MESSAGES "/api/v1/chat/messages"
@@ -27,6 +27,7 @@ static const struct route routes[] = {
     {"PUT", MESSAGES "/{message}/feedback", api_set_feedback, BODY_OBJECT, SMALL_BODY, false, false},
     {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, false, false},
     {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, false, false},
+    {"POST", "/api/v1/chat/completions", api_create_completion, BODY_OBJECT, COMPLETION_BODY, false, false},
     {"GET", "/api/v1/models", api_list_models, BODY_NONE, SMALL_BODY, false, false},
     {"GET", "/api/v1/models/{name}", api_get_model, BODY_NONE, SMALL_BODY, false, false},
     {"POST", "/api/v1/auth/session", api_sign_in, BODY_NONE, SMALL_BODY, false, true},

@@ -115,6 +115,8 @@ static enum chat_error read_body(struct http_call *call, const struct route *rou
     if (error != CHAT_OK)
         return problem_set(&call->problem, error, arena_printf(call->arena, "The body is not valid JSON: %s.", reason));
     call->body = json_root(*doc);
+    call->body_text = text;
+    call->body_len = len;
     if (json_type(call->body) == JSON_OBJECT) return CHAT_OK;
     return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED, "The body must be a JSON object.");
 }

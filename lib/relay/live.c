@@ -11,9 +11,6 @@ enum {
     PING_MS = 15000,          /* of silence */
     SLOW_CLIENT_MS = 30000,   /* a client that takes nothing for this long is let go */
     TELL_AT_LATEST_MS = 2000, /* the closing event doesn't wait longer for the stores */
-    RETRY_MAX = 2,
-    RETRY_BASE_MS = 200,
-    RETRY_AFTER_MAX_S = 5,
     FINISH_RETRY_MIN_MS = 100,
     FINISH_RETRY_MAX_MS = 2000,
     FINISH_TRIES_MAX = 5, /* for errors that are no outage */
@@ -99,6 +96,7 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
     live->timer.owner = live;
+    live->timer.fire = live_timer;
     return live;
 }
 
@@ -483,14 +481,13 @@ void live_finished(struct live *live)
 static void fail_or_retry(struct live *live, enum chat_error error, bool retryable, int64_t retry_after_s)
 {
     bool shown = live->content.len || live->reasoning.len;
-    if (!retryable || shown || live->attempts > RETRY_MAX || retry_after_s > RETRY_AFTER_MAX_S) {
-        live->retry_after_s = retry_after_s > 0 ? retry_after_s : 0;
+    int64_t wait_ms = retryable && !shown ? upstream_retry_wait_ms(live->attempts, retry_after_s) : -1;
+    if (wait_ms < 0) {
+        live->retry_after_s = upstream_retry_after_s(error, retry_after_s);
         live_end(live, ANSWER_FAILED, error);
         return;
     }
     upstream_close(live);
-    int64_t wait_ms = retry_after_s > 0 ? retry_after_s * 1000 : (int64_t)RETRY_BASE_MS << (live->attempts - 1);
-    wait_ms += random() % (wait_ms / 2 + 1);
     live->phase = LIVE_PAUSING;
     live->resume_at_ms = live->relay->now_ms + wait_ms;
     log_write(LOG_WARN, "upstream_retry", LOG_STR("message_id", live->message.id), LOG_STR("code", error_code(error)),
@@ -554,8 +551,9 @@ static void connection_failed(struct live *live, CURLcode result)
     fail_or_retry(live, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
 }
 
-void live_upstream_over(struct live *live)
+void live_upstream_over(void *owner)
 {
+    struct live *live = owner;
     if (live->phase >= LIVE_SAVING) return;
     long status = 0;
     curl_easy_getinfo(live->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
@@ -567,8 +565,9 @@ void live_upstream_over(struct live *live)
         refused(live, (int)status);
 }
 
-void live_timer(struct live *live)
+void live_timer(void *owner)
 {
+    struct live *live = owner;
     int64_t now_ms = live->relay->now_ms;
     if (live->gone) return;
     if (live->phase == LIVE_PAUSING && now_ms >= live->resume_at_ms)

@@ -54,13 +54,17 @@ static enum chat_error port_reserve(struct answers *self)
     return CHAT_ERR_OVERLOADED;
 }
 
-static void port_unreserve(struct answers *self)
+void loop_give_place(struct relay *relay)
 {
-    struct relay *relay = (struct relay *)self;
     pthread_mutex_lock(&relay->lock);
     atomic_fetch_sub(&relay->places, 1);
     pthread_cond_broadcast(&relay->idle);
     pthread_mutex_unlock(&relay->lock);
+}
+
+static void port_unreserve(struct answers *self)
+{
+    loop_give_place((struct relay *)self);
 }
 
 static void port_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
@@ -71,6 +75,14 @@ static void port_start(struct answers *self, const struct answer_spec *spec, str
     task->listener = listener;
     loop_post(relay, task);
     title_start(relay, spec);
+}
+
+static void port_complete(struct answers *self, const struct completion_spec *spec, struct completion_client *client)
+{
+    struct relay *relay = (struct relay *)self;
+    struct task *task = task_new(TASK_PASS);
+    task->pass = pass_new(relay, spec, client);
+    loop_post(relay, task);
 }
 
 void loop_post_title(struct relay *relay, const char *answer_id, const char *title)
@@ -178,6 +190,7 @@ static const struct answers_ops relay_port = {
     .unreserve = port_unreserve,
     .start = port_start,
     .attach = port_attach,
+    .complete = port_complete,
     .stop = port_stop,
 };
 
@@ -214,10 +227,14 @@ static void copy_tickets(const struct relay *relay, struct ticket_list *out)
 {
     size_t count = 0;
     for (const struct live *live = relay->lives; live; live = live->next) count++;
+    const struct pass *at = NULL;
+    while (pass_ticket(relay, &at)) count++;
     out->items = calloc(count ? count : 1, sizeof *out->items);
     if (!out->items) return;
     for (const struct live *live = relay->lives; live; live = live->next)
         if (!live->mirror && live->ticket.leased) out->items[out->count++] = live->ticket;
+    const struct admission_ticket *ticket;
+    while ((ticket = pass_ticket(relay, &at))) out->items[out->count++] = *ticket;
 }
 
 /* To the answer itself, or to its mirror, which may be there already. */
@@ -246,6 +263,7 @@ static void shut_down(struct relay *relay)
         else
             live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
     }
+    pass_shut_down(relay);
 }
 
 static void run_task(struct relay *relay, struct task *task)
@@ -256,6 +274,8 @@ static void run_task(struct relay *relay, struct task *task)
         live_start(task->live);
         live_attach(task->live, task->listener);
         break;
+    case TASK_PASS: pass_start(task->pass); break;
+    case TASK_PASS_SETTLED: pass_settled(task->pass); break;
     case TASK_ATTACH: attach(relay, task); break;
     case TASK_STOP:
         live = live_find(relay, task->answer_id);
@@ -310,6 +330,7 @@ static void run_event(struct relay *relay, const struct epoll_event *event)
     case WATCH_WAKE: run_inbox(relay); break;
     case WATCH_CURL: upstream_socket_event(relay, watch->fd, event->events); break;
     case WATCH_LISTENER: live_listener_event((struct attached *)watch, event->events); break;
+    case WATCH_CLIENT: pass_client_event(watch, event->events); break;
     }
 }
 
@@ -330,6 +351,7 @@ static int wait_ms(const struct relay *relay)
 /* What is free to go when nothing of this turn can point to it any more. */
 static void bury(struct relay *relay)
 {
+    pass_bury(relay);
     struct watch *watch = relay->dead_watches;
     relay->dead_watches = NULL;
     while (watch) {
@@ -342,7 +364,7 @@ static void bury(struct relay *relay)
     while (live) {
         struct live *next = live->next;
         live_free(live);
-        port_unreserve(&relay->answers);
+        loop_give_place(relay);
         live = next;
     }
 }
@@ -356,13 +378,14 @@ static void turn(struct relay *relay)
     if (relay->curl_at_ms >= 0 && relay->curl_at_ms <= relay->now_ms) upstream_timer(relay);
     upstream_collect(relay);
     struct timer *due;
-    while ((due = timers_take_due(&relay->timers, relay->now_ms))) live_timer(due->owner);
+    while ((due = timers_take_due(&relay->timers, relay->now_ms))) due->fire(due->owner);
     while (relay->dirty_first) {
         struct live *live = relay->dirty_first;
         relay->dirty_first = live->dirty_next;
         live->dirty = false;
         live_pump(live);
     }
+    pass_end_broken(relay);
     beat_due(relay);
     bury(relay);
 }

@@ -16,7 +16,7 @@ enum { LIVE_BUCKETS = 4096, ANSWER_MAX_BYTES = 2 << 20, REFUSAL_MAX_BYTES = 8192
 
 /* What an epoll event belongs to. Memory of a dead one is kept until the end of the turn. */
 struct watch {
-    enum { WATCH_WAKE, WATCH_CURL, WATCH_LISTENER } kind;
+    enum { WATCH_WAKE, WATCH_CURL, WATCH_LISTENER, WATCH_CLIENT } kind;
     int fd;
     bool dead;
     uint32_t events;
@@ -49,6 +49,8 @@ struct waiter {
 /* One request to the provider. */
 struct transfer {
     CURL *easy; /* NULL: none under way */
+    void *owner;
+    void (*on_over)(void *owner); /* curl is done with it; not called from a callback of curl */
     char traceparent[16 + TRACEPARENT_SIZE];
     struct curl_slist headers; /* one line of its own, then the relay's */
     struct decoder *decoder;
@@ -122,8 +124,13 @@ struct live {
     struct timer timer;
 };
 
+/* A completion that is passed through (pass.c). */
+struct pass;
+
 enum task_kind {
     TASK_START,
+    TASK_PASS,
+    TASK_PASS_SETTLED,
     TASK_ATTACH,
     TASK_STOP,
     TASK_FINISHED,
@@ -141,6 +148,7 @@ struct ticket_list {
 struct task {
     struct task *next;
     enum task_kind kind;
+    struct pass *pass;                /* PASS, PASS_SETTLED */
     struct live *live;                /* START, FINISHED, LOADED; ATTACH: a mirror, in case it isn't live here */
     struct answer_listener *listener; /* START, ATTACH */
     struct waiter *waiter;            /* STOP, TICKETS */
@@ -171,6 +179,8 @@ struct relay {
     struct curl_slist *headers;
     int64_t now_ms; /* of this turn */
 
+    struct pass *passes, *ended_passes; /* the second: freed at the end of the turn */
+    struct pass *broken_passes;         /* to be ended in this turn, outside of curl's callbacks */
     struct live *lives;
     struct live *buckets[LIVE_BUCKETS];
     struct live *dirty_first;
@@ -195,6 +205,7 @@ struct ended_id {
 /* loop.c */
 void loop_post(struct relay *relay, struct task *task);
 void loop_post_title(struct relay *relay, const char *answer_id, const char *title);
+void loop_give_place(struct relay *relay); /* back to those that reserve; any thread */
 bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
 void loop_unwatch(struct relay *relay, struct watch *watch); /* and frees it at the end of the turn */
 void loop_mark_dirty(struct live *live);
@@ -209,9 +220,9 @@ void live_attach(struct live *live, struct answer_listener *listener);
 void live_end(struct live *live, enum answer_event event, enum chat_error error);
 void live_finished(struct live *live);
 void live_pump(struct live *live);
-void live_timer(struct live *live);
+void live_timer(void *live);
 void live_arm(struct live *live);
-void live_upstream_over(struct live *live);
+void live_upstream_over(void *live);
 void live_listener_event(struct attached *attached, uint32_t events);
 void live_free(struct live *live);
 void live_link(struct live *live);
@@ -238,6 +249,17 @@ void beat_over(struct relay *relay, struct beat *beat);
 void beat_free(struct beat *beat); /* NULL is fine */
 void beat_note_ended(struct live *live);
 
+/* pass.c: completions, passed through */
+struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client);
+void pass_start(struct pass *pass);
+void pass_client_event(struct watch *watch, uint32_t events);
+void pass_settled(struct pass *pass);
+void pass_end_broken(struct relay *relay);
+void pass_shut_down(struct relay *relay);
+void pass_bury(struct relay *relay); /* frees what ended in this turn and gives the places back */
+/* The ticket of each that holds a lease, in turn; NULL behind the last. */
+const struct admission_ticket *pass_ticket(const struct relay *relay, const struct pass **at);
+
 /* title.c */
 void title_start(struct relay *relay, const struct answer_spec *spec); /* takes spec->title_body; any thread */
 void title_written(struct relay *relay, const char *answer_id, const char *text);
@@ -245,6 +267,15 @@ void title_written(struct relay *relay, const char *answer_id, const char *text)
 /* upstream.c */
 /* What every request to the provider has in common; headers and callbacks are the caller's. The body is borrowed. */
 bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
+/* The relay's headers, with the trace's before them where there is one; borrowed by curl until the transfer is closed.
+ */
+struct curl_slist *upstream_headers(struct relay *relay, struct transfer *transfer, const struct trace *trace);
+/* CURLOPT_HEADERFUNCTION for a struct transfer: takes Retry-After. */
+size_t upstream_take_header(char *line, size_t size, size_t count, void *transfer);
+/* How long to wait before the next try; -1: it was the last, or the provider asks for too long a wait. */
+int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s);
+/* What a client is told of the wait; 0: nothing. A 429 always has one, also where the provider gave none. */
+int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s);
 bool upstream_init(struct relay *relay);
 void upstream_fini(struct relay *relay);
 /* Starts the request. false: out of resources. */

@@ -53,6 +53,7 @@ struct live *mirror_new(struct relay *relay, const struct answer_attach *attach)
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
     live->timer.owner = live;
+    live->timer.fire = live_timer;
     /* the row is looked at once in any case: the answer may be over by now, or its log gone */
     live->finish_retry_ms = 1;
     return live;

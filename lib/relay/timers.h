@@ -11,6 +11,7 @@ struct timer {
     int64_t at_ms; /* monotonic */
     size_t slot;   /* 1-based place in the heap; 0 = not set */
     void *owner;
+    void (*fire)(void *owner); /* the owner's; timers.c only keeps it */
 };
 
 struct timers {

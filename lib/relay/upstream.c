@@ -12,7 +12,14 @@
 
 #include "base/log.h"
 
-enum { IDLE_CONNECTIONS_MAX = 256, DNS_CACHE_SECONDS = 300 };
+enum {
+    IDLE_CONNECTIONS_MAX = 256,
+    DNS_CACHE_SECONDS = 300,
+    RETRY_MAX = 2,
+    RETRY_BASE_MS = 200,
+    RETRY_AFTER_MAX_S = 5,
+    RETRY_AFTER_UNTOLD_S = 5,
+};
 
 /* ---- curl's wishes: sockets and one timer ---- */
 
@@ -65,11 +72,11 @@ void upstream_collect(struct relay *relay)
     int left;
     while ((message = curl_multi_info_read(relay->multi, &left))) {
         if (message->msg != CURLMSG_DONE) continue;
-        struct live *live = NULL;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&live);
-        live->transfer.over = true;
-        live->transfer.result = message->data.result;
-        live_upstream_over(live);
+        struct transfer *transfer = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        transfer->over = true;
+        transfer->result = message->data.result;
+        transfer->on_over(transfer->owner);
     }
 }
 
@@ -113,7 +120,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return error == CHAT_OK ? len : 0;
 }
 
-static size_t on_header(char *line, size_t size, size_t count, void *context)
+size_t upstream_take_header(char *line, size_t size, size_t count, void *context)
 {
     static const char name[] = "retry-after:";
     struct transfer *transfer = context;
@@ -128,17 +135,27 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     return size * count;
 }
 
-/* The relay's headers, with the trace's before them where there is one. Borrowed by curl until the transfer is closed.
- */
-static struct curl_slist *headers_of(struct live *live)
+struct curl_slist *upstream_headers(struct relay *relay, struct transfer *transfer, const struct trace *trace)
 {
-    struct transfer *transfer = &live->transfer;
     char value[TRACEPARENT_SIZE];
-    trace_format(&live->trace, value);
-    if (!value[0]) return live->relay->headers;
+    trace_format(trace, value);
+    if (!value[0]) return relay->headers;
     snprintf(transfer->traceparent, sizeof transfer->traceparent, "traceparent: %s", value);
-    transfer->headers = (struct curl_slist){.data = transfer->traceparent, .next = live->relay->headers};
+    transfer->headers = (struct curl_slist){.data = transfer->traceparent, .next = relay->headers};
     return &transfer->headers;
+}
+
+int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s)
+{
+    if (attempts > RETRY_MAX || retry_after_s > RETRY_AFTER_MAX_S) return -1;
+    int64_t wait_ms = retry_after_s > 0 ? retry_after_s * 1000 : (int64_t)RETRY_BASE_MS << (attempts - 1);
+    return wait_ms + random() % (wait_ms / 2 + 1);
+}
+
+int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s)
+{
+    if (told_s > 0) return told_s;
+    return error == CHAT_ERR_UPSTREAM_RATE_LIMITED ? RETRY_AFTER_UNTOLD_S : 0;
 }
 
 bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len)
@@ -168,12 +185,12 @@ static bool set_options(struct live *live)
     struct relay *relay = live->relay;
     CURL *easy = live->transfer.easy;
     bool ok = upstream_set_options(relay, easy, live->body, live->body_len);
-    SET(CURLOPT_HTTPHEADER, headers_of(live));
-    SET(CURLOPT_PRIVATE, live);
+    SET(CURLOPT_HTTPHEADER, upstream_headers(relay, &live->transfer, &live->trace));
+    SET(CURLOPT_PRIVATE, &live->transfer);
     SET(CURLOPT_SHARE, relay->share);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, live);
-    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERFUNCTION, upstream_take_header);
     SET(CURLOPT_HEADERDATA, &live->transfer);
 #undef SET
     return ok;
@@ -182,7 +199,7 @@ static bool set_options(struct live *live)
 bool upstream_ask(struct live *live)
 {
     struct transfer *transfer = &live->transfer;
-    *transfer = (struct transfer){.easy = curl_easy_init()};
+    *transfer = (struct transfer){.easy = curl_easy_init(), .owner = live, .on_over = live_upstream_over};
     buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
     if (transfer->easy && set_options(live) && curl_multi_add_handle(live->relay->multi, transfer->easy) == CURLM_OK)
         return true;
@@ -208,7 +225,7 @@ void upstream_close(struct live *live)
 static bool make_headers(struct relay *relay)
 {
     const char *lines[] = {relay->settings.provider->authorization, "Content-Type: application/json",
-                           "Accept: text/event-stream", "Expect:", "User-Agent: chat-fcgi"};
+                           "Accept: text/event-stream, application/json", "Expect:", "User-Agent: chat-fcgi"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct curl_slist *more = curl_slist_append(relay->headers, lines[i]);
         if (!more) return false;

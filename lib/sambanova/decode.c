@@ -29,6 +29,7 @@ struct decoder {
     bool done;  /* [DONE] */
     bool began; /* the first byte that counts was looked at */
     bool saw_chunk;
+    bool only_usage;  /* the newest event */
     bool has_content; /* more than white space */
     bool has_reasoning;
     enum {
@@ -276,6 +277,8 @@ static bool take_chunk(struct decoder *decoder, const struct chunk *chunk)
     const bool aloud = chunk_text_is(&chunk->channel, "analysis") || chunk_text_is(&chunk->channel, "commentary");
 
     decoder->saw_chunk = true;
+    decoder->only_usage =
+        !chunk->has_choice && (chunk->usage.prompt_tokens >= 0 || chunk->usage.completion_tokens >= 0);
     take_usage(&decoder->usage, &chunk->usage);
     if (chunk->error.present) return fail(decoder, errors_classify(&chunk->error), "an error object in the stream");
     if (!chunk->has_choice) return true;
@@ -297,6 +300,7 @@ static bool on_event(void *context, const struct sse_event *event)
     const char *problem;
     struct chunk chunk;
 
+    decoder->only_usage = false;
     while (data < end && is_space(*data)) data++;
     while (data < end && is_space(end[-1])) end--;
     if (strcmp(event->name, "error") == 0) {
@@ -356,6 +360,31 @@ enum chat_error decode_feed(struct decoder *decoder, const char *bytes, size_t l
 bool decode_done(const struct decoder *decoder)
 {
     return decoder->done;
+}
+
+bool decode_only_usage(const struct decoder *decoder)
+{
+    return decoder->only_usage;
+}
+
+void decode_whole(const struct provider *self, const char *body, size_t len, struct provider_end *out)
+{
+    struct chunk chunk;
+    const char *problem = chunk_read(body, len, &chunk);
+
+    (void)self;
+    *out = (struct provider_end){.usage = {-1, -1, -1}};
+    if (problem) {
+        out->error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
+        out->problem = "an answer that is no JSON object";
+    } else if (chunk.error.present) {
+        out->error = errors_classify(&chunk.error);
+        out->problem = "an error object with status 200";
+    } else if (!chunk.has_choice) {
+        out->error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
+        out->problem = "an answer without a choice";
+    } else
+        take_usage(&out->usage, &chunk.usage);
 }
 
 static void release_rest(struct decoder *decoder)

@@ -4,6 +4,7 @@
 
 #include "base/trace.h"
 #include "usecases/admission.h"
+#include "usecases/completion.h"
 #include "usecases/listener.h"
 
 /* All that the relay has to know of an answer. Copied by start, except the bodies, which it takes. */
@@ -45,6 +46,8 @@ struct answers_ops {
      * attached to the answer itself where this process writes it, else to a mirror that follows the log and the row
      * until the answer is over. */
     void (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
+    /* Uses the reserved place; cannot fail. Takes the client and the spec's body. */
+    void (*complete)(struct answers *self, const struct completion_spec *spec, struct completion_client *client);
     /* Asks for a stop and waits until the answer is settled, or timeout_ms. */
     enum answer_stop_result (*stop)(struct answers *self, const char *answer_id, int timeout_ms);
 };

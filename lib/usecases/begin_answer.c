@@ -12,17 +12,30 @@ enum {
 };
 
 static enum chat_error admit(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                             struct problem *problem, struct ready_answer *out)
+                             struct problem *problem, struct admission_ticket *ticket, struct quota *quota)
 {
     int64_t retry_after_s = 0;
-    enum chat_error error = ports->admission->ops->admit(ports->admission, caller, answer_id, &out->spec.ticket,
-                                                         &out->quota, &retry_after_s);
+    enum chat_error error =
+        ports->admission->ops->admit(ports->admission, caller, answer_id, ticket, quota, &retry_after_s);
     problem->has_quota = error != CHAT_ERR_QUOTA_UNAVAILABLE;
-    problem->quota = out->quota;
+    problem->quota = *quota;
     if (error == CHAT_OK) return CHAT_OK;
     problem->retry_after_s = retry_after_s;
     log_write(LOG_INFO, "admission_refused", LOG_STR("code", error_code(error)), LOG_INT("retry_after", retry_after_s));
     return problem_set(problem, error, NULL);
+}
+
+enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                           struct problem *problem, struct admission_ticket *ticket, struct quota *quota)
+{
+    enum chat_error error = ports->answers->ops->reserve(ports->answers);
+    if (error != CHAT_OK) {
+        problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
+        return problem_set(problem, error, NULL);
+    }
+    error = admit(ports, caller, answer_id, problem, ticket, quota);
+    if (error != CHAT_OK) ports->answers->ops->unreserve(ports->answers);
+    return error;
 }
 
 /* What was taken goes back: the request failed after it was counted. */
@@ -93,22 +106,14 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
                              struct arena *arena, struct problem *problem, struct ready_answer *out)
 {
     memset(out, 0, sizeof *out);
-    enum chat_error error = ports->answers->ops->reserve(ports->answers);
-    if (error != CHAT_OK) {
-        problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
-        return problem_set(problem, error, NULL);
-    }
     char made_id[UUID_TEXT_SIZE];
     begin->now_ms = clock_wall_ms(ports->clock);
     if (!begin->answer_id) {
         uuid_v7(begin->now_ms, made_id);
         begin->answer_id = made_id;
     }
-    error = admit(ports, caller, begin->answer_id, problem, out);
-    if (error != CHAT_OK) {
-        ports->answers->ops->unreserve(ports->answers);
-        return error;
-    }
+    enum chat_error error = take_place(ports, caller, begin->answer_id, problem, &out->spec.ticket, &out->quota);
+    if (error != CHAT_OK) return error;
 
     begin->user_id = caller->user_id;
     begin->epoch = 1;

@@ -9,4 +9,8 @@
 enum chat_error begin_answer(const struct chat_ports *ports, const struct caller *caller, struct answer_begin *begin,
                              struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
 
+/* A place in the relay, then the limits. Else nothing is held, and the problem says why. */
+enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                           struct problem *problem, struct admission_ticket *ticket, struct quota *quota) MUST_CHECK;
+
 #endif

@@ -49,8 +49,12 @@ struct provider_ops {
                                     const struct delta_sink *sink);
     /* true once [DONE] was seen: nothing more will come that counts. */
     bool (*decoder_done)(const struct decoder *decoder);
+    /* Whether the newest event told of usage and of nothing else. */
+    bool (*decoder_only_usage)(const struct decoder *decoder);
     /* After the last byte (cleanly ended or not); hands on text held back (a cut tag, an open character). */
     void (*decoder_end)(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out);
+    /* The body of a 200 that is not streamed. out->error CHAT_OK: an answer; its usage is filled. */
+    void (*whole)(const struct provider *self, const char *body, size_t len, struct provider_end *out);
     /* body: the first bytes (up to 8 KiB) of the error answer; retry_after: the header or NULL; now for dates. */
     struct provider_refusal (*refusal)(const struct provider *self, int status, const char *body, size_t len,
                                        const char *retry_after, int64_t wall_ms);

@@ -719,6 +719,53 @@ START_TEST(only_a_type_that_can_be_a_stream_is_one)
 }
 END_TEST
 
+static void drop_text(void *context, const char *text, size_t len)
+{
+    (void)context;
+    (void)text;
+    (void)len;
+}
+
+START_TEST(an_answer_that_is_not_streamed_is_whole_or_an_error)
+{
+    static const struct {
+        const char *body;
+        enum chat_error error;
+    } rows[] = {
+        {"{\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"}}],\"usage\":{\"prompt_tokens\":3,"
+         "\"completion_tokens\":1}}",
+         CHAT_OK},
+        {"{\"error\":{\"message\":\"no\"}}", CHAT_ERR_UPSTREAM_ERROR},
+        {"{\"choices\":[]}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+        {"<html>", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+        {"", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+    };
+    struct provider_end end;
+    for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+        decode_whole(NULL, rows[i].body, strlen(rows[i].body), &end);
+        ck_assert_msg(end.error == rows[i].error, "%s", rows[i].body);
+        ck_assert_int_eq(end.usage.completion_tokens, rows[i].error ? -1 : 1);
+    }
+}
+END_TEST
+
+START_TEST(an_event_of_usage_alone_is_known)
+{
+    static const char usage[] = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\n\n";
+    static const char both[] = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}],"
+                               "\"usage\":{\"prompt_tokens\":3}}\n\n";
+    struct delta_sink none = {.content = drop_text, .reasoning = drop_text};
+    struct decoder *decoder = decode_new(NULL);
+    ck_assert_int_eq(decode_feed(decoder, both, sizeof both - 1, &none), CHAT_OK);
+    ck_assert(!decode_only_usage(decoder));
+    ck_assert_int_eq(decode_feed(decoder, usage, sizeof usage - 1, &none), CHAT_OK);
+    ck_assert(decode_only_usage(decoder));
+    ck_assert_int_eq(decode_feed(decoder, both, sizeof both - 1, &none), CHAT_OK);
+    ck_assert(!decode_only_usage(decoder));
+    decode_free(decoder);
+}
+END_TEST
+
 UNIT_SUITE(sambanova_decode)
 {
     Suite *suite = suite_create("sambanova_decode");
@@ -733,6 +780,7 @@ UNIT_SUITE(sambanova_decode)
                                 nesting_over_its_bound_is_an_error),
                       60);
     UNIT_CASE(suite, "interface", done_is_known_once_it_came, an_idle_decoder_is_small,
-              only_a_type_that_can_be_a_stream_is_one);
+              only_a_type_that_can_be_a_stream_is_one, an_answer_that_is_not_streamed_is_whole_or_an_error,
+              an_event_of_usage_alone_is_known);
     return suite;
 }

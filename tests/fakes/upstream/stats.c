@@ -15,7 +15,7 @@ static void request_fini_of(struct stats_request *self)
 void stats_fini(struct stats *self)
 {
     request_fini_of(&self->last);
-    request_fini_of(&self->last_chat);
+    for (size_t i = 0; i < STATS_CHATS; i++) request_fini_of(&self->recent[i]);
 }
 
 void stats_reset(struct stats *self)
@@ -37,7 +37,7 @@ static void keep(struct stats_request *self, const struct request *request)
 void stats_request_seen(struct stats *self, const struct request *request, int is_chat)
 {
     keep(&self->last, request);
-    if (is_chat) keep(&self->last_chat, request);
+    if (is_chat) keep(&self->recent[self->recent_count++ % STATS_CHATS], request);
 }
 
 static double clock_ms(clockid_t clock)
@@ -84,13 +84,13 @@ static void print_headers(const struct stats_request *request, struct buf *out)
     }
 }
 
-static void print_request(const struct stats_request *request, const char *name, struct buf *out)
+static void print_request(const struct stats_request *request, struct buf *out)
 {
     if (request->method[0] == '\0') {
-        buf_printf(out, ",\"%s\":null", name);
+        buf_str(out, "null");
         return;
     }
-    buf_printf(out, ",\"%s\":{\"method\":\"", name);
+    buf_str(out, "{\"method\":\"");
     buf_json(out, request->method, strlen(request->method));
     buf_str(out, "\",\"path\":\"");
     buf_json(out, request->path, strlen(request->path));
@@ -99,6 +99,18 @@ static void print_request(const struct stats_request *request, const char *name,
     buf_str(out, "},\"body\":\"");
     buf_json(out, request->body.data, request->body.len);
     buf_str(out, "\"}");
+}
+
+/* Newest first. */
+static void print_recent(const struct stats *self, struct buf *out)
+{
+    unsigned long count = self->recent_count < STATS_CHATS ? self->recent_count : STATS_CHATS;
+    buf_str(out, ",\"recent_chats\":[");
+    for (unsigned long i = 1; i <= count; i++) {
+        if (i > 1) buf_char(out, ',');
+        print_request(&self->recent[(self->recent_count - i) % STATS_CHATS], out);
+    }
+    buf_char(out, ']');
 }
 
 static void print_cancel(const struct stats_cancel *cancel, struct buf *out)
@@ -136,7 +148,8 @@ void stats_print(const struct stats *self, struct buf *out)
     buf_printf(out, ",\"now\":{\"mono_ms\":%.3f,\"epoch_ms\":%.3f}", clock_ms(CLOCK_MONOTONIC),
                clock_ms(CLOCK_REALTIME));
     print_cancels(self, out);
-    print_request(&self->last, "last_request", out);
-    print_request(&self->last_chat, "last_chat", out);
+    buf_str(out, ",\"last_request\":");
+    print_request(&self->last, out);
+    print_recent(self, out);
     buf_char(out, '}');
 }

@@ -10,6 +10,7 @@
 #include "request.h"
 
 #define STATS_CANCELS 1024 /* cancels remembered one by one */
+#define STATS_CHATS 64     /* chats remembered whole */
 
 struct stats_cancel {
     double mono_ms;
@@ -40,7 +41,8 @@ struct stats {
     unsigned long accepted;
     struct stats_cancel cancels[STATS_CANCELS]; /* ring; `cancelled` counts on */
     struct stats_request last;                  /* below /v1 */
-    struct stats_request last_chat;             /* to /v1/chat/completions, titles left out */
+    struct stats_request recent[STATS_CHATS];   /* ring: to /v1/chat/completions, titles left out */
+    unsigned long recent_count;                 /* counts on */
 };
 
 void stats_fini(struct stats *self);
@@ -48,7 +50,7 @@ void stats_fini(struct stats *self);
 /* Forgets all but what is open now. */
 void stats_reset(struct stats *self);
 
-/* Remembers a request; is_chat: one that counts for last_chat. */
+/* Remembers a request; is_chat: one that is kept in recent. */
 void stats_request_seen(struct stats *self, const struct request *request, int is_chat);
 void stats_cancelled(struct stats *self, const char *tag, long deltas);
 

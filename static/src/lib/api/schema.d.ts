@@ -395,6 +395,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chat/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * OpenAI's chat completions
+         * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Silence is bridged by comments. An
+         *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
+         *     the provider.
+         */
+        post: operations["createChatCompletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -821,6 +843,48 @@ export interface components {
             /** @constant */
             object: "list";
             data: components["schemas"]["Model"][];
+        };
+        ChatCompletionRequest: {
+            /** @description One of the models offered; the default one without it. */
+            model?: string;
+            messages: ({
+                role: string;
+                content?: unknown;
+            } & {
+                [key: string]: unknown;
+            })[];
+            /** @default false */
+            stream: boolean | null;
+            max_tokens?: number;
+            max_completion_tokens?: number;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description As the provider sends it. */
+        ChatCompletion: {
+            id: string;
+            /** @constant */
+            object: "chat.completion";
+            created: number;
+            model: string;
+            choices: {
+                [key: string]: unknown;
+            }[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description As the provider sends it. */
+        ChatCompletionChunk: {
+            id: string;
+            /** @constant */
+            object: "chat.completion.chunk";
+            created: number;
+            model: string;
+            choices: {
+                [key: string]: unknown;
+            }[];
+        } & {
+            [key: string]: unknown;
         };
         Readiness: {
             /** @enum {string} */
@@ -1813,6 +1877,51 @@ export interface operations {
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             500: components["responses"]["Internal"];
+        };
+    };
+    createChatCompletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatCompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The completion, whole or as frames. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Daily-Quota-Limit": components["headers"]["X-Daily-Quota-Limit"];
+                    "X-Daily-Quota-Remaining": components["headers"]["X-Daily-Quota-Remaining"];
+                    "X-Daily-Quota-Reset": components["headers"]["X-Daily-Quota-Reset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatCompletion"];
+                    "text/event-stream": (components["schemas"]["ChatCompletionChunk"] | components["schemas"]["ErrorBody"] | "[DONE]")[];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["CountedNotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["UpstreamError"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["UpstreamTimeout"];
         };
     };
     getOpenapi: {

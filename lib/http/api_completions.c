@@ -1,0 +1,72 @@
+/* OpenAI's chat completions: the body goes to the provider as it came, but for what is missing in it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/api.h"
+#include "http/completion_stream.h"
+#include "usecases/begin_completion.h"
+
+enum { BODY_MAX_BYTES = 2 << 20 };
+
+static bool check_messages(struct http_call *call)
+{
+    const struct json *messages = json_get(call->body, "messages");
+    if (messages && json_type(messages) == JSON_ARRAY && json_first(messages)) return true;
+    problem_field(&call->problem, "messages", "takes a list of at least one message");
+    return false;
+}
+
+/* What stands behind the opening brace of the body, with our own fields put before it. */
+static char *complete_body(struct http_call *call, const char *model, bool add_usage, size_t *len)
+{
+    const char *brace = memchr(call->body_text, '{', call->body_len);
+    if (!brace) return NULL;
+    size_t rest = call->body_len - (size_t)(brace + 1 - call->body_text);
+    struct buf body;
+    buf_init(&body, BODY_MAX_BYTES);
+    buf_append_char(&body, '{');
+    if (model) {
+        struct json_writer json;
+        json_writer_init(&json, &body);
+        buf_append_str(&body, "\"model\":");
+        json_put_string(&json, model);
+        buf_append_char(&body, ',');
+    }
+    if (add_usage) buf_append_str(&body, "\"stream_options\":{\"include_usage\":true},");
+    buf_append(&body, brace + 1, rest);
+    if (!body.failed) return buf_take(&body, len);
+    buf_fini(&body);
+    return NULL;
+}
+
+enum chat_error api_create_completion(struct http_call *call)
+{
+    const struct chat_policy *policy = call->ports->policy;
+    struct completion_spec spec = {.request_id = call->request->request_id, .trace = call->trace};
+    const char *model;
+    size_t model_len;
+    const struct json *stream = json_get(call->body, "stream");
+    bool fine = call_body_string(call, "model", &model, &model_len);
+    if (stream && json_type(stream) != JSON_NULL) fine = call_body_bool(call, "stream", false, &spec.stream) && fine;
+    if (!model && json_get(call->body, "model")) {
+        problem_field(&call->problem, "model", "takes the name of a model, or isn't there");
+        fine = false;
+    }
+    fine = check_messages(call) && fine;
+    if (!fine) return call->problem.error;
+    if (model && !policy_offers_model(policy, model)) {
+        call->problem.param = "model";
+        return problem_set(&call->problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
+    }
+    spec.model = model ? model : policy->default_model;
+    spec.drop_usage = spec.stream && !json_get(call->body, "stream_options");
+
+    struct quota quota;
+    enum chat_error error = begin_completion(call->ports, &call->caller, &call->problem, &spec.ticket, &quota);
+    if (error != CHAT_OK) return error;
+    spec.body = complete_body(call, model ? NULL : spec.model, spec.drop_usage, &spec.body_len);
+    struct completion_client *client = spec.body ? completion_stream(call, spec.stream, &quota) : NULL;
+    if (!client) abort(); /* out of memory: the lease runs out by itself */
+    call->ports->answers->ops->complete(call->ports->answers, &spec, client);
+    return CHAT_OK;
+}

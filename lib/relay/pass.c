@@ -1,0 +1,669 @@
+/*
+ * A completion, passed through: whole events go to the client as the bytes they are, once the decoder has found them
+ * sound; a broken one is never passed on. Nothing is stored. A client that leaves ends it at once.
+ */
+#include "relay/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "usecases/finish_answer.h"
+
+enum {
+    COMMENT_MS = 15000,       /* of silence */
+    SLOW_CLIENT_MS = 30000,   /* a client that takes nothing for this long is let go */
+    TELL_AT_LATEST_MS = 2000, /* the client doesn't wait longer for its lease to end */
+    FRAME_MAX_BYTES = 512 << 10,
+    WHOLE_MAX_BYTES = 8 << 20,
+    SETTLE_TRIES_MAX = 10,
+    SETTLE_RETRY_MS = 1000,
+};
+
+enum pass_phase {
+    PASS_PAUSING, /* before another try */
+    PASS_ASKING,  /* request sent, nothing of the body yet */
+    PASS_RECEIVING,
+    PASS_ENDING, /* the provider is done with; the lease ends, then the client is told */
+};
+
+struct pass {
+    struct job job;      /* first: the settling job */
+    struct watch *watch; /* on the client; NULL once it is let go */
+    struct pass *next, *previous, *broken_next;
+    struct relay *relay;
+    enum pass_phase phase;
+    struct completion_client *client;
+    struct transfer transfer;
+    struct timer timer;
+    struct arena strings;
+    struct admission_ticket ticket;
+    const char *request_id, *model;
+    struct trace trace;
+    char *body;
+    size_t body_len;
+    bool stream, drop_usage;
+
+    struct buf frame; /* the event so far; not streamed: the whole body */
+    struct frame_scan {
+        size_t line; /* bytes of the line so far */
+        bool after_cr;
+    } scan;
+    size_t text_bytes; /* content and reasoning of choice 0, for the estimate */
+    bool opened;       /* the client has got bytes */
+    bool broken;       /* waits in relay->broken_passes */
+    bool blocked;
+    enum chat_error broken_error, error;
+    bool client_left;
+    struct token_usage usage;
+    const char *problem;
+    int attempts, settle_tries;
+    int64_t started_ms, asked_ms, resume_at_ms, shown_ms, blocked_since_ms, settle_at_ms;
+    int64_t ended_ms, retry_after_s;
+    bool told, gone;
+    bool settle_running; /* a job has it: settled is the job's */
+    bool settled;
+};
+
+struct client_watch {
+    struct watch watch; /* first */
+    struct pass *pass;
+};
+
+/* ---- making ---- */
+
+static void run_settle(struct job *job, const struct chat_ports *ports);
+
+struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client)
+{
+    struct pass *pass = calloc(1, sizeof *pass);
+    if (!pass) abort();
+    pass->job.run = run_settle;
+    pass->relay = relay;
+    pass->client = client;
+    arena_init(&pass->strings);
+    pass->ticket = spec->ticket;
+    pass->request_id = arena_strdup(&pass->strings, spec->request_id);
+    pass->model = arena_strdup(&pass->strings, spec->model);
+    pass->trace = spec->trace;
+    pass->body = spec->body;
+    pass->body_len = spec->body_len;
+    pass->stream = spec->stream;
+    pass->drop_usage = spec->drop_usage;
+    pass->usage = (struct token_usage){-1, -1, -1};
+    buf_init(&pass->frame, pass->stream ? FRAME_MAX_BYTES : WHOLE_MAX_BYTES);
+    return pass;
+}
+
+static void set_subject(const struct pass *pass, struct log_subject *subject)
+{
+    *subject = (struct log_subject){.request_id = pass->request_id,
+                                    .trace_id = pass->trace.trace_id,
+                                    .span_id = pass->trace.span_id,
+                                    .user_id = pass->ticket.user_id};
+    log_set_subject(subject);
+}
+
+/* ---- the provider's connection ---- */
+
+static void close_upstream(struct pass *pass)
+{
+    struct transfer *transfer = &pass->transfer;
+    if (transfer->decoder) pass->relay->settings.provider->ops->decoder_free(transfer->decoder);
+    transfer->decoder = NULL;
+    buf_fini(&transfer->refusal);
+    if (!transfer->easy) return;
+    curl_multi_remove_handle(pass->relay->multi, transfer->easy);
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+}
+
+/* ---- the end ---- */
+
+static void arm(struct pass *pass);
+
+static void let_client_go(struct pass *pass)
+{
+    if (!pass->client) return;
+    loop_unwatch(pass->relay, pass->watch);
+    pass->watch = NULL;
+    pass->client->ops->close(pass->client);
+    pass->client = NULL;
+}
+
+static void count_text(void *context, const char *text, size_t len)
+{
+    struct pass *pass = context;
+    (void)text;
+    pass->text_bytes += len;
+}
+
+static void count_usage(struct pass *pass)
+{
+    if (pass->usage.prompt_tokens >= 0 || pass->usage.completion_tokens >= 0 || !pass->transfer.checked) return;
+    pass->usage.prompt_tokens = (int64_t)(pass->body_len + 3) / 4;
+    pass->usage.completion_tokens = (int64_t)(pass->text_bytes + 3) / 4;
+}
+
+/* On a job thread: the lease ends, the day's unit goes back where nothing was shown. */
+static void run_settle(struct job *job, const struct chat_ports *ports)
+{
+    struct pass *pass = (struct pass *)job;
+    struct log_subject subject;
+    set_subject(pass, &subject);
+    bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
+    pass->settled = ports->admission->ops->settle(ports->admission, &pass->ticket, refund) == CHAT_OK;
+    if (pass->settle_tries++ == 0)
+        log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->model),
+                  LOG_STR("code", pass->error ? error_code(pass->error) : NULL), LOG_STR("problem", pass->problem),
+                  LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),
+                  LOG_INT("prompt_tokens", pass->usage.prompt_tokens),
+                  LOG_INT("completion_tokens", pass->usage.completion_tokens),
+                  LOG_INT("cost_micro_usd", cost_micro_usd(ports->prices, pass->model, &pass->usage)),
+                  LOG_INT("tries", pass->attempts));
+    if (!pass->settled && pass->settle_tries >= SETTLE_TRIES_MAX) {
+        log_write(LOG_ERROR, "completion_not_settled", LOG_BOOL("refund", refund));
+        pass->settled = true;
+    }
+    log_set_subject(NULL);
+    struct task *task = calloc(1, sizeof *task);
+    if (!task) abort();
+    task->kind = TASK_PASS_SETTLED;
+    task->pass = pass;
+    loop_post(pass->relay, task);
+}
+
+static void settle(struct pass *pass)
+{
+    pass->settle_running = true;
+    job_pool_submit(pass->relay->jobs, &pass->job);
+}
+
+static void bury_if_over(struct pass *pass)
+{
+    struct relay *relay = pass->relay;
+    if (pass->gone || pass->phase < PASS_ENDING || pass->client || pass->settle_running || !pass->settled) return;
+    pass->gone = true;
+    if (pass->previous)
+        pass->previous->next = pass->next;
+    else
+        relay->passes = pass->next;
+    if (pass->next) pass->next->previous = pass->previous;
+    timer_clear(&relay->timers, &pass->timer);
+    pass->next = relay->ended_passes;
+    relay->ended_passes = pass;
+}
+
+static void take_end(struct pass *pass, struct provider_end *told)
+{
+    struct delta_sink sink = {.content = count_text, .reasoning = count_text, .context = pass};
+    pass->relay->settings.provider->ops->decoder_end(pass->transfer.decoder, &sink, told);
+    pass->usage = told->usage;
+}
+
+/* What ends it for the client. */
+static void tell(struct pass *pass)
+{
+    static const char done[] = "data: [DONE]\n\n";
+    if (pass->told || !pass->client) return;
+    pass->told = true;
+    enum listener_state state = LISTENER_READY;
+    if (pass->error == CHAT_OK && pass->stream) {
+        bool has_own = pass->frame.len > 0;
+        state = pass->client->ops->frames(pass->client, has_own ? pass->frame.data : done,
+                                          has_own ? pass->frame.len : sizeof done - 1);
+    } else if (pass->error == CHAT_OK)
+        state = pass->client->ops->whole(pass->client, pass->frame.data, pass->frame.len);
+    if (state != LISTENER_GONE)
+        state = pass->client->ops->end(pass->client, pass->error, pass->retry_after_s, &pass->relay->scratch);
+    if (state != LISTENER_BLOCKED) {
+        let_client_go(pass);
+        return;
+    }
+    if (!pass->blocked) pass->blocked_since_ms = pass->relay->now_ms;
+    pass->blocked = true;
+    loop_watch(pass->relay, pass->watch, EPOLLRDHUP | EPOLLOUT);
+}
+
+void pass_settled(struct pass *pass)
+{
+    pass->settle_running = false;
+    pass->settle_at_ms = pass->relay->now_ms + SETTLE_RETRY_MS;
+    if (pass->settled) tell(pass);
+    bury_if_over(pass);
+    arm(pass);
+}
+
+/* The provider is done with; never within a callback of curl. The client is told once the lease has ended. */
+static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
+{
+    if (pass->phase >= PASS_ENDING) return;
+    struct provider_end told;
+    if (pass->stream && pass->transfer.decoder) take_end(pass, &told);
+    bool empty = error == CHAT_OK && pass->stream && !pass->opened && !pass->client_left;
+    pass->phase = PASS_ENDING;
+    pass->error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
+    pass->retry_after_s = retry_after_s;
+    pass->ended_ms = pass->relay->now_ms;
+    count_usage(pass);
+    close_upstream(pass);
+    settle(pass);
+    if (pass->client_left) let_client_go(pass);
+    arm(pass);
+}
+
+static void leave(struct pass *pass)
+{
+    if (pass->phase < PASS_ENDING) pass->client_left = true;
+    end(pass, CHAT_OK, 0);
+    let_client_go(pass);
+    bury_if_over(pass);
+}
+
+/* To be ended later in this turn. */
+static void break_off(struct pass *pass, enum chat_error error, bool client_left)
+{
+    if (pass->broken) return;
+    pass->broken = true;
+    pass->broken_error = error;
+    pass->client_left = client_left;
+    pass->broken_next = pass->relay->broken_passes;
+    pass->relay->broken_passes = pass;
+}
+
+void pass_end_broken(struct relay *relay)
+{
+    while (relay->broken_passes) {
+        struct pass *pass = relay->broken_passes;
+        relay->broken_passes = pass->broken_next;
+        end(pass, pass->broken_error, 0);
+        bury_if_over(pass);
+    }
+}
+
+/* ---- the client ---- */
+
+static void take_state(struct pass *pass, enum listener_state state)
+{
+    if (state == LISTENER_GONE)
+        break_off(pass, CHAT_OK, true);
+    else if (state == LISTENER_BLOCKED && !pass->blocked) {
+        pass->blocked = true;
+        pass->blocked_since_ms = pass->relay->now_ms;
+        loop_watch(pass->relay, pass->watch, EPOLLRDHUP | EPOLLOUT);
+        arm(pass);
+    }
+}
+
+void pass_client_event(struct watch *watch, uint32_t events)
+{
+    struct pass *pass = ((struct client_watch *)watch)->pass;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        leave(pass);
+        return;
+    }
+    if (!(events & EPOLLOUT)) return;
+    enum listener_state state = pass->client->ops->writable(pass->client);
+    if (state == LISTENER_GONE)
+        leave(pass);
+    else if (state == LISTENER_READY) {
+        pass->blocked = false;
+        loop_watch(pass->relay, watch, EPOLLRDHUP);
+        if (!pass->told) return;
+        let_client_go(pass);
+        bury_if_over(pass);
+    }
+}
+
+/* ---- frames ---- */
+
+/* Takes bytes up to and with the end of an event. *ended: there was one. */
+static size_t take_event(struct pass *pass, const char *bytes, size_t len, bool *ended)
+{
+    struct frame_scan *scan = &pass->scan;
+    size_t i = 0;
+    *ended = false;
+    while (i < len && !*ended) {
+        char c = bytes[i++];
+        if (c == '\n' && scan->after_cr) { /* belongs to the line end before it */
+            scan->after_cr = false;
+            continue;
+        }
+        scan->after_cr = c == '\r';
+        if (c != '\r' && c != '\n') {
+            scan->line++;
+            continue;
+        }
+        *ended = scan->line == 0;
+        scan->line = 0;
+    }
+    buf_append(&pass->frame, bytes, i);
+    return i;
+}
+
+/* false: the stream is broken, or over; what was sound is in out. */
+static bool check_event(struct pass *pass, struct buf *out)
+{
+    const struct provider_ops *ops = pass->relay->settings.provider->ops;
+    struct delta_sink sink = {.content = count_text, .reasoning = count_text, .context = pass};
+    bool comment = !memmem(pass->frame.data, pass->frame.len, "data", 4);
+    enum chat_error error = ops->decoder_feed(pass->transfer.decoder, pass->frame.data, pass->frame.len, &sink);
+    if (error != CHAT_OK) {
+        break_off(pass, error, false);
+        return false;
+    }
+    if (ops->decoder_done(pass->transfer.decoder)) return false; /* the frame is sent when the lease has ended */
+    if (!comment) pass->transfer.last_data_ms = pass->relay->now_ms;
+    bool hidden = pass->drop_usage && ops->decoder_only_usage(pass->transfer.decoder);
+    /* nothing but a chunk opens the response: until then an error can still be a status */
+    if (!hidden && !(comment && !pass->opened && out->len == 0)) buf_append(out, pass->frame.data, pass->frame.len);
+    buf_reset(&pass->frame);
+    return true;
+}
+
+static bool show(struct pass *pass, const struct buf *out)
+{
+    if (out->len == 0) return true;
+    if (out->failed) return false;
+    pass->opened = true;
+    pass->shown_ms = pass->relay->now_ms;
+    take_state(pass, pass->client->ops->frames(pass->client, out->data, out->len));
+    return true;
+}
+
+static void take_stream(struct pass *pass, const char *bytes, size_t len)
+{
+    struct buf *out = &pass->relay->scratch;
+    bool going = true, ended;
+    buf_reset(out);
+    while (len && going) {
+        size_t taken = take_event(pass, bytes, len, &ended);
+        bytes += taken;
+        len -= taken;
+        if (pass->frame.failed) {
+            pass->problem = "an event over its bound";
+            break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
+            going = false;
+        } else if (ended)
+            going = check_event(pass, out);
+    }
+    if (!show(pass, out)) break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
+    if (!going) break_off(pass, CHAT_OK, false); /* [DONE]; an error found above stands */
+}
+
+static void check_answer(struct pass *pass)
+{
+    struct transfer *transfer = &pass->transfer;
+    const struct provider *provider = pass->relay->settings.provider;
+    long status = 0;
+    char *type = NULL;
+    transfer->checked = true;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
+    transfer->is_stream = status == 200 && (!pass->stream || provider->ops->is_stream(provider, type));
+    if (transfer->is_stream) transfer->decoder = provider->ops->decoder_new(provider);
+    if (!transfer->decoder) transfer->is_stream = false;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct pass *pass = context;
+    struct transfer *transfer = &pass->transfer;
+    size_t len = size * count;
+    if (pass->broken || pass->phase >= PASS_ENDING) return 0;
+    if (!transfer->checked) check_answer(pass);
+    if (pass->phase == PASS_ASKING) {
+        pass->phase = PASS_RECEIVING;
+        transfer->first_byte_ms = transfer->last_data_ms = pass->relay->now_ms;
+        arm(pass);
+    }
+    if (!transfer->is_stream) {
+        size_t room = REFUSAL_MAX_BYTES - transfer->refusal.len;
+        buf_append(&transfer->refusal, bytes, len < room ? len : room);
+        return len < room ? len : 0;
+    }
+    if (!pass->stream) {
+        transfer->last_data_ms = pass->relay->now_ms;
+        return buf_append(&pass->frame, bytes, len) ? len : 0;
+    }
+    take_stream(pass, bytes, len);
+    return pass->broken ? 0 : len;
+}
+
+/* ---- asking ---- */
+
+static void on_over(void *owner);
+
+static bool ask_upstream(struct pass *pass)
+{
+    struct relay *relay = pass->relay;
+    struct transfer *transfer = &pass->transfer;
+    *transfer = (struct transfer){.easy = curl_easy_init(), .owner = pass, .on_over = on_over};
+    buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
+    CURL *easy = transfer->easy;
+    bool ok = easy && upstream_set_options(relay, easy, pass->body, pass->body_len);
+#define SET(option, value) ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK
+    SET(CURLOPT_HTTPHEADER, upstream_headers(relay, transfer, &pass->trace));
+    SET(CURLOPT_PRIVATE, transfer);
+    SET(CURLOPT_SHARE, relay->share);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, pass);
+    SET(CURLOPT_HEADERFUNCTION, upstream_take_header);
+    SET(CURLOPT_HEADERDATA, transfer);
+#undef SET
+    if (ok && curl_multi_add_handle(relay->multi, easy) == CURLM_OK) return true;
+    if (easy) curl_easy_cleanup(easy);
+    transfer->easy = NULL;
+    return false;
+}
+
+static void ask(struct pass *pass)
+{
+    pass->phase = PASS_ASKING;
+    pass->asked_ms = pass->relay->now_ms;
+    pass->attempts++;
+    if (!ask_upstream(pass)) end(pass, CHAT_ERR_OVERLOADED, 0);
+}
+
+static void fail_or_retry(struct pass *pass, enum chat_error error, bool retryable, int64_t retry_after_s)
+{
+    int64_t wait_ms = retryable && !pass->opened ? upstream_retry_wait_ms(pass->attempts, retry_after_s) : -1;
+    if (wait_ms < 0) {
+        end(pass, error, upstream_retry_after_s(error, retry_after_s));
+        return;
+    }
+    close_upstream(pass);
+    pass->phase = PASS_PAUSING;
+    pass->resume_at_ms = pass->relay->now_ms + wait_ms;
+    log_write(LOG_WARN, "upstream_retry", LOG_STR("request_id", pass->request_id), LOG_STR("code", error_code(error)),
+              LOG_INT("attempt", pass->attempts), LOG_INT("wait_ms", wait_ms));
+    arm(pass);
+}
+
+/* The provider refuses what the caller wrote: then that is the caller's to put right. */
+static enum chat_error for_caller(long status, enum chat_error error)
+{
+    return (status == 400 || status == 422) && error == CHAT_ERR_UPSTREAM_ERROR ? CHAT_ERR_INVALID_REQUEST : error;
+}
+
+static void refused(struct pass *pass, long status)
+{
+    struct relay *relay = pass->relay;
+    struct transfer *transfer = &pass->transfer;
+    struct provider_refusal refusal = relay->settings.provider->ops->refusal(
+        relay->settings.provider, (int)status, transfer->refusal.data ? transfer->refusal.data : "",
+        transfer->refusal.len, transfer->retry_after[0] ? transfer->retry_after : NULL,
+        clock_wall_ms(relay->settings.clock));
+    log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
+              LOG_STR("request_id", pass->request_id), LOG_INT("upstream_status", status),
+              LOG_STR("code", error_code(refusal.error)));
+    fail_or_retry(pass, for_caller(status, refusal.error), refusal.retryable, refusal.retry_after_s);
+}
+
+static void connection_failed(struct pass *pass, CURLcode result)
+{
+    bool never_sent =
+        result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
+    bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
+    log_write(LOG_WARN, "upstream_connection_failed", LOG_STR("request_id", pass->request_id), LOG_INT("curl", result),
+              LOG_STR("reason", curl_easy_strerror(result)));
+    fail_or_retry(pass, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
+}
+
+/* ---- the provider's end ---- */
+
+static void stream_over(struct pass *pass)
+{
+    struct provider_end told;
+    take_end(pass, &told);
+    if (!told.finish_reason) { /* [DONE] would have ended it before */
+        pass->problem = told.problem;
+        end(pass, told.error ? told.error : CHAT_ERR_UPSTREAM_INVALID_RESPONSE, 0);
+        return;
+    }
+    buf_reset(&pass->frame); /* an event without its blank line doesn't count */
+    end(pass, CHAT_OK, 0);
+}
+
+static void whole_over(struct pass *pass)
+{
+    const struct provider *provider = pass->relay->settings.provider;
+    struct provider_end told = {.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .problem = "cut, or over its bound"};
+    if (pass->transfer.result == CURLE_OK && !pass->frame.failed)
+        provider->ops->whole(provider, pass->frame.data ? pass->frame.data : "", pass->frame.len, &told);
+    pass->problem = told.problem;
+    if (told.error == CHAT_OK) {
+        pass->usage = told.usage;
+        pass->opened = true; /* in a moment */
+    }
+    end(pass, told.error, 0);
+}
+
+static void on_over(void *owner)
+{
+    struct pass *pass = owner;
+    long status = 0;
+    if (pass->phase >= PASS_ENDING || pass->broken) return;
+    curl_easy_getinfo(pass->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (pass->transfer.is_stream && pass->stream)
+        stream_over(pass);
+    else if (pass->transfer.is_stream)
+        whole_over(pass);
+    else if (status == 0 || (status == 200 && pass->transfer.result != CURLE_OK && !pass->transfer.checked))
+        connection_failed(pass, pass->transfer.result);
+    else
+        refused(pass, status);
+    bury_if_over(pass);
+}
+
+/* ---- deadlines ---- */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t upstream_deadline(const struct pass *pass)
+{
+    const struct provider *provider = pass->relay->settings.provider;
+    int64_t at_ms = pass->started_ms + provider->total_timeout_ms;
+    switch (pass->phase) {
+    case PASS_PAUSING: return sooner(at_ms, pass->resume_at_ms);
+    case PASS_ASKING: return sooner(at_ms, pass->asked_ms + provider->first_byte_timeout_ms);
+    case PASS_RECEIVING: return sooner(at_ms, pass->transfer.last_data_ms + provider->idle_timeout_ms);
+    case PASS_ENDING: break;
+    }
+    return INT64_MAX;
+}
+
+static void arm(struct pass *pass)
+{
+    int64_t at_ms = upstream_deadline(pass);
+    if (pass->gone) return;
+    if (pass->phase >= PASS_ENDING && !pass->told) at_ms = sooner(at_ms, pass->ended_ms + TELL_AT_LATEST_MS);
+    if (pass->blocked && pass->client) at_ms = sooner(at_ms, pass->blocked_since_ms + SLOW_CLIENT_MS);
+    if (pass->opened && pass->phase == PASS_RECEIVING) at_ms = sooner(at_ms, pass->shown_ms + COMMENT_MS);
+    if (pass->phase >= PASS_ENDING && !pass->settle_running && !pass->settled)
+        at_ms = sooner(at_ms, pass->settle_at_ms);
+    if (at_ms == INT64_MAX || (pass->timer.slot && pass->timer.at_ms <= at_ms)) return;
+    timer_set(&pass->relay->timers, &pass->timer, at_ms);
+}
+
+static void on_timer(void *owner)
+{
+    struct pass *pass = owner;
+    int64_t now_ms = pass->relay->now_ms;
+    if (pass->phase == PASS_PAUSING && now_ms >= pass->resume_at_ms)
+        ask(pass);
+    else if (now_ms >= upstream_deadline(pass)) {
+        pass->problem = pass->phase == PASS_ASKING ? "no first byte in time" : "silent, or too long in all";
+        end(pass, CHAT_ERR_UPSTREAM_TIMEOUT, 0);
+    }
+    if (pass->phase >= PASS_ENDING && now_ms - pass->ended_ms >= TELL_AT_LATEST_MS) tell(pass);
+    if (pass->opened && pass->phase == PASS_RECEIVING && now_ms - pass->shown_ms >= COMMENT_MS && !pass->blocked) {
+        pass->shown_ms = now_ms;
+        take_state(pass, pass->client->ops->comment(pass->client));
+    }
+    if (pass->phase >= PASS_ENDING && !pass->settle_running && !pass->settled && now_ms >= pass->settle_at_ms)
+        settle(pass);
+    if (pass->blocked && pass->client && now_ms - pass->blocked_since_ms >= SLOW_CLIENT_MS)
+        leave(pass);
+    else
+        bury_if_over(pass);
+    arm(pass);
+}
+
+/* ---- the loop's ---- */
+
+void pass_start(struct pass *pass)
+{
+    struct relay *relay = pass->relay;
+    struct client_watch *watch = calloc(1, sizeof *watch);
+    if (!watch) abort();
+    pass->timer.owner = pass;
+    pass->timer.fire = on_timer;
+    pass->started_ms = pass->shown_ms = relay->now_ms;
+    pass->next = relay->passes;
+    if (relay->passes) relay->passes->previous = pass;
+    relay->passes = pass;
+    watch->watch = (struct watch){.kind = WATCH_CLIENT, .fd = pass->client->ops->fd(pass->client)};
+    watch->pass = pass;
+    pass->watch = &watch->watch;
+    if (!loop_watch(relay, pass->watch, EPOLLRDHUP)) {
+        leave(pass);
+        return;
+    }
+    ask(pass);
+    arm(pass);
+}
+
+void pass_shut_down(struct relay *relay)
+{
+    struct pass *next;
+    for (struct pass *pass = relay->passes; pass; pass = next) {
+        next = pass->next;
+        end(pass, CHAT_ERR_SHUTTING_DOWN, 0);
+        bury_if_over(pass);
+    }
+}
+
+const struct admission_ticket *pass_ticket(const struct relay *relay, const struct pass **at)
+{
+    const struct pass *pass = *at ? (*at)->next : relay->passes;
+    while (pass && !pass->ticket.leased) pass = pass->next;
+    *at = pass;
+    return pass ? &pass->ticket : NULL;
+}
+
+void pass_bury(struct relay *relay)
+{
+    while (relay->ended_passes) {
+        struct pass *pass = relay->ended_passes;
+        relay->ended_passes = pass->next;
+        buf_fini(&pass->frame);
+        arena_fini(&pass->strings);
+        free(pass->body);
+        free(pass);
+        loop_give_place(relay);
+    }
+}

@@ -1,0 +1,45 @@
+/*
+ * A completion that is passed through: the provider's bytes to the one client that asked, nothing stored. Closing the
+ * client's connection ends it at once. The relay calls the client from its loop thread, never after close.
+ */
+#ifndef USECASES_COMPLETION_H
+#define USECASES_COMPLETION_H
+
+#include <stdbool.h>
+
+#include "base/trace.h"
+#include "usecases/admission.h"
+#include "usecases/listener.h"
+
+struct completion_client;
+struct completion_client_ops {
+    int (*fd)(const struct completion_client *self); /* watched for a peer that left, and for room while BLOCKED */
+    /* Frames of the stream, as they came; the first call opens the response. */
+    enum listener_state (*frames)(struct completion_client *self, const char *bytes, size_t len);
+    /* Silence: a comment. Only after the first frames. */
+    enum listener_state (*comment)(struct completion_client *self);
+    /* The whole answer of one that is not streamed; then end follows. */
+    enum listener_state (*whole)(struct completion_client *self, const char *json, size_t len);
+    /* Once, last. An error is a status as long as nothing was sent, a frame afterwards; retry_after_s 0: none. */
+    enum listener_state (*end)(struct completion_client *self, enum chat_error error, int64_t retry_after_s,
+                               struct buf *scratch);
+    enum listener_state (*writable)(struct completion_client *self);
+    void (*close)(struct completion_client *self); /* frees it */
+};
+struct completion_client {
+    const struct completion_client_ops *ops;
+};
+
+/* What the relay has to know. Copied, except the body, which it takes. */
+struct completion_spec {
+    struct admission_ticket ticket;
+    const char *model;
+    char *body; /* for the provider, malloc'ed */
+    size_t body_len;
+    bool stream;
+    bool drop_usage; /* the usage frame was asked for by us alone: it is kept from the client */
+    const char *request_id;
+    struct trace trace;
+};
+
+#endif

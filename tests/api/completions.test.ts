@@ -1,0 +1,202 @@
+// OpenAI's surface: by the openai package as it is, and by the bytes.
+import { randomUUID } from 'node:crypto'
+import OpenAI from 'openai'
+import { holdSchema } from '../support/openapi.ts'
+import { open } from '../support/http.ts'
+import { env } from '../support/env.ts'
+import { dailyUnits, forgetMinute, leasesOf, useDaily, useMinute } from '../support/stores.ts'
+import { describe, expect, test } from '../support/test.ts'
+import { cancelOf, freshTag, generatedText, seenUpstream, stats } from '../support/upstream.ts'
+import type { User } from '../support/user.ts'
+import { until } from '../support/wait.ts'
+
+const path = '/api/v1/chat/completions'
+const model = 'Meta-Llama-3.3-70B-Instruct'
+const client = (user: User) => new OpenAI({ baseURL: `${env.url}/api/v1`, apiKey: user.token, maxRetries: 0 })
+const ask = (content: string) => ({ model, messages: [{ role: 'user' as const, content }] })
+
+interface Frames {
+  status: number
+  type: string
+  body: string
+  data: string[]
+}
+
+/** The stream as it came, and the data of its frames. */
+async function frames(user: User, content: string, more: object = {}): Promise<Frames> {
+  const reply = await open(path, {
+    method: 'POST', headers: { Authorization: `Bearer ${user.token}` }, json: { ...ask(content), stream: true, ...more },
+  })
+  const body = await reply.body.text()
+  const data = body.split('\n\n').filter((frame) => frame.startsWith('data: ')).map((frame) => frame.slice(6))
+  return { status: reply.statusCode, type: String(reply.headers['content-type']), body, data }
+}
+
+describe('the openai package', () => {
+  test('streams', async ({ alice }) => {
+    const stream = await client(alice).chat.completions.create({ ...ask('[[chunks=12 size=10 utf8]] Hello'), stream: true })
+    let text = ''
+    let finish: string | null = null
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? ''
+      finish = chunk.choices[0]?.finish_reason || finish
+    }
+    expect(text).toBe(generatedText(12, 10, { utf8: true }))
+    expect(finish).toBe('stop')
+    expect(await dailyUnits(alice.sub)).toBe(1)
+  })
+
+  test('waits for the whole of it', async ({ alice }) => {
+    const whole = await client(alice).chat.completions.create(ask('[[chunks=3 size=8]] Hello'))
+    expect(whole.choices[0]!.message.content).toBe(generatedText(3, 8))
+    expect(whole.usage!.completion_tokens).toBe(3)
+    holdSchema('ChatCompletion', whole)
+  })
+
+  test('asks for tools, and is handed the call', async ({ alice }) => {
+    const tools = [{ type: 'function' as const, function: { name: 'get_weather', parameters: { type: 'object', properties: {} } } }]
+    const stream = await client(alice).chat.completions.create({ ...ask('[[tools finish=tool_calls]] Weather?'), tools, stream: true })
+    const calls: string[] = []
+    for await (const chunk of stream) for (const call of chunk.choices[0]?.delta.tool_calls ?? []) calls.push(call.function?.name ?? '')
+    expect(calls.filter(Boolean).length).toBeGreaterThan(0)
+  })
+
+  test('aborts, and the provider is closed at once, also while it is silent', async ({ alice }) => {
+    for (const script of ['chunks=1000 pace=20', 'stall=2 chunks=9']) {
+      const tag = freshTag()
+      const abort = new AbortController()
+      const stream = await client(alice).chat.completions.create({ ...ask(`[[${script} tag=${tag}]] Go on`), stream: true }, { signal: abort.signal })
+      const first = await stream[Symbol.asyncIterator]().next()
+      expect(first.done).toBe(false)
+      abort.abort()
+      await until('the provider sees the connection closed', () => cancelOf(tag))
+    }
+    await until('no lease is left', async () => (await leasesOf(alice.sub)).length === 0)
+  })
+
+  test('raises its own errors for ours', async ({ alice }) => {
+    const openai = client(alice)
+    const stranger = new OpenAI({ baseURL: `${env.url}/api/v1`, apiKey: 'none', maxRetries: 0 })
+    await expect(stranger.chat.completions.create(ask('Hi'))).rejects.toBeInstanceOf(OpenAI.AuthenticationError)
+    await expect(openai.chat.completions.create({ ...ask('Hi'), model: 'nobody' })).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
+    await expect(openai.chat.completions.create({ model, messages: [] })).rejects.toBeInstanceOf(OpenAI.UnprocessableEntityError)
+    await expect(openai.chat.completions.create(ask('[[status=422]] Hi'))).rejects.toBeInstanceOf(OpenAI.BadRequestError)
+    await expect(openai.chat.completions.create(ask('[[status=500]] Hi'))).rejects.toBeInstanceOf(OpenAI.InternalServerError)
+    expect(await dailyUnits(alice.sub), 'what failed before its first token costs nothing').toBe(0)
+
+    await useDaily(alice.sub, 100_000)
+    const refused = await openai.chat.completions.create(ask('Hi')).catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(OpenAI.RateLimitError)
+    expect(refused).toMatchObject({ code: 'quota_exceeded' })
+    expect(Number((refused as InstanceType<typeof OpenAI.RateLimitError>).headers.get('retry-after'))).toBeGreaterThan(0)
+  })
+
+  test('raises an error in mid-stream', async ({ alice }) => {
+    const stream = await client(alice).chat.completions.create({ ...ask('[[error_at=2 chunks=5]] Hi'), stream: true })
+    const read = (async () => {
+      for await (const chunk of stream) void chunk
+    })()
+    await expect(read).rejects.toMatchObject({ code: 'upstream_error' })
+  })
+
+  test('lists models', async ({ alice }) => {
+    const names = (await client(alice).models.list()).data.map((m) => m.id)
+    expect(names).toContain(model)
+    expect((await client(alice).models.retrieve(model)).id).toBe(model)
+  })
+})
+
+describe('what is sent upstream', () => {
+  test('every field as it came, the model where it was missing', async ({ alice }) => {
+    const fields = { response_format: { type: 'json_object' }, logprobs: true, top_logprobs: 2, seed: 7, unheard_of: { deep: [1, 2.50, null] } }
+    const seen = await seenUpstream(async (nonce) => {
+      const reply = await alice.post(path, { messages: [{ role: 'user', content: `[[chunks=1]] ${nonce}` }], ...fields })
+      expect(reply.status).toBe(200)
+    })
+    expect(seen.body).toMatchObject({ model, ...fields })
+    expect(seen.headers['traceparent']).toMatch(/^00-/)
+  })
+
+  test('usage is asked for on our own account, and then kept from the client', async ({ alice }) => {
+    let got: Frames | undefined
+    const seen = await seenUpstream(async (nonce) => {
+      got = await frames(alice, `[[chunks=2]] ${nonce}`)
+    })
+    expect(seen.body.stream_options).toEqual({ include_usage: true })
+    expect(got!.body).not.toContain('"choices":[]')
+    const asked = await frames(alice, '[[chunks=2]] Hi', { stream_options: { include_usage: true } })
+    expect(asked.data.filter((data) => data.includes('"choices":[]'))).toHaveLength(1)
+  })
+})
+
+describe('frames', () => {
+  test('are the provider’s bytes', async ({ alice }) => {
+    const content = `[[chunks=40 size=30 utf8]] ${randomUUID()}`
+    const direct = await fetch(`${env.upstreamUrl}/v1/chat/completions`, {
+      method: 'POST', headers: { Authorization: 'Bearer k', 'Content-Type': 'application/json' },
+      body: JSON.stringify({ ...ask(content), stream: true }),
+    })
+    const same = (body: string) => body.replace(/"(created|id)":("[^"]*"|[\d.]+)/g, '')
+    expect(same((await frames(alice, content)).body)).toBe(same(await direct.text()))
+  })
+
+  test.for(['crlf', 'cr', 'bom', 'nospace', 'multidata', 'comments=3', 'split=1', 'n2', 'gzip', 'interim', 'http10', 'close', 'nodone', 'partsarray'])(
+    'spelled with %s end with [DONE]', async (spelling, { alice }) => {
+      const { status, body } = await frames(alice, `[[${spelling} chunks=4]] Spell`)
+      expect(status).toBe(200)
+      expect(body.trimEnd()).toMatch(/data: ?\[DONE\]$/)
+      expect(body).not.toContain('"error"')
+    })
+
+  test.for(['error_at=2 chunks=5', 'error_at=2 chunks=5 error_form=event', 'nofinish nodone chunks=3', 'reset=900 chunks=20', 'deep=64 chunks=3', 'longline=600000 chunks=2'])(
+    'with %s never end as if whole', async (fault, { alice }) => {
+      const { status, type, body } = await frames(alice, `[[${fault}]] Break`)
+      expect(body).not.toContain('[DONE]')
+      const error = status === 200 ? body.trimEnd().split('\n\n').at(-1)!.replace('data: ', '') : body
+      expect(type).toMatch(status === 200 ? /^text\/event-stream/ : /^application\/json/)
+      holdSchema('ErrorBody', JSON.parse(error))
+      expect(body).not.toContain('error_model_output')
+    })
+
+  test.for([['html200', 502], ['empty', 502], ['status=429', 429], ['status=503', 502], ['status=401', 502], ['status=400', 400], ['json200', 502]] as const)(
+    'before the first chunk %s is status %i', async ([fault, status], { alice }) => {
+      const reply = await alice.post(path, { ...ask(`[[${fault}]] Break`), stream: true })
+      expect(reply.status).toBe(status)
+      expect(await dailyUnits(alice.sub)).toBe(0)
+      const next = await frames(alice, '[[chunks=1]] And again')
+      expect(next.status).toBe(200)
+    })
+})
+
+test('counted like a send: per minute, per day, at once', async ({ alice, admin }) => {
+  const first = await alice.post(path, ask('[[chunks=1]] Hi'))
+  expect(first.headers['x-daily-quota-remaining']).toBeDefined()
+  expect((await alice.quota()).daily.used).toBe(1)
+  await useMinute(alice.sub, 100_000)
+  expect((await alice.post(path, ask('Hi'))).status).toBe(429)
+  await forgetMinute(alice.sub)
+  expect((await admin.post(path, ask('[[chunks=1]] Hi'))).status).toBe(200)
+})
+
+test('takes a body up to 1 MiB, and what is wrong with it is said', async ({ alice }) => {
+  const long = 'x'.repeat((1 << 20) - 2000)
+  expect((await alice.post(path, ask(`[[chunks=1]] ${long}`))).status).toBe(200)
+  expect((await alice.post(path, ask(`${long}${'x'.repeat(3000)}`))).status).toBe(413)
+  for (const body of [{}, { messages: 'Hi' }, { ...ask('Hi'), model: 7 }, { ...ask('Hi'), model: null }, { ...ask('Hi'), stream: 'yes' }])
+    expect((await alice.post(path, body)).status).toBe(422)
+  expect(await dailyUnits(alice.sub)).toBe(1)
+})
+
+test('nothing is open upstream in the end', async ({ alice }) => {
+  const tag = freshTag()
+  const reply = await open(path, {
+    method: 'POST', headers: { Authorization: `Bearer ${alice.token}` }, json: { ...ask(`[[endless pace=5 tag=${tag}]] On`), stream: true },
+  })
+  for await (const piece of reply.body) {
+    expect(String(piece)).toContain('data:')
+    break
+  }
+  reply.body.destroy()
+  await until('the provider sees the connection closed', () => cancelOf(tag))
+  expect((await stats()).open_streams).toBeGreaterThanOrEqual(0)
+})
