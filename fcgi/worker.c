@@ -23,6 +23,7 @@
 #include "postgres/session_repo.h"
 #include "redis/admission.h"
 #include "redis/answer_log.h"
+#include "redis/breaker.h"
 #include "redis/conn.h"
 #include "redis/idempotency.h"
 #include "relay/relay.h"
@@ -49,6 +50,7 @@ struct stores {
     struct admission *admission;
     struct idempotency *idempotency;
     struct answer_log *log;
+    struct shared_breaker *breaker;
     struct chat_ports ports;
 };
 
@@ -63,6 +65,7 @@ struct worker {
     int listen_fd, stop_fd, signal_fd;
     struct pg_health *pg_health;
     struct redis_server *redis_server;
+    struct local_breaker *local_breaker;
     struct provider *provider;
     struct job_pool *jobs, *titles;
     struct relay *relay;
@@ -89,6 +92,7 @@ static bool stores_open(struct stores *stores, struct worker *worker)
     stores->admission = redis_admission_open(stores->redis, &settings->policy, clock, settings->workers);
     stores->idempotency = redis_idempotency_open(stores->redis);
     stores->log = redis_answer_log_open(stores->redis);
+    stores->breaker = redis_breaker_open(stores->redis, worker->local_breaker, clock);
     stores->ports = (struct chat_ports){
         .policy = &settings->policy,
         .prices = &settings->prices,
@@ -99,12 +103,15 @@ static bool stores_open(struct stores *stores, struct worker *worker)
         .admission = stores->admission,
         .idempotency = stores->idempotency,
         .log = stores->log,
+        .breaker = stores->breaker,
     };
-    return stores->sessions && stores->messages && stores->admission && stores->idempotency && stores->log;
+    return stores->sessions && stores->messages && stores->admission && stores->idempotency && stores->log &&
+           stores->breaker;
 }
 
 static void stores_close(struct stores *stores)
 {
+    if (stores->breaker) redis_breaker_close(stores->breaker);
     if (stores->log) redis_answer_log_close(stores->log);
     if (stores->idempotency) redis_idempotency_close(stores->idempotency);
     if (stores->admission) redis_admission_close(stores->admission);
@@ -295,6 +302,7 @@ static bool start(struct worker *worker)
 {
     worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     worker->pg_health = pg_health_open(clock_system());
+    worker->local_breaker = local_breaker_open();
     worker->threads = calloc((size_t)worker->settings->request_threads, sizeof *worker->threads);
     worker->app = (struct http_app){
         .jwt = &worker->settings->jwt,
@@ -302,9 +310,9 @@ static bool start(struct worker *worker)
         .check_postgres = check_postgres,
         .check_migrations = check_migrations,
     };
-    return worker->stop_fd >= 0 && worker->pg_health && worker->threads && open_redis(worker) &&
-           open_provider(worker) && open_relay(worker) && stores_open(&worker->own_stores, worker) &&
-           start_request_threads(worker);
+    return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->threads &&
+           open_redis(worker) && open_provider(worker) && open_relay(worker) &&
+           stores_open(&worker->own_stores, worker) && start_request_threads(worker);
 }
 
 /* ---- run and stop ---- */
@@ -407,6 +415,7 @@ static void stop(struct worker *worker)
     free(worker->threads);
     sambanova_close(worker->provider);
     if (worker->redis_server) redis_server_close(worker->redis_server);
+    local_breaker_close(worker->local_breaker);
     pg_health_close(worker->pg_health);
     close(worker->stop_fd);
     close(worker->signal_fd);

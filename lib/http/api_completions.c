@@ -61,11 +61,13 @@ enum chat_error api_create_completion(struct http_call *call)
     spec.model = model ? model : policy->default_model;
     spec.drop_usage = spec.stream && !json_get(call->body, "stream_options");
 
-    struct quota quota;
-    enum chat_error error = begin_completion(call->ports, &call->caller, &call->problem, &spec.ticket, &quota);
+    struct place place = {0};
+    enum chat_error error = begin_completion(call->ports, &call->caller, &call->problem, &place);
     if (error != CHAT_OK) return error;
+    spec.ticket = place.ticket;
+    spec.breaker = place.breaker;
     spec.body = complete_body(call, model ? NULL : spec.model, spec.drop_usage, &spec.body_len);
-    struct completion_client *client = spec.body ? completion_stream(call, spec.stream, &quota) : NULL;
+    struct completion_client *client = spec.body ? completion_stream(call, spec.stream, &place.quota) : NULL;
     if (!client) abort(); /* out of memory: the lease runs out by itself */
     call->ports->answers->ops->complete(call->ports->answers, &spec, client);
     return CHAT_OK;

@@ -24,6 +24,7 @@ enum chat_error api_ready(struct http_call *call)
     bool ready = true;
     bool postgres = call->app->check_postgres(call->stores) == CHAT_OK;
     bool migrations = postgres && call->app->check_migrations(call->stores) == CHAT_OK;
+    enum breaker_state breaker = call->ports->breaker->ops->state(call->ports->breaker);
     bool redis = admission->ops->ping(admission) == CHAT_OK;
     struct buf parts;
     buf_init(&parts, 4096);
@@ -34,11 +35,16 @@ enum chat_error api_ready(struct http_call *call)
     write_check(&checks, "redis", redis, &ready);
     write_check(&checks, "migrations", migrations, &ready);
     write_check(&checks, "draining", !atomic_load(call->app->draining), &ready);
+    json_put_key(&checks, "breaker");
+    json_begin_object(&checks);
+    json_field_string(&checks, "status", breaker == BREAKER_CLOSED ? "ok" : breaker_state_name(breaker));
+    json_end_object(&checks);
     json_end_object(&checks);
 
     struct json_writer json = call_json(call);
     json_begin_object(&json);
-    json_field_string(&json, "status", ready ? "ok" : "unavailable");
+    const char *status = !ready ? "unavailable" : breaker == BREAKER_CLOSED ? "ok" : "degraded";
+    json_field_string(&json, "status", status);
     json_put_key(&json, "checks");
     json_put_raw(&json, parts.data, parts.len);
     json_end_object(&json);

@@ -22,6 +22,7 @@ enum {
     LATE_CALLS = 3,
     MAX_SCRIPT_ARGS = 24,
     SHA_SIZE = 41,
+    JUST_LATE_MS = 10,    /* a request that has waited in vain once doesn't wait again */
     REPLY_MARGIN_MS = 5,  /* of a call's time kept for the way back: see redis_conn_deadline_ms */
     CLOCK_STEP_MS = 1000, /* Redis' clock went back by more than this: it was set, our estimate is void */
 };
@@ -38,6 +39,7 @@ struct redis_conn {
     struct redis_server *server;
     redisContext *context;   /* NULL = not connected */
     int64_t deadline_ms;     /* monotonic, of the call begun */
+    int64_t late_at_ms;      /* when it last waited in vain; 0: never */
     int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see learn_time */
     struct {
         const char *text;
@@ -181,7 +183,10 @@ static void give_up(struct redis_conn *conn, const char *reason, enum trouble tr
     redis_conn_abandon(conn);
     switch (trouble) {
     case LOST: log_write(LOG_WARN, "redis_connection_lost", LOG_STR("reason", reason)); break;
-    case LATE: note_late(conn->server, reason); break;
+    case LATE:
+        conn->late_at_ms = now_ms();
+        note_late(conn->server, reason);
+        break;
     case USELESS: mark_away(conn->server, reason); break;
     }
 }
@@ -398,6 +403,7 @@ static bool is_stale(const struct redis_conn *conn)
 
 bool redis_conn_begin(struct redis_conn *conn)
 {
+    if (conn->late_at_ms && now_ms() - conn->late_at_ms < JUST_LATE_MS) return false;
     if (!may_try(conn->server)) return false;
     conn->deadline_ms = now_ms() + conn->server->call_ms;
     if (conn->context && is_stale(conn)) redis_conn_abandon(conn);

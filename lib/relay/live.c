@@ -55,6 +55,8 @@ static void run_finish_job(struct job *job, const struct chat_ports *ports)
     arena_init(&arena);
     struct session session;
     bool has_session;
+    if (!live->outcome_told) ports->breaker->ops->report(ports->breaker, &live->breaker, live->outcome);
+    live->outcome_told = true;
     live->finish_error = finish_answer(ports, &live->finish, &arena, &session, &has_session);
     if (has_session) {
         live->saved_session = live_copy_session(&session, &live->saved_strings);
@@ -87,6 +89,8 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     live->request_id = arena_strdup(&live->strings, spec->request_id);
     if (spec->supersedes_id[0]) live->supersedes_id = arena_strdup(&live->strings, spec->supersedes_id);
     live->ticket = spec->ticket;
+    live->breaker = spec->breaker;
+    live->outcome = BREAKER_NEITHER;
     live->trace = spec->trace;
     snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
     live->caller.is_admin = spec->is_admin;
@@ -349,6 +353,7 @@ static void take_text(struct live *live, struct buf *to, const char *text, size_
     buf_append(to, text, len);
     live->transfer.last_data_ms = live->shown_ms = now_ms;
     if (!live->first_text_ms) live->first_text_ms = now_ms;
+    live->outcome = BREAKER_SUCCESS;
     loop_mark_dirty(live);
 }
 
@@ -518,6 +523,7 @@ static void end_of_stream(struct live *live)
         end.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
         end.problem = "answer over its bound";
     }
+    live->outcome = upstream_outcome(end.error);
     if (end.error == CHAT_OK) {
         live_end(live, ANSWER_FINISHED, CHAT_OK);
         return;
@@ -538,6 +544,7 @@ static void refused(struct live *live, int status)
     log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
               LOG_STR("message_id", live->message.id), LOG_INT("upstream_status", status),
               LOG_STR("code", error_code(refusal.error)));
+    live->outcome = refusal.counts_for_breaker ? BREAKER_FAILURE : BREAKER_NEITHER;
     fail_or_retry(live, refusal.error, refusal.retryable, refusal.retry_after_s);
 }
 
@@ -548,6 +555,7 @@ static void connection_failed(struct live *live, CURLcode result)
     bool never_sent =
         result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
     bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
+    live->outcome = BREAKER_FAILURE;
     fail_or_retry(live, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
 }
 
@@ -575,6 +583,7 @@ void live_timer(void *owner)
     else if (now_ms >= upstream_deadline(live)) {
         log_write(LOG_WARN, "upstream_timeout", LOG_STR("message_id", live->message.id),
                   LOG_STR("phase", live->phase == LIVE_ASKING ? "first_byte" : "idle_or_total"));
+        live->outcome = BREAKER_FAILURE;
         live_end(live, ANSWER_FAILED, CHAT_ERR_UPSTREAM_TIMEOUT);
     }
     if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms) {

@@ -86,6 +86,9 @@ struct live {
     const char *request_id;
     struct trace trace;
     struct admission_ticket ticket;
+    struct breaker_ticket breaker;
+    enum breaker_outcome outcome; /* what this answer says of the provider, so far */
+    bool outcome_told;            /* the job's */
     struct caller caller;
     struct quota quota, saved_quota; /* the second as the job found it */
     bool has_saved_quota;
@@ -272,6 +275,8 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
 struct curl_slist *upstream_headers(struct relay *relay, struct transfer *transfer, const struct trace *trace);
 /* CURLOPT_HEADERFUNCTION for a struct transfer: takes Retry-After. */
 size_t upstream_take_header(char *line, size_t size, size_t count, void *transfer);
+/* What an error tells of the provider itself, where no status does. */
+enum breaker_outcome upstream_outcome(enum chat_error error);
 /* How long to wait before the next try; -1: it was the last, or the provider asks for too long a wait. */
 int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s);
 /* What a client is told of the wait; 0: nothing. A 429 always has one, also where the provider gave none. */

@@ -38,6 +38,8 @@ struct pass {
     struct timer timer;
     struct arena strings;
     struct admission_ticket ticket;
+    struct breaker_ticket breaker;
+    enum breaker_outcome outcome; /* what this one says of the provider, so far */
     const char *request_id, *model;
     struct trace trace;
     char *body;
@@ -83,6 +85,8 @@ struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, s
     pass->client = client;
     arena_init(&pass->strings);
     pass->ticket = spec->ticket;
+    pass->breaker = spec->breaker;
+    pass->outcome = BREAKER_NEITHER;
     pass->request_id = arena_strdup(&pass->strings, spec->request_id);
     pass->model = arena_strdup(&pass->strings, spec->model);
     pass->trace = spec->trace;
@@ -153,7 +157,8 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     set_subject(pass, &subject);
     bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
     pass->settled = ports->admission->ops->settle(ports->admission, &pass->ticket, refund) == CHAT_OK;
-    if (pass->settle_tries++ == 0)
+    if (pass->settle_tries++ == 0) {
+        ports->breaker->ops->report(ports->breaker, &pass->breaker, pass->outcome);
         log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->model),
                   LOG_STR("code", pass->error ? error_code(pass->error) : NULL), LOG_STR("problem", pass->problem),
                   LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),
@@ -161,6 +166,7 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
                   LOG_INT("completion_tokens", pass->usage.completion_tokens),
                   LOG_INT("cost_micro_usd", cost_micro_usd(ports->prices, pass->model, &pass->usage)),
                   LOG_INT("tries", pass->attempts));
+    }
     if (!pass->settled && pass->settle_tries >= SETTLE_TRIES_MAX) {
         log_write(LOG_ERROR, "completion_not_settled", LOG_BOOL("refund", refund));
         pass->settled = true;
@@ -243,6 +249,7 @@ static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
     bool empty = error == CHAT_OK && pass->stream && !pass->opened && !pass->client_left;
     pass->phase = PASS_ENDING;
     pass->error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
+    if (empty) pass->outcome = BREAKER_FAILURE;
     pass->retry_after_s = retry_after_s;
     pass->ended_ms = pass->relay->now_ms;
     count_usage(pass);
@@ -349,6 +356,7 @@ static bool check_event(struct pass *pass, struct buf *out)
     bool comment = !memmem(pass->frame.data, pass->frame.len, "data", 4);
     enum chat_error error = ops->decoder_feed(pass->transfer.decoder, pass->frame.data, pass->frame.len, &sink);
     if (error != CHAT_OK) {
+        pass->outcome = upstream_outcome(error);
         break_off(pass, error, false);
         return false;
     }
@@ -366,6 +374,7 @@ static bool show(struct pass *pass, const struct buf *out)
     if (out->len == 0) return true;
     if (out->failed) return false;
     pass->opened = true;
+    pass->outcome = BREAKER_SUCCESS;
     pass->shown_ms = pass->relay->now_ms;
     take_state(pass, pass->client->ops->frames(pass->client, out->data, out->len));
     return true;
@@ -382,6 +391,7 @@ static void take_stream(struct pass *pass, const char *bytes, size_t len)
         len -= taken;
         if (pass->frame.failed) {
             pass->problem = "an event over its bound";
+            pass->outcome = BREAKER_FAILURE;
             break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
             going = false;
         } else if (ended)
@@ -497,6 +507,7 @@ static void refused(struct pass *pass, long status)
     log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
               LOG_STR("request_id", pass->request_id), LOG_INT("upstream_status", status),
               LOG_STR("code", error_code(refusal.error)));
+    pass->outcome = refusal.counts_for_breaker ? BREAKER_FAILURE : BREAKER_NEITHER;
     fail_or_retry(pass, for_caller(status, refusal.error), refusal.retryable, refusal.retry_after_s);
 }
 
@@ -507,6 +518,7 @@ static void connection_failed(struct pass *pass, CURLcode result)
     bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
     log_write(LOG_WARN, "upstream_connection_failed", LOG_STR("request_id", pass->request_id), LOG_INT("curl", result),
               LOG_STR("reason", curl_easy_strerror(result)));
+    pass->outcome = BREAKER_FAILURE;
     fail_or_retry(pass, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
 }
 
@@ -518,6 +530,7 @@ static void stream_over(struct pass *pass)
     take_end(pass, &told);
     if (!told.finish_reason) { /* [DONE] would have ended it before */
         pass->problem = told.problem;
+        pass->outcome = BREAKER_FAILURE;
         end(pass, told.error ? told.error : CHAT_ERR_UPSTREAM_INVALID_RESPONSE, 0);
         return;
     }
@@ -532,6 +545,7 @@ static void whole_over(struct pass *pass)
     if (pass->transfer.result == CURLE_OK && !pass->frame.failed)
         provider->ops->whole(provider, pass->frame.data ? pass->frame.data : "", pass->frame.len, &told);
     pass->problem = told.problem;
+    pass->outcome = upstream_outcome(told.error);
     if (told.error == CHAT_OK) {
         pass->usage = told.usage;
         pass->opened = true; /* in a moment */
@@ -597,6 +611,7 @@ static void on_timer(void *owner)
         ask(pass);
     else if (now_ms >= upstream_deadline(pass)) {
         pass->problem = pass->phase == PASS_ASKING ? "no first byte in time" : "silent, or too long in all";
+        pass->outcome = BREAKER_FAILURE;
         end(pass, CHAT_ERR_UPSTREAM_TIMEOUT, 0);
     }
     if (pass->phase >= PASS_ENDING && now_ms - pass->ended_ms >= TELL_AT_LATEST_MS) tell(pass);

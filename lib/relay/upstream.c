@@ -145,6 +145,18 @@ struct curl_slist *upstream_headers(struct relay *relay, struct transfer *transf
     return &transfer->headers;
 }
 
+enum breaker_outcome upstream_outcome(enum chat_error error)
+{
+    switch (error) {
+    case CHAT_OK: return BREAKER_SUCCESS;
+    case CHAT_ERR_UPSTREAM_ERROR:
+    case CHAT_ERR_UPSTREAM_INVALID_RESPONSE:
+    case CHAT_ERR_UPSTREAM_RATE_LIMITED:
+    case CHAT_ERR_UPSTREAM_TIMEOUT: return BREAKER_FAILURE;
+    default: return BREAKER_NEITHER;
+    }
+}
+
 int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s)
 {
     if (attempts > RETRY_MAX || retry_after_s > RETRY_AFTER_MAX_S) return -1;

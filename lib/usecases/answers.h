@@ -6,12 +6,14 @@
 #include "usecases/admission.h"
 #include "usecases/completion.h"
 #include "usecases/listener.h"
+#include "usecases/shared_breaker.h"
 
 /* All that the relay has to know of an answer. Copied by start, except the bodies, which it takes. */
 struct answer_spec {
     const struct message *answer; /* the streaming row */
     const struct session *session;
     struct admission_ticket ticket;
+    struct breaker_ticket breaker;
     char supersedes_id[UUID_TEXT_SIZE]; /* "" or the earlier answer */
     char *body;                         /* request body for the provider, malloc'ed */
     size_t body_len;

@@ -26,15 +26,23 @@ static enum chat_error admit(const struct chat_ports *ports, const struct caller
 }
 
 enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                           struct problem *problem, struct admission_ticket *ticket, struct quota *quota)
+                           struct problem *problem, struct place *out)
 {
     enum chat_error error = ports->answers->ops->reserve(ports->answers);
     if (error != CHAT_OK) {
         problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
         return problem_set(problem, error, NULL);
     }
-    error = admit(ports, caller, answer_id, problem, ticket, quota);
-    if (error != CHAT_OK) ports->answers->ops->unreserve(ports->answers);
+    error = ports->breaker->ops->allow(ports->breaker, &out->breaker, &problem->retry_after_s);
+    if (error != CHAT_OK) {
+        ports->answers->ops->unreserve(ports->answers);
+        return problem_set(problem, error, NULL);
+    }
+    error = admit(ports, caller, answer_id, problem, &out->ticket, &out->quota);
+    if (error != CHAT_OK) {
+        ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER);
+        ports->answers->ops->unreserve(ports->answers);
+    }
     return error;
 }
 
@@ -42,6 +50,7 @@ enum chat_error take_place(const struct chat_ports *ports, const struct caller *
 static void give_back(const struct chat_ports *ports, struct problem *problem, struct ready_answer *out)
 {
     ports->answers->ops->unreserve(ports->answers);
+    ports->breaker->ops->report(ports->breaker, &out->spec.breaker, BREAKER_NEITHER);
     if (ports->admission->ops->settle(ports->admission, &out->spec.ticket, true) != CHAT_OK)
         log_write(LOG_WARN, "give_back_failed", LOG_STR("message_id", out->spec.ticket.answer_id));
     else if (out->spec.ticket.daily_counted && problem->quota.daily_used > 0) {
@@ -112,7 +121,11 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
         uuid_v7(begin->now_ms, made_id);
         begin->answer_id = made_id;
     }
-    enum chat_error error = take_place(ports, caller, begin->answer_id, problem, &out->spec.ticket, &out->quota);
+    struct place place = {0};
+    enum chat_error error = take_place(ports, caller, begin->answer_id, problem, &place);
+    out->spec.ticket = place.ticket;
+    out->spec.breaker = place.breaker;
+    out->quota = place.quota;
     if (error != CHAT_OK) return error;
 
     begin->user_id = caller->user_id;

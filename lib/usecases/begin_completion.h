@@ -3,11 +3,11 @@
 #define USECASES_BEGIN_COMPLETION_H
 
 #include "domain/problem.h"
-#include "usecases/ports.h"
+#include "usecases/begin_answer.h"
 
-/* CHAT_OK: *ticket and *quota are filled, and one place is reserved: answers->ops->complete uses it up. Else nothing
- * is held, and the problem says why. */
+/* CHAT_OK: *out is filled, and one place is reserved: answers->ops->complete uses it up. Else nothing is held, and the
+ * problem says why. */
 enum chat_error begin_completion(const struct chat_ports *ports, const struct caller *caller, struct problem *problem,
-                                 struct admission_ticket *ticket, struct quota *quota) MUST_CHECK;
+                                 struct place *out) MUST_CHECK;
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/trace.h"
 #include "usecases/admission.h"
 #include "usecases/listener.h"
+#include "usecases/shared_breaker.h"
 
 struct completion_client;
 struct completion_client_ops {
@@ -33,6 +34,7 @@ struct completion_client {
 /* What the relay has to know. Copied, except the body, which it takes. */
 struct completion_spec {
     struct admission_ticket ticket;
+    struct breaker_ticket breaker;
     const char *model;
     char *body; /* for the provider, malloc'ed */
     size_t body_len;

@@ -12,6 +12,7 @@
 #include "usecases/answers.h"
 #include "usecases/idempotency.h"
 #include "usecases/provider.h"
+#include "usecases/shared_breaker.h"
 
 struct chat_ports {
     const struct chat_policy *policy;
@@ -21,6 +22,7 @@ struct chat_ports {
     struct session_repo *sessions;
     struct message_repo *messages;
     struct admission *admission;
+    struct shared_breaker *breaker;
     struct idempotency *idempotency;
     struct answer_log *log;
     struct answers *answers;

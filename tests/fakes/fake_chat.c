@@ -32,6 +32,7 @@ void fake_chat_init(struct fake_chat *chat)
     };
     chat->repo = fake_repo_open();
     fake_admission_init(&chat->admission, &chat->policy, &chat->clock.clock);
+    fake_breaker_init(&chat->breaker, &chat->clock.clock);
     fake_answers_init(&chat->answers);
     fake_log_init(&chat->log);
     fake_idempotency_init(&chat->keys);
@@ -45,6 +46,7 @@ void fake_chat_init(struct fake_chat *chat)
         .sessions = fake_repo_sessions(chat->repo),
         .messages = fake_repo_messages(chat->repo),
         .admission = &chat->admission.admission,
+        .breaker = &chat->breaker.breaker,
         .answers = &chat->answers.answers,
         .log = &chat->log.log,
         .idempotency = &chat->keys.idempotency,

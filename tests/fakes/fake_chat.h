@@ -4,6 +4,7 @@
 
 #include "tests/fakes/fake_admission.h"
 #include "tests/fakes/fake_answers.h"
+#include "tests/fakes/fake_breaker.h"
 #include "tests/fakes/fake_idempotency.h"
 #include "tests/fakes/fake_log.h"
 #include "tests/fakes/fake_provider.h"
@@ -19,6 +20,7 @@ struct fake_chat {
     struct price_list prices;  /* llama=0.60/1.20 */
     struct fake_repo *repo;
     struct fake_admission admission;
+    struct fake_breaker breaker;
     struct fake_answers answers;
     struct fake_log log;
     struct fake_idempotency keys;

@@ -17,6 +17,7 @@ export interface Stack {
   /** For `new User({ url })`. */
   url: string
   stateDir: string
+  redisUrl: string
   down(): Promise<void>
 }
 
@@ -55,7 +56,7 @@ export async function startStack(settings: Record<string, string>, { ownStores =
     }
     const url = value('CHAT_URL').replace(/\/$/, '')
     trust(url, readFileSync(value('CHAT_CACERT'), 'utf8'))
-    return { url, stateDir, down }
+    return { url, stateDir, redisUrl: value('REDIS_URL'), down }
   } catch (error) {
     await down()
     throw error

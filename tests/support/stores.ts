@@ -16,6 +16,11 @@ export function redis(): Redis {
   return client
 }
 
+/** Forgets the provider's failures: those of tests on purpose must not add up to an open breaker for others. */
+export async function closeBreaker(): Promise<void> {
+  await redis().del('chat:breaker')
+}
+
 export async function closeStores(): Promise<void> {
   await pool?.end()
   client?.disconnect()

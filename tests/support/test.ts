@@ -2,13 +2,15 @@
 // After the test the invariants are checked for each.
 import { afterAll, test as base } from 'vitest'
 import { expectInvariants } from './invariants.ts'
-import { closeStores } from './stores.ts'
+import { closeBreaker, closeStores } from './stores.ts'
 import { User } from './user.ts'
 
 export { describe, expect } from 'vitest'
 
 async function lend(user: User, use: (user: User) => Promise<void>): Promise<void> {
+  await closeBreaker()
   await use(user)
+  await closeBreaker()
   user.hangUp()
   await expectInvariants(user)
 }

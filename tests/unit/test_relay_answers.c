@@ -572,6 +572,8 @@ START_TEST(a_503_is_asked_again_before_any_text)
     assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
     ck_assert_int_eq(fake_server_requests(server), 3);
     ck_assert_str_eq(fake_server_request(server, 2), fake_server_request(server, 0));
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 0);
 }
 END_TEST
 
@@ -584,6 +586,7 @@ START_TEST(after_three_tries_the_answer_fails_and_the_daily_unit_comes_back)
     ck_assert_int_eq(fake_server_requests(server), 3);
     ck_assert_int_eq(fake_admission_refunded(&chat.admission), 1);
     ck_assert(!row().tokens_estimated);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
 }
 END_TEST
 
@@ -661,6 +664,9 @@ START_TEST(what_is_no_whole_answer_fails_at_once)
     ck_assert_str_eq(listener.content, endings[_i].content);
     ck_assert_str_eq(row().content, endings[_i].content);
     ck_assert_int_eq(fake_admission_refunded(&chat.admission), endings[_i].content[0] == '\0');
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 0);
+    ck_assert_int_eq(
+        fake_breaker_reports(&chat.breaker, BREAKER_FAILURE) + fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
     ck_assert_int_eq(fake_server_requests(server), 1);
 }
 END_TEST
@@ -798,6 +804,7 @@ START_TEST(a_short_outage_delays_the_end_and_nothing_is_done_twice)
     assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
     ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_END), 2);
     ck_assert_int_eq(chat.admission.settle_calls, 2);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
     ck_assert_int_eq(listener.session.message_count, 2); /* as the write found it, before settling failed */
 }
 END_TEST

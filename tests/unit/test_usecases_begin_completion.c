@@ -5,8 +5,7 @@
 
 static struct fake_chat chat;
 static struct problem problem;
-static struct admission_ticket ticket;
-static struct quota quota;
+static struct place place;
 
 static void set_up(void)
 {
@@ -21,16 +20,16 @@ static void tear_down(void)
 
 static enum chat_error begin(void)
 {
-    return begin_completion(&chat.ports, &chat.alice, &problem, &ticket, &quota);
+    return begin_completion(&chat.ports, &chat.alice, &problem, &place);
 }
 
 START_TEST(it_takes_a_place_a_lease_and_a_unit)
 {
     ck_assert_int_eq(begin(), CHAT_OK);
     ck_assert_int_eq(chat.answers.reserved, 1);
-    ck_assert(ticket.leased && ticket.daily_counted);
-    ck_assert_str_eq(ticket.user_id, chat.alice.user_id);
-    ck_assert_int_eq(quota.daily_used, 1);
+    ck_assert(place.ticket.leased && place.ticket.daily_counted);
+    ck_assert_str_eq(place.ticket.user_id, chat.alice.user_id);
+    ck_assert_int_eq(place.quota.daily_used, 1);
 }
 END_TEST
 
@@ -42,6 +41,29 @@ START_TEST(without_a_place_nothing_is_counted)
     ck_assert_int_gt(problem.retry_after_s, 0);
     ck_assert_int_eq(chat.ports.admission->ops->peek(chat.ports.admission, &chat.alice, &after), CHAT_OK);
     ck_assert_int_eq(after.daily_used, 0);
+}
+END_TEST
+
+START_TEST(an_open_breaker_refuses_before_anything_is_counted)
+{
+    chat.breaker.rule =
+        (struct breaker){.state = BREAKER_OPEN, .until_ms = clock_wall_ms(&chat.clock.clock) + 7000, .generation = 1};
+    ck_assert_int_eq(begin(), CHAT_ERR_API_UNAVAILABLE);
+    ck_assert_int_eq(problem.retry_after_s, 7);
+    ck_assert_int_eq(chat.answers.reserved, 0);
+    ck_assert_int_eq(chat.admission.admitted, 0);
+}
+END_TEST
+
+START_TEST(a_trial_that_a_limit_stops_is_given_up)
+{
+    chat.breaker.rule = (struct breaker){.state = BREAKER_OPEN, .until_ms = 1, .generation = 1};
+    chat.admission.refuse = CHAT_ERR_RATE_LIMITED;
+    ck_assert_int_eq(begin(), CHAT_ERR_RATE_LIMITED);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
+    chat.admission.refuse = CHAT_OK;
+    ck_assert_int_eq(begin(), CHAT_OK);
+    ck_assert_int_eq(begin(), CHAT_ERR_API_UNAVAILABLE);
 }
 END_TEST
 
@@ -59,9 +81,10 @@ END_TEST
 UNIT_SUITE(usecases_begin_completion)
 {
     Suite *suite = suite_create("usecases_begin_completion");
-    tcase_add_checked_fixture(UNIT_CASE(suite, "limits", it_takes_a_place_a_lease_and_a_unit,
-                                        without_a_place_nothing_is_counted,
-                                        a_limit_gives_the_place_back_and_says_where_the_user_stands),
-                              set_up, tear_down);
+    tcase_add_checked_fixture(
+        UNIT_CASE(suite, "limits", it_takes_a_place_a_lease_and_a_unit, without_a_place_nothing_is_counted,
+                  an_open_breaker_refuses_before_anything_is_counted, a_trial_that_a_limit_stops_is_given_up,
+                  a_limit_gives_the_place_back_and_says_where_the_user_stands),
+        set_up, tear_down);
     return suite;
 }

@@ -894,7 +894,7 @@ export interface components {
                 postgres: components["schemas"]["ReadinessCheck"];
                 redis: components["schemas"]["ReadinessCheck"];
                 migrations: components["schemas"]["ReadinessCheck"];
-                breaker?: components["schemas"]["ReadinessCheck"];
+                breaker: components["schemas"]["ReadinessCheck"];
             } & {
                 [key: string]: components["schemas"]["ReadinessCheck"];
             };
@@ -902,8 +902,9 @@ export interface components {
         ReadinessCheck: {
             /**
              * @example ok
-             * @example down
+             * @example unavailable
              * @example open
+             * @example half_open
              */
             status: string;
         } & {
@@ -2036,7 +2037,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Ready. */
+            /**
+             * @description Ready. `degraded` while the circuit breaker before the provider is `open` or `half_open`: what asks the
+             *     provider is 503 `api_unavailable` then.
+             */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

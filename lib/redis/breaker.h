@@ -1,0 +1,19 @@
+/* usecases/shared_breaker.h on Redis. Key: chat:breaker. */
+#ifndef REDIS_BREAKER_H
+#define REDIS_BREAKER_H
+
+#include "base/clock.h"
+#include "redis/conn.h"
+#include "usecases/shared_breaker.h"
+
+/* What a process knows by itself: it decides while Redis is away. Any thread. */
+struct local_breaker;
+struct local_breaker *local_breaker_open(void); /* NULL: no memory */
+void local_breaker_close(struct local_breaker *local);
+
+/* All three are borrowed; the connection may be shared with other adapters of the same thread. NULL: no memory. */
+struct shared_breaker *redis_breaker_open(struct redis_conn *conn, struct local_breaker *local,
+                                          const struct clock *clock);
+void redis_breaker_close(struct shared_breaker *breaker);
+
+#endif

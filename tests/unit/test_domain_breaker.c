@@ -1,0 +1,190 @@
+/* The circuit breaker: when it opens, whom it lets through, and which reports count. */
+#include "domain/breaker.h"
+
+#include <string.h>
+
+#include "unit.h"
+
+enum { T0 = 1000000 };
+
+static struct breaker breaker;
+static int64_t generation, retry_after_s;
+
+static void set_up(void)
+{
+    breaker = (struct breaker){0};
+    generation = retry_after_s = 0;
+}
+
+static bool allow(int64_t now_ms)
+{
+    return breaker_allow(&breaker, now_ms, &generation, &retry_after_s);
+}
+
+static void let_fail(int times, int64_t now_ms)
+{
+    for (int i = 0; i < times; i++) {
+        ck_assert(allow(now_ms));
+        breaker_report(&breaker, now_ms, generation, BREAKER_FAILURE);
+    }
+}
+
+START_TEST(five_failures_in_a_row_open_it_for_thirty_seconds)
+{
+    let_fail(BREAKER_FAILURES - 1, T0);
+    ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
+    let_fail(1, T0);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
+    ck_assert(!allow(T0));
+    ck_assert_int_eq(retry_after_s, 30);
+    ck_assert(!allow(T0 + 29999));
+    ck_assert_int_eq(retry_after_s, 1);
+    ck_assert(allow(T0 + 30000));
+}
+END_TEST
+
+START_TEST(a_success_in_between_begins_the_count_anew)
+{
+    let_fail(BREAKER_FAILURES - 1, T0);
+    breaker_report(&breaker, T0, generation, BREAKER_SUCCESS);
+    let_fail(BREAKER_FAILURES - 1, T0);
+    ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
+}
+END_TEST
+
+START_TEST(what_says_nothing_neither_counts_nor_forgives)
+{
+    let_fail(BREAKER_FAILURES - 1, T0);
+    breaker_report(&breaker, T0, generation, BREAKER_NEITHER);
+    let_fail(1, T0);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
+}
+END_TEST
+
+START_TEST(half_open_lets_one_through_whose_success_closes_it)
+{
+    let_fail(BREAKER_FAILURES, T0);
+    ck_assert(allow(T0 + 30000));
+    ck_assert_int_eq(breaker.state, BREAKER_HALF_OPEN);
+    int64_t trial = generation;
+    ck_assert(!allow(T0 + 30001));
+    ck_assert_int_eq(retry_after_s, 30);
+    breaker_report(&breaker, T0 + 31000, trial, BREAKER_SUCCESS);
+    ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
+    ck_assert(allow(T0 + 31000));
+}
+END_TEST
+
+START_TEST(a_trial_that_fails_opens_it_again)
+{
+    let_fail(BREAKER_FAILURES, T0);
+    ck_assert(allow(T0 + 30000));
+    breaker_report(&breaker, T0 + 31000, generation, BREAKER_FAILURE);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
+    ck_assert(!allow(T0 + 60999));
+    ck_assert(allow(T0 + 61000));
+}
+END_TEST
+
+START_TEST(a_trial_that_says_nothing_makes_room_for_the_next)
+{
+    let_fail(BREAKER_FAILURES, T0);
+    ck_assert(allow(T0 + 30000));
+    int64_t first = generation;
+    breaker_report(&breaker, T0 + 30010, first, BREAKER_NEITHER);
+    ck_assert(allow(T0 + 30010));
+    ck_assert_int_ne(generation, first);
+    ck_assert(!allow(T0 + 30010));
+}
+END_TEST
+
+START_TEST(a_trial_that_is_never_heard_of_is_not_waited_for_ever)
+{
+    let_fail(BREAKER_FAILURES, T0);
+    ck_assert(allow(T0 + 30000));
+    int64_t lost = generation;
+    ck_assert(!allow(T0 + 30000 + BREAKER_TRIAL_MS - 1));
+    ck_assert(allow(T0 + 30000 + BREAKER_TRIAL_MS));
+    breaker_report(&breaker, T0 + 99000, lost, BREAKER_SUCCESS); /* too late */
+    ck_assert_int_eq(breaker.state, BREAKER_HALF_OPEN);
+}
+END_TEST
+
+START_TEST(what_was_begun_before_a_change_decides_nothing)
+{
+    ck_assert(allow(T0));
+    int64_t early = generation;
+    let_fail(BREAKER_FAILURES, T0);
+    breaker_report(&breaker, T0, early, BREAKER_SUCCESS);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
+    ck_assert(allow(T0 + 30000));
+    breaker_report(&breaker, T0 + 30000, early, BREAKER_FAILURE);
+    ck_assert_int_eq(breaker.state, BREAKER_HALF_OPEN);
+}
+END_TEST
+
+START_TEST(two_changes_within_a_millisecond_are_told_apart)
+{
+    let_fail(BREAKER_FAILURES, T0);
+    int64_t opened = breaker.generation;
+    breaker.until_ms = T0;
+    ck_assert(allow(T0));
+    ck_assert_int_gt(generation, opened);
+}
+END_TEST
+
+START_TEST(a_clock_set_back_does_not_keep_it_shut)
+{
+    let_fail(BREAKER_FAILURES, T0 + 10000000);
+    ck_assert(allow(T0));
+}
+END_TEST
+
+START_TEST(it_is_read_as_it_was_written)
+{
+    char text[BREAKER_TEXT_SIZE];
+    let_fail(3, T0);
+    for (int i = 0; i < 3; i++) {
+        breaker.state = (enum breaker_state)i;
+        breaker_write(&breaker, text);
+        struct breaker read = breaker_read(text, strlen(text));
+        ck_assert_int_eq(read.state, breaker.state);
+        ck_assert_int_eq(read.failures, 3);
+        ck_assert_int_eq(read.until_ms, breaker.until_ms);
+        ck_assert_int_eq(read.generation, breaker.generation);
+    }
+}
+END_TEST
+
+START_TEST(anything_else_is_a_closed_one)
+{
+    static const char *const texts[] = {
+        "",
+        "open",
+        "open 1 2",
+        "ajar 0 2 3",
+        "open -1 2 3",
+        "open 5 2 3",
+        "open x 2 3",
+        "open 0 2 3 more",
+        "open 0 2 3 and much, much more than any that was written, so that it has no room "
+        "in the text of one"};
+    for (size_t i = 0; i < UNIT_COUNT(texts); i++)
+        ck_assert_int_eq(breaker_read(texts[i], strlen(texts[i])).state, BREAKER_CLOSED);
+}
+END_TEST
+
+UNIT_SUITE(domain_breaker)
+{
+    Suite *suite = suite_create("domain_breaker");
+    tcase_add_checked_fixture(
+        UNIT_CASE(suite, "rule", five_failures_in_a_row_open_it_for_thirty_seconds,
+                  a_success_in_between_begins_the_count_anew, what_says_nothing_neither_counts_nor_forgives,
+                  half_open_lets_one_through_whose_success_closes_it, a_trial_that_fails_opens_it_again,
+                  a_trial_that_says_nothing_makes_room_for_the_next,
+                  a_trial_that_is_never_heard_of_is_not_waited_for_ever, what_was_begun_before_a_change_decides_nothing,
+                  two_changes_within_a_millisecond_are_told_apart, a_clock_set_back_does_not_keep_it_shut,
+                  it_is_read_as_it_was_written, anything_else_is_a_closed_one),
+        set_up, NULL);
+    return suite;
+}
