@@ -92,6 +92,7 @@ static struct provider_refusal refusal(const struct provider *self, int status, 
     (void)wall_ms;
     if (retry_after) out.retry_after_s = atoi(retry_after);
     out.retryable = status == 429 || status == 502 || status == 503;
+    out.counts_for_breaker = status < 400 || status > 499 || status == 429;
     out.alert = status == 401 || status == 402;
     if (status == 200) out.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
     if (status == 429) out.error = CHAT_ERR_UPSTREAM_RATE_LIMITED;
