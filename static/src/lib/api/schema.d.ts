@@ -408,7 +408,8 @@ export interface paths {
          * OpenAI's chat completions
          * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Silence is bridged by comments. An
          *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
-         *     the provider.
+         *     the provider. `Idempotency-Key` is not looked at: there is nothing stored to give again. Where `stream_options` is
+         *     missing, usage is asked for on our own account and its frame is left out.
          */
         post: operations["createChatCompletion"];
         delete?: never;

@@ -159,8 +159,6 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
       case 'toggleList':
         onToggleList();
         return true;
-      case 'search':
-        return focusSearch(onOpenList);
     }
   });
 
@@ -303,20 +301,6 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
 }
 
 const MESSAGE_FIELD = 'textarea[aria-label="Message"]';
-const SEARCH_FIELD = '[data-session-search]';
-
-/** The list has the field; it may have to be shown first. */
-function focusSearch(showList: () => void): boolean {
-  const shown = () => [...document.querySelectorAll<HTMLElement>(SEARCH_FIELD)].find((field) => field.checkVisibility());
-  const field = shown();
-  if (field !== undefined) {
-    field.focus();
-    return true;
-  }
-  showList();
-  setTimeout(() => shown()?.focus(), 50);
-  return true;
-}
 
 /** Says how the answer stands, once per step; never its words one by one. */
 function Announcer({ reply }: { reply: LiveReply | undefined }) {

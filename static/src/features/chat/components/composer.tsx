@@ -1,9 +1,10 @@
-import { useEffect, useId, useLayoutEffect, useRef, type KeyboardEvent, type RefObject, type SyntheticEvent } from 'react';
+import { useEffect, useId, type KeyboardEvent, type SyntheticEvent } from 'react';
 import { Button } from '@/components/ui/button';
 import { SendIcon, StopIcon } from '@/components/ui/icons';
 import { cn } from '@/lib/class-names';
 import { codePointLength } from '@/lib/text-size';
 import { useDraft } from '../drafts';
+import { isComposing, useAutoHeight } from '../text-field';
 
 /** The counter shows itself when this share of the limit is used. */
 const COUNTER_FROM = 0.8;
@@ -49,9 +50,7 @@ export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop
   }
 
   function onKeyDown(event: KeyboardEvent): void {
-    // While an input method composes, Enter picks a word; Safari says so by the key code alone.
-    // eslint-disable-next-line @typescript-eslint/no-deprecated
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing || event.keyCode === 229) return;
+    if (event.key !== 'Enter' || event.shiftKey || isComposing(event)) return;
     event.preventDefault();
     send();
   }
@@ -110,16 +109,4 @@ export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop
 
 function hasKeyboard(): boolean {
   return window.matchMedia('(pointer: fine)').matches;
-}
-
-/** As high as its text; CSS says where that ends. */
-function useAutoHeight(text: string): RefObject<HTMLTextAreaElement | null> {
-  const input = useRef<HTMLTextAreaElement>(null);
-  useLayoutEffect(() => {
-    const field = input.current;
-    if (field === null) return;
-    field.style.height = 'auto';
-    field.style.height = `${field.scrollHeight}px`;
-  }, [text]);
-  return input;
 }

@@ -1,8 +1,9 @@
-import { useEffect, useId, useLayoutEffect, useRef, type KeyboardEvent, type SyntheticEvent } from 'react';
+import { useEffect, useId, type KeyboardEvent, type SyntheticEvent } from 'react';
 import { Button } from '@/components/ui/button';
 import { ErrorNotice } from '@/components/ui/error-notice';
 import type { ApiError } from '@/lib/api/errors';
 import { codePointLength } from '@/lib/text-size';
+import { isComposing, useAutoHeight } from '../text-field';
 
 interface QuestionEditorProps {
   text: string;
@@ -16,7 +17,7 @@ interface QuestionEditorProps {
 
 /** In the place of a question, until it is sent anew or left as it was. */
 export function QuestionEditor({ text, maxLength, error, onChange, onSave, onCancel }: QuestionEditorProps) {
-  const input = useRef<HTMLTextAreaElement>(null);
+  const input = useAutoHeight(text);
   const hintId = useId();
   const over = codePointLength(text) - maxLength;
   const canSave = over <= 0 && text.trim() !== '';
@@ -25,14 +26,7 @@ export function QuestionEditor({ text, maxLength, error, onChange, onSave, onCan
     const field = input.current;
     field?.focus();
     field?.setSelectionRange(field.value.length, field.value.length);
-  }, []);
-
-  useLayoutEffect(() => {
-    const field = input.current;
-    if (field === null) return;
-    field.style.height = 'auto';
-    field.style.height = `${field.scrollHeight}px`;
-  }, [text]);
+  }, [input]);
 
   function save(): void {
     if (canSave) onSave(text);
@@ -44,9 +38,7 @@ export function QuestionEditor({ text, maxLength, error, onChange, onSave, onCan
   }
 
   function onKeyDown(event: KeyboardEvent): void {
-    // While an input method composes, these keys are its own; Safari says so by the key code alone.
-    // eslint-disable-next-line @typescript-eslint/no-deprecated
-    if (event.nativeEvent.isComposing || event.keyCode === 229) return;
+    if (isComposing(event)) return;
     if (event.key === 'Escape') {
       event.preventDefault();
       onCancel();

@@ -1,0 +1,19 @@
+import { useLayoutEffect, useRef, type KeyboardEvent, type RefObject } from 'react';
+
+/** While an input method composes, Enter and Escape are its own; Safari says so by the key code alone. */
+export function isComposing(event: KeyboardEvent): boolean {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated
+  return event.nativeEvent.isComposing || event.keyCode === 229;
+}
+
+/** As high as its text; CSS says where that ends. */
+export function useAutoHeight(text: string): RefObject<HTMLTextAreaElement | null> {
+  const input = useRef<HTMLTextAreaElement>(null);
+  useLayoutEffect(() => {
+    const field = input.current;
+    if (field === null) return;
+    field.style.height = 'auto';
+    field.style.height = `${field.scrollHeight}px`;
+  }, [text]);
+  return input;
+}
