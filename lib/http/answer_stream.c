@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/utf8.h"
 #include "http/errors.h"
+#include "http/taken.h"
 #include "http/views.h"
 
 enum {
@@ -18,21 +18,12 @@ enum {
 
 struct http_listener {
     struct answer_listener listener; /* first */
-    struct connection *connection;
-    const struct clock *clock;
-    struct arena strings;
-    struct http_response head; /* strings in the arena */
-    const char *opening;       /* events: the data of `start`, NULL on a resume; JSON: the fields before `message` */
+    struct taken taken;
+    const char *opening; /* events: the data of `start`, NULL on a resume; JSON: the fields before `message` */
     size_t opening_len;
     const char *closing; /* JSON: the fields after it */
     size_t closing_len;
-    const char *request_id;
-    char user_id[USER_ID_SIZE];
-    const char *method, *path;
     size_t reasoning_at, content_at; /* sent so far */
-    int64_t started_ms;
-    int status;
-    bool finished;
 };
 
 static struct http_listener *of(const struct answer_listener *listener)
@@ -40,45 +31,32 @@ static struct http_listener *of(const struct answer_listener *listener)
     return (struct http_listener *)(uintptr_t)listener;
 }
 
-static enum listener_state state_of(enum connection_state state)
-{
-    return state == CONNECTION_READY ? LISTENER_READY : state == CONNECTION_BLOCKED ? LISTENER_BLOCKED : LISTENER_GONE;
-}
-
 static int listener_fd(const struct answer_listener *self)
 {
-    return of(self)->connection->ops->fd(of(self)->connection);
+    struct connection *connection = of(self)->taken.connection;
+    return connection->ops->fd(connection);
+}
+
+/* Bytes that wait for the client to read. */
+static size_t pending(const struct http_listener *to)
+{
+    return to->taken.connection->ops->pending(to->taken.connection);
 }
 
 static enum listener_state listener_writable(struct answer_listener *self)
 {
-    return state_of(of(self)->connection->ops->flush(of(self)->connection));
+    return taken_flush(&of(self)->taken);
 }
 
 static void listener_close(struct answer_listener *self)
 {
-    struct http_listener *to = of(self);
-    struct log_subject subject = {.request_id = to->request_id, .user_id = to->user_id};
-    log_set_subject(&subject);
-    log_write(LOG_INFO, "request", LOG_STR("method", to->method), LOG_STR("path", to->path),
-              LOG_INT("status", to->finished ? to->status : 499), LOG_BOOL("stream", true),
-              LOG_INT("duration_ms", clock_mono_ms(to->clock) - to->started_ms));
-    log_set_subject(NULL);
-    to->connection->ops->close(to->connection);
-    arena_fini(&to->strings);
-    free(to);
-}
-
-static enum listener_state finish(struct http_listener *to)
-{
-    to->finished = true;
-    return state_of(to->connection->ops->finish(to->connection));
+    taken_close(&of(self)->taken, true);
+    free(self);
 }
 
 static enum listener_state send_scratch(struct http_listener *to, struct buf *scratch)
 {
-    if (scratch->failed) return LISTENER_GONE;
-    return state_of(to->connection->ops->write(to->connection, scratch->data, scratch->len));
+    return scratch->failed ? LISTENER_GONE : taken_write(&to->taken, scratch->data, scratch->len);
 }
 
 /* ---- an event stream ---- */
@@ -109,8 +87,9 @@ static void put_text(struct http_listener *to, struct buf *out, const char *name
 static enum listener_state events_open(struct answer_listener *self, struct buf *scratch)
 {
     struct http_listener *to = of(self);
-    enum connection_state state = to->connection->ops->head(to->connection, &to->head);
-    if (state == CONNECTION_GONE || !to->opening) return state_of(state);
+    struct connection *connection = to->taken.connection;
+    if (connection->ops->head(connection, &to->taken.head) == CONNECTION_GONE) return LISTENER_GONE;
+    if (!to->opening) return pending(to) ? LISTENER_BLOCKED : LISTENER_READY;
     buf_reset(scratch);
     put_event(scratch, "0.0", "start");
     buf_append(scratch, to->opening, to->opening_len);
@@ -123,7 +102,7 @@ static enum listener_state events_text(struct answer_listener *self, const struc
                                        struct buf *scratch)
 {
     struct http_listener *to = of(self);
-    if (to->connection->ops->pending(to->connection)) {
+    if (pending(to)) {
         size_t shown = to->reasoning_at + to->content_at, all = text->reasoning_len + text->content_len;
         return all > shown + LAG_MAX_BYTES ? LISTENER_GONE : LISTENER_BLOCKED;
     }
@@ -168,7 +147,7 @@ static enum listener_state events_end(struct answer_listener *self, const struct
     if (final->error) {
         struct problem problem = {.error = final->error, .retry_after_s = final->retry_after_s};
         json_put_key(&json, "error");
-        error_write(&json, &problem, to->request_id);
+        error_write(&json, &problem, to->taken.request_id);
     }
     json_put_key(&json, "message");
     view_message(&json, final->message, MESSAGE_WITHOUT_TEXT);
@@ -181,7 +160,7 @@ static enum listener_state events_end(struct answer_listener *self, const struct
     json_end_object(&json);
     buf_append(scratch, "\n\n", 2);
     if (send_scratch(to, scratch) == LISTENER_GONE) return LISTENER_GONE;
-    return finish(to);
+    return taken_finish(&to->taken);
 }
 
 static const struct answer_listener_ops events_ops = {
@@ -208,7 +187,7 @@ static enum listener_state json_text(struct answer_listener *self, const struct 
 {
     (void)text;
     (void)scratch;
-    return of(self)->connection->ops->pending(of(self)->connection) ? LISTENER_BLOCKED : LISTENER_READY;
+    return pending(of(self)) ? LISTENER_BLOCKED : LISTENER_READY;
 }
 
 static enum listener_state json_title(struct answer_listener *self, const char *title, struct buf *scratch)
@@ -226,20 +205,6 @@ static enum listener_state json_ping(struct answer_listener *self, struct buf *s
     return LISTENER_READY;
 }
 
-static void compose_error(struct http_listener *to, const struct answer_final *final, struct buf *out)
-{
-    struct problem problem = {.error = final->error, .retry_after_s = final->retry_after_s};
-    struct json_writer json;
-    to->head.status = error_view(final->error)->status;
-    if (final->retry_after_s > 0)
-        http_add_header(&to->head, "Retry-After", arena_printf(&to->strings, "%lld", (long long) final->retry_after_s));
-    json_writer_init(&json, out);
-    json_begin_object(&json);
-    json_put_key(&json, "error");
-    error_write(&json, &problem, to->request_id);
-    json_end_object(&json);
-}
-
 static void compose_answer(struct http_listener *to, const struct answer_final *final, struct buf *out)
 {
     struct json_writer json;
@@ -252,16 +217,15 @@ static void compose_answer(struct http_listener *to, const struct answer_final *
 static enum listener_state json_end(struct answer_listener *self, const struct answer_final *final, struct buf *scratch)
 {
     struct http_listener *to = of(self);
-    buf_reset(scratch);
+    enum listener_state state;
     if (final->error)
-        compose_error(to, final, scratch);
-    else
+        state = taken_send_error(&to->taken, final->error, final->retry_after_s, scratch);
+    else {
+        buf_reset(scratch);
         compose_answer(to, final, scratch);
-    http_add_header(&to->head, "Content-Length", arena_printf(&to->strings, "%zu", scratch->len));
-    to->status = to->head.status;
-    if (to->connection->ops->head(to->connection, &to->head) == CONNECTION_GONE) return LISTENER_GONE;
-    if (send_scratch(to, scratch) == LISTENER_GONE) return LISTENER_GONE;
-    return finish(to);
+        state = scratch->failed ? LISTENER_GONE : taken_send_whole(&to->taken, scratch->data, scratch->len);
+    }
+    return state == LISTENER_GONE ? LISTENER_GONE : taken_finish(&to->taken);
 }
 
 static const struct answer_listener_ops json_ops = {
@@ -282,47 +246,28 @@ static struct http_listener *listener_new(struct http_call *call, const struct a
 {
     struct http_listener *to = calloc(1, sizeof *to);
     if (!to) return NULL;
-    to->connection = call->request->ops->take(call->request);
-    if (!to->connection) {
+    if (!taken_open(&to->taken, call)) {
         free(to);
         return NULL;
     }
-    call->handed_over = true;
     to->listener.ops = ops;
-    to->clock = call->ports->clock;
-    to->started_ms = call->started_ms;
-    arena_init(&to->strings);
-    to->request_id = arena_strdup(&to->strings, call->request->request_id);
-    to->method = arena_strdup(&to->strings, call->request->method);
-    to->path = arena_strdup(&to->strings, call->request->path);
-    memcpy(to->user_id, call->caller.user_id, USER_ID_SIZE);
-    to->status = to->head.status = status;
-    http_add_header(&to->head, "Content-Type", content_type);
-    http_add_header(&to->head, "Cache-Control", "no-store");
+    to->taken.head.status = status;
+    http_add_header(&to->taken.head, "Content-Type", content_type);
     return to;
-}
-
-/* Header values live in the request's arena: move them to the listener's. */
-static void add_quota_headers(struct http_call *call, struct http_listener *to, const struct quota *quota)
-{
-    size_t from = to->head.header_count;
-    call_quota_headers(call, &to->head, quota);
-    for (size_t i = from; i < to->head.header_count; i++)
-        to->head.headers[i].value = arena_strdup(&to->strings, to->head.headers[i].value);
 }
 
 static const char *keep(struct http_listener *to, const struct buf *out, size_t *len)
 {
     *len = out->len;
-    return arena_strndup(&to->strings, out->data, out->len);
+    return arena_strndup(&to->taken.strings, out->data, out->len);
 }
 
 struct answer_listener *answer_stream_events(struct http_call *call, const struct answer_stream_start *start)
 {
     struct http_listener *to = listener_new(call, &events_ops, 200, "text/event-stream");
     if (!to) return NULL;
-    http_add_header(&to->head, "X-Accel-Buffering", "no");
-    if (start->counted) add_quota_headers(call, to, start->quota);
+    http_add_header(&to->taken.head, "X-Accel-Buffering", "no");
+    if (start->counted) taken_add_quota_headers(&to->taken, call, start->quota);
     to->reasoning_at = start->reasoning_at;
     to->content_at = start->content_at;
     if (start->resume) return &to->listener;
@@ -349,7 +294,7 @@ struct answer_listener *answer_stream_json(struct http_call *call, const struct 
 {
     struct http_listener *to = listener_new(call, &json_ops, 201, "application/json; charset=utf-8");
     if (!to) return NULL;
-    if (start->counted) add_quota_headers(call, to, start->quota);
+    if (start->counted) taken_add_quota_headers(&to->taken, call, start->quota);
     struct json_writer json = call_json(call);
     json_begin_object(&json);
     if (start->show_session) {

@@ -4,7 +4,7 @@
 
 #include "http/api.h"
 #include "http/completion_stream.h"
-#include "usecases/begin_completion.h"
+#include "usecases/take_place.h"
 
 enum { BODY_MAX_BYTES = 2 << 20 };
 
@@ -62,7 +62,9 @@ enum chat_error api_create_completion(struct http_call *call)
     spec.drop_usage = spec.stream && !json_get(call->body, "stream_options");
 
     struct place place = {0};
-    enum chat_error error = begin_completion(call->ports, &call->caller, &call->problem, &place);
+    char id[UUID_TEXT_SIZE]; /* names the lease */
+    uuid_v7(clock_wall_ms(call->ports->clock), id);
+    enum chat_error error = take_place(call->ports, &call->caller, id, &call->problem, &place);
     if (error != CHAT_OK) return error;
     spec.ticket = place.ticket;
     spec.breaker = place.breaker;

@@ -24,8 +24,8 @@ enum chat_error api_ready(struct http_call *call)
     bool ready = true;
     bool postgres = call->app->check_postgres(call->stores) == CHAT_OK;
     bool migrations = postgres && call->app->check_migrations(call->stores) == CHAT_OK;
-    enum breaker_state breaker = call->ports->breaker->ops->state(call->ports->breaker);
     bool redis = admission->ops->ping(admission) == CHAT_OK;
+    enum breaker_state breaker = call->ports->breaker->ops->state(call->ports->breaker);
     struct buf parts;
     buf_init(&parts, 4096);
     struct json_writer checks;

@@ -96,14 +96,17 @@ struct step {
     enum breaker_outcome outcome;
     bool allowed;
     int64_t retry_after_s;
+    bool trial;
 };
 
 static void apply(struct breaker *rule, struct step *step)
 {
-    if (step->reports)
+    if (step->reports) {
         breaker_report(rule, step->now_ms, step->generation, step->outcome);
-    else
-        step->allowed = breaker_allow(rule, step->now_ms, &step->generation, &step->retry_after_s);
+        return;
+    }
+    step->allowed = breaker_allow(rule, step->now_ms, &step->generation, &step->retry_after_s);
+    step->trial = step->allowed && rule->state == BREAKER_HALF_OPEN;
 }
 
 /* false: Redis didn't decide. */
@@ -146,6 +149,7 @@ static enum chat_error allow(struct shared_breaker *breaker, struct breaker_tick
     ticket->generation = step.generation;
     ticket->local_generation = local.generation;
     const struct step *decided = ticket->shared ? &step : &local;
+    ticket->trial = decided->trial;
     *retry_after_s = decided->retry_after_s;
     return decided->allowed ? CHAT_OK : CHAT_ERR_API_UNAVAILABLE;
 }

@@ -106,7 +106,7 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
 
 void live_free(struct live *live)
 {
-    upstream_close(live);
+    upstream_close(live->relay, &live->transfer);
     buf_fini(&live->content);
     buf_fini(&live->reasoning);
     arena_fini(&live->strings);
@@ -148,7 +148,7 @@ void live_bury_if_over(struct live *live)
     if (!live->mirror && live->logged) beat_note_ended(live);
     unlink_live(live);
     timer_clear(&relay->timers, &live->timer);
-    upstream_close(live);
+    upstream_close(live->relay, &live->transfer);
     live->gone = true;
     live->next = relay->buried;
     relay->buried = live;
@@ -354,6 +354,7 @@ static void take_text(struct live *live, struct buf *to, const char *text, size_
     live->transfer.last_data_ms = live->shown_ms = now_ms;
     if (!live->first_text_ms) live->first_text_ms = now_ms;
     live->outcome = BREAKER_SUCCESS;
+    upstream_trial_passed(live->relay, &live->breaker);
     loop_mark_dirty(live);
 }
 
@@ -420,9 +421,9 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
 {
     enum message_status status;
     if (live->mirror || live->phase >= LIVE_SAVING || !answer_next(MESSAGE_STREAMING, event, &status)) return;
-    bool reached_provider = live->transfer.is_stream;
+    bool reached_provider = live->transfer.is_answer;
     close_decoder(live); /* where the stream's own end hasn't */
-    if (event != ANSWER_FINISHED) upstream_close(live);
+    if (event != ANSWER_FINISHED) upstream_close(live->relay, &live->transfer);
     live->phase = LIVE_SAVING;
     live->error = error;
     live->ended_ms = live->relay->now_ms;
@@ -492,27 +493,11 @@ static void fail_or_retry(struct live *live, enum chat_error error, bool retryab
         live_end(live, ANSWER_FAILED, error);
         return;
     }
-    upstream_close(live);
+    upstream_close(live->relay, &live->transfer);
     live->phase = LIVE_PAUSING;
     live->resume_at_ms = live->relay->now_ms + wait_ms;
     log_write(LOG_WARN, "upstream_retry", LOG_STR("message_id", live->message.id), LOG_STR("code", error_code(error)),
               LOG_INT("attempt", live->attempts), LOG_INT("wait_ms", wait_ms));
-    live_arm(live);
-}
-
-static void ask(struct live *live)
-{
-    live->phase = LIVE_ASKING;
-    live->asked_ms = live->relay->now_ms;
-    live->attempts++;
-    if (!upstream_ask(live)) live_end(live, ANSWER_FAILED, CHAT_ERR_OVERLOADED);
-}
-
-void live_start(struct live *live)
-{
-    live_link(live);
-    live->started_ms = live->shown_ms = live->relay->now_ms;
-    ask(live);
     live_arm(live);
 }
 
@@ -534,43 +519,60 @@ static void end_of_stream(struct live *live)
     live_end(live, ANSWER_FAILED, end.error);
 }
 
-static void refused(struct live *live, int status)
-{
-    struct transfer *transfer = &live->transfer;
-    struct relay *relay = live->relay;
-    struct provider_refusal refusal = relay->settings.provider->ops->refusal(
-        relay->settings.provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
-        transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(relay->settings.clock));
-    log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
-              LOG_STR("message_id", live->message.id), LOG_INT("upstream_status", status),
-              LOG_STR("code", error_code(refusal.error)));
-    live->outcome = refusal.counts_for_breaker ? BREAKER_FAILURE : BREAKER_NEITHER;
-    fail_or_retry(live, refusal.error, refusal.retryable, refusal.retry_after_s);
-}
-
-static void connection_failed(struct live *live, CURLcode result)
-{
-    log_write(LOG_WARN, "upstream_connection_failed", LOG_STR("message_id", live->message.id), LOG_INT("curl", result),
-              LOG_STR("reason", curl_easy_strerror(result)));
-    bool never_sent =
-        result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
-    bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
-    live->outcome = BREAKER_FAILURE;
-    fail_or_retry(live, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
-}
-
-void live_upstream_over(void *owner)
+static void on_upstream_over(void *owner)
 {
     struct live *live = owner;
     if (live->phase >= LIVE_SAVING) return;
-    long status = 0;
-    curl_easy_getinfo(live->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
-    if (live->transfer.is_stream)
+    if (live->transfer.is_answer) {
         end_of_stream(live);
-    else if (status == 0 || (status == 200 && live->transfer.result != CURLE_OK && !live->transfer.checked))
-        connection_failed(live, live->transfer.result);
-    else
-        refused(live, (int)status);
+        return;
+    }
+    struct upstream_failure failure = upstream_failure(live->relay, &live->transfer);
+    live->outcome = failure.outcome;
+    fail_or_retry(live, failure.error, failure.retryable, failure.retry_after_s);
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
+{
+    struct live *live = owner;
+    struct transfer *transfer = &live->transfer;
+    size_t len = size * count;
+    if (!transfer->checked) upstream_check(live->relay, transfer, true);
+    if (live->phase == LIVE_ASKING) {
+        live->phase = LIVE_RECEIVING;
+        transfer->first_byte_ms = transfer->last_data_ms = live->relay->now_ms;
+        loop_mark_dirty(live); /* its deadline is another one now */
+    }
+    if (!transfer->is_answer) return upstream_keep_refusal(transfer, bytes, len);
+    if (!transfer->decoder) return len; /* the answer is over; only the connection's own end is awaited */
+    struct delta_sink sink = live_sink(live);
+    enum chat_error error = live->relay->settings.provider->ops->decoder_feed(transfer->decoder, bytes, len, &sink);
+    loop_mark_dirty(live);
+    return error == CHAT_OK ? len : 0;
+}
+
+static void ask(struct live *live)
+{
+    struct upstream_request request = {.body = live->body,
+                                       .body_len = live->body_len,
+                                       .trace = &live->trace,
+                                       .id_name = "message_id",
+                                       .id = live->message.id,
+                                       .owner = live,
+                                       .on_body = on_body,
+                                       .on_over = on_upstream_over};
+    live->phase = LIVE_ASKING;
+    live->asked_ms = live->relay->now_ms;
+    live->attempts++;
+    if (!upstream_ask(live->relay, &live->transfer, &request)) live_end(live, ANSWER_FAILED, CHAT_ERR_OVERLOADED);
+}
+
+void live_start(struct live *live)
+{
+    live_link(live);
+    live->started_ms = live->shown_ms = live->relay->now_ms;
+    ask(live);
+    live_arm(live);
 }
 
 void live_timer(void *owner)

@@ -51,12 +51,13 @@ struct transfer {
     CURL *easy; /* NULL: none under way */
     void *owner;
     void (*on_over)(void *owner); /* curl is done with it; not called from a callback of curl */
+    const char *id_name, *id;     /* what the log calls it */
     char traceparent[16 + TRACEPARENT_SIZE];
     struct curl_slist headers; /* one line of its own, then the relay's */
     struct decoder *decoder;
     struct buf refusal; /* first bytes of an answer that is no stream */
     char retry_after[64];
-    bool is_stream; /* a 200 that can be an event stream */
+    bool is_answer; /* a 200, of a type that was asked for */
     bool checked;   /* status and type have been looked at */
     bool over;      /* curl is done with it: result is set */
     CURLcode result;
@@ -225,7 +226,6 @@ void live_finished(struct live *live);
 void live_pump(struct live *live);
 void live_timer(void *live);
 void live_arm(struct live *live);
-void live_upstream_over(void *live);
 void live_listener_event(struct attached *attached, uint32_t events);
 void live_free(struct live *live);
 void live_link(struct live *live);
@@ -270,26 +270,45 @@ void title_written(struct relay *relay, const char *answer_id, const char *text)
 /* upstream.c */
 /* What every request to the provider has in common; headers and callbacks are the caller's. The body is borrowed. */
 bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
-/* The relay's headers, with the trace's before them where there is one; borrowed by curl until the transfer is closed.
- */
-struct curl_slist *upstream_headers(struct relay *relay, struct transfer *transfer, const struct trace *trace);
-/* CURLOPT_HEADERFUNCTION for a struct transfer: takes Retry-After. */
-size_t upstream_take_header(char *line, size_t size, size_t count, void *transfer);
 /* What an error tells of the provider itself, where no status does. */
 enum breaker_outcome upstream_outcome(enum chat_error error);
+/* A trial that brings text has shown enough: others need not wait for its end. Reports by a job, once. */
+void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket);
 /* How long to wait before the next try; -1: it was the last, or the provider asks for too long a wait. */
 int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s);
 /* What a client is told of the wait; 0: nothing. A 429 always has one, also where the provider gave none. */
 int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s);
 bool upstream_init(struct relay *relay);
 void upstream_fini(struct relay *relay);
+struct upstream_request {
+    const char *body; /* borrowed until the transfer is closed, as all here */
+    size_t body_len;
+    const struct trace *trace;
+    const char *id_name, *id;
+    void *owner;
+    size_t (*on_body)(char *bytes, size_t size, size_t count, void *owner); /* as CURLOPT_WRITEFUNCTION */
+    void (*on_over)(void *owner);
+};
 /* Starts the request. false: out of resources. */
-bool upstream_ask(struct live *live);
+bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request);
+/* At the first byte of the body: whether it is what was asked for; a stream gets its decoder. */
+void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed);
+/* Body of what is no answer; returns what on_body is to return. */
+size_t upstream_keep_refusal(struct transfer *transfer, const char *bytes, size_t len);
+/* What a transfer that is over without an answer means; logs it. */
+struct upstream_failure {
+    enum chat_error error;
+    int status; /* 0: none came */
+    enum breaker_outcome outcome;
+    bool retryable;
+    int64_t retry_after_s; /* -1: none told */
+};
+struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer);
 /* Closes the connection where the answer isn't over; fine where there is none. Never from a curl callback. */
-void upstream_close(struct live *live);
+void upstream_close(struct relay *relay, struct transfer *transfer);
 void upstream_socket_event(struct relay *relay, int fd, uint32_t events);
 void upstream_timer(struct relay *relay);
-/* Hands transfers that ended to live_upstream_over. */
+/* Hands transfers that ended to their on_over. */
 void upstream_collect(struct relay *relay);
 
 #endif

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "usecases/finish_answer.h"
 
 enum {
     COMMENT_MS = 15000,       /* of silence */
@@ -50,14 +49,17 @@ struct pass {
     struct frame_scan {
         size_t line; /* bytes of the line so far */
         bool after_cr;
+        bool has_data; /* a line of the event is data, and not a comment or another field alone */
     } scan;
     size_t text_bytes; /* content and reasoning of choice 0, for the estimate */
     bool opened;       /* the client has got bytes */
-    bool broken;       /* waits in relay->broken_passes */
+    bool broken;       /* waits in relay->broken_passes, to be ended */
+    bool whole;        /* [DONE] has come */
     bool blocked;
     enum chat_error broken_error, error;
     bool client_left;
     struct token_usage usage;
+    bool tokens_estimated;
     const char *problem;
     int attempts, settle_tries;
     int64_t started_ms, asked_ms, resume_at_ms, shown_ms, blocked_since_ms, settle_at_ms;
@@ -108,20 +110,6 @@ static void set_subject(const struct pass *pass, struct log_subject *subject)
     log_set_subject(subject);
 }
 
-/* ---- the provider's connection ---- */
-
-static void close_upstream(struct pass *pass)
-{
-    struct transfer *transfer = &pass->transfer;
-    if (transfer->decoder) pass->relay->settings.provider->ops->decoder_free(transfer->decoder);
-    transfer->decoder = NULL;
-    buf_fini(&transfer->refusal);
-    if (!transfer->easy) return;
-    curl_multi_remove_handle(pass->relay->multi, transfer->easy);
-    curl_easy_cleanup(transfer->easy);
-    transfer->easy = NULL;
-}
-
 /* ---- the end ---- */
 
 static void arm(struct pass *pass);
@@ -144,7 +132,8 @@ static void count_text(void *context, const char *text, size_t len)
 
 static void count_usage(struct pass *pass)
 {
-    if (pass->usage.prompt_tokens >= 0 || pass->usage.completion_tokens >= 0 || !pass->transfer.checked) return;
+    if (pass->usage.prompt_tokens >= 0 || pass->usage.completion_tokens >= 0 || !pass->transfer.is_answer) return;
+    pass->tokens_estimated = true;
     pass->usage.prompt_tokens = (int64_t)(pass->body_len + 3) / 4;
     pass->usage.completion_tokens = (int64_t)(pass->text_bytes + 3) / 4;
 }
@@ -164,6 +153,7 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
                   LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),
                   LOG_INT("prompt_tokens", pass->usage.prompt_tokens),
                   LOG_INT("completion_tokens", pass->usage.completion_tokens),
+                  LOG_BOOL("tokens_estimated", pass->tokens_estimated),
                   LOG_INT("cost_micro_usd", cost_micro_usd(ports->prices, pass->model, &pass->usage)),
                   LOG_INT("tries", pass->attempts));
     }
@@ -200,11 +190,15 @@ static void bury_if_over(struct pass *pass)
     relay->ended_passes = pass;
 }
 
-static void take_end(struct pass *pass, struct provider_end *told)
+/* What the decoder has to say in the end. Gives the finish_reason; NULL: none seen. */
+static const char *take_end(struct pass *pass)
 {
     struct delta_sink sink = {.content = count_text, .reasoning = count_text, .context = pass};
-    pass->relay->settings.provider->ops->decoder_end(pass->transfer.decoder, &sink, told);
-    pass->usage = told->usage;
+    struct provider_end told;
+    pass->relay->settings.provider->ops->decoder_end(pass->transfer.decoder, &sink, &told);
+    pass->usage = told.usage;
+    if (!pass->problem && told.error != CHAT_OK) pass->problem = told.problem;
+    return told.finish_reason;
 }
 
 /* What ends it for the client. */
@@ -243,9 +237,9 @@ void pass_settled(struct pass *pass)
 /* The provider is done with; never within a callback of curl. The client is told once the lease has ended. */
 static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
 {
+    struct relay *relay = pass->relay;
     if (pass->phase >= PASS_ENDING) return;
-    struct provider_end told;
-    if (pass->stream && pass->transfer.decoder) take_end(pass, &told);
+    if (pass->transfer.decoder) take_end(pass);
     bool empty = error == CHAT_OK && pass->stream && !pass->opened && !pass->client_left;
     pass->phase = PASS_ENDING;
     pass->error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
@@ -253,7 +247,8 @@ static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
     pass->retry_after_s = retry_after_s;
     pass->ended_ms = pass->relay->now_ms;
     count_usage(pass);
-    close_upstream(pass);
+    /* a connection whose answer is whole may be used again: its own end is awaited */
+    if (pass->error != CHAT_OK || pass->client_left) upstream_close(relay, &pass->transfer);
     settle(pass);
     if (pass->client_left) let_client_go(pass);
     arm(pass);
@@ -338,6 +333,8 @@ static size_t take_event(struct pass *pass, const char *bytes, size_t len, bool 
         }
         scan->after_cr = c == '\r';
         if (c != '\r' && c != '\n') {
+            /* lines of other fields ("event", "id", "retry") and comments begin otherwise, a BOM aside */
+            if (scan->line == 0) scan->has_data |= c == 'd' || c == '\xef';
             scan->line++;
             continue;
         }
@@ -348,12 +345,13 @@ static size_t take_event(struct pass *pass, const char *bytes, size_t len, bool 
     return i;
 }
 
-/* false: the stream is broken, or over; what was sound is in out. */
+/* false: the stream is broken, or over (then its last frame stays in pass->frame); what was sound is in out. */
 static bool check_event(struct pass *pass, struct buf *out)
 {
     const struct provider_ops *ops = pass->relay->settings.provider->ops;
     struct delta_sink sink = {.content = count_text, .reasoning = count_text, .context = pass};
-    bool comment = !memmem(pass->frame.data, pass->frame.len, "data", 4);
+    bool has_data = pass->scan.has_data;
+    pass->scan.has_data = false;
     enum chat_error error = ops->decoder_feed(pass->transfer.decoder, pass->frame.data, pass->frame.len, &sink);
     if (error != CHAT_OK) {
         pass->outcome = upstream_outcome(error);
@@ -361,10 +359,10 @@ static bool check_event(struct pass *pass, struct buf *out)
         return false;
     }
     if (ops->decoder_done(pass->transfer.decoder)) return false; /* the frame is sent when the lease has ended */
-    if (!comment) pass->transfer.last_data_ms = pass->relay->now_ms;
+    if (has_data) pass->transfer.last_data_ms = pass->relay->now_ms;
     bool hidden = pass->drop_usage && ops->decoder_only_usage(pass->transfer.decoder);
     /* nothing but a chunk opens the response: until then an error can still be a status */
-    if (!hidden && !(comment && !pass->opened && out->len == 0)) buf_append(out, pass->frame.data, pass->frame.len);
+    if (!hidden && (has_data || pass->opened || out->len)) buf_append(out, pass->frame.data, pass->frame.len);
     buf_reset(&pass->frame);
     return true;
 }
@@ -375,6 +373,7 @@ static bool show(struct pass *pass, const struct buf *out)
     if (out->failed) return false;
     pass->opened = true;
     pass->outcome = BREAKER_SUCCESS;
+    upstream_trial_passed(pass->relay, &pass->breaker);
     pass->shown_ms = pass->relay->now_ms;
     take_state(pass, pass->client->ops->frames(pass->client, out->data, out->len));
     return true;
@@ -398,81 +397,51 @@ static void take_stream(struct pass *pass, const char *bytes, size_t len)
             going = check_event(pass, out);
     }
     if (!show(pass, out)) break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
-    if (!going) break_off(pass, CHAT_OK, false); /* [DONE]; an error found above stands */
+    if (!going && !pass->broken) {
+        pass->whole = true;
+        break_off(pass, CHAT_OK, false);
+    }
 }
 
-static void check_answer(struct pass *pass)
+static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
 {
-    struct transfer *transfer = &pass->transfer;
-    const struct provider *provider = pass->relay->settings.provider;
-    long status = 0;
-    char *type = NULL;
-    transfer->checked = true;
-    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
-    transfer->is_stream = status == 200 && (!pass->stream || provider->ops->is_stream(provider, type));
-    if (transfer->is_stream) transfer->decoder = provider->ops->decoder_new(provider);
-    if (!transfer->decoder) transfer->is_stream = false;
-}
-
-static size_t on_body(char *bytes, size_t size, size_t count, void *context)
-{
-    struct pass *pass = context;
+    struct pass *pass = owner;
     struct transfer *transfer = &pass->transfer;
     size_t len = size * count;
-    if (pass->broken || pass->phase >= PASS_ENDING) return 0;
-    if (!transfer->checked) check_answer(pass);
+    if (pass->broken || pass->phase >= PASS_ENDING) return pass->whole ? len : 0;
+    if (!transfer->checked) upstream_check(pass->relay, transfer, pass->stream);
     if (pass->phase == PASS_ASKING) {
         pass->phase = PASS_RECEIVING;
         transfer->first_byte_ms = transfer->last_data_ms = pass->relay->now_ms;
         arm(pass);
     }
-    if (!transfer->is_stream) {
-        size_t room = REFUSAL_MAX_BYTES - transfer->refusal.len;
-        buf_append(&transfer->refusal, bytes, len < room ? len : room);
-        return len < room ? len : 0;
-    }
+    if (!transfer->is_answer) return upstream_keep_refusal(transfer, bytes, len);
     if (!pass->stream) {
         transfer->last_data_ms = pass->relay->now_ms;
         return buf_append(&pass->frame, bytes, len) ? len : 0;
     }
     take_stream(pass, bytes, len);
-    return pass->broken ? 0 : len;
+    return pass->broken && !pass->whole ? 0 : len;
 }
 
 /* ---- asking ---- */
 
 static void on_over(void *owner);
 
-static bool ask_upstream(struct pass *pass)
-{
-    struct relay *relay = pass->relay;
-    struct transfer *transfer = &pass->transfer;
-    *transfer = (struct transfer){.easy = curl_easy_init(), .owner = pass, .on_over = on_over};
-    buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
-    CURL *easy = transfer->easy;
-    bool ok = easy && upstream_set_options(relay, easy, pass->body, pass->body_len);
-#define SET(option, value) ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK
-    SET(CURLOPT_HTTPHEADER, upstream_headers(relay, transfer, &pass->trace));
-    SET(CURLOPT_PRIVATE, transfer);
-    SET(CURLOPT_SHARE, relay->share);
-    SET(CURLOPT_WRITEFUNCTION, on_body);
-    SET(CURLOPT_WRITEDATA, pass);
-    SET(CURLOPT_HEADERFUNCTION, upstream_take_header);
-    SET(CURLOPT_HEADERDATA, transfer);
-#undef SET
-    if (ok && curl_multi_add_handle(relay->multi, easy) == CURLM_OK) return true;
-    if (easy) curl_easy_cleanup(easy);
-    transfer->easy = NULL;
-    return false;
-}
-
 static void ask(struct pass *pass)
 {
+    struct upstream_request request = {.body = pass->body,
+                                       .body_len = pass->body_len,
+                                       .trace = &pass->trace,
+                                       .id_name = "request_id",
+                                       .id = pass->request_id,
+                                       .owner = pass,
+                                       .on_body = on_body,
+                                       .on_over = on_over};
     pass->phase = PASS_ASKING;
     pass->asked_ms = pass->relay->now_ms;
     pass->attempts++;
-    if (!ask_upstream(pass)) end(pass, CHAT_ERR_OVERLOADED, 0);
+    if (!upstream_ask(pass->relay, &pass->transfer, &request)) end(pass, CHAT_ERR_OVERLOADED, 0);
 }
 
 static void fail_or_retry(struct pass *pass, enum chat_error error, bool retryable, int64_t retry_after_s)
@@ -482,7 +451,7 @@ static void fail_or_retry(struct pass *pass, enum chat_error error, bool retryab
         end(pass, error, upstream_retry_after_s(error, retry_after_s));
         return;
     }
-    close_upstream(pass);
+    upstream_close(pass->relay, &pass->transfer);
     pass->phase = PASS_PAUSING;
     pass->resume_at_ms = pass->relay->now_ms + wait_ms;
     log_write(LOG_WARN, "upstream_retry", LOG_STR("request_id", pass->request_id), LOG_STR("code", error_code(error)),
@@ -491,51 +460,24 @@ static void fail_or_retry(struct pass *pass, enum chat_error error, bool retryab
 }
 
 /* The provider refuses what the caller wrote: then that is the caller's to put right. */
-static enum chat_error for_caller(long status, enum chat_error error)
+static enum chat_error for_caller(int status, enum chat_error error)
 {
     return (status == 400 || status == 422) && error == CHAT_ERR_UPSTREAM_ERROR ? CHAT_ERR_INVALID_REQUEST : error;
 }
 
-static void refused(struct pass *pass, long status)
-{
-    struct relay *relay = pass->relay;
-    struct transfer *transfer = &pass->transfer;
-    struct provider_refusal refusal = relay->settings.provider->ops->refusal(
-        relay->settings.provider, (int)status, transfer->refusal.data ? transfer->refusal.data : "",
-        transfer->refusal.len, transfer->retry_after[0] ? transfer->retry_after : NULL,
-        clock_wall_ms(relay->settings.clock));
-    log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
-              LOG_STR("request_id", pass->request_id), LOG_INT("upstream_status", status),
-              LOG_STR("code", error_code(refusal.error)));
-    pass->outcome = refusal.counts_for_breaker ? BREAKER_FAILURE : BREAKER_NEITHER;
-    fail_or_retry(pass, for_caller(status, refusal.error), refusal.retryable, refusal.retry_after_s);
-}
-
-static void connection_failed(struct pass *pass, CURLcode result)
-{
-    bool never_sent =
-        result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
-    bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
-    log_write(LOG_WARN, "upstream_connection_failed", LOG_STR("request_id", pass->request_id), LOG_INT("curl", result),
-              LOG_STR("reason", curl_easy_strerror(result)));
-    pass->outcome = BREAKER_FAILURE;
-    fail_or_retry(pass, timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, never_sent || timed_out, -1);
-}
-
 /* ---- the provider's end ---- */
 
+/* [DONE] would have ended it before. Without it a finish_reason is enough where the connection ended as it should: cut
+ * off, the other choices of `n` could lack their ends. */
 static void stream_over(struct pass *pass)
 {
-    struct provider_end told;
-    take_end(pass, &told);
-    if (!told.finish_reason) { /* [DONE] would have ended it before */
-        pass->problem = told.problem;
+    bool finished = take_end(pass) != NULL && pass->transfer.result == CURLE_OK;
+    if (!finished) {
+        if (!pass->problem) pass->problem = "cut off";
         pass->outcome = BREAKER_FAILURE;
-        end(pass, told.error ? told.error : CHAT_ERR_UPSTREAM_INVALID_RESPONSE, 0);
-        return;
     }
     buf_reset(&pass->frame); /* an event without its blank line doesn't count */
-    end(pass, CHAT_OK, 0);
+    end(pass, finished ? CHAT_OK : CHAT_ERR_UPSTREAM_INVALID_RESPONSE, 0);
 }
 
 static void whole_over(struct pass *pass)
@@ -556,18 +498,16 @@ static void whole_over(struct pass *pass)
 static void on_over(void *owner)
 {
     struct pass *pass = owner;
-    long status = 0;
     if (pass->phase >= PASS_ENDING || pass->broken) return;
-    curl_easy_getinfo(pass->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
-    if (pass->transfer.is_stream && pass->stream)
+    if (pass->transfer.is_answer && pass->stream)
         stream_over(pass);
-    else if (pass->transfer.is_stream)
+    else if (pass->transfer.is_answer)
         whole_over(pass);
-    else if (status == 0 || (status == 200 && pass->transfer.result != CURLE_OK && !pass->transfer.checked))
-        connection_failed(pass, pass->transfer.result);
-    else
-        refused(pass, status);
-    bury_if_over(pass);
+    else {
+        struct upstream_failure failure = upstream_failure(pass->relay, &pass->transfer);
+        pass->outcome = failure.outcome;
+        fail_or_retry(pass, for_caller(failure.status, failure.error), failure.retryable, failure.retry_after_s);
+    }
 }
 
 /* ---- deadlines ---- */
@@ -675,6 +615,7 @@ void pass_bury(struct relay *relay)
     while (relay->ended_passes) {
         struct pass *pass = relay->ended_passes;
         relay->ended_passes = pass->next;
+        upstream_close(relay, &pass->transfer);
         buf_fini(&pass->frame);
         arena_fini(&pass->strings);
         free(pass->body);

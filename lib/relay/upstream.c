@@ -82,45 +82,30 @@ void upstream_collect(struct relay *relay)
 
 /* ---- one transfer ---- */
 
-static void check_answer(struct live *live)
+void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed)
 {
-    struct transfer *transfer = &live->transfer;
-    const struct provider *provider = live->relay->settings.provider;
+    const struct provider *provider = relay->settings.provider;
     long status = 0;
     char *type = NULL;
     transfer->checked = true;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
-    transfer->is_stream = status == 200 && provider->ops->is_stream(provider, type);
-    if (transfer->is_stream) transfer->decoder = provider->ops->decoder_new(provider);
-    if (transfer->is_stream && !transfer->decoder) transfer->is_stream = false;
+    transfer->is_answer = status == 200 && (!streamed || provider->ops->is_stream(provider, type));
+    if (transfer->is_answer && streamed) {
+        transfer->decoder = provider->ops->decoder_new(provider);
+        transfer->is_answer = transfer->decoder != NULL;
+    }
 }
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+size_t upstream_keep_refusal(struct transfer *transfer, const char *bytes, size_t len)
 {
-    struct live *live = context;
-    struct transfer *transfer = &live->transfer;
-    size_t len = size * count;
-    int64_t now_ms = live->relay->now_ms;
-    if (!transfer->checked) check_answer(live);
-    if (live->phase == LIVE_ASKING) {
-        live->phase = LIVE_RECEIVING;
-        transfer->first_byte_ms = transfer->last_data_ms = now_ms;
-        loop_mark_dirty(live); /* its deadline is another one now */
-    }
-    if (!transfer->is_stream) {
-        size_t room = REFUSAL_MAX_BYTES - transfer->refusal.len;
-        buf_append(&transfer->refusal, bytes, len < room ? len : room);
-        return len < room ? len : 0; /* enough seen: 0 ends the transfer */
-    }
-    if (!transfer->decoder) return len; /* the answer is over; only the connection's own end is awaited */
-    struct delta_sink sink = live_sink(live);
-    enum chat_error error = live->relay->settings.provider->ops->decoder_feed(transfer->decoder, bytes, len, &sink);
-    loop_mark_dirty(live);
-    return error == CHAT_OK ? len : 0;
+    size_t room = REFUSAL_MAX_BYTES - transfer->refusal.len;
+    buf_append(&transfer->refusal, bytes, len < room ? len : room);
+    return len < room ? len : 0; /* enough seen: 0 ends the transfer */
 }
 
-size_t upstream_take_header(char *line, size_t size, size_t count, void *context)
+/* CURLOPT_HEADERFUNCTION: takes Retry-After. */
+static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
     static const char name[] = "retry-after:";
     struct transfer *transfer = context;
@@ -135,7 +120,9 @@ size_t upstream_take_header(char *line, size_t size, size_t count, void *context
     return size * count;
 }
 
-struct curl_slist *upstream_headers(struct relay *relay, struct transfer *transfer, const struct trace *trace)
+/* The relay's headers, with the trace's before them where there is one. Borrowed by curl until the transfer is closed.
+ */
+static struct curl_slist *headers_of(struct relay *relay, struct transfer *transfer, const struct trace *trace)
 {
     char value[TRACEPARENT_SIZE];
     trace_format(trace, value);
@@ -155,6 +142,28 @@ enum breaker_outcome upstream_outcome(enum chat_error error)
     case CHAT_ERR_UPSTREAM_TIMEOUT: return BREAKER_FAILURE;
     default: return BREAKER_NEITHER;
     }
+}
+
+struct trial_job {
+    struct job job; /* first */
+    struct breaker_ticket ticket;
+};
+
+static void report_trial(struct job *job, const struct chat_ports *ports)
+{
+    struct trial_job *trial = (struct trial_job *)job;
+    ports->breaker->ops->report(ports->breaker, &trial->ticket, BREAKER_SUCCESS);
+    free(trial);
+}
+
+void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket)
+{
+    if (!ticket->trial) return;
+    struct trial_job *trial = calloc(1, sizeof *trial);
+    if (!trial) return; /* its end reports it */
+    *trial = (struct trial_job){.job = {.run = report_trial}, .ticket = *ticket};
+    *ticket = (struct breaker_ticket){0};
+    job_pool_submit(relay->jobs, &trial->job);
 }
 
 int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s)
@@ -192,44 +201,85 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
     return ok;
 }
 
-static bool set_options(struct live *live)
+static bool set_options(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
 {
-    struct relay *relay = live->relay;
-    CURL *easy = live->transfer.easy;
-    bool ok = upstream_set_options(relay, easy, live->body, live->body_len);
-    SET(CURLOPT_HTTPHEADER, upstream_headers(relay, &live->transfer, &live->trace));
-    SET(CURLOPT_PRIVATE, &live->transfer);
+    CURL *easy = transfer->easy;
+    bool ok = upstream_set_options(relay, easy, request->body, request->body_len);
+    SET(CURLOPT_HTTPHEADER, headers_of(relay, transfer, request->trace));
+    SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_SHARE, relay->share);
-    SET(CURLOPT_WRITEFUNCTION, on_body);
-    SET(CURLOPT_WRITEDATA, live);
-    SET(CURLOPT_HEADERFUNCTION, upstream_take_header);
-    SET(CURLOPT_HEADERDATA, &live->transfer);
+    SET(CURLOPT_WRITEFUNCTION, request->on_body);
+    SET(CURLOPT_WRITEDATA, request->owner);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, transfer);
 #undef SET
     return ok;
 }
 
-bool upstream_ask(struct live *live)
+bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
 {
-    struct transfer *transfer = &live->transfer;
-    *transfer = (struct transfer){.easy = curl_easy_init(), .owner = live, .on_over = live_upstream_over};
+    *transfer = (struct transfer){.easy = curl_easy_init(),
+                                  .owner = request->owner,
+                                  .on_over = request->on_over,
+                                  .id_name = request->id_name,
+                                  .id = request->id};
     buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
-    if (transfer->easy && set_options(live) && curl_multi_add_handle(live->relay->multi, transfer->easy) == CURLM_OK)
+    if (transfer->easy && set_options(relay, transfer, request) &&
+        curl_multi_add_handle(relay->multi, transfer->easy) == CURLM_OK)
         return true;
     if (transfer->easy) curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
     return false;
 }
 
-void upstream_close(struct live *live)
+void upstream_close(struct relay *relay, struct transfer *transfer)
 {
-    struct transfer *transfer = &live->transfer;
-    if (transfer->decoder) live->relay->settings.provider->ops->decoder_free(transfer->decoder);
+    if (transfer->decoder) relay->settings.provider->ops->decoder_free(transfer->decoder);
     transfer->decoder = NULL;
     buf_fini(&transfer->refusal);
     if (!transfer->easy) return;
-    curl_multi_remove_handle(live->relay->multi, transfer->easy);
+    curl_multi_remove_handle(relay->multi, transfer->easy);
     curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
+}
+
+static struct upstream_failure connection_failed(const struct transfer *transfer)
+{
+    CURLcode result = transfer->result;
+    bool never_sent =
+        result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
+    bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
+    log_write(LOG_WARN, "upstream_connection_failed", LOG_STR(transfer->id_name, transfer->id), LOG_INT("curl", result),
+              LOG_STR("reason", curl_easy_strerror(result)));
+    return (struct upstream_failure){.error = timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR,
+                                     .outcome = BREAKER_FAILURE,
+                                     .retryable = never_sent || timed_out,
+                                     .retry_after_s = -1};
+}
+
+static struct upstream_failure refused(struct relay *relay, const struct transfer *transfer, int status)
+{
+    const struct provider *provider = relay->settings.provider;
+    struct provider_refusal refusal = provider->ops->refusal(
+        provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
+        transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(relay->settings.clock));
+    log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
+              LOG_STR(transfer->id_name, transfer->id), LOG_INT("upstream_status", status),
+              LOG_STR("code", error_code(refusal.error)));
+    return (struct upstream_failure){.error = refusal.error,
+                                     .status = status,
+                                     .outcome = refusal.counts_for_breaker ? BREAKER_FAILURE : BREAKER_NEITHER,
+                                     .retryable = refusal.retryable,
+                                     .retry_after_s = refusal.retry_after_s};
+}
+
+struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer)
+{
+    long status = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 0 || (status == 200 && transfer->result != CURLE_OK && !transfer->checked))
+        return connection_failed(transfer);
+    return refused(relay, transfer, (int)status);
 }
 
 /* ---- the multi handle ---- */

@@ -4,47 +4,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "usecases/take_place.h"
 #include "usecases/title_prompt.h"
 
 enum {
     PROMPT_MAX_BYTES = 64 << 20, /* 200 messages of 100,000 code points fit */
-    OVERLOADED_RETRY_AFTER_S = 2,
 };
-
-static enum chat_error admit(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                             struct problem *problem, struct admission_ticket *ticket, struct quota *quota)
-{
-    int64_t retry_after_s = 0;
-    enum chat_error error =
-        ports->admission->ops->admit(ports->admission, caller, answer_id, ticket, quota, &retry_after_s);
-    problem->has_quota = error != CHAT_ERR_QUOTA_UNAVAILABLE;
-    problem->quota = *quota;
-    if (error == CHAT_OK) return CHAT_OK;
-    problem->retry_after_s = retry_after_s;
-    log_write(LOG_INFO, "admission_refused", LOG_STR("code", error_code(error)), LOG_INT("retry_after", retry_after_s));
-    return problem_set(problem, error, NULL);
-}
-
-enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                           struct problem *problem, struct place *out)
-{
-    enum chat_error error = ports->answers->ops->reserve(ports->answers);
-    if (error != CHAT_OK) {
-        problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
-        return problem_set(problem, error, NULL);
-    }
-    error = ports->breaker->ops->allow(ports->breaker, &out->breaker, &problem->retry_after_s);
-    if (error != CHAT_OK) {
-        ports->answers->ops->unreserve(ports->answers);
-        return problem_set(problem, error, NULL);
-    }
-    error = admit(ports, caller, answer_id, problem, &out->ticket, &out->quota);
-    if (error != CHAT_OK) {
-        ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER);
-        ports->answers->ops->unreserve(ports->answers);
-    }
-    return error;
-}
 
 /* What was taken goes back: the request failed after it was counted. */
 static void give_back(const struct chat_ports *ports, struct problem *problem, struct ready_answer *out)

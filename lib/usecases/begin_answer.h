@@ -9,15 +9,4 @@
 enum chat_error begin_answer(const struct chat_ports *ports, const struct caller *caller, struct answer_begin *begin,
                              struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
 
-/* What a request holds that may ask the provider. */
-struct place {
-    struct admission_ticket ticket;
-    struct breaker_ticket breaker;
-    struct quota quota;
-};
-
-/* A place in the relay, the breaker's leave, then the limits. Else nothing is held, and the problem says why. */
-enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                           struct problem *problem, struct place *out) MUST_CHECK;
-
 #endif

@@ -11,6 +11,7 @@
 /* What a report needs of the request it is about. Plain value; {0} for a request that never asked. */
 struct breaker_ticket {
     bool asked;
+    bool trial;         /* the one request that a half-open breaker let through */
     bool shared;        /* decided with the store: generation is valid */
     int64_t generation; /* of the shared one */
     int64_t local_generation;

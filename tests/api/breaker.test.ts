@@ -1,6 +1,7 @@
 // The circuit breaker, on a stack of its own: others' failures must not open it, nor it refuse others.
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { open } from '../support/http.ts'
 import { startStack, type Stack } from '../support/stack.ts'
 import { expect, test } from '../support/test.ts'
 import { User } from '../support/user.ts'
@@ -28,6 +29,12 @@ async function openIt(who: User): Promise<void> {
     expect((i % 2 ? await who.post(completions, ask('status=500')) : await who.trySendJson(null, '[[status=500]] Hi')).status).toBe(502)
 }
 
+/** Its time is over: the state as it stands, with an end that has passed. */
+async function letTimePass(): Promise<void> {
+  const [state, failures, , generation] = (await redis.get('chat:breaker'))!.split(' ')
+  await redis.set('chat:breaker', `${state} ${failures} 1 ${generation}`)
+}
+
 test('five failures in a row open it for all: 503 with the time to wait, nothing counted, ready but degraded', async () => {
   const alice = user()
   const session = await alice.createSession()
@@ -46,15 +53,28 @@ test('five failures in a row open it for all: 503 with the time to wait, nothing
 test('after its time one request is let through; its success closes it', async () => {
   const alice = user()
   await openIt(alice)
-  // Its time is over: the state as it stands, with an end that has passed.
-  const [, failures, , generation] = (await redis.get('chat:breaker'))!.split(' ')
-  await redis.set('chat:breaker', `open ${failures} 1 ${generation}`)
+  await letTimePass()
   const trial = alice.post(completions, ask('first=1500 chunks=1'))
   await until('half-open', async () => (await readiness(alice)).checks.breaker.status === 'half_open')
   expect((await alice.post(completions, ask('chunks=1'))).status).toBe(503)
   expect((await trial).status).toBe(200)
   expect(await readiness(alice)).toMatchObject({ status: 'ok', checks: { breaker: { status: 'ok' } } })
   expect((await alice.post(completions, ask('chunks=1'))).status).toBe(200)
+})
+
+test('a trial that brings text closes it, long before its own end', async () => {
+  const alice = user()
+  for (const begin of [
+    async () => (await alice.send(null, '[[endless pace=20]] Write on')).readText(8),
+    () => open(completions, { url: stack.url, method: 'POST', headers: { Authorization: `Bearer ${alice.token}` }, json: { ...ask('endless pace=20'), stream: true } }),
+  ]) {
+    await openIt(alice)
+    await letTimePass()
+    const begun = await begin()
+    await until('closed', async () => (await readiness(alice)).checks.breaker.status === 'ok')
+    if (typeof begun === 'object' && 'body' in begun) begun.body.destroy()
+  }
+  alice.hangUp()
 })
 
 test('a client’s mistakes don’t count', async () => {

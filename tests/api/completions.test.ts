@@ -158,6 +158,15 @@ describe('frames', () => {
       expect(body).not.toContain('error_model_output')
     })
 
+  test('cut between the last chunk and [DONE] are not whole: another choice could lack its end', async ({ alice }) => {
+    const size = async (script: string) => (await frames(alice, script, { stream_options: { include_usage: true } })).body.length
+    const whole = await size('[[chunks=3]] Cut')
+    const { body } = await frames(alice, `[[chunks=3 cut=${whole - 7}]] Cut`, { stream_options: { include_usage: true } })
+    expect(body).toContain('"finish_reason":"stop"')
+    expect(body).not.toContain('[DONE]')
+    expect(JSON.parse(body.trimEnd().split('\n\n').at(-1)!.replace('data: ', '')).error.code).toBe('upstream_invalid_response')
+  })
+
   test.for([['html200', 502], ['empty', 502], ['status=429', 429], ['status=503', 502], ['status=401', 502], ['status=400', 400], ['json200', 502]] as const)(
     'before the first chunk %s is status %i', async ([fault, status], { alice }) => {
       const reply = await alice.post(path, { ...ask(`[[${fault}]] Break`), stream: true })

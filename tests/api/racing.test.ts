@@ -1,6 +1,6 @@
 // On a stack of its own, with two workers and limits that a race can reach.
-import { afterAll, beforeAll } from 'vitest'
-import { dailyUnits, leasesOf, sql } from '../support/stores.ts'
+import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { closeBreaker, dailyUnits, leasesOf, sql } from '../support/stores.ts'
 import { AnswerStream } from '../support/sse.ts'
 import { startStack, type Stack } from '../support/stack.ts'
 import { expect, test } from '../support/test.ts'
@@ -17,6 +17,7 @@ beforeAll(async () => {
   })
 }, 180_000)
 afterAll(() => stack?.down(), 60_000)
+beforeEach(closeBreaker)
 
 test('of 200 racing sends at a daily quota of 20 exactly 20 are admitted', async () => {
   const user = new User({ name: 'racer', url: stack.url })
@@ -52,6 +53,18 @@ test('at a grace of 0 an answer that nobody reads is stopped, stored and counted
   await until('the lease is gone', async () => (await leasesOf(user.sub)).length === 0)
   await expectInvariants(user)
 })
+
+test.for([['stall=0', 504], ['stall=3 chunks=9', 200], ['stall=2 chunks=9 comments_forever', 200]] as const)(
+  'a completion whose upstream falls silent by %s is a timeout', async ([script, status]) => {
+    const user = new User({ name: 'waiter', url: stack.url })
+    const ask = { stream: true, messages: [{ role: 'user', content: `[[${script}]] Well?` }] }
+    const reply = await user.request('/api/v1/chat/completions', { method: 'POST', json: ask })
+    expect(reply.status).toBe(status)
+    const error = status === 200 ? reply.body.trimEnd().split('\n\n').at(-1)!.replace('data: ', '') : reply.body
+    expect(JSON.parse(error).error.code).toBe('upstream_timeout')
+    expect(reply.body).not.toContain('[DONE]')
+    expect(await dailyUnits(user.sub)).toBe(status === 200 ? 1 : 0)
+  })
 
 test('an upstream that falls silent before the first byte is a timeout, and costs nothing of the day', async () => {
   const user = new User({ name: 'waiter', url: stack.url })

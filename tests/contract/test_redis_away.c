@@ -77,6 +77,18 @@ START_TEST(a_frozen_redis_refuses_in_time_and_comes_back)
 }
 END_TEST
 
+/* Three calls that wait in vain would say that Redis is away: the second and third of a request don't wait. */
+START_TEST(a_call_right_behind_one_that_waited_in_vain_does_not_wait_too)
+{
+    ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
+    kill(redis.pid, SIGSTOP);
+    expect_refused_fast(3);
+    ck_assert(!redis_server_is_away(desk.server));
+    kill(redis.pid, SIGCONT);
+    wait_until_back();
+}
+END_TEST
+
 START_TEST(what_a_frozen_redis_finds_when_it_wakes_is_not_counted)
 {
     ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
@@ -376,6 +388,7 @@ CONTRACT_SUITE(redis_away)
     tcase_add_checked_fixture(
         CONTRACT_CASE(
             suite, "away", a_killed_redis_refuses_in_time_and_comes_back, a_frozen_redis_refuses_in_time_and_comes_back,
+            a_call_right_behind_one_that_waited_in_vain_does_not_wait_too,
             what_a_frozen_redis_finds_when_it_wakes_is_not_counted, away_costs_nothing_between_probes,
             a_closed_connection_is_replaced_unnoticed, failing_open_goes_on_at_this_process_s_share,
             admins_go_on_without_the_day_s_count, limits_of_0_hold_without_redis, a_wrong_password_is_a_redis_away,

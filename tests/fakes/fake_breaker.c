@@ -15,6 +15,7 @@ static enum chat_error allow(struct shared_breaker *port, struct breaker_ticket 
     pthread_mutex_lock(&self->lock);
     bool fine = breaker_allow(&self->rule, clock_wall_ms(self->clock), &ticket->generation, retry_after_s);
     self->allowed += fine;
+    ticket->trial = fine && self->rule.state == BREAKER_HALF_OPEN;
     pthread_mutex_unlock(&self->lock);
     return fine ? CHAT_OK : CHAT_ERR_API_UNAVAILABLE;
 }

@@ -1,0 +1,94 @@
+#include "http/taken.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "http/errors.h"
+
+static enum listener_state state_of(enum connection_state state)
+{
+    return state == CONNECTION_READY ? LISTENER_READY : state == CONNECTION_BLOCKED ? LISTENER_BLOCKED : LISTENER_GONE;
+}
+
+bool taken_open(struct taken *taken, struct http_call *call)
+{
+    memset(taken, 0, sizeof *taken);
+    taken->connection = call->request->ops->take(call->request);
+    if (!taken->connection) return false;
+    call->handed_over = true;
+    taken->clock = call->ports->clock;
+    taken->started_ms = call->started_ms;
+    arena_init(&taken->strings);
+    taken->request_id = arena_strdup(&taken->strings, call->request->request_id);
+    taken->method = arena_strdup(&taken->strings, call->request->method);
+    taken->path = arena_strdup(&taken->strings, call->request->path);
+    memcpy(taken->user_id, call->caller.user_id, USER_ID_SIZE);
+    http_add_header(&taken->head, "Cache-Control", "no-store");
+    return true;
+}
+
+void taken_close(struct taken *taken, bool stream)
+{
+    struct log_subject subject = {.request_id = taken->request_id, .user_id = taken->user_id};
+    log_set_subject(&subject);
+    log_write(LOG_INFO, "request", LOG_STR("method", taken->method), LOG_STR("path", taken->path),
+              LOG_INT("status", taken->finished ? taken->head.status : 499), LOG_BOOL("stream", stream),
+              LOG_INT("duration_ms", clock_mono_ms(taken->clock) - taken->started_ms));
+    log_set_subject(NULL);
+    taken->connection->ops->close(taken->connection);
+    arena_fini(&taken->strings);
+}
+
+/* Header values live in the request's arena: move them to ours. */
+void taken_add_quota_headers(struct taken *taken, struct http_call *call, const struct quota *quota)
+{
+    size_t from = taken->head.header_count;
+    call_quota_headers(call, &taken->head, quota);
+    for (size_t i = from; i < taken->head.header_count; i++)
+        taken->head.headers[i].value = arena_strdup(&taken->strings, taken->head.headers[i].value);
+}
+
+enum listener_state taken_write(struct taken *taken, const char *bytes, size_t len)
+{
+    return state_of(taken->connection->ops->write(taken->connection, bytes, len));
+}
+
+enum listener_state taken_flush(struct taken *taken)
+{
+    return state_of(taken->connection->ops->flush(taken->connection));
+}
+
+enum listener_state taken_finish(struct taken *taken)
+{
+    taken->finished = true;
+    return state_of(taken->connection->ops->finish(taken->connection));
+}
+
+enum listener_state taken_send_whole(struct taken *taken, const char *body, size_t len)
+{
+    http_add_header(&taken->head, "Content-Length", arena_printf(&taken->strings, "%zu", len));
+    if (taken->connection->ops->head(taken->connection, &taken->head) == CONNECTION_GONE) return LISTENER_GONE;
+    return taken_write(taken, body, len);
+}
+
+void taken_compose_error(struct taken *taken, enum chat_error error, int64_t retry_after_s, struct buf *out)
+{
+    struct problem problem = {.error = error, .retry_after_s = retry_after_s};
+    struct json_writer json;
+    json_writer_init(&json, out);
+    json_begin_object(&json);
+    json_put_key(&json, "error");
+    error_write(&json, &problem, taken->request_id);
+    json_end_object(&json);
+}
+
+enum listener_state taken_send_error(struct taken *taken, enum chat_error error, int64_t retry_after_s,
+                                     struct buf *scratch)
+{
+    taken->head.status = error_view(error)->status;
+    if (retry_after_s > 0)
+        http_add_header(&taken->head, "Retry-After", arena_printf(&taken->strings, "%lld", (long long)retry_after_s));
+    buf_reset(scratch);
+    taken_compose_error(taken, error, retry_after_s, scratch);
+    return scratch->failed ? LISTENER_GONE : taken_send_whole(taken, scratch->data, scratch->len);
+}

@@ -1,0 +1,38 @@
+/*
+ * A connection taken out of its request, with what its response still needs: what answer_stream.c (answers) and
+ * completion_stream.c (completions) have in common. Made by the request thread, then the relay loop's alone.
+ */
+#ifndef HTTP_TAKEN_H
+#define HTTP_TAKEN_H
+
+#include "http/call.h"
+#include "usecases/listener.h"
+
+struct taken {
+    struct connection *connection;
+    const struct clock *clock;
+    struct arena strings;      /* what the head and the names below point to */
+    struct http_response head; /* Cache-Control is there; status and Content-Type are the owner's */
+    const char *request_id, *method, *path;
+    char user_id[USER_ID_SIZE];
+    int64_t started_ms;
+    bool finished;
+};
+
+/* false: the connection can't be had; nothing to close. */
+bool taken_open(struct taken *taken, struct http_call *call);
+/* Writes the request's log line (499 where it was not finished), closes and frees all but the struct. */
+void taken_close(struct taken *taken, bool stream);
+void taken_add_quota_headers(struct taken *taken, struct http_call *call, const struct quota *quota);
+/* The head with its length, then the body. */
+enum listener_state taken_send_whole(struct taken *taken, const char *body, size_t len);
+enum listener_state taken_write(struct taken *taken, const char *bytes, size_t len);
+enum listener_state taken_flush(struct taken *taken);
+enum listener_state taken_finish(struct taken *taken);
+/* {"error":…}. */
+void taken_compose_error(struct taken *taken, enum chat_error error, int64_t retry_after_s, struct buf *out);
+/* The same as the whole response: status, Retry-After, body. */
+enum listener_state taken_send_error(struct taken *taken, enum chat_error error, int64_t retry_after_s,
+                                     struct buf *scratch);
+
+#endif
