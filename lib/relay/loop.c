@@ -409,6 +409,7 @@ static void relay_free(struct relay *relay)
     }
     timers_fini(&relay->timers);
     buf_fini(&relay->scratch);
+    buf_fini(&relay->shown);
     if (relay->epoll_fd >= 0) close(relay->epoll_fd);
     if (relay->wake.fd >= 0) close(relay->wake.fd);
     pthread_cond_destroy(&relay->idle);
@@ -437,6 +438,7 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
     uuid_v7(clock_wall_ms(settings->clock), relay->process_id);
     relay->now_ms = clock_mono_ms(settings->clock);
     buf_init(&relay->scratch, SCRATCH_MAX_BYTES);
+    buf_init(&relay->shown, SCRATCH_MAX_BYTES);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -192,6 +192,8 @@ struct relay {
     struct watch *dead_watches;
     struct timers timers;
     struct buf scratch;
+    struct buf shown;     /* frames of `showing` that are sent together */
+    struct pass *showing; /* NULL: nobody's */
 
     char process_id[UUID_TEXT_SIZE]; /* names this process to others */
     struct beat *beat;               /* the one exchange with the log that may be under way */
@@ -255,6 +257,8 @@ void beat_note_ended(struct live *live);
 /* pass.c: completions, passed through */
 struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client);
 void pass_start(struct pass *pass);
+/* Sends what the last reading of a socket brought; after each call of curl. */
+void pass_show(struct relay *relay);
 void pass_client_event(struct watch *watch, uint32_t events);
 void pass_settled(struct pass *pass);
 void pass_end_broken(struct relay *relay);

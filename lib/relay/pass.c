@@ -367,23 +367,34 @@ static bool check_event(struct pass *pass, struct buf *out)
     return true;
 }
 
-static bool show(struct pass *pass, const struct buf *out)
+/* libcurl calls on_body for each chunk of the framing; what one reading of the socket brought is sent in one piece. */
+void pass_show(struct relay *relay)
 {
-    if (out->len == 0) return true;
-    if (out->failed) return false;
+    struct pass *pass = relay->showing;
+    const struct buf *out = &relay->shown;
+    relay->showing = NULL;
+    if (!pass || (out->len == 0 && !out->failed)) return;
+    if (out->failed) {
+        break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
+        return;
+    }
     pass->opened = true;
-    pass->outcome = BREAKER_SUCCESS;
-    upstream_trial_passed(pass->relay, &pass->breaker);
-    pass->shown_ms = pass->relay->now_ms;
+    if (!pass->broken || pass->whole) pass->outcome = BREAKER_SUCCESS;
+    upstream_trial_passed(relay, &pass->breaker);
+    pass->shown_ms = relay->now_ms;
     take_state(pass, pass->client->ops->frames(pass->client, out->data, out->len));
-    return true;
 }
 
 static void take_stream(struct pass *pass, const char *bytes, size_t len)
 {
-    struct buf *out = &pass->relay->scratch;
+    struct relay *relay = pass->relay;
+    struct buf *out = &relay->shown;
     bool going = true, ended;
-    buf_reset(out);
+    if (relay->showing != pass) {
+        pass_show(relay);
+        relay->showing = pass;
+        buf_reset(out);
+    }
     while (len && going) {
         size_t taken = take_event(pass, bytes, len, &ended);
         bytes += taken;
@@ -396,7 +407,6 @@ static void take_stream(struct pass *pass, const char *bytes, size_t len)
         } else if (ended)
             going = check_event(pass, out);
     }
-    if (!show(pass, out)) break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
     if (!going && !pass->broken) {
         pass->whole = true;
         break_off(pass, CHAT_OK, false);

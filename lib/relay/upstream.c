@@ -57,6 +57,7 @@ void upstream_socket_event(struct relay *relay, int fd, uint32_t events)
                 (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
     int running;
     curl_multi_socket_action(relay->multi, fd, flags, &running);
+    pass_show(relay);
 }
 
 void upstream_timer(struct relay *relay)
@@ -64,6 +65,7 @@ void upstream_timer(struct relay *relay)
     int running;
     relay->curl_at_ms = -1;
     curl_multi_socket_action(relay->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    pass_show(relay);
 }
 
 void upstream_collect(struct relay *relay)
@@ -194,7 +196,6 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_ACCEPT_ENCODING, "identity"); /* and decodes what comes compressed all the same */
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)provider->connect_timeout_ms);
-    SET(CURLOPT_TIMEOUT_MS, (long)provider->total_timeout_ms);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_SECONDS);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     if (relay->settings.ca_file) SET(CURLOPT_CAINFO, relay->settings.ca_file);
