@@ -11,7 +11,6 @@
 #include "base/log.h"
 
 enum {
-    TURN_MAX_EVENTS = 512,
     LOOP_STACK_BYTES = 512 << 10,
     SCRATCH_MAX_BYTES = 16 << 20,
     SETTLE_AFTER_DRAIN_MS = 5000,
@@ -371,7 +370,7 @@ static void bury(struct relay *relay)
 
 static void turn(struct relay *relay)
 {
-    struct epoll_event events[TURN_MAX_EVENTS];
+    struct epoll_event *events = relay->events;
     int count = epoll_wait(relay->epoll_fd, events, TURN_MAX_EVENTS, wait_ms(relay));
     relay->now_ms = clock_mono_ms(relay->settings.clock);
     for (int i = 0; i < count; i++) run_event(relay, &events[i]);

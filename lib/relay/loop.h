@@ -162,6 +162,8 @@ struct task {
     char *title;                      /* TITLE, malloc'ed */
 };
 
+enum { TURN_MAX_EVENTS = 512 };
+
 struct relay {
     struct answers answers; /* first: the port */
     struct relay_settings settings;
@@ -191,6 +193,7 @@ struct relay {
     struct live *buried; /* freed at the end of the turn */
     struct watch *dead_watches;
     struct timers timers;
+    struct epoll_event events[TURN_MAX_EVENTS]; /* of a turn; not on its stack, which is cleared each time */
     struct buf scratch;
     struct buf shown;     /* frames of `showing` that are sent together */
     struct pass *showing; /* NULL: nobody's */

@@ -182,12 +182,12 @@ const onStreams = (streams, perSecond, seconds, size = 32) => ({
   chunks: Math.round(perSecond * seconds),
   size,
   'pace-ms': 1000 / perSecond,
-  'ramp-ms': Math.max(1000, Math.round(streams * 0.8)),
+  'ramp-ms': Math.max(1000, Math.round(streams * 1.2)), // sends alone take their time in Postgres
   timestamps: true,
 })
 /** The part of such a run in which all are open. */
 const windowOf = (load) => {
-  const open = load['ramp-ms'] + 500
+  const open = load['ramp-ms'] + 1500
   return [open, Math.max(open + 1000, load.chunks * load['pace-ms'] - 300)]
 }
 
@@ -221,7 +221,7 @@ const ROWS = {
   async delay() {
     let rate = 50
     for (; rate > 2; rate = Math.max(2, Math.floor(rate * 0.8))) {
-      const load = onStreams(1000, rate, 5)
+      const load = onStreams(1000, rate, 6)
       const [from, until] = windowOf(load)
       const { window } = await run('messages', load, from, until)
       if (window.machine <= 0.6) break
