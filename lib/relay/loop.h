@@ -46,6 +46,14 @@ struct waiter {
     struct waiter *next;
 };
 
+/* What the provider is asked; over all tries of an answer. */
+struct upstream_ask {
+    char *body; /* malloc'ed, the owner's to free */
+    size_t body_len;
+    const char *model; /* that it names; borrowed */
+    int count;         /* how often it was asked */
+};
+
 /* One request to the provider. */
 struct transfer {
     CURL *easy; /* NULL: none under way */
@@ -93,13 +101,11 @@ struct live {
     struct caller caller;
     struct quota quota, saved_quota; /* the second as the job found it */
     bool has_saved_quota;
-    char *body;
-    size_t body_len;
+    struct upstream_ask ask;
     const char *supersedes_id; /* NULL: none */
 
     struct transfer transfer;
     struct buf content, reasoning;
-    int attempts;
     int64_t started_ms, asked_ms, resume_at_ms, first_text_ms;
 
     enum chat_error error; /* why it failed */
@@ -278,15 +284,12 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
 enum breaker_outcome upstream_outcome(enum chat_error error);
 /* A trial that brings text has shown enough: others need not wait for its end. Reports by a job, once. */
 void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket);
-/* How long to wait before the next try; -1: it was the last, or the provider asks for too long a wait. */
-int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s);
 /* What a client is told of the wait; 0: nothing. A 429 always has one, also where the provider gave none. */
 int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s);
 bool upstream_init(struct relay *relay);
 void upstream_fini(struct relay *relay);
 struct upstream_request {
-    const char *body; /* borrowed until the transfer is closed, as all here */
-    size_t body_len;
+    struct upstream_ask *ask; /* borrowed until the transfer is closed, as all here */
     const struct trace *trace;
     const char *id_name, *id;
     void *owner;
@@ -308,6 +311,10 @@ struct upstream_failure {
     int64_t retry_after_s; /* -1: none told */
 };
 struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer);
+/* Where nothing was shown: whether to ask once more, in *wait_ms; *ask may name the fallback model then. Logs it. The
+ * transfer is closed. */
+bool upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
+                    struct upstream_ask *ask, int64_t *wait_ms) MUST_CHECK;
 /* Closes the connection where the answer isn't over; fine where there is none. Never from a curl callback. */
 void upstream_close(struct relay *relay, struct transfer *transfer);
 void upstream_socket_event(struct relay *relay, int fd, uint32_t events);

@@ -25,6 +25,7 @@ static struct job_pool *jobs, *other_jobs;
 static struct relay *relay, *other; /* the second plays another process with the same stores */
 static struct fake_listener listener, second;
 static char answer_id[UUID_TEXT_SIZE];
+static const char *fallback_model;
 
 /* The machine's clock, and what the test has turned it forward by. */
 static atomic_llong turned_ms;
@@ -53,6 +54,7 @@ static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms, turned
 static void set_up(void)
 {
     turned_ms = 0;
+    fallback_model = NULL;
     relay = other = NULL;
     fake_chat_init(&chat);
     chat.ports.clock = &turned_clock;
@@ -66,8 +68,11 @@ static void set_up(void)
 static void open_relay_for(const struct provider *provider, int grace_ms, int max_streams)
 {
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
-    const struct relay_settings settings = {
-        .provider = provider, .clock = &turned_clock, .max_streams = max_streams, .detach_grace_ms = grace_ms};
+    const struct relay_settings settings = {.provider = provider,
+                                            .clock = &turned_clock,
+                                            .max_streams = max_streams,
+                                            .detach_grace_ms = grace_ms,
+                                            .fallback_model = fallback_model};
 
     jobs = job_pool_open(each, JOB_THREADS);
     relay = relay_open(&settings, jobs);
@@ -620,6 +625,76 @@ START_TEST(a_long_retry_after_goes_to_the_client_instead)
 }
 END_TEST
 
+static const char *const withdrawn[] = {"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", NULL};
+
+/* The body of request `index` asks for this model, and is else the first one's. */
+static void assert_asked(int index, const char *model)
+{
+    const char *first = strstr(fake_server_request(server, 0), "model="), *rest = strchr(first, ' ');
+    const char *body = strstr(fake_server_request(server, index), "model=");
+    size_t len = strlen(model);
+
+    ck_assert_msg(strncmp(body + 6, model, len) == 0 && body[6 + len] == ' ', "asked for: %.40s", body);
+    ck_assert_str_eq(body + 6 + len, rest);
+}
+
+START_TEST(a_model_that_is_not_there_is_replaced_by_the_fallback_at_once)
+{
+    fallback_model = "the-spare";
+    fake_server_reply(server, withdrawn);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    assert_asked(1, "the-spare");
+    ck_assert_str_eq(row().model, "the-spare");
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 0);
+}
+END_TEST
+
+START_TEST(a_busy_model_is_asked_twice_before_the_fallback_is)
+{
+    fallback_model = "the-spare";
+    fake_server_reply(server, busy);
+    fake_server_reply(server, busy);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_str_eq(strstr(fake_server_request(server, 1), "model="),
+                     strstr(fake_server_request(server, 0), "model="));
+    assert_asked(2, "the-spare");
+    ck_assert_str_eq(row().model, "the-spare");
+}
+END_TEST
+
+START_TEST(three_requests_are_all_whatever_the_models)
+{
+    fallback_model = "the-spare";
+    for (int i = 0; i < 4; i++) fake_server_reply(server, i ? busy : withdrawn);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_ERROR, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 3);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 1);
+}
+END_TEST
+
+START_TEST(a_fallback_that_is_not_there_either_ends_it)
+{
+    fallback_model = "the-spare";
+    for (int i = 0; i < 3; i++) fake_server_reply(server, withdrawn);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_MODEL_NOT_FOUND, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
+}
+END_TEST
+
 START_TEST(a_connection_refused_is_tried_again)
 {
     fake_provider_init(&chat.provider, fake_server_closed_port());
@@ -1097,9 +1172,11 @@ UNIT_SUITE(relay_answers)
     cases[3] = UNIT_CASE(suite, "the provider fails", a_503_is_asked_again_before_any_text,
                          after_three_tries_the_answer_fails_and_the_daily_unit_comes_back,
                          retry_after_is_honoured_within_bounds, a_long_retry_after_goes_to_the_client_instead,
-                         a_connection_refused_is_tried_again, a_reset_after_text_is_not_asked_again,
-                         only_the_first_bytes_of_a_refusal_are_read, comments_of_the_provider_are_no_data,
-                         comments_of_the_provider_do_not_hold_pings_up);
+                         a_model_that_is_not_there_is_replaced_by_the_fallback_at_once,
+                         a_busy_model_is_asked_twice_before_the_fallback_is, three_requests_are_all_whatever_the_models,
+                         a_fallback_that_is_not_there_either_ends_it, a_connection_refused_is_tried_again,
+                         a_reset_after_text_is_not_asked_again, only_the_first_bytes_of_a_refusal_are_read,
+                         comments_of_the_provider_are_no_data, comments_of_the_provider_do_not_hold_pings_up);
     tcase_add_loop_test(cases[3], what_is_no_whole_answer_fails_at_once, 0, (int)UNIT_COUNT(endings));
     tcase_add_loop_test(cases[3], a_provider_that_takes_too_long_is_given_up, 0, (int)UNIT_COUNT(timeouts));
     cases[4] =
