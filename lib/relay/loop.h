@@ -189,6 +189,7 @@ struct relay {
     struct curl_slist *headers;
     int64_t now_ms; /* of this turn */
 
+    struct warm *warm;                  /* NULL: none is kept */
     struct pass *passes, *ended_passes; /* the second: freed at the end of the turn */
     struct pass *broken_passes;         /* to be ended in this turn, outside of curl's callbacks */
     struct live *lives;
@@ -277,6 +278,11 @@ const struct admission_ticket *pass_ticket(const struct relay *relay, const stru
 void title_start(struct relay *relay, const struct answer_spec *spec); /* takes spec->title_body; any thread */
 void title_written(struct relay *relay, const char *answer_id, const char *text);
 
+/* warm.c: a connection to the provider before it is needed */
+void warm_start(struct relay *relay);
+void warm_asked(struct relay *relay); /* a user's question goes to the provider now */
+void warm_stop(struct relay *relay);
+
 /* upstream.c */
 /* What every request to the provider has in common; headers and callbacks are the caller's. The body is borrowed. */
 bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
@@ -289,7 +295,7 @@ int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s);
 bool upstream_init(struct relay *relay);
 void upstream_fini(struct relay *relay);
 struct upstream_request {
-    struct upstream_ask *ask; /* borrowed until the transfer is closed, as all here */
+    struct upstream_ask *ask; /* borrowed until the transfer is closed, as all here; NULL: there is nothing to send */
     const struct trace *trace;
     const char *id_name, *id;
     void *owner;
@@ -298,6 +304,9 @@ struct upstream_request {
 };
 /* Starts the request. false: out of resources. */
 bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request);
+/* GET …/models, with the options of any request; nothing of it is logged. false: out of resources. */
+bool upstream_get_models(struct relay *relay, struct transfer *transfer, const struct upstream_request *request,
+                         int timeout_ms);
 /* At the first byte of the body: whether it is what was asked for; a stream gets its decoder. */
 void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed);
 /* Body of what is no answer; returns what on_body is to return. */

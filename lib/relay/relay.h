@@ -21,6 +21,7 @@ struct relay_settings {
     int detach_grace_ms;        /* an answer nobody is attached to goes on this long */
     struct job_pool *titles;    /* for asking titles; NULL: none are asked. Its threads are ended by relay_close */
     const char *ca_file;        /* NULL: the system's */
+    bool keep_warm;             /* a connection to the provider stands from the start */
     const char *fallback_model; /* asked where the one wanted is missing or busy (domain/retry.h); NULL: none */
 };
 

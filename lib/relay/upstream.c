@@ -233,7 +233,8 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
 static bool set_options(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
 {
     CURL *easy = transfer->easy;
-    bool ok = upstream_set_options(relay, easy, request->ask->body, request->ask->body_len);
+    bool ok = request->ask ? upstream_set_options(relay, easy, request->ask->body, request->ask->body_len)
+                           : upstream_set_options(relay, easy, "", 0);
     SET(CURLOPT_HTTPHEADER, headers_of(relay, transfer, request->trace));
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_SHARE, relay->share);
@@ -245,19 +246,45 @@ static bool set_options(struct relay *relay, struct transfer *transfer, const st
     return ok;
 }
 
-bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
+/* Not under way yet. false: transfer->easy is NULL. */
+static bool open_transfer(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
 {
-    request->ask->count++;
     *transfer = (struct transfer){.easy = curl_easy_init(),
                                   .owner = request->owner,
                                   .on_over = request->on_over,
                                   .id_name = request->id_name,
                                   .id = request->id};
     buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
-    if (transfer->easy && set_options(relay, transfer, request) &&
-        curl_multi_add_handle(relay->multi, transfer->easy) == CURLM_OK)
-        return true;
+    if (transfer->easy && set_options(relay, transfer, request)) return true;
     if (transfer->easy) curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+    return false;
+}
+
+static bool add_transfer(struct relay *relay, struct transfer *transfer)
+{
+    if (curl_multi_add_handle(relay->multi, transfer->easy) == CURLM_OK) return true;
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+    return false;
+}
+
+bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
+{
+    request->ask->count++;
+    warm_asked(relay);
+    return open_transfer(relay, transfer, request) && add_transfer(relay, transfer);
+}
+
+bool upstream_get_models(struct relay *relay, struct transfer *transfer, const struct upstream_request *request,
+                         int timeout_ms)
+{
+    if (!open_transfer(relay, transfer, request)) return false;
+    if (curl_easy_setopt(transfer->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
+        curl_easy_setopt(transfer->easy, CURLOPT_URL, relay->settings.provider->models_url) == CURLE_OK &&
+        curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK)
+        return add_transfer(relay, transfer);
+    curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
     return false;
 }

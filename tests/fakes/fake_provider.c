@@ -133,9 +133,10 @@ void fake_provider_init(struct fake_provider *self, int port)
 
     memset(self, 0, sizeof *self);
     snprintf(self->url, sizeof self->url, "http://127.0.0.1:%d/v1/chat/completions", port);
+    snprintf(self->models_url, sizeof self->models_url, "http://127.0.0.1:%d/v1/models", port);
     self->provider = (struct provider){.ops = &ops,
                                        .completions_url = self->url,
-                                       .models_url = self->url,
+                                       .models_url = self->models_url,
                                        .authorization = "Authorization: Bearer key-of-the-fake",
                                        .connect_timeout_ms = 5000,
                                        .first_byte_timeout_ms = 20000,
