@@ -293,6 +293,8 @@ static bool open_relay(struct worker *worker)
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
         .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,
+        .keep_warm = true,
+        .fallback_model = worker->settings->fallback_model,
     };
     worker->relay = worker->jobs ? relay_open(&relay, worker->jobs) : NULL;
     return worker->relay != NULL;

@@ -95,8 +95,7 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
     live->caller.is_admin = spec->is_admin;
     live->quota = spec->quota;
-    live->body = spec->body;
-    live->body_len = spec->body_len;
+    live->ask = (struct upstream_ask){.body = spec->body, .body_len = spec->body_len, .model = live->message.model};
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
     live->timer.owner = live;
@@ -111,7 +110,7 @@ void live_free(struct live *live)
     buf_fini(&live->reasoning);
     arena_fini(&live->strings);
     arena_fini(&live->saved_strings);
-    free(live->body);
+    free(live->ask.body);
     free(live);
 }
 
@@ -391,7 +390,7 @@ static void log_end(const struct live *live)
               LOG_STR("code", live->error ? error_code(live->error) : NULL), LOG_STR("model", live->message.model),
               LOG_INT("first_token_ms", live->first_text_ms ? live->first_text_ms - live->started_ms : -1),
               LOG_INT("duration_ms", live->ended_ms - live->started_ms), LOG_INT("content_bytes", live->content.len),
-              LOG_INT("completion_tokens", live->message.usage.completion_tokens), LOG_INT("tries", live->attempts));
+              LOG_INT("completion_tokens", live->message.usage.completion_tokens), LOG_INT("tries", live->ask.count));
     log_set_subject(NULL);
 }
 
@@ -433,9 +432,9 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     message->content_len = live->content.len;
     message->reasoning = live->reasoning.len ? live->reasoning.data : NULL;
     message->reasoning_len = live->reasoning.len;
-    finish_answer_count_tokens(message, (int64_t)live->body_len, reached_provider);
-    free(live->body);
-    live->body = NULL;
+    finish_answer_count_tokens(message, (int64_t)live->ask.body_len, reached_provider);
+    free(live->ask.body);
+    live->ask.body = NULL;
     live->finish =
         (struct finish_answer){.message = message, .supersedes_id = live->supersedes_id, .ticket = &live->ticket};
     log_end(live);
@@ -484,20 +483,19 @@ void live_finished(struct live *live)
 
 /* ---- the provider ---- */
 
-static void fail_or_retry(struct live *live, enum chat_error error, bool retryable, int64_t retry_after_s)
+/* Nothing of an answer has come. */
+static void fail_or_retry(struct live *live, const struct upstream_failure *failure)
 {
-    bool shown = live->content.len || live->reasoning.len;
-    int64_t wait_ms = retryable && !shown ? upstream_retry_wait_ms(live->attempts, retry_after_s) : -1;
-    if (wait_ms < 0) {
-        live->retry_after_s = upstream_retry_after_s(error, retry_after_s);
-        live_end(live, ANSWER_FAILED, error);
+    int64_t wait_ms;
+    upstream_close(live->relay, &live->transfer);
+    if (!upstream_retry(live->relay, &live->transfer, failure, &live->ask, &wait_ms)) {
+        live->retry_after_s = upstream_retry_after_s(failure->error, failure->retry_after_s);
+        live_end(live, ANSWER_FAILED, failure->error);
         return;
     }
-    upstream_close(live->relay, &live->transfer);
+    live->message.model = live->ask.model;
     live->phase = LIVE_PAUSING;
     live->resume_at_ms = live->relay->now_ms + wait_ms;
-    log_write(LOG_WARN, "upstream_retry", LOG_STR("message_id", live->message.id), LOG_STR("code", error_code(error)),
-              LOG_INT("attempt", live->attempts), LOG_INT("wait_ms", wait_ms));
     live_arm(live);
 }
 
@@ -529,7 +527,7 @@ static void on_upstream_over(void *owner)
     }
     struct upstream_failure failure = upstream_failure(live->relay, &live->transfer);
     live->outcome = failure.outcome;
-    fail_or_retry(live, failure.error, failure.retryable, failure.retry_after_s);
+    fail_or_retry(live, &failure);
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
@@ -553,8 +551,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
 
 static void ask(struct live *live)
 {
-    struct upstream_request request = {.body = live->body,
-                                       .body_len = live->body_len,
+    struct upstream_request request = {.ask = &live->ask,
                                        .trace = &live->trace,
                                        .id_name = "message_id",
                                        .id = live->message.id,
@@ -563,7 +560,6 @@ static void ask(struct live *live)
                                        .on_over = on_upstream_over};
     live->phase = LIVE_ASKING;
     live->asked_ms = live->relay->now_ms;
-    live->attempts++;
     if (!upstream_ask(live->relay, &live->transfer, &request)) live_end(live, ANSWER_FAILED, CHAT_ERR_OVERLOADED);
 }
 

@@ -392,7 +392,9 @@ static void turn(struct relay *relay)
 static void *loop_main(void *argument)
 {
     struct relay *relay = argument;
+    warm_start(relay);
     while (!relay->quit) turn(relay);
+    warm_stop(relay);
     return NULL;
 }
 

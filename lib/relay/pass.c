@@ -39,10 +39,9 @@ struct pass {
     struct admission_ticket ticket;
     struct breaker_ticket breaker;
     enum breaker_outcome outcome; /* what this one says of the provider, so far */
-    const char *request_id, *model;
+    const char *request_id;
     struct trace trace;
-    char *body;
-    size_t body_len;
+    struct upstream_ask ask;
     bool stream, drop_usage;
 
     struct buf frame; /* the event so far; not streamed: the whole body */
@@ -61,7 +60,7 @@ struct pass {
     struct token_usage usage;
     bool tokens_estimated;
     const char *problem;
-    int attempts, settle_tries;
+    int settle_tries;
     int64_t started_ms, asked_ms, resume_at_ms, shown_ms, blocked_since_ms, settle_at_ms;
     int64_t ended_ms, retry_after_s;
     bool told, gone;
@@ -90,10 +89,9 @@ struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, s
     pass->breaker = spec->breaker;
     pass->outcome = BREAKER_NEITHER;
     pass->request_id = arena_strdup(&pass->strings, spec->request_id);
-    pass->model = arena_strdup(&pass->strings, spec->model);
     pass->trace = spec->trace;
-    pass->body = spec->body;
-    pass->body_len = spec->body_len;
+    pass->ask = (struct upstream_ask){
+        .body = spec->body, .body_len = spec->body_len, .model = arena_strdup(&pass->strings, spec->model)};
     pass->stream = spec->stream;
     pass->drop_usage = spec->drop_usage;
     pass->usage = (struct token_usage){-1, -1, -1};
@@ -134,7 +132,7 @@ static void count_usage(struct pass *pass)
 {
     if (pass->usage.prompt_tokens >= 0 || pass->usage.completion_tokens >= 0 || !pass->transfer.is_answer) return;
     pass->tokens_estimated = true;
-    pass->usage.prompt_tokens = (int64_t)(pass->body_len + 3) / 4;
+    pass->usage.prompt_tokens = (int64_t)(pass->ask.body_len + 3) / 4;
     pass->usage.completion_tokens = (int64_t)(pass->text_bytes + 3) / 4;
 }
 
@@ -148,14 +146,14 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     pass->settled = ports->admission->ops->settle(ports->admission, &pass->ticket, refund) == CHAT_OK;
     if (pass->settle_tries++ == 0) {
         ports->breaker->ops->report(ports->breaker, &pass->breaker, pass->outcome);
-        log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->model),
+        log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->ask.model),
                   LOG_STR("code", pass->error ? error_code(pass->error) : NULL), LOG_STR("problem", pass->problem),
                   LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),
                   LOG_INT("prompt_tokens", pass->usage.prompt_tokens),
                   LOG_INT("completion_tokens", pass->usage.completion_tokens),
                   LOG_BOOL("tokens_estimated", pass->tokens_estimated),
-                  LOG_INT("cost_micro_usd", cost_micro_usd(ports->prices, pass->model, &pass->usage)),
-                  LOG_INT("tries", pass->attempts));
+                  LOG_INT("cost_micro_usd", cost_micro_usd(ports->prices, pass->ask.model, &pass->usage)),
+                  LOG_INT("tries", pass->ask.count));
     }
     if (!pass->settled && pass->settle_tries >= SETTLE_TRIES_MAX) {
         log_write(LOG_ERROR, "completion_not_settled", LOG_BOOL("refund", refund));
@@ -440,8 +438,7 @@ static void on_over(void *owner);
 
 static void ask(struct pass *pass)
 {
-    struct upstream_request request = {.body = pass->body,
-                                       .body_len = pass->body_len,
+    struct upstream_request request = {.ask = &pass->ask,
                                        .trace = &pass->trace,
                                        .id_name = "request_id",
                                        .id = pass->request_id,
@@ -450,29 +447,28 @@ static void ask(struct pass *pass)
                                        .on_over = on_over};
     pass->phase = PASS_ASKING;
     pass->asked_ms = pass->relay->now_ms;
-    pass->attempts++;
     if (!upstream_ask(pass->relay, &pass->transfer, &request)) end(pass, CHAT_ERR_OVERLOADED, 0);
-}
-
-static void fail_or_retry(struct pass *pass, enum chat_error error, bool retryable, int64_t retry_after_s)
-{
-    int64_t wait_ms = retryable && !pass->opened ? upstream_retry_wait_ms(pass->attempts, retry_after_s) : -1;
-    if (wait_ms < 0) {
-        end(pass, error, upstream_retry_after_s(error, retry_after_s));
-        return;
-    }
-    upstream_close(pass->relay, &pass->transfer);
-    pass->phase = PASS_PAUSING;
-    pass->resume_at_ms = pass->relay->now_ms + wait_ms;
-    log_write(LOG_WARN, "upstream_retry", LOG_STR("request_id", pass->request_id), LOG_STR("code", error_code(error)),
-              LOG_INT("attempt", pass->attempts), LOG_INT("wait_ms", wait_ms));
-    arm(pass);
 }
 
 /* The provider refuses what the caller wrote: then that is the caller's to put right. */
 static enum chat_error for_caller(int status, enum chat_error error)
 {
     return (status == 400 || status == 422) && error == CHAT_ERR_UPSTREAM_ERROR ? CHAT_ERR_INVALID_REQUEST : error;
+}
+
+/* Nothing of an answer has come. */
+static void fail_or_retry(struct pass *pass, const struct upstream_failure *failure)
+{
+    int64_t wait_ms;
+    upstream_close(pass->relay, &pass->transfer);
+    if (!upstream_retry(pass->relay, &pass->transfer, failure, &pass->ask, &wait_ms)) {
+        end(pass, for_caller(failure->status, failure->error),
+            upstream_retry_after_s(failure->error, failure->retry_after_s));
+        return;
+    }
+    pass->phase = PASS_PAUSING;
+    pass->resume_at_ms = pass->relay->now_ms + wait_ms;
+    arm(pass);
 }
 
 /* ---- the provider's end ---- */
@@ -516,7 +512,7 @@ static void on_over(void *owner)
     else {
         struct upstream_failure failure = upstream_failure(pass->relay, &pass->transfer);
         pass->outcome = failure.outcome;
-        fail_or_retry(pass, for_caller(failure.status, failure.error), failure.retryable, failure.retry_after_s);
+        fail_or_retry(pass, &failure);
     }
 }
 
@@ -628,7 +624,7 @@ void pass_bury(struct relay *relay)
         upstream_close(relay, &pass->transfer);
         buf_fini(&pass->frame);
         arena_fini(&pass->strings);
-        free(pass->body);
+        free(pass->ask.body);
         free(pass);
         loop_give_place(relay);
     }

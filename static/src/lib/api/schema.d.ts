@@ -409,7 +409,9 @@ export interface paths {
          * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Silence is bridged by comments. An
          *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
          *     the provider. `Idempotency-Key` is not looked at: there is nothing stored to give again. Where `stream_options` is
-         *     missing, usage is asked for on our own account and its frame is left out.
+         *     missing, usage is asked for on our own account and its frame is left out. Where the operator has set a fallback
+         *     model, it is asked in place of a model that the provider doesn't have or keeps refusing as busy; the `model` of the
+         *     answer tells.
          */
         post: operations["createChatCompletion"];
         delete?: never;
@@ -638,7 +640,7 @@ export interface components {
             /** @description What the model thought aloud; never part of `content`. */
             reasoning: string | null;
             status: components["schemas"]["MessageStatus"];
-            /** @description The model that wrote it. */
+            /** @description The model that wrote it. Not the one of `start` where the operator's fallback model took its place. */
             model: string | null;
             /**
              * @example stop
