@@ -18,6 +18,7 @@
 #include "fcgi/migrations.h"
 #include "fcgi/request.h"
 #include "http/serve.h"
+#include "metrics/metrics.h"
 #include "postgres/conn.h"
 #include "postgres/message_repo.h"
 #include "postgres/session_repo.h"
@@ -62,6 +63,7 @@ struct request_thread {
 
 struct worker {
     const struct settings *settings;
+    const char *version;
     int listen_fd, stop_fd, signal_fd;
     struct pg_health *pg_health;
     struct redis_server *redis_server;
@@ -197,7 +199,9 @@ static void *request_main(void *argument)
         if (accepted < 0) continue; /* another thread was faster (the socket doesn't block) */
         struct fcgi_request request;
         fcgi_request_init(&request, &fcgi, &arena);
+        metrics_move(&metrics->gauges.requests_running, 1);
         http_serve(&worker->app, &self->stores.ports, &self->stores, &request.request, &arena);
+        metrics_move(&metrics->gauges.requests_running, -1);
         FCGX_Finish_r(&fcgi);
         arena_reset(&arena);
     }
@@ -311,6 +315,7 @@ static bool start(struct worker *worker)
         .draining = &worker->draining,
         .check_postgres = check_postgres,
         .check_migrations = check_migrations,
+        .version = worker->version,
     };
     return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->threads &&
            open_redis(worker) && open_provider(worker) && open_relay(worker) &&
@@ -423,9 +428,9 @@ static void stop(struct worker *worker)
     close(worker->signal_fd);
 }
 
-int worker_run(const struct settings *settings, int listen_fd, int ready_fd)
+int worker_run(const struct settings *settings, int listen_fd, int ready_fd, const char *version)
 {
-    struct worker worker = {.settings = settings, .listen_fd = listen_fd};
+    struct worker worker = {.settings = settings, .listen_fd = listen_fd, .version = version};
     int signal_number = SIGINT;
     quiet_signals(&worker);
     bool started = start(&worker);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 enum {
     PING_MS = 15000,          /* of silence */
@@ -116,6 +117,7 @@ void live_free(struct live *live)
 
 void live_link(struct live *live)
 {
+    metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, 1);
     struct relay *relay = live->relay;
     live->next = relay->lives;
     if (relay->lives) relay->lives->previous = live;
@@ -127,6 +129,7 @@ void live_link(struct live *live)
 
 static void unlink_live(struct live *live)
 {
+    metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, -1);
     struct relay *relay = live->relay;
     if (live->previous)
         live->previous->next = live->next;
@@ -194,6 +197,15 @@ void live_arm(struct live *live)
 
 /* ---- listeners ---- */
 
+/* After whatever may have changed it. */
+static void count_detached(struct live *live)
+{
+    bool detached = !live->mirror && !live->listeners && live->phase < LIVE_SAVING;
+    if (detached == live->counted_detached) return;
+    live->counted_detached = detached;
+    metrics_move(&metrics->gauges.answers_detached, detached ? 1 : -1);
+}
+
 static void let_go(struct attached *attached)
 {
     struct live *live = attached->live;
@@ -204,6 +216,7 @@ static void let_go(struct attached *attached)
     attached->listener->ops->close(attached->listener);
     attached->listener = NULL;
     if (live->listeners) return;
+    count_detached(live);
     if (live->phase >= LIVE_SAVING || live->mirror) {
         live_bury_if_over(live);
         return;
@@ -276,6 +289,7 @@ void live_attach(struct live *live, struct answer_listener *listener)
     attached->listener = listener;
     attached->next = live->listeners;
     live->listeners = attached;
+    count_detached(live);
     live->detach_at_ms = 0;
     live->shown_ms = relay->now_ms;
     if (!loop_watch(relay, &attached->watch, EPOLLRDHUP)) {
@@ -351,7 +365,12 @@ static void take_text(struct live *live, struct buf *to, const char *text, size_
     int64_t now_ms = live->relay->now_ms;
     buf_append(to, text, len);
     live->transfer.last_data_ms = live->shown_ms = now_ms;
-    if (!live->first_text_ms) live->first_text_ms = now_ms;
+    if (!live->first_text_ms) {
+        live->first_text_ms = now_ms;
+        metrics_observe(&metrics->counters.first_token, now_ms - live->started_ms);
+    }
+    metrics_add(&metrics->counters.chunks, 1);
+    metrics_add(&metrics->counters.chunk_bytes, len);
     live->outcome = BREAKER_SUCCESS;
     upstream_trial_passed(live->relay, &live->breaker);
     loop_mark_dirty(live);
@@ -424,6 +443,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     close_decoder(live); /* where the stream's own end hasn't */
     if (event != ANSWER_FINISHED) upstream_close(live->relay, &live->transfer);
     live->phase = LIVE_SAVING;
+    count_detached(live);
     live->error = error;
     live->ended_ms = live->relay->now_ms;
     struct message *message = &live->message;
@@ -507,6 +527,7 @@ static void end_of_stream(struct live *live)
         end.problem = "answer over its bound";
     }
     live->outcome = upstream_outcome(end.error);
+    upstream_count(end.error, false);
     if (end.error == CHAT_OK) {
         live_end(live, ANSWER_FINISHED, CHAT_OK);
         return;
@@ -582,6 +603,7 @@ void live_timer(void *owner)
         log_write(LOG_WARN, "upstream_timeout", LOG_STR("message_id", live->message.id),
                   LOG_STR("phase", live->phase == LIVE_ASKING ? "first_byte" : "idle_or_total"));
         live->outcome = BREAKER_FAILURE;
+        upstream_count(CHAT_ERR_UPSTREAM_TIMEOUT, false);
         live_end(live, ANSWER_FAILED, CHAT_ERR_UPSTREAM_TIMEOUT);
     }
     if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms) {

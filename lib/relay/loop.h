@@ -103,6 +103,7 @@ struct live {
     bool has_saved_quota;
     struct upstream_ask ask;
     const char *supersedes_id; /* NULL: none */
+    bool counted_detached;     /* in the metrics */
 
     struct transfer transfer;
     struct buf content, reasoning;
@@ -291,6 +292,8 @@ void warm_stop(struct relay *relay);
 bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
 /* What an error tells of the provider itself, where no status does. */
 enum breaker_outcome upstream_outcome(enum chat_error error);
+/* For the metrics: a request to the provider that failed; CHAT_OK counts nowhere. */
+void upstream_count(enum chat_error error, bool account_refused);
 /* A trial that brings text has shown enough: others need not wait for its end. Reports by a job, once. */
 void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket);
 /* What a client is told of the wait; 0: nothing. A 429 always has one, also where the provider gave none. */

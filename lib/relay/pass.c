@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 enum {
     COMMENT_MS = 15000,       /* of silence */
@@ -145,14 +146,19 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
     pass->settled = ports->admission->ops->settle(ports->admission, &pass->ticket, refund) == CHAT_OK;
     if (pass->settle_tries++ == 0) {
+        int64_t cost = cost_micro_usd(ports->prices, pass->ask.model, &pass->usage);
+        metrics_add(&metrics->counters.completions[pass->client_left ? COMPLETIONS_CLIENT_LEFT
+                                                   : pass->error     ? COMPLETIONS_FAILED
+                                                                     : COMPLETIONS_OK],
+                    1);
+        metrics_usage(pass->ask.model, pass->usage.prompt_tokens, pass->usage.completion_tokens, cost);
         ports->breaker->ops->report(ports->breaker, &pass->breaker, pass->outcome);
         log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->ask.model),
                   LOG_STR("code", pass->error ? error_code(pass->error) : NULL), LOG_STR("problem", pass->problem),
                   LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),
                   LOG_INT("prompt_tokens", pass->usage.prompt_tokens),
                   LOG_INT("completion_tokens", pass->usage.completion_tokens),
-                  LOG_BOOL("tokens_estimated", pass->tokens_estimated),
-                  LOG_INT("cost_micro_usd", cost_micro_usd(ports->prices, pass->ask.model, &pass->usage)),
+                  LOG_BOOL("tokens_estimated", pass->tokens_estimated), LOG_INT("cost_micro_usd", cost),
                   LOG_INT("tries", pass->ask.count));
     }
     if (!pass->settled && pass->settle_tries >= SETTLE_TRIES_MAX) {
@@ -178,6 +184,7 @@ static void bury_if_over(struct pass *pass)
     struct relay *relay = pass->relay;
     if (pass->gone || pass->phase < PASS_ENDING || pass->client || pass->settle_running || !pass->settled) return;
     pass->gone = true;
+    metrics_move(&metrics->gauges.completions_live, -1);
     if (pass->previous)
         pass->previous->next = pass->next;
     else
@@ -353,10 +360,12 @@ static bool check_event(struct pass *pass, struct buf *out)
     enum chat_error error = ops->decoder_feed(pass->transfer.decoder, pass->frame.data, pass->frame.len, &sink);
     if (error != CHAT_OK) {
         pass->outcome = upstream_outcome(error);
+        upstream_count(error, false);
         break_off(pass, error, false);
         return false;
     }
     if (ops->decoder_done(pass->transfer.decoder)) return false; /* the frame is sent when the lease has ended */
+    if (has_data) metrics_add(&metrics->counters.chunks, 1);
     if (has_data) pass->transfer.last_data_ms = pass->relay->now_ms;
     bool hidden = pass->drop_usage && ops->decoder_only_usage(pass->transfer.decoder);
     /* nothing but a chunk opens the response: until then an error can still be a status */
@@ -480,6 +489,7 @@ static void stream_over(struct pass *pass)
     bool finished = take_end(pass) != NULL && pass->transfer.result == CURLE_OK;
     if (!finished) {
         if (!pass->problem) pass->problem = "cut off";
+        upstream_count(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
         pass->outcome = BREAKER_FAILURE;
     }
     buf_reset(&pass->frame); /* an event without its blank line doesn't count */
@@ -494,6 +504,7 @@ static void whole_over(struct pass *pass)
         provider->ops->whole(provider, pass->frame.data ? pass->frame.data : "", pass->frame.len, &told);
     pass->problem = told.problem;
     pass->outcome = upstream_outcome(told.error);
+    upstream_count(told.error, false);
     if (told.error == CHAT_OK) {
         pass->usage = told.usage;
         pass->opened = true; /* in a moment */
@@ -557,6 +568,7 @@ static void on_timer(void *owner)
         ask(pass);
     else if (now_ms >= upstream_deadline(pass)) {
         pass->problem = pass->phase == PASS_ASKING ? "no first byte in time" : "silent, or too long in all";
+        upstream_count(CHAT_ERR_UPSTREAM_TIMEOUT, false);
         pass->outcome = BREAKER_FAILURE;
         end(pass, CHAT_ERR_UPSTREAM_TIMEOUT, 0);
     }
@@ -584,6 +596,7 @@ void pass_start(struct pass *pass)
     pass->timer.owner = pass;
     pass->timer.fire = on_timer;
     pass->started_ms = pass->shown_ms = relay->now_ms;
+    metrics_move(&metrics->gauges.completions_live, 1);
     pass->next = relay->passes;
     if (relay->passes) relay->passes->previous = pass;
     relay->passes = pass;

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "domain/retry.h"
+#include "metrics/metrics.h"
 
 enum {
     IDLE_CONNECTIONS_MAX = 256,
@@ -145,6 +146,21 @@ enum breaker_outcome upstream_outcome(enum chat_error error)
     }
 }
 
+void upstream_count(enum chat_error error, bool account_refused)
+{
+    enum metrics_upstream kind = UPSTREAM_OTHER;
+    if (error == CHAT_OK) return;
+    if (account_refused)
+        kind = UPSTREAM_ACCOUNT;
+    else if (error == CHAT_ERR_UPSTREAM_TIMEOUT)
+        kind = UPSTREAM_TIMEOUT;
+    else if (error == CHAT_ERR_UPSTREAM_RATE_LIMITED)
+        kind = UPSTREAM_RATE_LIMITED;
+    else if (error == CHAT_ERR_UPSTREAM_INVALID_RESPONSE)
+        kind = UPSTREAM_INVALID;
+    metrics_add(&metrics->counters.upstream_errors[kind], 1);
+}
+
 struct trial_job {
     struct job job; /* first */
     struct breaker_ticket ticket;
@@ -272,6 +288,7 @@ static bool add_transfer(struct relay *relay, struct transfer *transfer)
 bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
 {
     request->ask->count++;
+    metrics_add(&metrics->counters.upstream_requests, 1);
     warm_asked(relay);
     return open_transfer(relay, transfer, request) && add_transfer(relay, transfer);
 }
@@ -306,6 +323,7 @@ static struct upstream_failure connection_failed(const struct transfer *transfer
     bool never_sent =
         result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
     bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
+    upstream_count(timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, false);
     log_write(LOG_WARN, "upstream_connection_failed", LOG_STR(transfer->id_name, transfer->id), LOG_INT("curl", result),
               LOG_STR("reason", curl_easy_strerror(result)));
     return (struct upstream_failure){.error = timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR,
@@ -320,6 +338,7 @@ static struct upstream_failure refused(struct relay *relay, const struct transfe
     struct provider_refusal refusal = provider->ops->refusal(
         provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
         transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(relay->settings.clock));
+    upstream_count(refusal.error, refusal.alert);
     log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
               LOG_STR(transfer->id_name, transfer->id), LOG_INT("upstream_status", status),
               LOG_STR("code", error_code(refusal.error)));

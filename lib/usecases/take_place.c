@@ -1,6 +1,7 @@
 #include "usecases/take_place.h"
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 enum { OVERLOADED_RETRY_AFTER_S = 2 };
 
@@ -36,8 +37,8 @@ static enum chat_error admit_at_rest(const struct chat_ports *ports, const struc
     return error == CHAT_ERR_API_UNAVAILABLE ? error : admitted(error, retry_after_s, &out->quota, problem);
 }
 
-enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                           struct problem *problem, struct place *out)
+static enum chat_error take(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                            struct problem *problem, struct place *out)
 {
     enum chat_error error = ports->answers->ops->reserve(ports->answers);
     if (error != CHAT_OK) {
@@ -59,5 +60,27 @@ enum chat_error take_place(const struct chat_ports *ports, const struct caller *
         ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER);
         ports->answers->ops->unreserve(ports->answers);
     }
+    return error;
+}
+
+static enum metrics_admission result_of(enum chat_error error)
+{
+    switch (error) {
+    case CHAT_OK: return ADMISSION_ADMITTED;
+    case CHAT_ERR_RATE_LIMITED: return ADMISSION_RATE_LIMITED;
+    case CHAT_ERR_QUOTA_EXCEEDED: return ADMISSION_QUOTA_EXCEEDED;
+    case CHAT_ERR_TOO_MANY_STREAMS: return ADMISSION_TOO_MANY_STREAMS;
+    case CHAT_ERR_API_UNAVAILABLE: return ADMISSION_API_UNAVAILABLE;
+    case CHAT_ERR_OVERLOADED: return ADMISSION_OVERLOADED;
+    case CHAT_ERR_SHUTTING_DOWN: return ADMISSION_SHUTTING_DOWN;
+    default: return ADMISSION_QUOTA_UNAVAILABLE;
+    }
+}
+
+enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                           struct problem *problem, struct place *out)
+{
+    enum chat_error error = take(ports, caller, answer_id, problem, out);
+    metrics_add(&metrics->counters.admissions[result_of(error)], 1);
     return error;
 }
