@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcgiapp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -34,6 +35,7 @@
 enum {
     JOB_THREADS = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
+    TRIM_AFTER_STREAMS = 256,
     HOUSEKEEPING_MS = 2000,
     REAP_AFTER_REDIS_MS = 15000, /* once Redis is back, processes need a moment to say that they live */
     REAP_MARGIN_MS = 60000,
@@ -63,6 +65,7 @@ struct request_thread {
 
 struct worker {
     const struct settings *settings;
+    int live_peak; /* most streams at once since memory was last given back */
     const char *version;
     int listen_fd, stop_fd, signal_fd;
     struct pg_health *pg_health;
@@ -356,8 +359,19 @@ static void say_alive(struct worker *worker)
     renew_leases(worker);
 }
 
+/* Many streams have ended: the allocator keeps their memory until it is told. */
+static void give_memory_back(struct worker *worker)
+{
+    int live = relay_live(worker->relay);
+    if (live > worker->live_peak) worker->live_peak = live;
+    if (worker->live_peak - live < TRIM_AFTER_STREAMS || live > worker->live_peak / 2) return;
+    worker->live_peak = live;
+    malloc_trim(0);
+}
+
 static void housekeeping(struct worker *worker)
 {
+    give_memory_back(worker);
     struct admission *admission = worker->own_stores.admission;
     bool first = !worker->stores_looked_at;
     tell_store("postgres", pg_ping(worker->own_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
@@ -433,6 +447,7 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd, con
     struct worker worker = {.settings = settings, .listen_fd = listen_fd, .version = version};
     int signal_number = SIGINT;
     quiet_signals(&worker);
+    mallopt(M_ARENA_MAX, 2); /* what one thread takes another gives back: more arenas would only be full of holes */
     bool started = start(&worker);
     if (started) {
         log_write(LOG_INFO, "worker_ready", LOG_INT("request_threads", settings->request_threads));

@@ -20,7 +20,7 @@ bool taken_open(struct taken *taken, struct http_call *call)
     taken->clock = call->ports->clock;
     taken->started_ms = call->started_ms;
     taken->route = call->route;
-    arena_init(&taken->strings);
+    arena_init_small(&taken->strings);
     taken->request_id = arena_strdup(&taken->strings, call->request->request_id);
     taken->method = arena_strdup(&taken->strings, call->request->method);
     taken->path = arena_strdup(&taken->strings, call->request->path);

@@ -81,8 +81,8 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     if (!live) abort();
     live->job.run = run_finish_job;
     live->relay = relay;
-    arena_init(&live->strings);
-    arena_init(&live->saved_strings);
+    arena_init_small(&live->strings);
+    arena_init_small(&live->saved_strings);
     live->message = *spec->answer;
     live->message.model = arena_strdup(&live->strings, spec->answer->model);
     live->message.content = "";

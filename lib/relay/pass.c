@@ -85,7 +85,7 @@ struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, s
     pass->job.run = run_settle;
     pass->relay = relay;
     pass->client = client;
-    arena_init(&pass->strings);
+    arena_init_small(&pass->strings);
     pass->ticket = spec->ticket;
     pass->breaker = spec->breaker;
     pass->outcome = BREAKER_NEITHER;
