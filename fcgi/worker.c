@@ -30,6 +30,7 @@
 #include "redis/idempotency.h"
 #include "relay/relay.h"
 #include "sambanova/provider.h"
+#include "usecases/purge_sessions.h"
 #include "usecases/reap_answers.h"
 
 enum {
@@ -65,6 +66,7 @@ struct request_thread {
 
 struct worker {
     const struct settings *settings;
+    int64_t purge_at_ms;
     int live_peak; /* most streams at once since memory was last given back */
     const char *version;
     int listen_fd, stop_fd, signal_fd;
@@ -383,6 +385,8 @@ static void housekeeping(struct worker *worker)
     if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
     if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
         reap_answers(&worker->own_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
+    if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
+        worker->purge_at_ms = now_ms + purge_sessions(&worker->own_stores.ports);
 }
 
 /* 0: none within timeout_ms. */
