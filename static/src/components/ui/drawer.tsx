@@ -18,6 +18,10 @@ export function Drawer({ open, onOpenChange, title, children }: DrawerProps) {
         <Dialog.Overlay className="fixed inset-0 z-30 bg-black/45" />
         <Dialog.Content
           aria-describedby={undefined}
+          onEscapeKeyDown={(event) => {
+            // A field in it that Escape empties or closes has the key first.
+            if (event.target instanceof Element && event.target.closest('[data-own-escape]') !== null) event.preventDefault();
+          }}
           className="fixed inset-y-0 left-0 z-40 flex w-[min(20rem,86vw)] flex-col border-r bg-surface shadow-xl"
         >
           <Dialog.Title className="sr-only">{title}</Dialog.Title>
