@@ -92,10 +92,14 @@ export function dropSession(client: QueryClient, id: string): void {
   updateLists(client, (data) => withoutSession(data, id));
 }
 
-/** Puts back what dropSession took out. */
+/** Puts back into the list what dropSession took out; what was found in it only the service knows. */
 export function returnSession(client: QueryClient, session: Session): void {
   void client.cancelQueries({ queryKey: sessionsQuery.queryKey });
   putSession(client, session);
+}
+
+/** What is searched for is asked for anew. */
+export function refreshSearches(client: QueryClient): void {
   void client.invalidateQueries({ queryKey: SEARCHES });
 }
 

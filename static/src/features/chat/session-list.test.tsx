@@ -243,9 +243,10 @@ describe('deleting a chat', () => {
     for (let steps = 0; steps < 3 && document.activeElement !== undo; steps++) await user.tab();
     expect(undo).toHaveFocus();
     await user.keyboard('{Enter}');
-    expect(await screen.findByRole('link', { name: 'Second' })).toHaveAttribute('aria-current', 'page');
-    expect(window.location.pathname).toBe(path);
-    await waitFor(() => expect(api.sessions).toHaveLength(3));
+    await waitFor(() => expect(window.location.pathname).toBe(path));
+    expect(row('Second')).toHaveAttribute('aria-current', 'page');
+    expect(api.sessions).toHaveLength(3);
+    expect(await screen.findByRole('heading', { level: 1, name: 'Second' })).toBeInTheDocument();
     expect(titles()).toEqual(['First', 'Second', 'Third']);
   });
 
@@ -410,5 +411,142 @@ describe('a long list', () => {
     expect(screen.queryByText('Chat 0')).toBeNull();
     expect(link).toHaveFocus();
     frame.current.remove();
+  });
+});
+
+describe('searching', () => {
+  const some = (api: MockApi): void => {
+    const rivers = api.addSession('Rivers', daysAgo(0.002));
+    api.addMessage(rivers, 'user', 'Which is longest?');
+    api.addMessage(rivers, 'assistant', `${'filler '.repeat(15)}The <b>Nile</b>, by <img src=x onerror=alert(1)> most counts.`);
+    api.addSession('A nile-green wall', daysAgo(0.001));
+    api.addSession('Nothing of it');
+  };
+  const field = () => screen.findByRole('searchbox', { name: 'Search chats' });
+  const searches = (api: MockApi) => api.sessionCalls.filter((call) => call.includes('q='));
+
+  it('finds by name and by text, and marks the words as text, never as HTML', async () => {
+    const { api, user } = renderChat('/chat', some);
+    await user.type(await field(), 'nile');
+    expect(await screen.findByText('2 chats found')).toHaveAttribute('role', 'status');
+    const found = screen.getByRole('list', { name: 'Found chats' });
+    expect([...found.querySelectorAll('mark')].map((mark) => mark.textContent)).toEqual(['nile', 'Nile']);
+    const [, snippet] = within(found).getAllByRole('link');
+    expect(snippet).toHaveTextContent(/^Rivers….*The <b>Nile<\/b>, by <img src=x onerror=alert\(1\)> most counts\.$/);
+    expect(found.querySelector('b, img')).toBeNull();
+    expect(searches(api), 'not one for each letter').toHaveLength(1);
+    await expectAccessible();
+    await user.click(await screen.findByText('Rivers'));
+    expect(window.location.pathname).toBe(`/chat/${api.sessions.find(({ title }) => title === 'Rivers')?.id}`);
+    expect(screen.getByRole('list', { name: 'Found chats' }), 'for the next look').toBeInTheDocument();
+  });
+
+  it('says when there is nothing, and Escape brings the list back', async () => {
+    const { user } = renderChat('/chat', some);
+    await user.type(await field(), 'zebra');
+    expect(await screen.findByText('No chats found')).toHaveAttribute('role', 'status');
+    await expectAccessible();
+    await user.keyboard('{Escape}');
+    expect(await field()).toHaveValue('');
+    expect(await screen.findByRole('region', { name: 'Today' })).toBeInTheDocument();
+    await user.type(await field(), 'x');
+    await user.click(screen.getByRole('button', { name: 'Clear the search' }));
+    expect(await field()).toHaveFocus();
+    expect(await field()).toHaveValue('');
+  });
+
+  it('says when it fails, and tries again', async () => {
+    const { api, user } = renderChat('/chat', some);
+    await screen.findByText('Rivers');
+    api.refusals.list = { status: 400, code: 'invalid_request' };
+    await user.type(await field(), 'nile');
+    await user.click(await within(list()).findByRole('button', { name: 'Try again' }));
+    expect(await screen.findByText('2 chats found')).toBeInTheDocument();
+  });
+
+  it('has the same actions: a chat that was found is renamed, archived and deleted', async () => {
+    const { api, user } = renderChat('/chat', some);
+    await user.type(await field(), 'nile');
+    await screen.findByText('2 chats found');
+    await choose(user, 'Rivers', 'Archive');
+    expect(await screen.findByText('Archived')).toBeInTheDocument();
+    await choose(user, 'A nile-green wall', 'Delete');
+    expect(await screen.findByText('1 chat found')).toBeInTheDocument();
+    await waitFor(() => expect(api.deleted).toHaveLength(1));
+    const notice = (await screen.findByText('Chat deleted')).closest('li') ?? document.body;
+    await user.click(within(notice).getByRole('button', { name: 'Undo' }));
+    expect(await screen.findByText('2 chats found')).toBeInTheDocument();
+  });
+
+  it('asks for at most 200 code points', async () => {
+    const { api } = renderChat('/chat', some);
+    fireEvent.change(await field(), { target: { value: '🙂'.repeat(250) } });
+    expect(await screen.findByText('No chats found')).toBeInTheDocument();
+    expect(new URLSearchParams(searches(api)[0]?.slice(4)).get('q')).toBe('🙂'.repeat(200));
+  });
+
+  it('is reached by Ctrl+K, which the list of shortcuts has; the arrow goes on to what is listed', async () => {
+    const { user } = renderChat('/chat', (api) => {
+      some(api);
+      vi.spyOn(window, 'matchMedia').mockImplementation((query) => ({ matches: query.includes('min-width'), media: query, addEventListener: vi.fn(), removeEventListener: vi.fn() }) as never);
+    });
+    await screen.findByText('Rivers');
+    await user.keyboard('{Control>}{Shift>}s{/Shift}{/Control}');
+    expect(screen.queryByRole('searchbox')).toBeNull();
+    await user.keyboard('{Control>}k{/Control}');
+    expect(await field(), 'the list is shown again for it').toHaveFocus();
+    await screen.findByText('Rivers');
+    await user.keyboard('{ArrowDown}');
+    expect(screen.getByRole('link', { name: 'Nothing of it' })).toHaveFocus();
+    await user.keyboard('?');
+    expect(within(await screen.findByRole('dialog')).getByText('Search chats')).toBeInTheDocument();
+  });
+
+  it('has a field of its own in the drawer of a small window, where Escape first empties it', async () => {
+    const { user } = renderChat('/chat', some);
+    await screen.findByText('Rivers');
+    await user.keyboard('{Control>}k{/Control}');
+    const drawer = await screen.findByRole('dialog', { name: 'Your chats' });
+    const own = within(drawer).getByRole('searchbox', { name: 'Search chats' });
+    expect(own).toHaveFocus();
+    await user.keyboard('nile');
+    await within(drawer).findByText('2 chats found');
+    const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
+    expect(new Set(ids).size, 'ids are of one instance each').toBe(ids.length);
+    await user.keyboard('{Escape}');
+    expect(own).toHaveValue('');
+    expect(drawer).toBeInTheDocument();
+    await user.keyboard('{Escape}');
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  });
+});
+
+describe('the drawer of a small window', () => {
+  it('has the rest of the page inert, stays open while a notice is used, and gives the focus back', async () => {
+    const { api, user } = renderChat('/chat', three);
+    const opener = await screen.findByRole('button', { name: 'Open the chat list' });
+    await user.click(opener);
+    const drawer = await screen.findByRole('dialog', { name: 'Your chats' });
+    expect(opener.closest('[inert]')).not.toBeNull();
+    await user.click(await within(drawer).findByRole('button', { name: 'Options for “First”' }));
+    await user.click(await screen.findByRole('menuitem', { name: 'Delete' }));
+    const undo = await screen.findByRole('button', { name: 'Undo' });
+    expect(undo.closest('[inert], [aria-hidden="true"]')).toBeNull();
+    undo.focus();
+    expect(undo, 'nothing takes the focus back').toHaveFocus();
+    await user.click(undo);
+    expect(await within(drawer).findByRole('link', { name: 'First' })).toBeInTheDocument();
+    await waitFor(() => expect(api.sessions).toHaveLength(3));
+    await user.click(within(drawer).getByRole('button', { name: 'Close the chat list' }));
+    await waitFor(() => expect(opener).toHaveFocus());
+    expect(opener.closest('[inert]')).toBeNull();
+  });
+
+  it('closes on a tap beside it', async () => {
+    const { user } = renderChat('/chat', three);
+    await user.click(await screen.findByRole('button', { name: 'Open the chat list' }));
+    await screen.findByRole('dialog', { name: 'Your chats' });
+    await user.click(screen.getByTestId('backdrop'));
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
   });
 });

@@ -11,7 +11,7 @@ import { restoreSession } from './api/restore-session';
 import { updateSession } from './api/update-session';
 import { useReplyRuntime } from './reply-context';
 import type { ReplyRuntime } from './reply-runtime';
-import { changeSession, dropSession, returnSession } from './session-cache';
+import { changeSession, dropSession, refreshSearches, returnSession } from './session-cache';
 import { toastError } from './toast-error';
 
 /** Long enough to be reached by keyboard; it also waits while it has the pointer or the focus. */
@@ -98,18 +98,21 @@ async function save(session: Session, format: ExportFormat): Promise<void> {
 async function remove(client: QueryClient, runtime: ReplyRuntime, session: Session): Promise<void> {
   const wasOpen = sessionIdOf(window.location.pathname) === session.id;
   const isLeftAlone = () => sessionIdOf(window.location.pathname) === null;
-  const back = (): void => {
-    returnSession(client, session);
+  const openAgain = (): void => {
     if (wasOpen && isLeftAlone()) navigate(chatPath(session.id));
   };
   const gone = inTurn(session.id, () => deleteSession(session.id));
   const asked: { undone: boolean } = { undone: false };
   const undo = async (): Promise<void> => {
     asked.undone = true;
-    back();
+    returnSession(client, session);
     try {
       // Not before the delete has arrived; where that failed there is nothing to undo.
       if (await gone.then(() => true, () => false)) await inTurn(session.id, () => restoreSession(session.id));
+      refreshSearches(client);
+      // Only now can it be opened; who was quicker has been told that it doesn't exist.
+      void client.invalidateQueries({ queryKey: sessionQuery(session.id).queryKey });
+      openAgain();
     } catch (error) {
       dropSession(client, session.id);
       toastError(toApiError(error), `“${session.title}” could not be brought back`, { label: 'Try again', onClick: () => void undo() });
@@ -132,7 +135,9 @@ async function remove(client: QueryClient, runtime: ReplyRuntime, session: Sessi
     toast.dismiss(said);
     // Somebody was faster: that it is gone is what was wanted.
     if (error.status === 404 || asked.undone) return;
-    back();
+    returnSession(client, session);
+    refreshSearches(client);
+    openAgain();
     toastError(error, `“${session.title}” was not deleted`, { label: 'Try again', onClick: () => void remove(client, runtime, session) });
   }
 }

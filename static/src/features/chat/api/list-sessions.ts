@@ -25,6 +25,7 @@ export function searchQuery(words: string) {
     initialPageParam: null as string | null,
     getNextPageParam: (page: SessionPage) => page.next_cursor,
     placeholderData: keepPreviousData,
+    staleTime: 0,
   });
 }
 

@@ -54,10 +54,18 @@ export function SessionList({ archived, frame, rowOf }: SessionListProps) {
   );
 }
 
-export function ListSkeleton({ label = 'Loading your chats' }: { label?: string }) {
+function ListSkeleton() {
   return (
-    <div role="status" className="flex flex-col gap-4 px-3 py-2.5">
-      <span className="sr-only">{label}</span>
+    <div role="status">
+      <span className="sr-only">Loading your chats</span>
+      <SkeletonRows />
+    </div>
+  );
+}
+
+export function SkeletonRows() {
+  return (
+    <div className="flex flex-col gap-4 px-3 py-2.5">
       {['w-4/5', 'w-3/5', 'w-11/12', 'w-2/3', 'w-1/2'].map((width) => (
         <Skeleton key={width} className={cn('h-5', width)} />
       ))}
