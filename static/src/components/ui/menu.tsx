@@ -12,7 +12,8 @@ interface MenuProps {
 
 export function Menu({ trigger, onClosed = () => false, children }: MenuProps) {
   return (
-    <DropdownMenu.Root>
+    // The modal kind hides the page from screen readers, while what is in it can still have the focus.
+    <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content
@@ -43,9 +44,8 @@ export function MenuItem({ icon, danger = false, onSelect, children }: MenuItemP
     <DropdownMenu.Item
       onSelect={onSelect}
       className={cn(
-        'flex min-h-9 cursor-pointer items-center gap-2.5 rounded-lg px-2.5 text-sm outline-none select-none pointer-coarse:min-h-11 [&_svg]:size-4 [&_svg]:shrink-0',
-        // The keyboard's place is seen by more than a shade.
-        'data-highlighted:bg-hover data-highlighted:outline-2 data-highlighted:-outline-offset-2 data-highlighted:outline-(--ring)',
+        'flex min-h-9 cursor-pointer items-center gap-2.5 rounded-lg px-2.5 text-sm -outline-offset-2 select-none pointer-coarse:min-h-11 [&_svg]:size-4 [&_svg]:shrink-0',
+        'data-highlighted:bg-hover',
         danger ? 'text-danger' : '[&_svg]:text-muted',
       )}
     >

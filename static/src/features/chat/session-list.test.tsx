@@ -305,6 +305,7 @@ describe('the menu of a chat', () => {
       'Rename', 'Pin', 'Archive', 'Export as Markdown', 'Export as JSON', 'Delete',
     ]);
     expect(within(menu).getByRole('menuitem', { name: 'Rename' })).toHaveFocus();
+    expect(list(), 'the page is not hidden behind it').toBeInTheDocument();
     await expectAccessible();
     await user.keyboard('{ArrowDown}');
     expect(within(menu).getByRole('menuitem', { name: 'Pin' })).toHaveFocus();
