@@ -5,6 +5,8 @@ const dayAndClock = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',
 });
+const month = new Intl.DateTimeFormat(undefined, { month: 'long' });
+const monthAndYear = new Intl.DateTimeFormat(undefined, { month: 'long', year: 'numeric' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
 
 export function formatTime(iso: string, now: Date = new Date()): string {
@@ -18,13 +20,19 @@ export function formatFullTime(iso: string): string {
   return Number.isNaN(time.getTime()) ? '' : full.format(time);
 }
 
+/** The heading it is listed under, by the reader's own calendar. */
 export function dayGroup(iso: string, now: Date = new Date()): string {
-  const days = daysAgo(new Date(iso), now);
+  const time = new Date(iso);
+  const days = daysAgo(time, now);
   if (days <= 0) return 'Today';
   if (days === 1) return 'Yesterday';
   if (days < 7) return 'Previous 7 days';
   if (days < 30) return 'Previous 30 days';
-  return 'Older';
+  return (time.getFullYear() === now.getFullYear() ? month : monthAndYear).format(time);
+}
+
+export function msToMidnight(now: Date): number {
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1).getTime() - now.getTime();
 }
 
 function daysAgo(time: Date, now: Date): number {

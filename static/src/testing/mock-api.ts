@@ -1,6 +1,6 @@
 import { http, HttpResponse, type HttpHandler } from 'msw';
-import type { Features, Message, Quota, Session, StartEvent } from '@/lib/api/types';
-import { utf8Length } from '@/lib/text-size';
+import type { Features, Message, Quota, Session, SessionChange, SessionListItem, StartEvent } from '@/lib/api/types';
+import { codePointLength, utf8Length } from '@/lib/text-size';
 import { SAMPLE_ANSWER } from './sample-answer';
 
 const MODEL = 'Meta-Llama-3.3-70B-Instruct';
@@ -20,6 +20,8 @@ interface SendBody {
   model?: string;
   replaces?: string;
 }
+
+type SessionRoute = 'list' | 'update' | 'delete' | 'restore' | 'export';
 
 interface Answer {
   start: StartEvent;
@@ -50,6 +52,13 @@ export class MockApi {
   hold = false;
   /** The next rating is refused with this. */
   refuseRating: Refusal | null = null;
+  /** The next call of a route for sessions is refused with this. */
+  readonly refusals: Partial<Record<SessionRoute, Refusal | undefined>> = {};
+  /** Calls that change sessions wait for this. */
+  held: Promise<void> = Promise.resolve();
+  /** What was asked of sessions, in order: `PATCH {"pinned":true}`, `DELETE`, `POST restore`, `GET ?q=x`. */
+  readonly sessionCalls: string[] = [];
+  readonly deleted: Session[] = [];
   readonly ratings: { id: unknown; rating: unknown }[] = [];
   readonly regenerations: { id: unknown; model: string | undefined }[] = [];
   readonly sends: { path: string; body: SendBody; idempotencyKey: string | null }[] = [];
@@ -94,6 +103,7 @@ export class MockApi {
     };
     this.messages.push(message);
     session.message_count++;
+    session.last_message_at = message.created_at;
     return message;
   }
 
@@ -150,6 +160,43 @@ export class MockApi {
 
   private wake(answer: Answer): void {
     answer.wake.splice(0).forEach((resolve) => resolve());
+  }
+
+  private async turn(route: SessionRoute, id: unknown, call: string, act: (session: Session, at: number) => Response): Promise<Response> {
+    this.sessionCalls.push(call);
+    await this.held;
+    const refusal = this.refusals[route];
+    this.refusals[route] = undefined;
+    if (refusal !== undefined) return refuse(refusal);
+    const at = this.sessions.findIndex((session) => session.id === id);
+    const session = this.sessions[at];
+    return session === undefined ? refuse({ status: 404, code: 'session_not_found' }) : act(session, at);
+  }
+
+  private update(session: Session, change: Partial<Record<string, unknown>>): Response {
+    const { title, pinned, archived, ...unknown } = change;
+    const wrong = Object.keys(unknown);
+    if (title !== undefined && (typeof title !== 'string' || title.trim() === '' || codePointLength(title) > 200)) wrong.push('title');
+    if (pinned !== undefined && typeof pinned !== 'boolean') wrong.push('pinned');
+    if (archived !== undefined && typeof archived !== 'boolean') wrong.push('archived');
+    if (wrong.length > 0) {
+      const fields = Object.fromEntries(wrong.map((field) => [field, 'is not accepted']));
+      return refuse({ status: 422, code: 'validation_failed', retryable: false, details: { fields } });
+    }
+    if (Object.keys(change).length > 0) Object.assign(session, change as SessionChange, { updated_at: new Date().toISOString() });
+    return HttpResponse.json(session);
+  }
+
+  /** All words in the title, or all in one message; the last one may be a beginning. */
+  private found(session: Session, q: string): SessionListItem[] {
+    const has = (text: string) => {
+      const words = wordsOf(text);
+      return wordsOf(q).every((word, at, { length }) => words.some((other) => (at === length - 1 ? other.startsWith(word) : other === word)));
+    };
+    if (has(session.title)) return [{ ...session, match: { message_id: null, snippet: session.title } }];
+    const message = this.messages.findLast((other) => other.session_id === session.id && other.superseded_by === null && has(other.content));
+    if (message === undefined) return [];
+    return [{ ...session, match: { message_id: message.id, snippet: message.content.slice(0, 200) } }];
   }
 
   private message(id: unknown): Message | undefined {
@@ -230,11 +277,20 @@ export class MockApi {
     http.get('*/api/v1/chat/features', () => HttpResponse.json(this.features)),
     http.get('*/api/v1/chat/quota', () => HttpResponse.json(this.quota)),
     http.get('*/api/v1/chat/sessions', ({ request }) => {
-      const search = new URL(request.url).searchParams;
-      const from = Number(search.get('cursor') ?? 0);
-      const to = from + Number(search.get('limit') ?? 20);
-      const sorted = this.sessions.toSorted((a, b) => b.updated_at.localeCompare(a.updated_at));
-      return HttpResponse.json({ items: sorted.slice(from, to), next_cursor: to < sorted.length ? String(to) : null });
+      const { search, searchParams } = new URL(request.url);
+      this.sessionCalls.push(`GET ${search}`);
+      const refusal = this.refusals.list;
+      this.refusals.list = undefined;
+      if (refusal !== undefined) return refuse(refusal);
+      const q = searchParams.get('q') ?? '';
+      if (codePointLength(q) > 200) return refuse({ status: 422, code: 'validation_failed', details: { fields: { q: 'is too long' } } });
+      const sort = searchParams.get('sort') === 'updated_at' ? 'updated_at' : 'created_at';
+      const sorted = this.sessions.toSorted((a, b) => b[sort].localeCompare(a[sort]));
+      // White space alone asks for nothing; signs alone are no words and find nothing.
+      const items = q.trim() === '' ? sorted : wordsOf(q).length === 0 ? [] : sorted.flatMap((session) => this.found(session, q));
+      const from = Number(searchParams.get('cursor') ?? 0);
+      const to = from + Number(searchParams.get('limit') ?? 20);
+      return HttpResponse.json({ items: items.slice(from, to), next_cursor: to < items.length ? String(to) : null });
     }),
     http.get('*/api/v1/chat/sessions/:id', ({ request, params }) => {
       const session = this.sessions.find(({ id }) => id === params.id);
@@ -250,11 +306,33 @@ export class MockApi {
         active_message_id: all.find(({ status }) => status === 'streaming')?.id ?? null,
       });
     }),
-    http.delete('*/api/v1/chat/sessions/:id', ({ params }) => {
-      const at = this.sessions.findIndex(({ id }) => id === params.id);
-      if (at < 0) return refuse({ status: 404, code: 'session_not_found' });
-      this.sessions.splice(at, 1);
-      return new HttpResponse(null, { status: 204 });
+    http.patch('*/api/v1/chat/sessions/:id', async ({ request, params }) => {
+      const change = (await request.json()) as Partial<Record<string, unknown>>;
+      return this.turn('update', params.id, `PATCH ${JSON.stringify(change)}`, (session) => this.update(session, change));
+    }),
+    http.delete('*/api/v1/chat/sessions/:id', ({ params }) =>
+      this.turn('delete', params.id, 'DELETE', (session, at) => {
+        this.sessions.splice(at, 1);
+        this.deleted.push(session);
+        return new HttpResponse(null, { status: 204 });
+      }),
+    ),
+    http.post('*/api/v1/chat/sessions/:id/restore', ({ params }) => {
+      const at = this.deleted.findIndex(({ id }) => id === params.id);
+      // One that is not deleted is answered as it is.
+      if (this.refusals.restore === undefined) this.sessions.push(...this.deleted.splice(at, at < 0 ? 0 : 1));
+      return this.turn('restore', params.id, 'POST restore', (session) => HttpResponse.json(session));
+    }),
+    http.get('*/api/v1/chat/sessions/:id/export', ({ request, params }) => {
+      const format = new URL(request.url).searchParams.get('format') ?? 'markdown';
+      return this.turn('export', params.id, `GET export ${format}`, (session) => {
+        const messages = this.messages.filter((message) => message.session_id === session.id && message.superseded_by === null);
+        const ending = format === 'json' ? 'json' : 'md';
+        const headers = { 'Content-Disposition': `attachment; filename="chat.${ending}"; filename*=UTF-8''${encodeURIComponent(session.title)}.${ending}` };
+        if (format === 'json') return HttpResponse.json({ session, messages }, { headers });
+        const text = messages.map(({ role, content }) => `\n## ${role === 'user' ? 'User' : 'Assistant'}\n\n${content}\n`);
+        return new HttpResponse(`# ${session.title}\n${text.join('')}`, { headers: { 'Content-Type': 'text/markdown; charset=utf-8', ...headers } });
+      });
     }),
     http.post('*/api/v1/chat/messages', async ({ request }) =>
       this.send('/chat/messages', request, (await request.json()) as SendBody, undefined),
@@ -303,6 +381,10 @@ export class MockApi {
       return message === undefined ? refuse({ status: 404, code: 'message_not_found' }) : HttpResponse.json(message);
     }),
   ];
+}
+
+function wordsOf(text: string): string[] {
+  return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
 export const REQUEST_ID = '7f1c0ad2b94e4d6f8a1b';

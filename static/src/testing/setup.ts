@@ -1,5 +1,6 @@
 import '@testing-library/jest-dom/vitest';
-import { cleanup } from '@testing-library/react';
+import { act, cleanup } from '@testing-library/react';
+import { toast } from 'sonner';
 import { afterAll, afterEach, beforeAll, vi } from 'vitest';
 import { server } from './server';
 
@@ -12,6 +13,20 @@ vi.stubGlobal(
     disconnect(): void {}
   },
 );
+vi.stubGlobal(
+  'IntersectionObserver',
+  class {
+    observe(): void {}
+    unobserve(): void {}
+    disconnect(): void {}
+  },
+);
+Object.assign(Element.prototype, {
+  scrollIntoView: () => undefined,
+  setPointerCapture: () => undefined,
+  releasePointerCapture: () => undefined,
+  hasPointerCapture: () => false,
+});
 vi.stubGlobal('matchMedia', (query: string) => ({
   matches: query.includes('pointer: fine'),
   media: query,
@@ -21,6 +36,8 @@ vi.stubGlobal('matchMedia', (query: string) => ({
 
 beforeAll(() => server.listen({ onUnhandledRequest: 'error' }));
 afterEach(() => {
+  // Toasts are kept outside the page, and would be there again in the next test.
+  act(() => void toast.dismiss());
   cleanup();
   server.resetHandlers();
 });

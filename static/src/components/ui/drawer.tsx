@@ -10,14 +10,30 @@ interface DrawerProps {
   children: ReactNode;
 }
 
-/** Comes in from the left, for what has no room beside the content. */
+/**
+ * Comes in from the left, for what has no room beside the content. Who draws it makes the content
+ * inert while it is open. It is not Radix's modal kind, which would lock out the notices too, and
+ * with them the way to undo what was done in here.
+ */
 export function Drawer({ open, onOpenChange, title, children }: DrawerProps) {
   return (
-    <Dialog.Root open={open} onOpenChange={onOpenChange}>
+    <Dialog.Root open={open} onOpenChange={onOpenChange} modal={false}>
       <Dialog.Portal>
-        <Dialog.Overlay className="fixed inset-0 z-30 bg-black/45" />
+        <div data-testid="backdrop" className="fixed inset-0 z-30 bg-black/45" />
         <Dialog.Content
           aria-describedby={undefined}
+          onCloseAutoFocus={(event) => {
+            // What had it lost it by being inert.
+            event.preventDefault();
+            document.querySelector<HTMLElement>('[data-opens-drawer]')?.focus();
+          }}
+          onInteractOutside={(event) => {
+            if (event.target instanceof Element && event.target.closest('[data-sonner-toaster]') !== null) event.preventDefault();
+          }}
+          onEscapeKeyDown={(event) => {
+            // A field in it that Escape empties or closes has the key first.
+            if (event.target instanceof Element && event.target.closest('[data-own-escape]') !== null) event.preventDefault();
+          }}
           className="fixed inset-y-0 left-0 z-40 flex w-[min(20rem,86vw)] flex-col border-r bg-surface shadow-xl"
         >
           <Dialog.Title className="sr-only">{title}</Dialog.Title>

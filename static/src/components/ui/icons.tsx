@@ -111,6 +111,42 @@ export const KeyboardIcon = () => (
     <path d="M7 10h.01M11 10h.01M15 10h.01M8 14h8" />
   </Icon>
 );
+export const MoreIcon = () => (
+  <Icon>
+    <path d="M6 12h.01M12 12h.01M18 12h.01" strokeWidth="2.6" />
+  </Icon>
+);
+export const PinIcon = () => (
+  <Icon>
+    <path d="M9 4h6M10 4v6l-3 3.5V15h10v-1.5L14 10V4M12 15v6" />
+  </Icon>
+);
+export const UnpinIcon = () => (
+  <Icon>
+    <path d="M9 4h6M10 7v3l-3 3.5V15h8M14 4v6l3 3.5M12 15v6M4 4l16 16" />
+  </Icon>
+);
+export const ArchiveIcon = () => (
+  <Icon>
+    <path d="M3.5 5h17v4h-17zM5 9v9.5A1.5 1.5 0 0 0 6.5 20h11a1.5 1.5 0 0 0 1.5-1.5V9M10 13h4" />
+  </Icon>
+);
+export const UnarchiveIcon = () => (
+  <Icon>
+    <path d="M3.5 5h17v4h-17zM5 9v9.5A1.5 1.5 0 0 0 6.5 20h11a1.5 1.5 0 0 0 1.5-1.5V9M12 17.5v-5M9.5 14.7l2.5-2.4 2.5 2.4" />
+  </Icon>
+);
+export const DownloadIcon = () => (
+  <Icon>
+    <path d="M12 4v11M7 10.5l5 5 5-5M4.5 20h15" />
+  </Icon>
+);
+export const SearchIcon = () => (
+  <Icon>
+    <circle cx="10.5" cy="10.5" r="6.5" />
+    <path d="M15.5 15.5L20.5 20.5" />
+  </Icon>
+);
 
 const THUMB = 'M7 11l4-7.2c1.4 0 2.4 1 2.2 2.4L12.7 10h5.1a2 2 0 0 1 2 2.4l-1.3 6a2 2 0 0 1-2 1.6H7z';
 

@@ -10,7 +10,8 @@ export function Toaster() {
         classNames: {
           toast: '!bg-raised !text-foreground !border-border !rounded-xl !shadow-lg',
           description: '!text-muted',
-          closeButton: '!bg-raised !text-foreground !border-border',
+          closeButton: '!size-6 !bg-raised !text-foreground !border-border',
+          actionButton: '!h-8 !rounded-lg !bg-primary !px-3 !text-[0.8125rem] !text-on-primary',
         },
       }}
     />

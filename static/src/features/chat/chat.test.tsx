@@ -193,28 +193,7 @@ describe('the input', () => {
   });
 });
 
-describe('the list', () => {
-  it('loads page after page', async () => {
-    const { user } = renderChat('/chat', (mock) => {
-      for (let number = 1; number <= 35; number++) mock.addSession(`Chat ${number}`);
-    });
-    await user.click(await screen.findByRole('button', { name: 'Show more' }));
-    await waitFor(() => expect(screen.getAllByRole('link', { name: /^Chat \d+$/ })).toHaveLength(35));
-    expect(screen.queryByRole('button', { name: 'Show more' })).toBeNull();
-  });
-
-  it('deletes only after asking', async () => {
-    const { api, user } = renderChat('/chat', (mock) => void mock.addSession('Old'));
-    await user.click(await screen.findByRole('link', { name: 'Old' }));
-    await user.click(screen.getByRole('button', { name: 'Delete “Old”' }));
-    await user.click(within(screen.getByRole('alertdialog')).getByRole('button', { name: 'Cancel' }));
-    expect(api.sessions).toHaveLength(1);
-    await user.click(screen.getByRole('button', { name: 'Delete “Old”' }));
-    await user.click(within(screen.getByRole('alertdialog')).getByRole('button', { name: 'Delete' }));
-    await waitFor(() => expect(screen.queryByRole('link', { name: 'Old' })).toBeNull());
-    expect(window.location.pathname).toBe('/chat');
-  });
-
+describe('around the window', () => {
   it('shows older messages when asked', async () => {
     const { user } = renderChat('/chat', (mock) => {
       const session = mock.addSession('Long');

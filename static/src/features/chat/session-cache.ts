@@ -1,8 +1,8 @@
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
-import type { Message, Quota, Session, SessionDetail } from '@/lib/api/types';
+import type { Message, Quota, Session, SessionDetail, SessionPage } from '@/lib/api/types';
 import { quotaQuery } from './api/get-quota';
 import { sessionQuery } from './api/get-session';
-import { sessionsQuery } from './api/list-sessions';
+import { SEARCHES, sessionsQuery } from './api/list-sessions';
 
 // What a stream says about sessions, messages and quota goes into the query cache here, so that
 // the page shows one state, whichever way it arrived.
@@ -72,24 +72,50 @@ function activeOf(messages: Message[]): string | null {
 /** Sorted by last change, so a session that changes goes to the top. */
 export function putSession(client: QueryClient, session: Session): void {
   client.setQueryData(sessionsQuery.queryKey, (data) => {
-    const first = data?.pages[0];
-    if (data === undefined || first === undefined) return data;
-    const pages = data.pages.map((page) => ({ ...page, items: page.items.filter(({ id }) => id !== session.id) }));
-    const top = pages[0] ?? first;
-    return { ...data, pages: [{ ...top, items: [session, ...top.items] }, ...pages.slice(1)] };
+    if (data === undefined) return data;
+    const [top, ...others] = withoutSession(data, session.id).pages;
+    return top === undefined ? data : { ...data, pages: [{ ...top, items: [session, ...top.items] }, ...others] };
   });
+}
+
+/** Changes a session wherever it is loaded: in the list, in what was found, and as the open one. */
+export function changeSession(client: QueryClient, id: string, change: Partial<Session>): void {
+  updateLists(client, (data) => ({
+    ...data,
+    pages: data.pages.map((page) => ({ ...page, items: page.items.map((item) => (item.id === id ? { ...item, ...change } : item)) })),
+  }));
+  client.setQueryData(sessionQuery(id).queryKey, (data) => data && { ...data, pages: data.pages.map((page) => ({ ...page, ...change })) });
+}
+
+/** Takes a session out of all lists. */
+export function dropSession(client: QueryClient, id: string): void {
+  updateLists(client, (data) => withoutSession(data, id));
+}
+
+/** Puts back into the list what dropSession took out; what was found in it only the service knows. */
+export function returnSession(client: QueryClient, session: Session): void {
+  void client.cancelQueries({ queryKey: sessionsQuery.queryKey });
+  putSession(client, session);
+}
+
+/** What is searched for is asked for anew. */
+export function refreshSearches(client: QueryClient): void {
+  void client.invalidateQueries({ queryKey: SEARCHES });
+}
+
+function updateLists(client: QueryClient, change: (data: InfiniteData<SessionPage>) => InfiniteData<SessionPage>): void {
+  for (const queryKey of [sessionsQuery.queryKey, SEARCHES]) {
+    // A request under way has an older state and would overwrite this one.
+    void client.cancelQueries({ queryKey });
+    client.setQueriesData<InfiniteData<SessionPage>>({ queryKey }, (data) => data && change(data));
+  }
+}
+
+function withoutSession<T extends InfiniteData<SessionPage>>(data: T, id: string): T {
+  return { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.filter((item) => item.id !== id) })) };
 }
 
 export function putQuota(client: QueryClient, quota: Quota): void {
   void client.cancelQueries({ queryKey: quotaQuery.queryKey });
   client.setQueryData(quotaQuery.queryKey, quota);
-}
-
-export function forgetSession(client: QueryClient, sessionId: string): void {
-  client.setQueryData(sessionsQuery.queryKey, (data) =>
-    data === undefined
-      ? data
-      : { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.filter(({ id }) => id !== sessionId) })) },
-  );
-  client.removeQueries({ queryKey: sessionQuery(sessionId).queryKey });
 }

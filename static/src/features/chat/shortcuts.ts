@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent } from 'react';
 
-export type ShortcutName = 'help' | 'newChat' | 'focusMessage' | 'stop' | 'copyAnswer' | 'toggleList';
+export type ShortcutName = 'help' | 'newChat' | 'search' | 'notifications' | 'focusMessage' | 'stop' | 'copyAnswer' | 'toggleList';
 
 export interface Shortcut {
   name: ShortcutName;
@@ -20,10 +20,12 @@ const isLetter = (event: KeyboardEvent, letter: string) =>
 
 export const SHORTCUTS: Shortcut[] = [
   { name: 'newChat', label: 'New chat', keys: [COMMAND, 'Shift', 'O'], matches: (event) => withCommand(event) && event.shiftKey && isLetter(event, 'o') },
+  { name: 'search', label: 'Search chats', keys: [COMMAND, 'K'], matches: (event) => withCommand(event) && !event.shiftKey && isLetter(event, 'k') },
   { name: 'toggleList', label: 'Show or hide the chat list', keys: [COMMAND, 'Shift', 'S'], matches: (event) => withCommand(event) && event.shiftKey && isLetter(event, 's') },
   { name: 'focusMessage', label: 'Go to the message field', keys: ['Shift', 'Esc'], matches: (event) => plain(event) && event.shiftKey && event.key === 'Escape' },
   { name: 'stop', label: 'Stop the answer', keys: ['Esc'], matches: (event) => plain(event) && !event.shiftKey && event.key === 'Escape' },
   { name: 'copyAnswer', label: 'Copy the last answer', keys: [COMMAND, 'Shift', 'Y'], matches: (event) => withCommand(event) && event.shiftKey && isLetter(event, 'y') },
+  { name: 'notifications', label: 'Go to the last notice, to undo or try again', keys: [isMac ? '⌥' : 'Alt', 'T'], matches: () => false },
   { name: 'help', label: 'This list', keys: ['?'], matches: (event) => plain(event) && event.key === '?' && !isTyping(event.target) },
 ];
 

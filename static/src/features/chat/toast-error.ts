@@ -1,6 +1,9 @@
-import { toast } from 'sonner';
+import { toast, type Action } from 'sonner';
 import type { ApiError } from '@/lib/api/errors';
 
-export function toastError(error: ApiError): void {
-  toast.error(error.message, error.requestId === null ? {} : { description: `Request ${error.requestId}` });
+/** `what` says which of the reader's wishes came to nothing; the error then says why. */
+export function toastError(error: ApiError, what?: string, action?: Action): void {
+  const request = error.requestId === null ? '' : `Request ${error.requestId}`;
+  const description = what === undefined ? request : `${error.message} ${request}`.trim();
+  toast.error(what ?? error.message, { ...(description === '' ? {} : { description }), ...(action === undefined ? {} : { action }) });
 }

@@ -4,6 +4,8 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Session = Schemas['Session'];
+export type SessionListItem = Schemas['SessionListItem'];
+export type SessionChange = Schemas['UpdateSession'];
 export type SessionPage = Schemas['SessionPage'];
 export type SessionDetail = Schemas['SessionDetail'];
 export type Message = Schemas['Message'];

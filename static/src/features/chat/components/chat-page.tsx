@@ -1,5 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { flushSync } from 'react-dom';
 import { preloadMarkdown } from '@/components/markdown/markdown';
 import { Button } from '@/components/ui/button';
 import { Drawer } from '@/components/ui/drawer';
@@ -73,6 +74,8 @@ function Chat({ features }: { features: Features }) {
   );
   const [listOpen, setListOpen] = useState(false);
   const [listHidden, setListHidden] = useState(false);
+  const asideSearch = useRef<HTMLInputElement>(null);
+  const drawerSearch = useRef<HTMLInputElement>(null);
   const sessionId = sessionIdOf(usePathname());
 
   if (sessionId === undefined) {
@@ -87,20 +90,27 @@ function Chat({ features }: { features: Features }) {
       <ReplyRuntimeContext value={runtime}>
         <div className="flex h-dvh overflow-hidden">
           {!listHidden && (
-            <aside aria-label="Your chats" className="hidden w-72 shrink-0 flex-col border-r bg-surface md:flex">
-              <Sidebar activeId={sessionId} features={features} />
+            <aside aria-label="Your chats" inert={listOpen} className="hidden w-72 shrink-0 flex-col border-r bg-surface md:flex">
+              <Sidebar activeId={sessionId} features={features} searchRef={asideSearch} />
             </aside>
           )}
           <Drawer open={listOpen} onOpenChange={setListOpen} title="Your chats">
-            <Sidebar activeId={sessionId} features={features} onNavigate={() => setListOpen(false)} />
+            <Sidebar activeId={sessionId} features={features} onNavigate={() => setListOpen(false)} searchRef={drawerSearch} />
           </Drawer>
-          <ChatWindow
-            sessionId={sessionId}
-            features={features}
-            listHidden={listHidden}
-            onOpenList={() => (isWide() ? setListHidden(false) : setListOpen(true))}
-            onToggleList={() => (isWide() ? setListHidden((hidden) => !hidden) : setListOpen(true))}
-          />
+          <div className="contents" inert={listOpen}>
+            <ChatWindow
+              sessionId={sessionId}
+              features={features}
+              listHidden={listHidden}
+              onOpenList={() => (isWide() ? setListHidden(false) : setListOpen(true))}
+              onSearch={() => {
+                // The field has to be there to be gone to.
+                flushSync(() => (isWide() ? setListHidden(false) : setListOpen(true)));
+                (isWide() ? asideSearch : drawerSearch).current?.focus();
+              }}
+              onToggleList={() => (isWide() ? setListHidden((hidden) => !hidden) : setListOpen(true))}
+            />
+          </div>
         </div>
       </ReplyRuntimeContext>
     </DraftsContext>

@@ -34,9 +34,10 @@ interface ChatWindowProps {
   listHidden: boolean;
   onOpenList: () => void;
   onToggleList: () => void;
+  onSearch: () => void;
 }
 
-export function ChatWindow({ sessionId, features, listHidden, onOpenList, onToggleList }: ChatWindowProps) {
+export function ChatWindow({ sessionId, features, listHidden, onOpenList, onToggleList, onSearch }: ChatWindowProps) {
   const chatKey = sessionId ?? NEW_CHAT;
   const runtime = useReplyRuntime();
   const reply = useLiveReply(chatKey);
@@ -140,6 +141,9 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
       case 'newChat':
         navigate(chatPath(null));
         return true;
+      case 'search':
+        onSearch();
+        return true;
       case 'focusMessage':
         document.querySelector<HTMLElement>(MESSAGE_FIELD)?.focus();
         return true;
@@ -159,6 +163,9 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
       case 'toggleList':
         onToggleList();
         return true;
+      case 'notifications':
+        // The toaster has the key itself.
+        return false;
     }
   });
 
@@ -230,7 +237,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   return (
     <main className="flex h-full min-w-0 flex-1 flex-col">
       <header className="flex h-14 shrink-0 items-center gap-1 border-b px-2 md:px-6">
-        <Button variant="ghost" size="icon" className={listHidden ? undefined : 'md:hidden'} aria-label="Open the chat list" onClick={onOpenList}>
+        <Button variant="ghost" size="icon" className={listHidden ? undefined : 'md:hidden'} data-opens-drawer aria-label="Open the chat list" onClick={onOpenList}>
           <MenuIcon />
         </Button>
         <h1 className="min-w-0 flex-1 truncate px-1 text-[0.95rem] font-semibold">{title}</h1>
