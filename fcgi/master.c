@@ -34,6 +34,7 @@ struct slot {
     int generation;
     int ready_fd; /* -1: has said it, or died */
     bool ready;
+    bool draining; /* told to: a second SIGTERM would cut its streams off */
     int64_t started_ms;
 };
 
@@ -171,11 +172,20 @@ static void start_missing(struct master *master)
         start_worker(master);
 }
 
-static void signal_workers(const struct master *master, int signal_number, bool old_ones_only)
+static void signal_workers(const struct master *master, int signal_number)
+{
+    for (int i = 0; i < SLOTS; i++)
+        if (master->slots[i].pid) kill(master->slots[i].pid, signal_number);
+}
+
+/* Once each: streams may outlive several reloads. */
+static void drain_old_ones(struct master *master)
 {
     for (int i = 0; i < SLOTS; i++) {
-        const struct slot *slot = &master->slots[i];
-        if (slot->pid && (!old_ones_only || slot->generation != master->generation)) kill(slot->pid, signal_number);
+        struct slot *slot = &master->slots[i];
+        if (!slot->pid || slot->generation == master->generation || slot->draining) continue;
+        slot->draining = true;
+        kill(slot->pid, SIGTERM);
     }
 }
 
@@ -220,7 +230,7 @@ static void look_at_ready(struct master *master, struct slot *slot)
             ready++;
     if (ready < master->settings->workers) return;
     log_write(LOG_INFO, "serving", LOG_INT("workers", ready), LOG_INT("generation", master->generation));
-    signal_workers(master, SIGTERM, true);
+    drain_old_ones(master);
 }
 
 /* ---- signals ---- */
@@ -256,7 +266,7 @@ static void take_signal(struct master *master)
         break;
     default: /* SIGTERM, SIGINT: passed on as it came; a second one hurries */
         master->stopping = true;
-        signal_workers(master, (int)info.ssi_signo, false);
+        signal_workers(master, (int)info.ssi_signo);
     }
 }
 
