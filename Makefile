@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test coverage sanitize migrations-test fuzz bench-db
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test coverage sanitize migrations-test fuzz bench bench-db hot-path
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,5 +47,9 @@ migrations-test: ## every migration up, down and up again leaves the same schema
 	@scripts/test migrations
 fuzz: ## fuzz each target of tests/fuzz for SECONDS (60), or those alone:  make fuzz SECONDS=600 TARGETS="json jwt"
 	@scripts/fuzz "$(or $(SECONDS),60)" $(TARGETS)
+hot-path: ## instructions per chunk and per request, held against the stored figures
+	@scripts/hot-path
+bench: ## the relay beside bare nginx, ROUNDS=7; the table of docs/performance.md (20 minutes, a quiet machine)
+	@scripts/bench $(ROWS)
 bench-db: ## the queries' plans and times at SESSIONS=1000000 MESSAGES=10000000
 	@scripts/bench-db

@@ -16,6 +16,7 @@
 #include "fcgi/master.h"
 #include "fcgi/worker.h"
 #include "http/routes.h"
+#include "metrics/metrics.h"
 
 #ifndef CHAT_VERSION
 #define CHAT_VERSION "0.1.0"
@@ -25,6 +26,7 @@ struct options {
     const char *env_file;
     bool check, worker;
     int listen_fd, ready_fd;
+    int metrics_fd, metrics_slot; /* -1: none */
 };
 
 static const char usage[] =
@@ -48,6 +50,9 @@ static void read_options(int argc, char **argv, struct options *out)
             out->worker = true;
             out->listen_fd = atoi(argv[++i]);
             out->ready_fd = atoi(argv[++i]);
+        } else if (strcmp(argv[i], "--metrics") == 0 && i + 2 < argc) {
+            out->metrics_fd = atoi(argv[++i]);
+            out->metrics_slot = atoi(argv[++i]);
         } else if (strcmp(argv[i], "--print-env") == 0) {
             settings_print_env_example(stdout);
             exit(0);
@@ -69,7 +74,7 @@ static void read_options(int argc, char **argv, struct options *out)
 
 int main(int argc, char **argv)
 {
-    struct options options = {0};
+    struct options options = {.metrics_fd = -1, .metrics_slot = -1};
     struct settings settings;
     char problem[256];
     read_options(argc, argv, &options);
@@ -91,7 +96,9 @@ int main(int argc, char **argv)
     int status;
     if (options.worker) {
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core files with keys in them, no ptrace by the same user */
-        status = worker_run(&settings, options.listen_fd, options.ready_fd);
+        if (options.metrics_fd >= 0 && !metrics_join(options.metrics_fd, options.metrics_slot))
+            log_write(LOG_WARN, "metrics_apart", LOG_STR("hint", "this worker's figures are missing in /metrics"));
+        status = worker_run(&settings, options.listen_fd, options.ready_fd, CHAT_VERSION);
     } else {
         char *program = realpath("/proc/self/exe", NULL);
         struct master_options master = {.program = program, .env_file = options.env_file};

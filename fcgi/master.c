@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 enum {
     WORKERS_MAX = 64,
@@ -33,6 +34,7 @@ struct slot {
     int generation;
     int ready_fd; /* -1: has said it, or died */
     bool ready;
+    bool draining; /* told to: a second SIGTERM would cut its streams off */
     int64_t started_ms;
 };
 
@@ -40,6 +42,7 @@ struct master {
     struct settings *settings;
     const struct master_options *options;
     int listen_fd, signal_fd;
+    int metrics_fd; /* -1: none; a worker's place in it is its slot's */
     bool owns_path;
     struct slot slots[SLOTS];
     int generation; /* of the workers that are wanted */
@@ -47,6 +50,7 @@ struct master {
     int64_t start_at_ms; /* not before: after workers died at their start */
     bool stopping;
 };
+_Static_assert((int)SLOTS <= (int)METRICS_SLOTS, "each worker counts somewhere");
 
 static int64_t now_ms(void)
 {
@@ -115,21 +119,25 @@ static int count(const struct master *master, int generation)
     return found;
 }
 
-static void become_worker(const struct master *master, int ready_fd)
+static void become_worker(const struct master *master, int slot, int ready_fd)
 {
-    char listen_fd[16], ready[16];
+    char listen_fd[16], ready[16], metrics_fd[16], place[16];
     snprintf(listen_fd, sizeof listen_fd, "%d", master->listen_fd);
     snprintf(ready, sizeof ready, "%d", ready_fd);
+    snprintf(metrics_fd, sizeof metrics_fd, "%d", master->metrics_fd);
+    snprintf(place, sizeof place, "%d", slot);
     fcntl(master->listen_fd, F_SETFD, 0);
     fcntl(ready_fd, F_SETFD, 0);
+    if (master->metrics_fd >= 0) fcntl(master->metrics_fd, F_SETFD, 0);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     const char *program = master->options->program, *env_file = master->options->env_file;
     if (env_file)
-        execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--env-file", env_file, (char *)NULL);
+        execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--metrics", metrics_fd, place, "--env-file",
+              env_file, (char *)NULL);
     else
-        execl(program, "chat-fcgi", "--worker", listen_fd, ready, (char *)NULL);
+        execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--metrics", metrics_fd, place, (char *)NULL);
     log_write(LOG_ERROR, "exec_failed", LOG_STR("program", program), LOG_STR("reason", strerror(errno)));
     _exit(127);
 }
@@ -145,7 +153,7 @@ static void start_worker(struct master *master)
         prctl(PR_SET_PDEATHSIG, SIGTERM); /* no worker outlives its master */
         if (getppid() != master_pid) _exit(1);
         close(ready[0]);
-        become_worker(master, ready[1]);
+        become_worker(master, (int)(slot - master->slots), ready[1]);
     }
     close(ready[1]);
     if (pid < 0) {
@@ -164,11 +172,20 @@ static void start_missing(struct master *master)
         start_worker(master);
 }
 
-static void signal_workers(const struct master *master, int signal_number, bool old_ones_only)
+static void signal_workers(const struct master *master, int signal_number)
+{
+    for (int i = 0; i < SLOTS; i++)
+        if (master->slots[i].pid) kill(master->slots[i].pid, signal_number);
+}
+
+/* Once each: streams may outlive several reloads. */
+static void drain_old_ones(struct master *master)
 {
     for (int i = 0; i < SLOTS; i++) {
-        const struct slot *slot = &master->slots[i];
-        if (slot->pid && (!old_ones_only || slot->generation != master->generation)) kill(slot->pid, signal_number);
+        struct slot *slot = &master->slots[i];
+        if (!slot->pid || slot->generation == master->generation || slot->draining) continue;
+        slot->draining = true;
+        kill(slot->pid, SIGTERM);
     }
 }
 
@@ -184,6 +201,7 @@ static void worker_gone(struct master *master, pid_t pid, int status)
         bool steady = slot->ready && now_ms() - slot->started_ms >= STEADY_MS;
         if (slot->ready_fd >= 0) close(slot->ready_fd);
         *slot = (struct slot){0};
+        metrics_leave(master->metrics_fd, i);
         if (expected) return;
         int doubled = master->backoff_ms * 2;
         master->backoff_ms = steady ? BACKOFF_MIN_MS : doubled < BACKOFF_MAX_MS ? doubled : BACKOFF_MAX_MS;
@@ -212,7 +230,7 @@ static void look_at_ready(struct master *master, struct slot *slot)
             ready++;
     if (ready < master->settings->workers) return;
     log_write(LOG_INFO, "serving", LOG_INT("workers", ready), LOG_INT("generation", master->generation));
-    signal_workers(master, SIGTERM, true);
+    drain_old_ones(master);
 }
 
 /* ---- signals ---- */
@@ -248,7 +266,7 @@ static void take_signal(struct master *master)
         break;
     default: /* SIGTERM, SIGINT: passed on as it came; a second one hurries */
         master->stopping = true;
-        signal_workers(master, (int)info.ssi_signo, false);
+        signal_workers(master, (int)info.ssi_signo);
     }
 }
 
@@ -298,6 +316,8 @@ int master_run(struct settings *settings, const struct master_options *options)
     static struct master master;
     master = (struct master){.settings = settings, .options = options, .backoff_ms = BACKOFF_MIN_MS};
     raise_descriptor_limit();
+    master.metrics_fd = metrics_region();
+    if (master.metrics_fd < 0) log_write(LOG_WARN, "metrics_apart", LOG_STR("reason", strerror(errno)));
     if (!watch_signals(&master) || !open_socket(&master)) return 1;
     char *path = strdup(settings->listen);
     while (!master.stopping || count(&master, -1) > 0) turn(&master);

@@ -141,10 +141,17 @@ static enum connection_state records_flush(struct connection *self)
 
 static enum connection_state records_finish(struct connection *self)
 {
-    static const char completed[8] = {0}; /* appStatus 0, FCGI_REQUEST_COMPLETE */
-    put_record(of(self), TYPE_STDOUT, NULL, 0);
-    put_record(of(self), TYPE_END_REQUEST, completed, sizeof completed);
-    return state_of(of(self));
+    struct fcgi_connection *to = of(self);
+    unsigned char ends[3 * RECORD_HEADER] = {
+        0}; /* the end of STDOUT; END_REQUEST: appStatus 0, FCGI_REQUEST_COMPLETE */
+    struct iovec part = {ends, sizeof ends};
+    size_t skip = 0;
+    record_header(ends, TYPE_STDOUT, to->request_id, 0);
+    record_header(ends + RECORD_HEADER, TYPE_END_REQUEST, to->request_id, RECORD_HEADER);
+    if (to->gone) return CONNECTION_GONE;
+    if (to->pending.len == 0) skip = send_some(to, &part, 1);
+    if (skip < sizeof ends) keep_rest(to, &part, &skip);
+    return state_of(to);
 }
 
 static size_t records_pending(const struct connection *self)

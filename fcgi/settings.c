@@ -39,7 +39,7 @@ static const struct setting table[] = {
     {"SAMBANOVA_MODELS", "", TEXT, AT(models), 0, 0,
      "models offered to users, comma separated; the default model alone where empty"},
     {"SAMBANOVA_FALLBACK_MODEL", "", TEXT, AT(fallback_model), 0, 0,
-     "model to ask where the one wanted is not there; taken, not acted on yet"},
+     "model to ask in place of one that the provider does not have, or keeps refusing as busy; none where empty"},
     {"SAMBANOVA_CONNECT_TIMEOUT_MS", "5000", NUMBER, AT(connect_timeout_ms), MILLISECONDS, "to connect, TLS included"},
     {"SAMBANOVA_FIRST_BYTE_TIMEOUT_MS", "60000", NUMBER, AT(first_byte_timeout_ms), MILLISECONDS,
      "from the request to the first byte of the answer"},
@@ -67,8 +67,7 @@ static const struct setting table[] = {
      "let messages pass while Redis is away, instead of refusing them"},
     {"CHAT_DETACH_GRACE_SECONDS", "30", NUMBER, AT(policy.detach_grace_seconds), 0, 3600,
      "how long an answer that nobody watches goes on"},
-    {"CHAT_RETENTION_DAYS", "30", NUMBER, AT(policy.retention_days), 1, 3650,
-     "deleted sessions are purged after; taken, not acted on yet"},
+    {"CHAT_RETENTION_DAYS", "30", NUMBER, AT(policy.retention_days), 1, 3650, "deleted sessions are purged after"},
     {"FEATURE_CHAT_ENABLED", "false", FLAG, AT(policy.feature_enabled), 0, 0, "chat is on"},
     {"FEATURE_CHAT_ADMIN_ONLY", "false", FLAG, AT(policy.feature_admin_only), 0, 0, "for admins alone"},
     {"FEATURE_CHAT_ROLLOUT_PERCENT", "100", NUMBER, AT(policy.feature_rollout_percent), 0, 100,
@@ -260,6 +259,8 @@ static bool check_models(struct loading *loading)
     struct settings *out = loading->out;
     out->policy.default_model = out->default_model;
     if (!add_model(&out->policy, out->default_model)) return wrong(loading, "SAMBANOVA_MODEL", "is too long");
+    if (out->fallback_model && strlen(out->fallback_model) >= MODEL_NAME_SIZE)
+        return wrong(loading, "SAMBANOVA_FALLBACK_MODEL", "is too long");
     char *list = arena_strdup(&out->strings, out->models ? out->models : ""), *name;
     while ((name = strsep(&list, ","))) {
         name = trim(name);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcgiapp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include "fcgi/migrations.h"
 #include "fcgi/request.h"
 #include "http/serve.h"
+#include "metrics/metrics.h"
 #include "postgres/conn.h"
 #include "postgres/message_repo.h"
 #include "postgres/session_repo.h"
@@ -28,11 +30,13 @@
 #include "redis/idempotency.h"
 #include "relay/relay.h"
 #include "sambanova/provider.h"
+#include "usecases/purge_sessions.h"
 #include "usecases/reap_answers.h"
 
 enum {
     JOB_THREADS = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
+    TRIM_AFTER_STREAMS = 256,
     HOUSEKEEPING_MS = 2000,
     REAP_AFTER_REDIS_MS = 15000, /* once Redis is back, processes need a moment to say that they live */
     REAP_MARGIN_MS = 60000,
@@ -62,6 +66,9 @@ struct request_thread {
 
 struct worker {
     const struct settings *settings;
+    int64_t purge_at_ms;
+    int live_peak; /* most streams at once since memory was last given back */
+    const char *version;
     int listen_fd, stop_fd, signal_fd;
     struct pg_health *pg_health;
     struct redis_server *redis_server;
@@ -197,7 +204,9 @@ static void *request_main(void *argument)
         if (accepted < 0) continue; /* another thread was faster (the socket doesn't block) */
         struct fcgi_request request;
         fcgi_request_init(&request, &fcgi, &arena);
+        metrics_move(&metrics->gauges.requests_running, 1);
         http_serve(&worker->app, &self->stores.ports, &self->stores, &request.request, &arena);
+        metrics_move(&metrics->gauges.requests_running, -1);
         FCGX_Finish_r(&fcgi);
         arena_reset(&arena);
     }
@@ -293,6 +302,8 @@ static bool open_relay(struct worker *worker)
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
         .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,
+        .keep_warm = true,
+        .fallback_model = worker->settings->fallback_model,
     };
     worker->relay = worker->jobs ? relay_open(&relay, worker->jobs) : NULL;
     return worker->relay != NULL;
@@ -309,6 +320,7 @@ static bool start(struct worker *worker)
         .draining = &worker->draining,
         .check_postgres = check_postgres,
         .check_migrations = check_migrations,
+        .version = worker->version,
     };
     return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->threads &&
            open_redis(worker) && open_provider(worker) && open_relay(worker) &&
@@ -349,8 +361,19 @@ static void say_alive(struct worker *worker)
     renew_leases(worker);
 }
 
+/* Many streams have ended: the allocator keeps their memory until it is told. */
+static void give_memory_back(struct worker *worker)
+{
+    int live = relay_live(worker->relay);
+    if (live > worker->live_peak) worker->live_peak = live;
+    if (worker->live_peak - live < TRIM_AFTER_STREAMS || live > worker->live_peak / 2) return;
+    worker->live_peak = live;
+    malloc_trim(0);
+}
+
 static void housekeeping(struct worker *worker)
 {
+    give_memory_back(worker);
     struct admission *admission = worker->own_stores.admission;
     bool first = !worker->stores_looked_at;
     tell_store("postgres", pg_ping(worker->own_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
@@ -362,6 +385,8 @@ static void housekeeping(struct worker *worker)
     if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
     if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
         reap_answers(&worker->own_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
+    if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
+        worker->purge_at_ms = now_ms + purge_sessions(&worker->own_stores.ports);
 }
 
 /* 0: none within timeout_ms. */
@@ -421,11 +446,12 @@ static void stop(struct worker *worker)
     close(worker->signal_fd);
 }
 
-int worker_run(const struct settings *settings, int listen_fd, int ready_fd)
+int worker_run(const struct settings *settings, int listen_fd, int ready_fd, const char *version)
 {
-    struct worker worker = {.settings = settings, .listen_fd = listen_fd};
+    struct worker worker = {.settings = settings, .listen_fd = listen_fd, .version = version};
     int signal_number = SIGINT;
     quiet_signals(&worker);
+    mallopt(M_ARENA_MAX, 2); /* what one thread takes another gives back: more arenas would only be full of holes */
     bool started = start(&worker);
     if (started) {
         log_write(LOG_INFO, "worker_ready", LOG_INT("request_threads", settings->request_threads));

@@ -13,6 +13,6 @@
 
 /* Runs until SIGTERM (drains: streams finish) or SIGINT, or a second SIGTERM (streams end as interrupted, stored).
  * A byte is written to ready_fd (-1: none) once requests are accepted. Returns the exit status. */
-int worker_run(const struct settings *settings, int listen_fd, int ready_fd);
+int worker_run(const struct settings *settings, int listen_fd, int ready_fd, const char *version);
 
 #endif

@@ -41,7 +41,9 @@ CONTRACT_SRC := $(sort $(wildcard tests/contract/*.c))
 UPSTREAM_SRC := $(sort $(wildcard tests/fakes/upstream/*.c))
 LOAD_SRC     := tests/bench/stream_load.c
 DB_BENCH_SRC := tests/bench/db_bench.c
-ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC)
+HOT_PATH_SRC := tests/bench/hot_path.c
+DRAIN_SRC    := tests/bench/sse_drain.c
+ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC) $(HOT_PATH_SRC) $(DRAIN_SRC)
 FORMATTED    := $(sort $(wildcard lib/*/*.[ch] fcgi/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -50,7 +52,7 @@ EMBEDDED     := $(patsubst lib/%,$(BUILD)/gen/%.h,$(wildcard lib/*/*.lua))
 
 .SECONDARY: $(EMBEDDED)
 
-BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load db-bench unit-tests contract-tests)
+BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load sse-drain db-bench hot-path unit-tests contract-tests)
 
 .PHONY: build unit contract asan format format-check layers
 build: $(BINARIES)
@@ -60,7 +62,9 @@ $(BUILD)/unit-tests: $(call obj,$(UNIT_SRC) $(FAKES_SRC) $(filter-out fcgi/main.
 $(BUILD)/contract-tests: $(call obj,$(CONTRACT_SRC) $(FAKES_SRC)) $(BUILD)/libchat.a
 $(BUILD)/test-upstream: $(call obj,$(UPSTREAM_SRC))
 $(BUILD)/stream-load: $(call obj,$(LOAD_SRC))
+$(BUILD)/sse-drain: $(call obj,$(DRAIN_SRC))
 $(BUILD)/db-bench: $(call obj,$(DB_BENCH_SRC)) $(BUILD)/libchat.a
+$(BUILD)/hot-path: $(call obj,$(HOT_PATH_SRC) $(FAKES_SRC) $(filter-out fcgi/main.c,$(FCGI_SRC))) $(BUILD)/libchat.a
 $(BINARIES):
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(if $(findstring -tests,$@),$(TEST_LIBS)) $(LIBS)

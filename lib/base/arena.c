@@ -9,8 +9,9 @@
 #include "base/log.h"
 
 enum {
-    BLOCK_BYTES = 16 * 1024,     /* of room in a standard block */
-    BIG_BYTES = BLOCK_BYTES / 4, /* from here on a block of its own, so that no standard block is left half empty */
+    BLOCK_BYTES = 16 * 1024, /* of room in a standard block */
+    SMALL_BLOCK_BYTES = 1024,
+    BIG_PART = 4, /* from that part of a block on a block of its own, so that no standard block is left half empty */
 };
 
 struct arena_block {
@@ -36,8 +37,12 @@ static struct arena_block *block_new(size_t size)
 
 void arena_init(struct arena *arena)
 {
-    arena->first = NULL;
-    arena->used_bytes = 0;
+    *arena = (struct arena){.block_bytes = BLOCK_BYTES};
+}
+
+void arena_init_small(struct arena *arena)
+{
+    *arena = (struct arena){.block_bytes = SMALL_BLOCK_BYTES};
 }
 
 void arena_reset(struct arena *arena)
@@ -46,7 +51,7 @@ void arena_reset(struct arena *arena)
 
     for (struct arena_block *block = arena->first, *next; block; block = next) {
         next = block->next;
-        if (!kept && block->size == BLOCK_BYTES)
+        if (!kept && block->size == arena->block_bytes)
             kept = block;
         else
             free(block);
@@ -65,7 +70,8 @@ void arena_fini(struct arena *arena)
         next = block->next;
         free(block);
     }
-    arena_init(arena);
+    arena->first = NULL;
+    arena->used_bytes = 0;
 }
 
 /* Behind the block being filled, which stays first. */
@@ -92,9 +98,9 @@ static void *take(struct arena *arena, size_t size)
 
     if (rounded < size) rounded = size; /* overflow: block_new finds no memory for it */
     arena->used_bytes += rounded;
-    if (rounded >= BIG_BYTES) return alloc_big(arena, rounded);
+    if (rounded >= arena->block_bytes / BIG_PART) return alloc_big(arena, rounded);
     if (!arena->first || arena->first->size - arena->first->used < rounded) {
-        struct arena_block *block = block_new(BLOCK_BYTES);
+        struct arena_block *block = block_new(arena->block_bytes);
         block->next = arena->first;
         arena->first = block;
     }

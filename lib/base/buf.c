@@ -83,6 +83,17 @@ bool buf_append_str(struct buf *buf, const char *text)
     return buf_append(buf, text, strlen(text));
 }
 
+bool buf_append_size(struct buf *buf, size_t number)
+{
+    char digits[20]; /* of 2^64 - 1 */
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    return buf_append(buf, digits + at, sizeof digits - at);
+}
+
 bool buf_append_char(struct buf *buf, char c)
 {
     char *room = buf_reserve(buf, 1);

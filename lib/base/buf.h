@@ -31,6 +31,8 @@ char *buf_take(struct buf *buf, size_t *len);
 bool buf_append(struct buf *buf, const void *bytes, size_t len);
 bool buf_append_str(struct buf *buf, const char *text);
 bool buf_append_char(struct buf *buf, char c);
+/* As decimal digits; a printf would cost ten times as much on the path of every chunk. */
+bool buf_append_size(struct buf *buf, size_t number);
 bool buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Room for `len` more bytes at data + len (then add to len yourself); NULL past max. */
 char *buf_reserve(struct buf *buf, size_t len);

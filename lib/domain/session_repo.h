@@ -66,6 +66,9 @@ struct session_repo_ops {
     /* A title that a model wrote: taken only while the user hasn't named the session. *taken says which. */
     enum chat_error (*set_model_title)(struct session_repo *self, const char *session_id, const char *title,
                                        int64_t now_ms, bool *taken);
+    /* Removes for good, with their messages, at most `limit` sessions deleted before `before_ms`. Fewer than limit in
+     * *purged: none are left. */
+    enum chat_error (*purge)(struct session_repo *self, int64_t before_ms, int limit, int *purged);
 };
 struct session_repo {
     const struct session_repo_ops *ops;

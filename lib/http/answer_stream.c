@@ -78,7 +78,13 @@ static void put_text(struct http_listener *to, struct buf *out, const char *name
         if (piece > PIECE_MAX_BYTES) piece = utf8_complete_prefix(text + *at, PIECE_MAX_BYTES);
         const char *from = text + *at;
         *at += piece;
-        buf_printf(out, "id: %zu.%zu\nevent: %s\ndata: {\"content\":\"", to->reasoning_at, to->content_at, name);
+        buf_append(out, "id: ", 4);
+        buf_append_size(out, to->reasoning_at);
+        buf_append_char(out, '.');
+        buf_append_size(out, to->content_at);
+        buf_append_str(out, "\nevent: ");
+        buf_append_str(out, name);
+        buf_append_str(out, "\ndata: {\"content\":\"");
         json_append_escaped(out, from, piece);
         buf_append(out, "\"}\n\n", 4);
     }

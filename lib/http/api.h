@@ -17,6 +17,6 @@ route_handler api_create_completion;
 /* api_models.c */
 route_handler api_list_models, api_get_model;
 /* api_health.c */
-route_handler api_health, api_ready;
+route_handler api_health, api_ready, api_metrics;
 
 #endif

@@ -19,6 +19,7 @@ struct http_app {
     /* readiness of each part; error or CHAT_OK */
     enum chat_error (*check_postgres)(void *stores);
     enum chat_error (*check_migrations)(void *stores);
+    const char *version;
 };
 
 struct http_call {
@@ -28,6 +29,7 @@ struct http_call {
     struct http_request *request;
     struct arena *arena;
     int64_t started_ms;
+    int route; /* its row in the routes table; -1: none */
 
     struct trace trace;
     struct caller caller; /* after the token check */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "http/api.h"
+#include "metrics/metrics.h"
 
 enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10, COMPLETION_BODY = 1 << 20 };
 
@@ -11,31 +12,34 @@ enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10, COMPLETION_BODY = 1 << 20 }
 #define MESSAGES "/api/v1/chat/messages"
 
 static const struct route routes[] = {
-    {"POST", SESSIONS, api_create_session, BODY_OPTIONAL, SMALL_BODY, false, false},
-    {"GET", SESSIONS, api_list_sessions, BODY_NONE, SMALL_BODY, false, false},
-    {"GET", SESSIONS "/{session}", api_open_session, BODY_NONE, SMALL_BODY, false, false},
-    {"PATCH", SESSIONS "/{session}", api_update_session, BODY_OBJECT, SMALL_BODY, false, false},
-    {"DELETE", SESSIONS "/{session}", api_delete_session, BODY_NONE, SMALL_BODY, false, false},
-    {"POST", SESSIONS "/{session}/restore", api_restore_session, BODY_NONE, SMALL_BODY, false, false},
-    {"GET", SESSIONS "/{session}/export", api_export_session, BODY_NONE, SMALL_BODY, false, false},
-    {"POST", SESSIONS "/{session}/messages", api_send_message, BODY_OBJECT, SEND_BODY, false, false},
-    {"POST", MESSAGES, api_send_first_message, BODY_OBJECT, SEND_BODY, false, false},
-    {"GET", MESSAGES "/{message}", api_get_message, BODY_NONE, SMALL_BODY, false, false},
-    {"POST", MESSAGES "/{message}/regenerate", api_regenerate_message, BODY_OPTIONAL, SMALL_BODY, false, false},
-    {"GET", MESSAGES "/{message}/stream", api_attach_stream, BODY_NONE, SMALL_BODY, false, false},
-    {"POST", MESSAGES "/{message}/stop", api_stop_message, BODY_NONE, SMALL_BODY, false, false},
-    {"PUT", MESSAGES "/{message}/feedback", api_set_feedback, BODY_OBJECT, SMALL_BODY, false, false},
-    {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, false, false},
-    {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, false, false},
-    {"POST", "/api/v1/chat/completions", api_create_completion, BODY_OBJECT, COMPLETION_BODY, false, false},
-    {"GET", "/api/v1/models", api_list_models, BODY_NONE, SMALL_BODY, false, false},
-    {"GET", "/api/v1/models/{name}", api_get_model, BODY_NONE, SMALL_BODY, false, false},
-    {"POST", "/api/v1/auth/session", api_sign_in, BODY_NONE, SMALL_BODY, false, true},
-    {"DELETE", "/api/v1/auth/session", api_sign_out, BODY_NONE, SMALL_BODY, false, false},
-    {"GET", "/healthz", api_health, BODY_NONE, SMALL_BODY, true, false},
-    {"GET", "/readyz", api_ready, BODY_NONE, SMALL_BODY, true, false},
-    {NULL, NULL, NULL, BODY_NONE, 0, false, false},
+    {"POST", SESSIONS, api_create_session, BODY_OPTIONAL, SMALL_BODY, FOR_USERS},
+    {"GET", SESSIONS, api_list_sessions, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"GET", SESSIONS "/{session}", api_open_session, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"PATCH", SESSIONS "/{session}", api_update_session, BODY_OBJECT, SMALL_BODY, FOR_USERS},
+    {"DELETE", SESSIONS "/{session}", api_delete_session, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"POST", SESSIONS "/{session}/restore", api_restore_session, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"GET", SESSIONS "/{session}/export", api_export_session, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"POST", SESSIONS "/{session}/messages", api_send_message, BODY_OBJECT, SEND_BODY, FOR_USERS},
+    {"POST", MESSAGES, api_send_first_message, BODY_OBJECT, SEND_BODY, FOR_USERS},
+    {"GET", MESSAGES "/{message}", api_get_message, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"POST", MESSAGES "/{message}/regenerate", api_regenerate_message, BODY_OPTIONAL, SMALL_BODY, FOR_USERS},
+    {"GET", MESSAGES "/{message}/stream", api_attach_stream, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"POST", MESSAGES "/{message}/stop", api_stop_message, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"PUT", MESSAGES "/{message}/feedback", api_set_feedback, BODY_OBJECT, SMALL_BODY, FOR_USERS},
+    {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"POST", "/api/v1/chat/completions", api_create_completion, BODY_OBJECT, COMPLETION_BODY, FOR_USERS},
+    {"GET", "/api/v1/models", api_list_models, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"GET", "/api/v1/models/{name}", api_get_model, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"POST", "/api/v1/auth/session", api_sign_in, BODY_NONE, SMALL_BODY, BY_BEARER},
+    {"DELETE", "/api/v1/auth/session", api_sign_out, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"GET", "/healthz", api_health, BODY_NONE, SMALL_BODY, FOR_ALL},
+    {"GET", "/readyz", api_ready, BODY_NONE, SMALL_BODY, FOR_ALL},
+    {"GET", "/metrics", api_metrics, BODY_NONE, SMALL_BODY, FOR_SCRAPERS},
+    {NULL, NULL, NULL, BODY_NONE, 0, FOR_USERS},
 };
+
+_Static_assert(sizeof routes / sizeof routes[0] <= METRICS_ROUTES, "every row has its place in the metrics");
 
 const struct route *route_table(void)
 {

@@ -13,14 +13,21 @@ enum body_kind {
     BODY_OBJECT,   /* an object */
 };
 
+enum route_access {
+    FOR_USERS,    /* a valid token, as header or cookie */
+    BY_BEARER,    /* a cookie alone is 401 */
+    FOR_ADMINS,   /* the token's role is admin */
+    FOR_SCRAPERS, /* admins; and without any token whoever asks from this host, itself and not for somebody else */
+    FOR_ALL,      /* no token needed */
+};
+
 struct route {
     const char *method;
     const char *path; /* {session} and {message} take a UUID (anything else is that thing's 404), {name} a segment */
     route_handler *handler;
     enum body_kind body;
     size_t body_limit; /* bytes */
-    bool open;         /* no token needed */
-    bool bearer_only;  /* a cookie alone is 401 */
+    enum route_access access;
 };
 
 enum route_match { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_WRONG_METHOD };

@@ -8,6 +8,7 @@
 #include "http/errors.h"
 #include "http/repeat.h"
 #include "http/routes.h"
+#include "metrics/metrics.h"
 
 enum { RESPONSE_MAX_BYTES = 64 << 20 };
 
@@ -77,6 +78,35 @@ static enum chat_error authenticate(struct http_call *call, bool bearer_only)
     call->token_expires_at_s = claims.expires_at_s;
     if (call->by_cookie && unsafe_method(call->request->method) && !from_our_page(call)) return CHAT_ERR_FORBIDDEN;
     return CHAT_OK;
+}
+
+/* Nothing that somebody forwards for others: then they, too, would come from here. */
+static bool from_this_host(struct http_call *call)
+{
+    const char *address = call_header(call, "REMOTE_ADDR");
+    if (call_header(call, "HTTP_X_FORWARDED_FOR") || call_header(call, "HTTP_FORWARDED")) return false;
+    return address && (starts_with(address, "127.") || strcmp(address, "::1") == 0);
+}
+
+static bool has_credentials(struct http_call *call)
+{
+    const char *authorization = call_header(call, "HTTP_AUTHORIZATION");
+    return (authorization && *authorization) || cookie_token(call);
+}
+
+static bool needs_token(struct http_call *call, const struct route *route)
+{
+    if (!route) return true;
+    if (route->access == FOR_SCRAPERS) return has_credentials(call) || !from_this_host(call);
+    return route->access != FOR_ALL;
+}
+
+/* On or off for this user: the rollout as it is lived. */
+static bool has_feature(struct http_call *call)
+{
+    bool allowed = feature_allows(call->ports->policy, &call->caller);
+    metrics_add(&metrics->counters.cohorts[call->caller.is_admin ? COHORT_ADMIN : allowed ? COHORT_ON : COHORT_OFF], 1);
+    return allowed;
 }
 
 /* All that is chat is behind the flag, but for the route that tells about it. */
@@ -157,10 +187,12 @@ static enum chat_error serve(struct http_call *call)
     char allow[ALLOW_SIZE];
     enum route_match match = route_find(call, &route, &id_error, allow);
     bool found = match == ROUTE_FOUND;
-    if (!route || !route->open) {
-        enum chat_error error = authenticate(call, found && route->bearer_only);
-        if (error == CHAT_OK && behind_flag(path) && !feature_allows(call->ports->policy, &call->caller))
-            error = CHAT_ERR_FEATURE_DISABLED;
+    if (found) call->route = (int)(route - route_table());
+    if (needs_token(call, route)) {
+        enum chat_error error = authenticate(call, found && route->access == BY_BEARER);
+        bool for_admins = route && (route->access == FOR_ADMINS || route->access == FOR_SCRAPERS);
+        if (error == CHAT_OK && behind_flag(path) && !has_feature(call)) error = CHAT_ERR_FEATURE_DISABLED;
+        if (error == CHAT_OK && for_admins && !call->caller.is_admin) error = CHAT_ERR_FORBIDDEN;
         if (error != CHAT_OK) return refuse(call, error);
     }
     if (match == ROUTE_NOT_FOUND) return refuse(call, CHAT_ERR_NOT_FOUND);
@@ -206,6 +238,7 @@ void http_serve(const struct http_app *app, const struct chat_ports *ports, void
 {
     struct http_call call = {.app = app, .ports = ports, .stores = stores, .request = request, .arena = arena};
     call.started_ms = clock_mono_ms(ports->clock);
+    call.route = -1;
     buf_init(&call.out, RESPONSE_MAX_BYTES);
     trace_take(&call.trace, call_header(&call, "HTTP_TRACEPARENT"), request->request_id);
     struct log_subject subject = {.request_id = request->request_id,
@@ -221,6 +254,7 @@ void http_serve(const struct http_app *app, const struct chat_ports *ports, void
             compose_error(&call, error);
         }
         respond(&call);
+        metrics_request(call.route, call.response.status, clock_mono_ms(ports->clock) - call.started_ms);
         log_write(call.response.status >= 500 ? LOG_WARN : LOG_INFO, "request", LOG_STR("method", request->method),
                   LOG_STR("path", request->path), LOG_INT("status", call.response.status),
                   LOG_STR("code", error ? error_code(error) : NULL),

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "http/errors.h"
+#include "metrics/metrics.h"
 
 static enum listener_state state_of(enum connection_state state)
 {
@@ -18,7 +19,8 @@ bool taken_open(struct taken *taken, struct http_call *call)
     call->handed_over = true;
     taken->clock = call->ports->clock;
     taken->started_ms = call->started_ms;
-    arena_init(&taken->strings);
+    taken->route = call->route;
+    arena_init_small(&taken->strings);
     taken->request_id = arena_strdup(&taken->strings, call->request->request_id);
     taken->method = arena_strdup(&taken->strings, call->request->method);
     taken->path = arena_strdup(&taken->strings, call->request->path);
@@ -31,9 +33,11 @@ void taken_close(struct taken *taken, bool stream)
 {
     struct log_subject subject = {.request_id = taken->request_id, .user_id = taken->user_id};
     log_set_subject(&subject);
+    int status = taken->finished ? taken->head.status : 499;
+    int64_t duration_ms = clock_mono_ms(taken->clock) - taken->started_ms;
+    metrics_request(taken->route, status, duration_ms);
     log_write(LOG_INFO, "request", LOG_STR("method", taken->method), LOG_STR("path", taken->path),
-              LOG_INT("status", taken->finished ? taken->head.status : 499), LOG_BOOL("stream", stream),
-              LOG_INT("duration_ms", clock_mono_ms(taken->clock) - taken->started_ms));
+              LOG_INT("status", status), LOG_BOOL("stream", stream), LOG_INT("duration_ms", duration_ms));
     log_set_subject(NULL);
     taken->connection->ops->close(taken->connection);
     arena_fini(&taken->strings);

@@ -16,6 +16,7 @@ struct taken {
     const char *request_id, *method, *path;
     char user_id[USER_ID_SIZE];
     int64_t started_ms;
+    int route; /* its row in the routes table */
     bool finished;
 };
 

@@ -213,6 +213,18 @@ static enum chat_error list(struct session_repo *self, const struct session_quer
     return error;
 }
 
+static enum chat_error purge(struct session_repo *self, int64_t before_ms, int limit, int *purged)
+{
+    struct pg_params params = {0};
+    PGresult *result;
+    pg_add_int(&params, before_ms);
+    pg_add_int(&params, limit);
+    enum chat_error error = pg_exec(conn_of(self), PG_SESSION_PURGE, &params, &result);
+    *purged = error == CHAT_OK ? PQntuples(result) : 0;
+    PQclear(result);
+    return error;
+}
+
 static const struct session_repo_ops ops = {
     .create = create,
     .list = list,
@@ -221,6 +233,7 @@ static const struct session_repo_ops ops = {
     .remove = remove_session,
     .restore = restore,
     .set_model_title = set_model_title,
+    .purge = purge,
 };
 
 struct session_repo *pg_session_repo_open(struct pg_conn *conn)
@@ -235,16 +248,4 @@ struct session_repo *pg_session_repo_open(struct pg_conn *conn)
 void pg_session_repo_close(struct session_repo *repo)
 {
     free(repo);
-}
-
-enum chat_error pg_purge_sessions(struct pg_conn *conn, int64_t before_ms, int limit, int *purged)
-{
-    struct pg_params params = {0};
-    PGresult *result;
-    pg_add_int(&params, before_ms);
-    pg_add_int(&params, limit);
-    enum chat_error error = pg_exec(conn, PG_SESSION_PURGE, &params, &result);
-    *purged = error == CHAT_OK ? PQntuples(result) : 0;
-    PQclear(result);
-    return error;
 }

@@ -38,43 +38,68 @@ const char PG_SETTINGS_SQL[] = "SELECT set_config('statement_timeout', $1::text,
     " ORDER BY s." column " DESC, s.id DESC LIMIT $4::int"
 
 /*
- * $5 tsquery. Two ways to find the newest matching message of each session, or its title:
+ * $5 tsquery. The newest matching message of each session, or its title, is found in one of three ways, each for what the
+ * one before would be too slow at; all find the same.
  * `near` walks the next 60 sessions of the list, up to 600 messages, each message by message. That is all there is to
  * do for most users, and for a word that is in every other session, whose entries in the index are the whole site's.
- * Only where that neither fills the page nor reaches the end of the list (`enough`) is the index asked (`far`): for a
- * rare word it has few entries. The page's texts are fetched last. OFFSET 0 keeps the planner from reading all of a
- * user's sessions to join them with a handful.
+ * It will do where it fills the page or reaches the end of the list (`enough`).
+ * `mid` walks on until the page is full, up to 12,000 messages, where near found something and more than 2,000 sessions
+ * follow: a word in one message of 50 of somebody's million has 20,000 entries in the index, and the page is full after
+ * the first thousand messages.
+ * `far` asks the index: for a rare word it has few entries. Few sessions are then looked up one by one and sorted; of
+ * many the page is full sooner by going through the list (`many`).
+ * The page's texts are fetched last. OFFSET 0 keeps the planner from reading all of a user's sessions to join them with
+ * a handful, IS TRUE from making a join of the membership, which would lose the order.
  */
 #define MATCHES(column) column " @@ to_tsquery('simple', $5::text) AND " column " IS NOT NULL"
+#define NEWEST_MATCH(session) \
+    "(SELECT m.seq FROM chat_messages m WHERE m.session_id = " session ".id AND " MATCHES("m.search_vector") \
+    " AND m.superseded_by IS NULL ORDER BY m.seq DESC LIMIT 1)"
+#define LISTED(columns, sort) \
+    "SELECT " columns " FROM chat_sessions s WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(sort)
+#define IN_ORDER(sort) " ORDER BY s." sort " DESC, s.id DESC LIMIT "
 #define SESSION_SEARCH(sort) \
     "WITH next AS MATERIALIZED (" \
-    "  SELECT s.id, s." sort ", s.message_count, s.title_vector FROM chat_sessions s" \
-    "  WHERE s.user_id = $1::text AND s.deleted_at IS NULL AND " AFTER(sort) \
-    "  ORDER BY s." sort " DESC, s.id DESC LIMIT 61)," \
+    LISTED("s.id, s." sort ", s.message_count, s.title_vector", sort) IN_ORDER(sort) "61)," \
     " walked AS MATERIALIZED (" \
-    "  SELECT n.id, n.title_vector @@ to_tsquery('simple', $5::text) AS titled," \
-    "   (SELECT m.seq FROM chat_messages m WHERE m.session_id = n.id AND " MATCHES("m.search_vector") \
-    "    AND m.superseded_by IS NULL ORDER BY m.seq DESC LIMIT 1) AS seq" \
+    "  SELECT n.id, n.title_vector @@ to_tsquery('simple', $5::text) AS titled, " NEWEST_MATCH("n") " AS seq" \
     "  FROM (SELECT *, sum(message_count) OVER (ORDER BY " sort " DESC, id DESC) AS so_far FROM next) n" \
     "  WHERE n.so_far <= 600)," \
     " near AS MATERIALIZED (SELECT w.id, w.seq FROM walked w WHERE w.titled OR w.seq IS NOT NULL)," \
     " enough AS MATERIALIZED (SELECT (SELECT count(*) FROM near) >= $4::int OR (SELECT count(*) FROM walked) =" \
     "   (SELECT count(*) FROM next) AND (SELECT count(*) FROM next) < 61 AS yes)," \
+    " onwards AS MATERIALIZED (SELECT NOT (SELECT yes FROM enough) AND EXISTS (SELECT FROM near)" \
+    "   AND EXISTS (" LISTED("s.id", sort) IN_ORDER(sort) "1 OFFSET 2000) AS yes)," \
+    " mid AS MATERIALIZED (" \
+    "  SELECT s.id, x.seq FROM (SELECT s.*, sum(s.message_count) OVER (" \
+    "    ORDER BY s." sort " DESC, s.id DESC ROWS UNBOUNDED PRECEDING) AS so_far" \
+    "   FROM (" LISTED("s.id, s." sort ", s.message_count, s.title_vector", sort) IN_ORDER(sort) "2000) s) s" \
+    "  CROSS JOIN LATERAL (SELECT " NEWEST_MATCH("s") " AS seq OFFSET 0) x" \
+    "  WHERE (SELECT yes FROM onwards) AND s.so_far <= 12000" \
+    "   AND (x.seq IS NOT NULL OR s.title_vector @@ to_tsquery('simple', $5::text))" \
+    IN_ORDER(sort) "$4::int)," \
+    " found AS MATERIALIZED (SELECT (SELECT yes FROM enough) OR (SELECT count(*) FROM mid) >= $4::int AS yes)," \
     " hits AS MATERIALIZED (" \
     "  SELECT m.session_id AS id, max(m.seq) AS seq FROM chat_messages m" \
-    "  WHERE NOT (SELECT yes FROM enough)" \
+    "  WHERE NOT (SELECT yes FROM found)" \
     "   AND m.user_id = $1::text AND " MATCHES("m.search_vector") " AND m.superseded_by IS NULL" \
     "  GROUP BY m.session_id)," \
     " far AS MATERIALIZED (" \
     "  SELECT f.id, max(f.seq) AS seq FROM (SELECT h.id, h.seq FROM hits h UNION ALL" \
-    "   SELECT s.id, NULL FROM chat_sessions s WHERE NOT (SELECT yes FROM enough)" \
+    "   SELECT s.id, NULL FROM chat_sessions s WHERE NOT (SELECT yes FROM found)" \
     "    AND s.user_id = $1::text AND s.deleted_at IS NULL AND " MATCHES("s.title_vector") ") f GROUP BY f.id)," \
+    " many AS MATERIALIZED (SELECT (SELECT count(*) FROM far) > 1000 AS yes)," \
+    " listed AS MATERIALIZED (" \
+    LISTED("s.id", sort) " AND (SELECT yes FROM many) AND (s.id IN (SELECT id FROM far)) IS TRUE" \
+    IN_ORDER(sort) "$4::int)," \
     " page AS MATERIALIZED (" \
     "  SELECT s.*, f.seq AS match_seq FROM (SELECT * FROM near WHERE (SELECT yes FROM enough)" \
-    "   UNION ALL SELECT * FROM far) f" \
+    "   UNION ALL SELECT * FROM mid WHERE (SELECT yes FROM found) AND NOT (SELECT yes FROM enough)" \
+    "   UNION ALL SELECT * FROM far WHERE NOT (SELECT yes FROM many)" \
+    "   UNION ALL SELECT l.id, " NEWEST_MATCH("l") " FROM listed l) f" \
     "  CROSS JOIN LATERAL (SELECT * FROM chat_sessions s WHERE s.id = f.id AND s.user_id = $1::text" \
     "   AND s.deleted_at IS NULL AND " AFTER(sort) " OFFSET 0) s" \
-    "  ORDER BY s." sort " DESC, s.id DESC LIMIT $4::int)" \
+    IN_ORDER(sort) "$4::int)" \
     " SELECT " SESSION("s") ", " US("s." sort) ", m.id, m.content FROM page s" \
     " LEFT JOIN LATERAL (SELECT x.id, x.content FROM chat_messages x" \
     "  WHERE x.session_id = s.id AND x.seq = s.match_seq OFFSET 0) m ON true" \

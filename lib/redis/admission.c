@@ -7,6 +7,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "redis/breaker.h"
 #include "redis/local_rate.h"
 
 #include "redis/admission.lua.h"
@@ -32,7 +33,7 @@ struct redis_admission {
 };
 
 /* As admission.lua numbers them. */
-enum verdict { ADMITTED, OVER_MINUTE, OVER_DAY, OVER_STREAMS, TOO_LATE, UNKNOWN };
+enum verdict { ADMITTED, OVER_MINUTE, OVER_DAY, OVER_STREAMS, TOO_LATE, NOT_AT_REST, UNKNOWN };
 
 struct standing {
     enum verdict verdict;
@@ -100,14 +101,15 @@ static bool read_standing(struct redis_conn *conn, const redisReply *reply, stru
 
 /* UNKNOWN: Redis didn't answer, or not in time. */
 static struct standing ask_redis(struct redis_admission *self, const struct caller *caller, const char *answer_id,
-                                 const char *day, int64_t now_ms)
+                                 const char *day, int64_t now_ms, bool at_rest)
 {
     const struct chat_policy *policy = self->policy;
     struct standing standing = {.verdict = UNKNOWN};
     struct admit_args args;
-    const char *const list[] = {args.rate,        args.daily,      args.streams,       args.deadline,
-                                args.now,         answer_id,       args.rate_limit,    args.rate_life,
-                                args.daily_limit, args.daily_life, args.streams_limit, args.lease};
+    const char *const list[] = {args.rate,      args.daily,         args.streams,    REDIS_BREAKER_KEY,
+                                args.deadline,  args.now,           answer_id,       args.rate_limit,
+                                args.rate_life, args.daily_limit,   args.daily_life, args.streams_limit,
+                                args.lease,     at_rest ? "1" : "0"};
 
     if (!redis_conn_begin(self->conn)) return standing;
     rate_key(args.rate, caller->user_id, now_ms);
@@ -125,7 +127,7 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
         redisReply *reply;
 
         put_number(args.deadline, redis_conn_deadline_ms(self->conn));
-        reply = redis_conn_eval(self->conn, self->admit_script, 3, list, sizeof list / sizeof list[0]);
+        reply = redis_conn_eval(self->conn, self->admit_script, 4, list, sizeof list / sizeof list[0]);
         if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
         if (reply) freeReplyObject(reply);
         if (standing.verdict != TOO_LATE) return standing;
@@ -145,6 +147,7 @@ static enum chat_error refuse(enum verdict verdict, int64_t now_ms, int64_t *ret
         return CHAT_ERR_QUOTA_EXCEEDED;
     case OVER_STREAMS: *retry_after_s = STREAMS_RETRY_AFTER_S; return CHAT_ERR_TOO_MANY_STREAMS;
     case ADMITTED: return CHAT_OK;
+    case NOT_AT_REST: return CHAT_ERR_API_UNAVAILABLE;
     case TOO_LATE:
     case UNKNOWN: break;
     }
@@ -177,10 +180,10 @@ static struct standing decide_here(const struct redis_admission *self, const str
     return standing;
 }
 
-static enum chat_error admit(struct admission *admission, const struct caller *caller, const char *answer_id,
-                             struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
+static enum chat_error decide(struct redis_admission *self, bool at_rest, const struct caller *caller,
+                              const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
+                              int64_t *retry_after_s)
 {
-    struct redis_admission *self = self_of(admission);
     const int64_t now_ms = clock_wall_ms(self->clock);
     struct standing standing;
     bool by_redis;
@@ -191,14 +194,27 @@ static enum chat_error admit(struct admission *admission, const struct caller *c
     quota_day(now_ms, ticket->day);
     *retry_after_s = 0;
 
-    standing = ask_redis(self, caller, answer_id, ticket->day, now_ms);
+    standing = ask_redis(self, caller, answer_id, ticket->day, now_ms, at_rest);
     by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
+    if (!by_redis && at_rest) return CHAT_ERR_API_UNAVAILABLE;
     if (!by_redis) standing = decide_here(self, caller, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
     ticket->leased = by_redis && standing.verdict == ADMITTED;
     ticket->daily_counted = ticket->leased && !caller->is_admin;
     return refuse(standing.verdict, now_ms, retry_after_s);
+}
+
+static enum chat_error admit(struct admission *admission, const struct caller *caller, const char *answer_id,
+                             struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
+{
+    return decide(self_of(admission), false, caller, answer_id, ticket, quota, retry_after_s);
+}
+
+static enum chat_error admit_at_rest(struct admission *admission, const struct caller *caller, const char *answer_id,
+                                     struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
+{
+    return decide(self_of(admission), true, caller, answer_id, ticket, quota, retry_after_s);
 }
 
 /* ---- the rest ---- */
@@ -310,7 +326,7 @@ struct admission *redis_admission_open(struct redis_conn *conn, const struct cha
                                        const struct clock *clock, int workers)
 {
     static const struct admission_ops ops = {
-        .admit = admit, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
+        .admit = admit, .admit_at_rest = admit_at_rest, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
     struct redis_admission *self = calloc(1, sizeof *self);
 
     if (!self) return NULL;

@@ -14,7 +14,7 @@
 
 enum { TRIES = 4, KEEP_MS = 3600 * 1000 };
 
-static const char key[] = "chat:breaker";
+static const char key[] = REDIS_BREAKER_KEY;
 
 struct local_breaker {
     pthread_mutex_t lock;
@@ -69,23 +69,26 @@ static bool load(struct redis_breaker *self, char out[BREAKER_TEXT_SIZE])
     return fine;
 }
 
+static bool same(const struct breaker *a, const struct breaker *b)
+{
+    return a->state == b->state && a->failures == b->failures && a->until_ms == b->until_ms &&
+           a->generation == b->generation;
+}
+
 /* 1: taken, 0: another was faster, -1: Redis didn't answer. */
 static int swap(struct redis_breaker *self, const char *before, const struct breaker *after)
 {
     char text[BREAKER_TEXT_SIZE], life[16];
     const char *const args[] = {key, before, text, life};
-    breaker_write(after, text);
+    if (same(after, &(struct breaker){0}))
+        text[0] = 0; /* at rest it has no key: admission.lua asks for no more */
+    else
+        breaker_write(after, text);
     snprintf(life, sizeof life, "%d", KEEP_MS);
     redisReply *reply = redis_conn_eval(self->conn, self->swap_script, 1, args, sizeof args / sizeof args[0]);
     int taken = reply && reply->type == REDIS_REPLY_INTEGER ? (int)reply->integer : -1;
     if (reply) freeReplyObject(reply);
     return taken;
-}
-
-static bool same(const struct breaker *a, const struct breaker *b)
-{
-    return a->state == b->state && a->failures == b->failures && a->until_ms == b->until_ms &&
-           a->generation == b->generation;
 }
 
 /* One step of the rule: allow or report. */

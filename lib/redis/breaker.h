@@ -1,10 +1,12 @@
-/* usecases/shared_breaker.h on Redis. Key: chat:breaker. */
+/* usecases/shared_breaker.h on Redis. Where the breaker is at rest its key is not there: see admission.lua. */
 #ifndef REDIS_BREAKER_H
 #define REDIS_BREAKER_H
 
 #include "base/clock.h"
 #include "redis/conn.h"
 #include "usecases/shared_breaker.h"
+
+#define REDIS_BREAKER_KEY "chat:breaker"
 
 /* What a process knows by itself: it decides while Redis is away. Any thread. */
 struct local_breaker;

@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "metrics/metrics.h"
+
 struct job_thread {
     pthread_t thread;
     struct job_pool *pool;
@@ -35,7 +37,10 @@ static void *job_main(void *argument)
 {
     struct job_thread *self = argument;
     struct job *job;
-    while ((job = next_job(self->pool))) job->run(job, self->ports);
+    while ((job = next_job(self->pool))) {
+        job->run(job, self->ports);
+        metrics_move(&metrics->gauges.jobs_queued, -1);
+    }
     return NULL;
 }
 
@@ -60,6 +65,7 @@ struct job_pool *job_pool_open(const struct chat_ports *const *ports, int thread
 void job_pool_submit(struct job_pool *pool, struct job *job)
 {
     job->next = NULL;
+    metrics_move(&metrics->gauges.jobs_queued, 1);
     pthread_mutex_lock(&pool->lock);
     if (pool->last)
         pool->last->next = job;

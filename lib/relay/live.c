@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 enum {
     PING_MS = 15000,          /* of silence */
@@ -80,8 +81,8 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     if (!live) abort();
     live->job.run = run_finish_job;
     live->relay = relay;
-    arena_init(&live->strings);
-    arena_init(&live->saved_strings);
+    arena_init_small(&live->strings);
+    arena_init_small(&live->saved_strings);
     live->message = *spec->answer;
     live->message.model = arena_strdup(&live->strings, spec->answer->model);
     live->message.content = "";
@@ -95,8 +96,7 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
     live->caller.is_admin = spec->is_admin;
     live->quota = spec->quota;
-    live->body = spec->body;
-    live->body_len = spec->body_len;
+    live->ask = (struct upstream_ask){.body = spec->body, .body_len = spec->body_len, .model = live->message.model};
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
     live->timer.owner = live;
@@ -111,12 +111,13 @@ void live_free(struct live *live)
     buf_fini(&live->reasoning);
     arena_fini(&live->strings);
     arena_fini(&live->saved_strings);
-    free(live->body);
+    free(live->ask.body);
     free(live);
 }
 
 void live_link(struct live *live)
 {
+    metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, 1);
     struct relay *relay = live->relay;
     live->next = relay->lives;
     if (relay->lives) relay->lives->previous = live;
@@ -128,6 +129,7 @@ void live_link(struct live *live)
 
 static void unlink_live(struct live *live)
 {
+    metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, -1);
     struct relay *relay = live->relay;
     if (live->previous)
         live->previous->next = live->next;
@@ -195,6 +197,15 @@ void live_arm(struct live *live)
 
 /* ---- listeners ---- */
 
+/* After whatever may have changed it. */
+static void count_detached(struct live *live)
+{
+    bool detached = !live->mirror && !live->listeners && live->phase < LIVE_SAVING;
+    if (detached == live->counted_detached) return;
+    live->counted_detached = detached;
+    metrics_move(&metrics->gauges.answers_detached, detached ? 1 : -1);
+}
+
 static void let_go(struct attached *attached)
 {
     struct live *live = attached->live;
@@ -205,6 +216,7 @@ static void let_go(struct attached *attached)
     attached->listener->ops->close(attached->listener);
     attached->listener = NULL;
     if (live->listeners) return;
+    count_detached(live);
     if (live->phase >= LIVE_SAVING || live->mirror) {
         live_bury_if_over(live);
         return;
@@ -277,6 +289,7 @@ void live_attach(struct live *live, struct answer_listener *listener)
     attached->listener = listener;
     attached->next = live->listeners;
     live->listeners = attached;
+    count_detached(live);
     live->detach_at_ms = 0;
     live->shown_ms = relay->now_ms;
     if (!loop_watch(relay, &attached->watch, EPOLLRDHUP)) {
@@ -352,7 +365,12 @@ static void take_text(struct live *live, struct buf *to, const char *text, size_
     int64_t now_ms = live->relay->now_ms;
     buf_append(to, text, len);
     live->transfer.last_data_ms = live->shown_ms = now_ms;
-    if (!live->first_text_ms) live->first_text_ms = now_ms;
+    if (!live->first_text_ms) {
+        live->first_text_ms = now_ms;
+        metrics_observe(&metrics->counters.first_token, now_ms - live->started_ms);
+    }
+    metrics_add(&metrics->counters.chunks, 1);
+    metrics_add(&metrics->counters.chunk_bytes, len);
     live->outcome = BREAKER_SUCCESS;
     upstream_trial_passed(live->relay, &live->breaker);
     loop_mark_dirty(live);
@@ -391,7 +409,7 @@ static void log_end(const struct live *live)
               LOG_STR("code", live->error ? error_code(live->error) : NULL), LOG_STR("model", live->message.model),
               LOG_INT("first_token_ms", live->first_text_ms ? live->first_text_ms - live->started_ms : -1),
               LOG_INT("duration_ms", live->ended_ms - live->started_ms), LOG_INT("content_bytes", live->content.len),
-              LOG_INT("completion_tokens", live->message.usage.completion_tokens), LOG_INT("tries", live->attempts));
+              LOG_INT("completion_tokens", live->message.usage.completion_tokens), LOG_INT("tries", live->ask.count));
     log_set_subject(NULL);
 }
 
@@ -425,6 +443,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     close_decoder(live); /* where the stream's own end hasn't */
     if (event != ANSWER_FINISHED) upstream_close(live->relay, &live->transfer);
     live->phase = LIVE_SAVING;
+    count_detached(live);
     live->error = error;
     live->ended_ms = live->relay->now_ms;
     struct message *message = &live->message;
@@ -433,9 +452,9 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     message->content_len = live->content.len;
     message->reasoning = live->reasoning.len ? live->reasoning.data : NULL;
     message->reasoning_len = live->reasoning.len;
-    finish_answer_count_tokens(message, (int64_t)live->body_len, reached_provider);
-    free(live->body);
-    live->body = NULL;
+    finish_answer_count_tokens(message, (int64_t)live->ask.body_len, reached_provider);
+    free(live->ask.body);
+    live->ask.body = NULL;
     live->finish =
         (struct finish_answer){.message = message, .supersedes_id = live->supersedes_id, .ticket = &live->ticket};
     log_end(live);
@@ -484,20 +503,19 @@ void live_finished(struct live *live)
 
 /* ---- the provider ---- */
 
-static void fail_or_retry(struct live *live, enum chat_error error, bool retryable, int64_t retry_after_s)
+/* Nothing of an answer has come. */
+static void fail_or_retry(struct live *live, const struct upstream_failure *failure)
 {
-    bool shown = live->content.len || live->reasoning.len;
-    int64_t wait_ms = retryable && !shown ? upstream_retry_wait_ms(live->attempts, retry_after_s) : -1;
-    if (wait_ms < 0) {
-        live->retry_after_s = upstream_retry_after_s(error, retry_after_s);
-        live_end(live, ANSWER_FAILED, error);
+    int64_t wait_ms;
+    upstream_close(live->relay, &live->transfer);
+    if (!upstream_retry(live->relay, &live->transfer, failure, &live->ask, &wait_ms)) {
+        live->retry_after_s = upstream_retry_after_s(failure->error, failure->retry_after_s);
+        live_end(live, ANSWER_FAILED, failure->error);
         return;
     }
-    upstream_close(live->relay, &live->transfer);
+    live->message.model = live->ask.model;
     live->phase = LIVE_PAUSING;
     live->resume_at_ms = live->relay->now_ms + wait_ms;
-    log_write(LOG_WARN, "upstream_retry", LOG_STR("message_id", live->message.id), LOG_STR("code", error_code(error)),
-              LOG_INT("attempt", live->attempts), LOG_INT("wait_ms", wait_ms));
     live_arm(live);
 }
 
@@ -509,6 +527,7 @@ static void end_of_stream(struct live *live)
         end.problem = "answer over its bound";
     }
     live->outcome = upstream_outcome(end.error);
+    upstream_count(end.error, false);
     if (end.error == CHAT_OK) {
         live_end(live, ANSWER_FINISHED, CHAT_OK);
         return;
@@ -529,7 +548,7 @@ static void on_upstream_over(void *owner)
     }
     struct upstream_failure failure = upstream_failure(live->relay, &live->transfer);
     live->outcome = failure.outcome;
-    fail_or_retry(live, failure.error, failure.retryable, failure.retry_after_s);
+    fail_or_retry(live, &failure);
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
@@ -553,8 +572,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
 
 static void ask(struct live *live)
 {
-    struct upstream_request request = {.body = live->body,
-                                       .body_len = live->body_len,
+    struct upstream_request request = {.ask = &live->ask,
                                        .trace = &live->trace,
                                        .id_name = "message_id",
                                        .id = live->message.id,
@@ -563,7 +581,6 @@ static void ask(struct live *live)
                                        .on_over = on_upstream_over};
     live->phase = LIVE_ASKING;
     live->asked_ms = live->relay->now_ms;
-    live->attempts++;
     if (!upstream_ask(live->relay, &live->transfer, &request)) live_end(live, ANSWER_FAILED, CHAT_ERR_OVERLOADED);
 }
 
@@ -586,6 +603,7 @@ void live_timer(void *owner)
         log_write(LOG_WARN, "upstream_timeout", LOG_STR("message_id", live->message.id),
                   LOG_STR("phase", live->phase == LIVE_ASKING ? "first_byte" : "idle_or_total"));
         live->outcome = BREAKER_FAILURE;
+        upstream_count(CHAT_ERR_UPSTREAM_TIMEOUT, false);
         live_end(live, ANSWER_FAILED, CHAT_ERR_UPSTREAM_TIMEOUT);
     }
     if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms) {

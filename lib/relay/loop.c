@@ -11,7 +11,6 @@
 #include "base/log.h"
 
 enum {
-    TURN_MAX_EVENTS = 512,
     LOOP_STACK_BYTES = 512 << 10,
     SCRATCH_MAX_BYTES = 16 << 20,
     SETTLE_AFTER_DRAIN_MS = 5000,
@@ -371,7 +370,7 @@ static void bury(struct relay *relay)
 
 static void turn(struct relay *relay)
 {
-    struct epoll_event events[TURN_MAX_EVENTS];
+    struct epoll_event *events = relay->events;
     int count = epoll_wait(relay->epoll_fd, events, TURN_MAX_EVENTS, wait_ms(relay));
     relay->now_ms = clock_mono_ms(relay->settings.clock);
     for (int i = 0; i < count; i++) run_event(relay, &events[i]);
@@ -393,7 +392,9 @@ static void turn(struct relay *relay)
 static void *loop_main(void *argument)
 {
     struct relay *relay = argument;
+    warm_start(relay);
     while (!relay->quit) turn(relay);
+    warm_stop(relay);
     return NULL;
 }
 
@@ -409,6 +410,7 @@ static void relay_free(struct relay *relay)
     }
     timers_fini(&relay->timers);
     buf_fini(&relay->scratch);
+    buf_fini(&relay->shown);
     if (relay->epoll_fd >= 0) close(relay->epoll_fd);
     if (relay->wake.fd >= 0) close(relay->wake.fd);
     pthread_cond_destroy(&relay->idle);
@@ -437,6 +439,7 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
     uuid_v7(clock_wall_ms(settings->clock), relay->process_id);
     relay->now_ms = clock_mono_ms(settings->clock);
     buf_init(&relay->scratch, SCRATCH_MAX_BYTES);
+    buf_init(&relay->shown, SCRATCH_MAX_BYTES);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

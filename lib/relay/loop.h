@@ -46,6 +46,14 @@ struct waiter {
     struct waiter *next;
 };
 
+/* What the provider is asked; over all tries of an answer. */
+struct upstream_ask {
+    char *body; /* malloc'ed, the owner's to free */
+    size_t body_len;
+    const char *model; /* that it names; borrowed */
+    int count;         /* how often it was asked */
+};
+
 /* One request to the provider. */
 struct transfer {
     CURL *easy; /* NULL: none under way */
@@ -93,13 +101,12 @@ struct live {
     struct caller caller;
     struct quota quota, saved_quota; /* the second as the job found it */
     bool has_saved_quota;
-    char *body;
-    size_t body_len;
+    struct upstream_ask ask;
     const char *supersedes_id; /* NULL: none */
+    bool counted_detached;     /* in the metrics */
 
     struct transfer transfer;
     struct buf content, reasoning;
-    int attempts;
     int64_t started_ms, asked_ms, resume_at_ms, first_text_ms;
 
     enum chat_error error; /* why it failed */
@@ -162,6 +169,8 @@ struct task {
     char *title;                      /* TITLE, malloc'ed */
 };
 
+enum { TURN_MAX_EVENTS = 512 };
+
 struct relay {
     struct answers answers; /* first: the port */
     struct relay_settings settings;
@@ -183,6 +192,7 @@ struct relay {
     struct curl_slist *headers;
     int64_t now_ms; /* of this turn */
 
+    struct warm *warm;                  /* NULL: none is kept */
     struct pass *passes, *ended_passes; /* the second: freed at the end of the turn */
     struct pass *broken_passes;         /* to be ended in this turn, outside of curl's callbacks */
     struct live *lives;
@@ -191,7 +201,10 @@ struct relay {
     struct live *buried; /* freed at the end of the turn */
     struct watch *dead_watches;
     struct timers timers;
+    struct epoll_event events[TURN_MAX_EVENTS]; /* of a turn; not on its stack, which is cleared each time */
     struct buf scratch;
+    struct buf shown;     /* frames of `showing` that are sent together */
+    struct pass *showing; /* NULL: nobody's */
 
     char process_id[UUID_TEXT_SIZE]; /* names this process to others */
     struct beat *beat;               /* the one exchange with the log that may be under way */
@@ -255,6 +268,8 @@ void beat_note_ended(struct live *live);
 /* pass.c: completions, passed through */
 struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client);
 void pass_start(struct pass *pass);
+/* Sends what the last reading of a socket brought; after each call of curl. */
+void pass_show(struct relay *relay);
 void pass_client_event(struct watch *watch, uint32_t events);
 void pass_settled(struct pass *pass);
 void pass_end_broken(struct relay *relay);
@@ -267,22 +282,26 @@ const struct admission_ticket *pass_ticket(const struct relay *relay, const stru
 void title_start(struct relay *relay, const struct answer_spec *spec); /* takes spec->title_body; any thread */
 void title_written(struct relay *relay, const char *answer_id, const char *text);
 
+/* warm.c: a connection to the provider before it is needed */
+void warm_start(struct relay *relay);
+void warm_asked(struct relay *relay); /* a user's question goes to the provider now */
+void warm_stop(struct relay *relay);
+
 /* upstream.c */
 /* What every request to the provider has in common; headers and callbacks are the caller's. The body is borrowed. */
 bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
 /* What an error tells of the provider itself, where no status does. */
 enum breaker_outcome upstream_outcome(enum chat_error error);
+/* For the metrics: a request to the provider that failed; CHAT_OK counts nowhere. */
+void upstream_count(enum chat_error error, bool account_refused);
 /* A trial that brings text has shown enough: others need not wait for its end. Reports by a job, once. */
 void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket);
-/* How long to wait before the next try; -1: it was the last, or the provider asks for too long a wait. */
-int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s);
 /* What a client is told of the wait; 0: nothing. A 429 always has one, also where the provider gave none. */
 int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s);
 bool upstream_init(struct relay *relay);
 void upstream_fini(struct relay *relay);
 struct upstream_request {
-    const char *body; /* borrowed until the transfer is closed, as all here */
-    size_t body_len;
+    struct upstream_ask *ask; /* borrowed until the transfer is closed, as all here; NULL: there is nothing to send */
     const struct trace *trace;
     const char *id_name, *id;
     void *owner;
@@ -291,6 +310,9 @@ struct upstream_request {
 };
 /* Starts the request. false: out of resources. */
 bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request);
+/* GET …/models, with the options of any request; nothing of it is logged. false: out of resources. */
+bool upstream_get_models(struct relay *relay, struct transfer *transfer, const struct upstream_request *request,
+                         int timeout_ms);
 /* At the first byte of the body: whether it is what was asked for; a stream gets its decoder. */
 void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed);
 /* Body of what is no answer; returns what on_body is to return. */
@@ -304,6 +326,10 @@ struct upstream_failure {
     int64_t retry_after_s; /* -1: none told */
 };
 struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer);
+/* Where nothing was shown: whether to ask once more, in *wait_ms; *ask may name the fallback model then. Logs it. The
+ * transfer is closed. */
+bool upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
+                    struct upstream_ask *ask, int64_t *wait_ms) MUST_CHECK;
 /* Closes the connection where the answer isn't over; fine where there is none. Never from a curl callback. */
 void upstream_close(struct relay *relay, struct transfer *transfer);
 void upstream_socket_event(struct relay *relay, int fd, uint32_t events);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 enum {
     COMMENT_MS = 15000,       /* of silence */
@@ -39,10 +40,9 @@ struct pass {
     struct admission_ticket ticket;
     struct breaker_ticket breaker;
     enum breaker_outcome outcome; /* what this one says of the provider, so far */
-    const char *request_id, *model;
+    const char *request_id;
     struct trace trace;
-    char *body;
-    size_t body_len;
+    struct upstream_ask ask;
     bool stream, drop_usage;
 
     struct buf frame; /* the event so far; not streamed: the whole body */
@@ -61,7 +61,7 @@ struct pass {
     struct token_usage usage;
     bool tokens_estimated;
     const char *problem;
-    int attempts, settle_tries;
+    int settle_tries;
     int64_t started_ms, asked_ms, resume_at_ms, shown_ms, blocked_since_ms, settle_at_ms;
     int64_t ended_ms, retry_after_s;
     bool told, gone;
@@ -85,15 +85,14 @@ struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, s
     pass->job.run = run_settle;
     pass->relay = relay;
     pass->client = client;
-    arena_init(&pass->strings);
+    arena_init_small(&pass->strings);
     pass->ticket = spec->ticket;
     pass->breaker = spec->breaker;
     pass->outcome = BREAKER_NEITHER;
     pass->request_id = arena_strdup(&pass->strings, spec->request_id);
-    pass->model = arena_strdup(&pass->strings, spec->model);
     pass->trace = spec->trace;
-    pass->body = spec->body;
-    pass->body_len = spec->body_len;
+    pass->ask = (struct upstream_ask){
+        .body = spec->body, .body_len = spec->body_len, .model = arena_strdup(&pass->strings, spec->model)};
     pass->stream = spec->stream;
     pass->drop_usage = spec->drop_usage;
     pass->usage = (struct token_usage){-1, -1, -1};
@@ -134,7 +133,7 @@ static void count_usage(struct pass *pass)
 {
     if (pass->usage.prompt_tokens >= 0 || pass->usage.completion_tokens >= 0 || !pass->transfer.is_answer) return;
     pass->tokens_estimated = true;
-    pass->usage.prompt_tokens = (int64_t)(pass->body_len + 3) / 4;
+    pass->usage.prompt_tokens = (int64_t)(pass->ask.body_len + 3) / 4;
     pass->usage.completion_tokens = (int64_t)(pass->text_bytes + 3) / 4;
 }
 
@@ -147,15 +146,20 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
     pass->settled = ports->admission->ops->settle(ports->admission, &pass->ticket, refund) == CHAT_OK;
     if (pass->settle_tries++ == 0) {
+        int64_t cost = cost_micro_usd(ports->prices, pass->ask.model, &pass->usage);
+        metrics_add(&metrics->counters.completions[pass->client_left ? COMPLETIONS_CLIENT_LEFT
+                                                   : pass->error     ? COMPLETIONS_FAILED
+                                                                     : COMPLETIONS_OK],
+                    1);
+        metrics_usage(pass->ask.model, pass->usage.prompt_tokens, pass->usage.completion_tokens, cost);
         ports->breaker->ops->report(ports->breaker, &pass->breaker, pass->outcome);
-        log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->model),
+        log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->ask.model),
                   LOG_STR("code", pass->error ? error_code(pass->error) : NULL), LOG_STR("problem", pass->problem),
                   LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),
                   LOG_INT("prompt_tokens", pass->usage.prompt_tokens),
                   LOG_INT("completion_tokens", pass->usage.completion_tokens),
-                  LOG_BOOL("tokens_estimated", pass->tokens_estimated),
-                  LOG_INT("cost_micro_usd", cost_micro_usd(ports->prices, pass->model, &pass->usage)),
-                  LOG_INT("tries", pass->attempts));
+                  LOG_BOOL("tokens_estimated", pass->tokens_estimated), LOG_INT("cost_micro_usd", cost),
+                  LOG_INT("tries", pass->ask.count));
     }
     if (!pass->settled && pass->settle_tries >= SETTLE_TRIES_MAX) {
         log_write(LOG_ERROR, "completion_not_settled", LOG_BOOL("refund", refund));
@@ -180,6 +184,7 @@ static void bury_if_over(struct pass *pass)
     struct relay *relay = pass->relay;
     if (pass->gone || pass->phase < PASS_ENDING || pass->client || pass->settle_running || !pass->settled) return;
     pass->gone = true;
+    metrics_move(&metrics->gauges.completions_live, -1);
     if (pass->previous)
         pass->previous->next = pass->next;
     else
@@ -355,10 +360,12 @@ static bool check_event(struct pass *pass, struct buf *out)
     enum chat_error error = ops->decoder_feed(pass->transfer.decoder, pass->frame.data, pass->frame.len, &sink);
     if (error != CHAT_OK) {
         pass->outcome = upstream_outcome(error);
+        upstream_count(error, false);
         break_off(pass, error, false);
         return false;
     }
     if (ops->decoder_done(pass->transfer.decoder)) return false; /* the frame is sent when the lease has ended */
+    if (has_data) metrics_add(&metrics->counters.chunks, 1);
     if (has_data) pass->transfer.last_data_ms = pass->relay->now_ms;
     bool hidden = pass->drop_usage && ops->decoder_only_usage(pass->transfer.decoder);
     /* nothing but a chunk opens the response: until then an error can still be a status */
@@ -367,23 +374,34 @@ static bool check_event(struct pass *pass, struct buf *out)
     return true;
 }
 
-static bool show(struct pass *pass, const struct buf *out)
+/* libcurl calls on_body for each chunk of the framing; what one reading of the socket brought is sent in one piece. */
+void pass_show(struct relay *relay)
 {
-    if (out->len == 0) return true;
-    if (out->failed) return false;
+    struct pass *pass = relay->showing;
+    const struct buf *out = &relay->shown;
+    relay->showing = NULL;
+    if (!pass || (out->len == 0 && !out->failed)) return;
+    if (out->failed) {
+        break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
+        return;
+    }
     pass->opened = true;
-    pass->outcome = BREAKER_SUCCESS;
-    upstream_trial_passed(pass->relay, &pass->breaker);
-    pass->shown_ms = pass->relay->now_ms;
+    if (!pass->broken || pass->whole) pass->outcome = BREAKER_SUCCESS;
+    upstream_trial_passed(relay, &pass->breaker);
+    pass->shown_ms = relay->now_ms;
     take_state(pass, pass->client->ops->frames(pass->client, out->data, out->len));
-    return true;
 }
 
 static void take_stream(struct pass *pass, const char *bytes, size_t len)
 {
-    struct buf *out = &pass->relay->scratch;
+    struct relay *relay = pass->relay;
+    struct buf *out = &relay->shown;
     bool going = true, ended;
-    buf_reset(out);
+    if (relay->showing != pass) {
+        pass_show(relay);
+        relay->showing = pass;
+        buf_reset(out);
+    }
     while (len && going) {
         size_t taken = take_event(pass, bytes, len, &ended);
         bytes += taken;
@@ -396,7 +414,6 @@ static void take_stream(struct pass *pass, const char *bytes, size_t len)
         } else if (ended)
             going = check_event(pass, out);
     }
-    if (!show(pass, out)) break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
     if (!going && !pass->broken) {
         pass->whole = true;
         break_off(pass, CHAT_OK, false);
@@ -430,8 +447,7 @@ static void on_over(void *owner);
 
 static void ask(struct pass *pass)
 {
-    struct upstream_request request = {.body = pass->body,
-                                       .body_len = pass->body_len,
+    struct upstream_request request = {.ask = &pass->ask,
                                        .trace = &pass->trace,
                                        .id_name = "request_id",
                                        .id = pass->request_id,
@@ -440,29 +456,28 @@ static void ask(struct pass *pass)
                                        .on_over = on_over};
     pass->phase = PASS_ASKING;
     pass->asked_ms = pass->relay->now_ms;
-    pass->attempts++;
     if (!upstream_ask(pass->relay, &pass->transfer, &request)) end(pass, CHAT_ERR_OVERLOADED, 0);
-}
-
-static void fail_or_retry(struct pass *pass, enum chat_error error, bool retryable, int64_t retry_after_s)
-{
-    int64_t wait_ms = retryable && !pass->opened ? upstream_retry_wait_ms(pass->attempts, retry_after_s) : -1;
-    if (wait_ms < 0) {
-        end(pass, error, upstream_retry_after_s(error, retry_after_s));
-        return;
-    }
-    upstream_close(pass->relay, &pass->transfer);
-    pass->phase = PASS_PAUSING;
-    pass->resume_at_ms = pass->relay->now_ms + wait_ms;
-    log_write(LOG_WARN, "upstream_retry", LOG_STR("request_id", pass->request_id), LOG_STR("code", error_code(error)),
-              LOG_INT("attempt", pass->attempts), LOG_INT("wait_ms", wait_ms));
-    arm(pass);
 }
 
 /* The provider refuses what the caller wrote: then that is the caller's to put right. */
 static enum chat_error for_caller(int status, enum chat_error error)
 {
     return (status == 400 || status == 422) && error == CHAT_ERR_UPSTREAM_ERROR ? CHAT_ERR_INVALID_REQUEST : error;
+}
+
+/* Nothing of an answer has come. */
+static void fail_or_retry(struct pass *pass, const struct upstream_failure *failure)
+{
+    int64_t wait_ms;
+    upstream_close(pass->relay, &pass->transfer);
+    if (!upstream_retry(pass->relay, &pass->transfer, failure, &pass->ask, &wait_ms)) {
+        end(pass, for_caller(failure->status, failure->error),
+            upstream_retry_after_s(failure->error, failure->retry_after_s));
+        return;
+    }
+    pass->phase = PASS_PAUSING;
+    pass->resume_at_ms = pass->relay->now_ms + wait_ms;
+    arm(pass);
 }
 
 /* ---- the provider's end ---- */
@@ -474,6 +489,7 @@ static void stream_over(struct pass *pass)
     bool finished = take_end(pass) != NULL && pass->transfer.result == CURLE_OK;
     if (!finished) {
         if (!pass->problem) pass->problem = "cut off";
+        upstream_count(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
         pass->outcome = BREAKER_FAILURE;
     }
     buf_reset(&pass->frame); /* an event without its blank line doesn't count */
@@ -488,6 +504,7 @@ static void whole_over(struct pass *pass)
         provider->ops->whole(provider, pass->frame.data ? pass->frame.data : "", pass->frame.len, &told);
     pass->problem = told.problem;
     pass->outcome = upstream_outcome(told.error);
+    upstream_count(told.error, false);
     if (told.error == CHAT_OK) {
         pass->usage = told.usage;
         pass->opened = true; /* in a moment */
@@ -506,7 +523,7 @@ static void on_over(void *owner)
     else {
         struct upstream_failure failure = upstream_failure(pass->relay, &pass->transfer);
         pass->outcome = failure.outcome;
-        fail_or_retry(pass, for_caller(failure.status, failure.error), failure.retryable, failure.retry_after_s);
+        fail_or_retry(pass, &failure);
     }
 }
 
@@ -551,6 +568,7 @@ static void on_timer(void *owner)
         ask(pass);
     else if (now_ms >= upstream_deadline(pass)) {
         pass->problem = pass->phase == PASS_ASKING ? "no first byte in time" : "silent, or too long in all";
+        upstream_count(CHAT_ERR_UPSTREAM_TIMEOUT, false);
         pass->outcome = BREAKER_FAILURE;
         end(pass, CHAT_ERR_UPSTREAM_TIMEOUT, 0);
     }
@@ -578,6 +596,7 @@ void pass_start(struct pass *pass)
     pass->timer.owner = pass;
     pass->timer.fire = on_timer;
     pass->started_ms = pass->shown_ms = relay->now_ms;
+    metrics_move(&metrics->gauges.completions_live, 1);
     pass->next = relay->passes;
     if (relay->passes) relay->passes->previous = pass;
     relay->passes = pass;
@@ -618,7 +637,7 @@ void pass_bury(struct relay *relay)
         upstream_close(relay, &pass->transfer);
         buf_fini(&pass->frame);
         arena_fini(&pass->strings);
-        free(pass->body);
+        free(pass->ask.body);
         free(pass);
         loop_give_place(relay);
     }

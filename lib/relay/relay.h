@@ -17,10 +17,12 @@
 struct relay_settings {
     const struct provider *provider;
     const struct clock *clock;
-    int max_streams;         /* live answers in this process */
-    int detach_grace_ms;     /* an answer nobody is attached to goes on this long */
-    struct job_pool *titles; /* for asking titles; NULL: none are asked. Its threads are ended by relay_close */
-    const char *ca_file;     /* NULL: the system's */
+    int max_streams;            /* live answers in this process */
+    int detach_grace_ms;        /* an answer nobody is attached to goes on this long */
+    struct job_pool *titles;    /* for asking titles; NULL: none are asked. Its threads are ended by relay_close */
+    const char *ca_file;        /* NULL: the system's */
+    bool keep_warm;             /* a connection to the provider stands from the start */
+    const char *fallback_model; /* asked where the one wanted is missing or busy (domain/retry.h); NULL: none */
 };
 
 struct relay;

@@ -11,14 +11,14 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "domain/retry.h"
+#include "metrics/metrics.h"
 
 enum {
     IDLE_CONNECTIONS_MAX = 256,
     DNS_CACHE_SECONDS = 300,
-    RETRY_MAX = 2,
-    RETRY_BASE_MS = 200,
-    RETRY_AFTER_MAX_S = 5,
     RETRY_AFTER_UNTOLD_S = 5,
+    ESCAPED_MAX = 6, /* bytes of JSON that one byte of text becomes at most */
 };
 
 /* ---- curl's wishes: sockets and one timer ---- */
@@ -57,6 +57,7 @@ void upstream_socket_event(struct relay *relay, int fd, uint32_t events)
                 (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
     int running;
     curl_multi_socket_action(relay->multi, fd, flags, &running);
+    pass_show(relay);
 }
 
 void upstream_timer(struct relay *relay)
@@ -64,6 +65,7 @@ void upstream_timer(struct relay *relay)
     int running;
     relay->curl_at_ms = -1;
     curl_multi_socket_action(relay->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    pass_show(relay);
 }
 
 void upstream_collect(struct relay *relay)
@@ -144,6 +146,21 @@ enum breaker_outcome upstream_outcome(enum chat_error error)
     }
 }
 
+void upstream_count(enum chat_error error, bool account_refused)
+{
+    enum metrics_upstream kind = UPSTREAM_OTHER;
+    if (error == CHAT_OK) return;
+    if (account_refused)
+        kind = UPSTREAM_ACCOUNT;
+    else if (error == CHAT_ERR_UPSTREAM_TIMEOUT)
+        kind = UPSTREAM_TIMEOUT;
+    else if (error == CHAT_ERR_UPSTREAM_RATE_LIMITED)
+        kind = UPSTREAM_RATE_LIMITED;
+    else if (error == CHAT_ERR_UPSTREAM_INVALID_RESPONSE)
+        kind = UPSTREAM_INVALID;
+    metrics_add(&metrics->counters.upstream_errors[kind], 1);
+}
+
 struct trial_job {
     struct job job; /* first */
     struct breaker_ticket ticket;
@@ -166,11 +183,40 @@ void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket)
     job_pool_submit(relay->jobs, &trial->job);
 }
 
-int64_t upstream_retry_wait_ms(int attempts, int64_t retry_after_s)
+/* The same request to another model. false: it can't be made. */
+static bool change_model(struct relay *relay, const char *model, struct upstream_ask *ask)
 {
-    if (attempts > RETRY_MAX || retry_after_s > RETRY_AFTER_MAX_S) return -1;
-    int64_t wait_ms = retry_after_s > 0 ? retry_after_s * 1000 : (int64_t)RETRY_BASE_MS << (attempts - 1);
-    return wait_ms + random() % (wait_ms / 2 + 1);
+    const struct provider *provider = relay->settings.provider;
+    struct buf body;
+    buf_init(&body, ask->body_len + ESCAPED_MAX * strlen(model));
+    if (!provider->ops->set_model(provider, ask->body, ask->body_len, model, &body)) {
+        buf_fini(&body);
+        return false;
+    }
+    free(ask->body);
+    ask->body = buf_take(&body, &ask->body_len);
+    ask->model = model;
+    return true;
+}
+
+bool upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
+                    struct upstream_ask *ask, int64_t *wait_ms)
+{
+    const char *fallback = relay->settings.fallback_model;
+    const struct retry_failure why = {
+        .retryable = failure->retryable,
+        .of_model = failure->error == CHAT_ERR_MODEL_NOT_FOUND || (failure->retryable && failure->status),
+        .retry_after_s = failure->retry_after_s,
+    };
+    struct retry retry =
+        retry_next(ask->count, fallback && strcmp(ask->model, fallback) != 0, &why, (uint32_t)random());
+    if (retry.what == RETRY_NONE) return false;
+    if (retry.what == RETRY_FALLBACK && !change_model(relay, fallback, ask)) return false;
+    *wait_ms = retry.wait_ms;
+    log_write(LOG_WARN, retry.what == RETRY_FALLBACK ? "upstream_fallback" : "upstream_retry",
+              LOG_STR(transfer->id_name, transfer->id), LOG_STR("code", error_code(failure->error)),
+              LOG_STR("model", ask->model), LOG_INT("attempt", ask->count), LOG_INT("wait_ms", *wait_ms));
+    return true;
 }
 
 int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s)
@@ -194,7 +240,6 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_ACCEPT_ENCODING, "identity"); /* and decodes what comes compressed all the same */
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)provider->connect_timeout_ms);
-    SET(CURLOPT_TIMEOUT_MS, (long)provider->total_timeout_ms);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_SECONDS);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     if (relay->settings.ca_file) SET(CURLOPT_CAINFO, relay->settings.ca_file);
@@ -204,7 +249,8 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
 static bool set_options(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
 {
     CURL *easy = transfer->easy;
-    bool ok = upstream_set_options(relay, easy, request->body, request->body_len);
+    bool ok = request->ask ? upstream_set_options(relay, easy, request->ask->body, request->ask->body_len)
+                           : upstream_set_options(relay, easy, "", 0);
     SET(CURLOPT_HTTPHEADER, headers_of(relay, transfer, request->trace));
     SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_SHARE, relay->share);
@@ -216,7 +262,8 @@ static bool set_options(struct relay *relay, struct transfer *transfer, const st
     return ok;
 }
 
-bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
+/* Not under way yet. false: transfer->easy is NULL. */
+static bool open_transfer(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
 {
     *transfer = (struct transfer){.easy = curl_easy_init(),
                                   .owner = request->owner,
@@ -224,10 +271,37 @@ bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct u
                                   .id_name = request->id_name,
                                   .id = request->id};
     buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
-    if (transfer->easy && set_options(relay, transfer, request) &&
-        curl_multi_add_handle(relay->multi, transfer->easy) == CURLM_OK)
-        return true;
+    if (transfer->easy && set_options(relay, transfer, request)) return true;
     if (transfer->easy) curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+    return false;
+}
+
+static bool add_transfer(struct relay *relay, struct transfer *transfer)
+{
+    if (curl_multi_add_handle(relay->multi, transfer->easy) == CURLM_OK) return true;
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+    return false;
+}
+
+bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request)
+{
+    request->ask->count++;
+    metrics_add(&metrics->counters.upstream_requests, 1);
+    warm_asked(relay);
+    return open_transfer(relay, transfer, request) && add_transfer(relay, transfer);
+}
+
+bool upstream_get_models(struct relay *relay, struct transfer *transfer, const struct upstream_request *request,
+                         int timeout_ms)
+{
+    if (!open_transfer(relay, transfer, request)) return false;
+    if (curl_easy_setopt(transfer->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
+        curl_easy_setopt(transfer->easy, CURLOPT_URL, relay->settings.provider->models_url) == CURLE_OK &&
+        curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK)
+        return add_transfer(relay, transfer);
+    curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
     return false;
 }
@@ -249,6 +323,7 @@ static struct upstream_failure connection_failed(const struct transfer *transfer
     bool never_sent =
         result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
     bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
+    upstream_count(timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, false);
     log_write(LOG_WARN, "upstream_connection_failed", LOG_STR(transfer->id_name, transfer->id), LOG_INT("curl", result),
               LOG_STR("reason", curl_easy_strerror(result)));
     return (struct upstream_failure){.error = timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR,
@@ -263,6 +338,7 @@ static struct upstream_failure refused(struct relay *relay, const struct transfe
     struct provider_refusal refusal = provider->ops->refusal(
         provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
         transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(relay->settings.clock));
+    upstream_count(refusal.error, refusal.alert);
     log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
               LOG_STR(transfer->id_name, transfer->id), LOG_INT("upstream_status", status),
               LOG_STR("code", error_code(refusal.error)));

@@ -14,6 +14,7 @@ enum { HOST_SIZE = 254, KEY_MAX_CHARS = 4096, BASE_MAX_CHARS = 2048 };
 
 static const struct provider_ops ops = {
     .compose = compose_request,
+    .set_model = compose_set_model,
     .decoder_new = decode_new,
     .decoder_free = decode_free,
     .decoder_feed = decode_feed,

@@ -29,6 +29,11 @@ struct admission_ops {
      * *retry_after_s is set with a refusal. */
     enum chat_error (*admit)(struct admission *self, const struct caller *caller, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
+    /* The usual case in one step: as admit, where the shared breaker (shared_breaker.h) has nothing against it, being
+     * closed without a failure on its books and never changed. CHAT_ERR_API_UNAVAILABLE: nothing was decided or
+     * counted, ask the breaker and then admit; also where the store is away. */
+    enum chat_error (*admit_at_rest)(struct admission *self, const struct caller *caller, const char *answer_id,
+                                     struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
     /* Ends the lease; `refund` gives the daily unit back too. Does its work once for a ticket however often and
      * from wherever it is called. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, call again later. */
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund);

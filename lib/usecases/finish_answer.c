@@ -1,6 +1,7 @@
 #include "usecases/finish_answer.h"
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 void finish_answer_count_tokens(struct message *message, int64_t prompt_bytes, bool reached_provider)
 {
@@ -15,6 +16,17 @@ void finish_answer_count_tokens(struct message *message, int64_t prompt_bytes, b
     if (usage->completion_tokens >= 0 && usage->prompt_tokens >= 0 && usage->total_tokens < 0)
         usage->total_tokens = usage->prompt_tokens + usage->completion_tokens;
     message->token_count = usage->completion_tokens >= 0 ? usage->completion_tokens : 0;
+}
+
+/* Once for each answer: by whoever wrote its end. */
+static void count(const struct answer_end *end)
+{
+    static const enum metrics_answer results[] = {[MESSAGE_COMPLETE] = ANSWERS_COMPLETE,
+                                                  [MESSAGE_STOPPED] = ANSWERS_STOPPED,
+                                                  [MESSAGE_INTERRUPTED] = ANSWERS_INTERRUPTED,
+                                                  [MESSAGE_FAILED] = ANSWERS_FAILED};
+    metrics_add(&metrics->counters.answers[results[end->status]], 1);
+    metrics_usage(end->model, end->usage.prompt_tokens, end->usage.completion_tokens, end->cost_micro_usd);
 }
 
 static enum chat_error write_row(const struct chat_ports *ports, struct finish_answer *in, struct arena *arena,
@@ -43,6 +55,7 @@ static enum chat_error write_row(const struct chat_ports *ports, struct finish_a
     enum chat_error error = ports->messages->ops->end_answer(ports->messages, &end, arena, &written, session);
     if (error != CHAT_OK) return error;
     if (!written) log_write(LOG_WARN, "answer_already_ended", LOG_STR("message_id", message->id));
+    if (written) count(&end);
     *has_session = written;
     return CHAT_OK;
 }

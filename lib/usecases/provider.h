@@ -40,6 +40,9 @@ struct provider;
 struct provider_ops {
     /* The request body for a streamed answer. false: it would pass out's max. */
     bool (*compose)(const struct provider *self, const struct prompt *prompt, struct buf *out);
+    /* The same request body for another model. body: a JSON object, composed by us or checked by the gate. false: it
+     * names no model, or out's max. */
+    bool (*set_model)(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);
     /* NULL: no memory. */
     struct decoder *(*decoder_new)(const struct provider *self);
     void (*decoder_free)(struct decoder *decoder);

@@ -1,6 +1,7 @@
 #include "usecases/set_feedback.h"
 
 #include "base/utf8.h"
+#include "metrics/metrics.h"
 
 static bool has_ink(const char *text, size_t len)
 {
@@ -39,5 +40,10 @@ enum chat_error set_feedback(const struct chat_ports *ports, const struct set_fe
     if (rating != FEEDBACK_NONE && in->comment && has_ink(in->comment, in->comment_len))
         comment = arena_strndup(arena, in->comment, in->comment_len);
     error = messages->ops->set_feedback(messages, in->caller->user_id, in->message_id, rating, comment, arena, out);
+    if (error == CHAT_OK)
+        metrics_add(&metrics->counters.feedback[rating == FEEDBACK_UP     ? RATED_UP
+                                                : rating == FEEDBACK_DOWN ? RATED_DOWN
+                                                                          : RATED_NONE],
+                    1);
     return problem_set(problem, error, NULL);
 }

@@ -1,15 +1,14 @@
 #include "usecases/take_place.h"
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 enum { OVERLOADED_RETRY_AFTER_S = 2 };
 
-static enum chat_error admit(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                             struct problem *problem, struct admission_ticket *ticket, struct quota *quota)
+/* What the limits have decided, in the problem. */
+static enum chat_error admitted(enum chat_error error, int64_t retry_after_s, const struct quota *quota,
+                                struct problem *problem)
 {
-    int64_t retry_after_s = 0;
-    enum chat_error error =
-        ports->admission->ops->admit(ports->admission, caller, answer_id, ticket, quota, &retry_after_s);
     problem->has_quota = error != CHAT_ERR_QUOTA_UNAVAILABLE;
     problem->quota = *quota;
     if (error == CHAT_OK) return CHAT_OK;
@@ -18,23 +17,70 @@ static enum chat_error admit(const struct chat_ports *ports, const struct caller
     return problem_set(problem, error, NULL);
 }
 
-enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                           struct problem *problem, struct place *out)
+static enum chat_error admit(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                             struct problem *problem, struct place *out)
+{
+    int64_t retry_after_s = 0;
+    enum chat_error error =
+        ports->admission->ops->admit(ports->admission, caller, answer_id, &out->ticket, &out->quota, &retry_after_s);
+    return admitted(error, retry_after_s, &out->quota, problem);
+}
+
+/* Breaker and limits in one step, where the breaker is at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided. */
+static enum chat_error admit_at_rest(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                                     struct problem *problem, struct place *out)
+{
+    int64_t retry_after_s = 0;
+    enum chat_error error = ports->admission->ops->admit_at_rest(ports->admission, caller, answer_id, &out->ticket,
+                                                                 &out->quota, &retry_after_s);
+    out->breaker = (struct breaker_ticket){.asked = error == CHAT_OK, .shared = true}; /* generation 0: never changed */
+    return error == CHAT_ERR_API_UNAVAILABLE ? error : admitted(error, retry_after_s, &out->quota, problem);
+}
+
+static enum chat_error take(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                            struct problem *problem, struct place *out)
 {
     enum chat_error error = ports->answers->ops->reserve(ports->answers);
     if (error != CHAT_OK) {
         problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
         return problem_set(problem, error, NULL);
     }
+    error = admit_at_rest(ports, caller, answer_id, problem, out);
+    if (error != CHAT_ERR_API_UNAVAILABLE) {
+        if (error != CHAT_OK) ports->answers->ops->unreserve(ports->answers);
+        return error;
+    }
     error = ports->breaker->ops->allow(ports->breaker, &out->breaker, &problem->retry_after_s);
     if (error != CHAT_OK) {
         ports->answers->ops->unreserve(ports->answers);
         return problem_set(problem, error, NULL);
     }
-    error = admit(ports, caller, answer_id, problem, &out->ticket, &out->quota);
+    error = admit(ports, caller, answer_id, problem, out);
     if (error != CHAT_OK) {
         ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER);
         ports->answers->ops->unreserve(ports->answers);
     }
+    return error;
+}
+
+static enum metrics_admission result_of(enum chat_error error)
+{
+    switch (error) {
+    case CHAT_OK: return ADMISSION_ADMITTED;
+    case CHAT_ERR_RATE_LIMITED: return ADMISSION_RATE_LIMITED;
+    case CHAT_ERR_QUOTA_EXCEEDED: return ADMISSION_QUOTA_EXCEEDED;
+    case CHAT_ERR_TOO_MANY_STREAMS: return ADMISSION_TOO_MANY_STREAMS;
+    case CHAT_ERR_API_UNAVAILABLE: return ADMISSION_API_UNAVAILABLE;
+    case CHAT_ERR_OVERLOADED: return ADMISSION_OVERLOADED;
+    case CHAT_ERR_SHUTTING_DOWN: return ADMISSION_SHUTTING_DOWN;
+    default: return ADMISSION_QUOTA_UNAVAILABLE;
+    }
+}
+
+enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
+                           struct problem *problem, struct place *out)
+{
+    enum chat_error error = take(ports, caller, answer_id, problem, out);
+    metrics_add(&metrics->counters.admissions[result_of(error)], 1);
     return error;
 }

@@ -48,6 +48,8 @@ struct options {
     double pace_ms;
     long ramp_ms;
     long timeout_s;
+    long from_ms;  /* chunks that come before are checked, but their delay doesn't count */
+    long until_ms; /* nor do those that come after; 0: the end */
     bool http2;
     bool timestamps;
     enum way way;
@@ -97,6 +99,7 @@ struct load {
     char *body;
     int epoll;
     long running_until_ms; /* curl's timer; -1: none */
+    uint64_t began_us;
     long started;
     long finished;
     long ok;
@@ -185,7 +188,10 @@ static bool take_stamp(struct stream *self, size_t at, char byte)
         if (self->stamp[i] < '0' || self->stamp[i] > '9') return false;
         sent_us = sent_us * 10 + (uint64_t)(self->stamp[i] - '0');
     }
-    samples_add(&self->load->delays, here_us > sent_us ? here_us - sent_us : 0);
+    const struct options *options = &self->load->options;
+    long at_ms = (long)((here_us - self->load->began_us) / 1000);
+    if (at_ms >= options->from_ms && (options->until_ms == 0 || at_ms < options->until_ms))
+        samples_add(&self->load->delays, here_us > sent_us ? here_us - sent_us : 0);
     return true;
 }
 
@@ -535,10 +541,10 @@ static int on_timer(CURLM *multi, long wait_ms, void *user)
     return 0;
 }
 
-static void start_due(struct load *load, uint64_t began_us)
+static void start_due(struct load *load)
 {
     const struct options *options = &load->options;
-    uint64_t ramp_us = (uint64_t)options->ramp_ms * 1000, gone_us = now_us() - began_us;
+    uint64_t ramp_us = (uint64_t)options->ramp_ms * 1000, gone_us = now_us() - load->began_us;
     long due = gone_us >= ramp_us ? options->streams : (long)((uint64_t)options->streams * gone_us / ramp_us) + 1;
     if (options->concurrency > 0 && due > load->finished + options->concurrency)
         due = load->finished + options->concurrency;
@@ -571,10 +577,9 @@ static int wait_ms(const struct load *load)
 static void run(struct load *load)
 {
     struct epoll_event events[512];
-    uint64_t began_us = now_us();
     int running;
     while (load->finished < load->options.streams) {
-        start_due(load, began_us);
+        start_due(load);
         int count = epoll_wait(load->epoll, events, 512, wait_ms(load));
         for (int i = 0; i < count; i++) {
             int what = 0;
@@ -601,6 +606,7 @@ static void usage(void)
           "  --timestamps      measure the delay of each chunk; same machine as the upstream\n"
           "  --http2 | --http1 (default)\n"
           "  --ramp-ms N (0)   open the streams over that time\n"
+          "  --from-ms N --until-ms N   delays of this part of the run count\n"
           "  --timeout-s N (120)\n"
           "  --one-call (default) | --session | --completions PATH\n"
           "  --model NAME      sent along; --completions needs one (test-load)\n"
@@ -660,6 +666,8 @@ static void read_options(int argc, char **argv, struct options *out)
         {"http2", no_argument, NULL, '2'},
         {"http1", no_argument, NULL, '1'},
         {"ramp-ms", required_argument, NULL, 'r'},
+        {"from-ms", required_argument, NULL, 'f'},
+        {"until-ms", required_argument, NULL, 'e'},
         {"timeout-s", required_argument, NULL, 'o'},
         {"session", no_argument, NULL, 'S'},
         {"one-call", no_argument, NULL, 'O'},
@@ -686,6 +694,8 @@ static void read_options(int argc, char **argv, struct options *out)
         case '2': out->http2 = true; break;
         case '1': out->http2 = false; break;
         case 'r': out->ramp_ms = number(optarg, 0); break;
+        case 'f': out->from_ms = number(optarg, 0); break;
+        case 'e': out->until_ms = number(optarg, 1); break;
         case 'o': out->timeout_s = number(optarg, 1); break;
         case 'S': out->way = WAY_SESSION; break;
         case 'O': out->way = WAY_ONE_CALL; break;
@@ -803,9 +813,9 @@ int main(int argc, char **argv)
     static struct load load;
     read_options(argc, argv, &load.options);
     load_open(&load);
-    uint64_t began_us = now_us();
+    load.began_us = now_us();
     run(&load);
-    print_result(&load, (double)(now_us() - began_us) / 1e6);
+    print_result(&load, (double)(now_us() - load.began_us) / 1e6);
     bool good = load.ok == load.options.streams;
     load_close(&load);
     return good ? 0 : 1;

@@ -91,9 +91,9 @@ START_TEST(a_purged_session_can_not_be_restored)
     store_exchange(&store, id, "question", "answer");
     /* long ago, so that the purge below meets no session of another test */
     ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, 1000, active), CHAT_OK);
-    ck_assert_int_eq(pg_purge_sessions(store.conn, 500, 100, &purged), CHAT_OK);
+    ck_assert_int_eq(store.sessions->ops->purge(store.sessions, 500, 100, &purged), CHAT_OK);
     ck_assert_int_eq(purged, 0);
-    ck_assert_int_eq(pg_purge_sessions(store.conn, 2000, 100, &purged), CHAT_OK);
+    ck_assert_int_eq(store.sessions->ops->purge(store.sessions, 2000, 100, &purged), CHAT_OK);
     ck_assert_int_ge(purged, 1);
     ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out),
                      CHAT_ERR_SESSION_NOT_FOUND);

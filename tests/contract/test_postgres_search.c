@@ -1,4 +1,7 @@
 #include "postgres/search_text.h"
+
+#include <libpq-fe.h>
+
 #include "store_fixture.h"
 
 static struct store store;
@@ -249,6 +252,103 @@ START_TEST(a_long_list_is_searched_to_its_end)
 }
 END_TEST
 
+/* ---- the ways to search a long list, against the plainest of all ---- */
+
+static PGresult *ask(PGconn *pg, const char *sql, const char *words)
+{
+    const char *const params[] = {store.user, words};
+    PGresult *result = PQexecParams(pg, sql, words ? 2 : 1, NULL, params, NULL, NULL, 0);
+    ExecStatusType status = PQresultStatus(result);
+    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(pg));
+    return result;
+}
+
+static void fill_long_list(PGconn *pg)
+{
+    /* three sessions share each moment; ids are in no order; one in 40 is deleted */
+    PQclear(
+        ask(pg,
+            "INSERT INTO chat_sessions (id, user_id, title, model, created_at, updated_at, deleted_at, message_count,"
+            " last_seq, title_vector) SELECT gen_random_uuid(), $1, i::text, 'm', to_timestamp(1700000000 + i / 3),"
+            " to_timestamp(1700000000 + i * 7919 % 3301), CASE WHEN i % 40 = 39 THEN now() END, 3, 3,"
+            " to_tsvector('simple', CASE WHEN i % 75 = 10 THEN 'often' WHEN i % 1500 = 7 THEN 'rare' ELSE 'x' END)"
+            " FROM generate_series(1, 3300) i",
+            NULL));
+    PQclear(ask(pg,
+                "INSERT INTO chat_messages (id, session_id, user_id, seq, role, status, content, model, created_at,"
+                " search_vector) SELECT gen_random_uuid(), s.id, $1, n, CASE n WHEN 2 THEN 'assistant' ELSE 'user' END,"
+                " 'complete', 'text', 'm', s.created_at, to_tsvector('simple', concat_ws(' ', 'all',"
+                " CASE WHEN i % 2 = 0 THEN 'half' END, CASE WHEN i % 25 = n THEN 'often' END,"
+                " CASE WHEN i <= 1200 AND n < 3 THEN 'old' END, CASE WHEN i % 800 = 1 THEN 'rare' END))"
+                " FROM (SELECT *, title::int AS i FROM chat_sessions WHERE user_id = $1) s, generate_series(1, 3) n",
+                NULL));
+    /* the newest of a third of the sessions doesn't count any more */
+    PQclear(
+        ask(pg,
+            "UPDATE chat_messages m SET superseded_by = o.id FROM chat_messages o, chat_sessions s WHERE s.user_id = $1"
+            " AND extract(epoch FROM s.created_at)::bigint % 3 = 0 AND m.session_id = s.id AND m.seq = 3"
+            " AND o.session_id = s.id AND o.seq = 1",
+            NULL));
+    PQclear(ask(pg, "SELECT gin_clean_pending_list('chat_messages_search') WHERE $1 <> ''", NULL));
+}
+
+static void assert_found_as_plainly(PGconn *pg, const char *words, const char *tsquery, enum session_sort sort)
+{
+#define PLAIN_MATCH                                                                                                  \
+    "(SELECT m.id FROM chat_messages m WHERE m.session_id = s.id AND m.superseded_by IS NULL AND m.search_vector @@" \
+    " $2::tsquery ORDER BY m.seq DESC LIMIT 1)"
+    const char *const plain[] = {
+        [SORT_CREATED_AT] = "SELECT s.id, " PLAIN_MATCH " FROM chat_sessions s WHERE s.user_id = $1 AND s.deleted_at"
+                            " IS NULL AND (s.title_vector @@ $2::tsquery OR " PLAIN_MATCH " IS NOT NULL)"
+                            " ORDER BY s.created_at DESC, s.id DESC",
+        [SORT_UPDATED_AT] = "SELECT s.id, " PLAIN_MATCH " FROM chat_sessions s WHERE s.user_id = $1 AND s.deleted_at"
+                            " IS NULL AND (s.title_vector @@ $2::tsquery OR " PLAIN_MATCH " IS NOT NULL)"
+                            " ORDER BY s.updated_at DESC, s.id DESC",
+    };
+    PGresult *rows = ask(pg, plain[sort], tsquery);
+    struct session_query query = {.user_id = store.user, .limit = 20, .search = words, .sort = sort};
+    struct session_page page = {.has_more = true};
+    int row = 0;
+    while (page.has_more) {
+        ck_assert_int_eq(store.sessions->ops->list(store.sessions, &query, &store.arena, &page), CHAT_OK);
+        for (size_t i = 0; i < page.count; i++, row++) {
+            ck_assert_msg(row < PQntuples(rows), "%s: more than there are", words);
+            ck_assert_msg(strcmp(page.items[i].id, PQgetvalue(rows, row, 0)) == 0, "%s, %d: another session", words,
+                          row);
+            ck_assert_msg(strcmp(page.matches[i].message_id, PQgetvalue(rows, row, 1)) == 0, "%s, %d: another message",
+                          words, row);
+        }
+        query.has_after = true;
+        query.after = page.last;
+    }
+    ck_assert_msg(row == PQntuples(rows), "%s: %d of %d found", words, row, PQntuples(rows));
+    PQclear(rows);
+}
+
+START_TEST(whichever_way_is_taken_the_same_is_found)
+{
+    static const char *const queries[][2] = {
+        {"all", "all:*"},                 /* each of the next few */
+        {"often", "often:*"},             /* a few of the next few: walks on */
+        {"half often", "half & often:*"}, /* the same with two words */
+        {"old", "old:*"},                 /* none of the next few, and very many of the others */
+        {"old half", "old & half:*"},     /* many, but few enough to look each up */
+        {"rare", "rare:*"},               /* a handful */
+        {"old rare", "old & rare:*"},
+        {"nothing", "nothing:*"},
+    };
+    PGconn *pg = PQconnectdb(contract_env("DATABASE_URL"));
+    ck_assert_msg(PQstatus(pg) == CONNECTION_OK, "%s", PQerrorMessage(pg));
+    fill_long_list(pg);
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        assert_found_as_plainly(pg, queries[i][0], queries[i][1], SORT_CREATED_AT);
+        assert_found_as_plainly(pg, queries[i][0], queries[i][1], SORT_UPDATED_AT);
+    }
+    PQclear(ask(pg, "DELETE FROM chat_sessions WHERE user_id = $1", NULL));
+    PQfinish(pg);
+}
+END_TEST
+
 CONTRACT_SUITE(postgres_search)
 {
     Suite *suite = suite_create("postgres_search");
@@ -258,7 +358,8 @@ CONTRACT_SUITE(postgres_search)
         suite, "search", questions_answers_and_titles_are_found, a_session_comes_once_with_its_newest_match,
         chinese_japanese_and_korean_are_found_within_their_runs, letters_of_any_script_are_found_in_any_case,
         nobody_finds_what_is_anothers_deleted_or_superseded, a_new_title_is_found_and_the_old_one_is_not,
-        found_sessions_come_in_pages_newest_first, a_long_list_is_searched_to_its_end);
+        found_sessions_come_in_pages_newest_first, a_long_list_is_searched_to_its_end,
+        whichever_way_is_taken_the_same_is_found);
     tcase_add_checked_fixture(text, open_store, close_store);
     tcase_add_checked_fixture(search_case, open_store, close_store);
     return suite;

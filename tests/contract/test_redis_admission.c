@@ -189,6 +189,34 @@ START_TEST(racing_requests_admit_exactly_the_limit)
 }
 END_TEST
 
+static struct outcome admit_at_rest(void)
+{
+    struct outcome out = {.error = CHAT_OK};
+    char id[UUID_TEXT_SIZE];
+
+    uuid_v7(clock_wall_ms(clock_system()), id);
+    out.error =
+        desk.admission->ops->admit_at_rest(desk.admission, &desk.user, id, &out.ticket, &out.quota, &out.retry_after_s);
+    return out;
+}
+
+START_TEST(the_breaker_is_looked_at_in_the_same_step)
+{
+    raw_number(desk.raw, "DEL chat:breaker");
+    struct outcome calm = admit_at_rest();
+    ck_assert_int_eq(calm.error, CHAT_OK);
+    ck_assert(calm.ticket.leased && calm.ticket.daily_counted);
+    ck_assert_int_eq(calm.quota.rate_remaining, 9);
+
+    freeReplyObject(redisCommand(desk.raw, "SET chat:breaker something PX 60000"));
+    struct outcome stopped = admit_at_rest();
+    raw_number(desk.raw, "DEL chat:breaker");
+    ck_assert_int_eq(stopped.error, CHAT_ERR_API_UNAVAILABLE);
+    ck_assert(!stopped.ticket.leased && !stopped.ticket.daily_counted);
+    ck_assert_int_eq(admit_at_rest().quota.rate_remaining, 8);
+}
+END_TEST
+
 CONTRACT_SUITE(redis_admission_keys)
 {
     Suite *suite = suite_create("redis_admission_keys");
@@ -197,7 +225,7 @@ CONTRACT_SUITE(redis_admission_keys)
     keys = CONTRACT_CASE(suite, "keys", counts_and_leases_stand_under_the_user_s_keys, what_is_refused_makes_no_keys,
                          every_key_goes_by_itself, a_key_lives_at_least_a_second, a_renewed_lease_s_key_lives_on,
                          a_refund_never_goes_below_nothing, a_forgotten_script_is_brought_along,
-                         a_key_of_another_kind_is_no_admission);
+                         a_key_of_another_kind_is_no_admission, the_breaker_is_looked_at_in_the_same_step);
     contract_fixture(keys, "real", open_desk, close_desk);
     races = tcase_create("races");
     tcase_set_timeout(races, CONTRACT_TIMEOUT_S);

@@ -146,6 +146,15 @@ START_TEST(what_it_left_goes_by_itself)
 }
 END_TEST
 
+START_TEST(at_rest_again_it_has_no_key)
+{
+    answer(one, BREAKER_FAILURE);
+    ck_assert_int_eq(raw_number(raw, "EXISTS chat:breaker"), 1);
+    answer(other, BREAKER_SUCCESS);
+    ck_assert_int_eq(raw_number(raw, "EXISTS chat:breaker"), 0);
+}
+END_TEST
+
 START_TEST(nonsense_in_its_place_is_a_closed_one)
 {
     struct breaker_ticket ticket;
@@ -191,8 +200,9 @@ END_TEST
 CONTRACT_SUITE(shared_breaker)
 {
     Suite *suite = suite_create("shared_breaker");
-    TCase *real = CONTRACT_CASE(suite, "redis", SHARED_TESTS, of_two_that_race_one_is_the_trial,
-                                what_it_left_goes_by_itself, nonsense_in_its_place_is_a_closed_one);
+    TCase *real =
+        CONTRACT_CASE(suite, "redis", SHARED_TESTS, of_two_that_race_one_is_the_trial, what_it_left_goes_by_itself,
+                      at_rest_again_it_has_no_key, nonsense_in_its_place_is_a_closed_one);
     TCase *in_memory = CONTRACT_CASE(suite, "fake", SHARED_TESTS);
     tcase_add_checked_fixture(real, set_up_redis, tear_down_redis);
     tcase_add_checked_fixture(in_memory, set_up_fake, NULL);

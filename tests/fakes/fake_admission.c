@@ -126,6 +126,16 @@ static enum chat_error admit(struct admission *port, const struct caller *caller
     return error;
 }
 
+static enum chat_error admit_at_rest(struct admission *port, const struct caller *caller, const char *answer_id,
+                                     struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
+{
+    const struct fake_breaker *breaker = of(port)->breaker;
+
+    if (breaker && !fake_breaker_at_rest(breaker)) return CHAT_ERR_API_UNAVAILABLE;
+    if (of(port)->refuse == CHAT_ERR_QUOTA_UNAVAILABLE) return CHAT_ERR_API_UNAVAILABLE;
+    return admit(port, caller, answer_id, ticket, quota, retry_after_s);
+}
+
 static bool first_time(struct fake_admission *self, const char *answer_id)
 {
     for (int i = 0; i < self->settled; i++)
@@ -197,7 +207,7 @@ static enum chat_error ping(struct admission *port)
 void fake_admission_init(struct fake_admission *self, const struct chat_policy *policy, const struct clock *clock)
 {
     static const struct admission_ops ops = {
-        .admit = admit, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
+        .admit = admit, .admit_at_rest = admit_at_rest, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
 
     memset(self, 0, sizeof *self);
     self->admission.ops = &ops;

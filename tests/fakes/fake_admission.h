@@ -4,6 +4,7 @@
 #define FAKES_FAKE_ADMISSION_H
 
 #include "base/clock.h"
+#include "tests/fakes/fake_breaker.h"
 #include "tests/fakes/fake_wait.h"
 #include "usecases/admission.h"
 
@@ -24,8 +25,9 @@ struct fake_admission {
     struct fake_taking takings[FAKE_TAKINGS];
     int taken;
     /* set by the test before the calls */
-    enum chat_error refuse; /* what admit answers; CHAT_OK: as the limits have it */
-    int64_t retry_after_s;  /* with a refusal */
+    const struct fake_breaker *breaker; /* borrowed; NULL: at rest */
+    enum chat_error refuse;             /* what admit answers; CHAT_OK: as the limits have it */
+    int64_t retry_after_s;              /* with a refusal */
     enum chat_error settle_error;
     int settle_error_times; /* < 0: until told otherwise */
     enum chat_error peek_error, ping_error, renew_error;

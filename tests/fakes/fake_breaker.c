@@ -58,3 +58,13 @@ int fake_breaker_reports(struct fake_breaker *self, enum breaker_outcome outcome
     pthread_mutex_unlock(&self->lock);
     return count;
 }
+
+bool fake_breaker_at_rest(const struct fake_breaker *self)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&self->lock;
+
+    pthread_mutex_lock(lock);
+    bool rests = self->rule.state == BREAKER_CLOSED && self->rule.failures == 0 && self->rule.generation == 0;
+    pthread_mutex_unlock(lock);
+    return rests;
+}

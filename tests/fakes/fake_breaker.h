@@ -17,6 +17,8 @@ struct fake_breaker {
 };
 
 void fake_breaker_init(struct fake_breaker *self, const struct clock *clock);
+/* Closed, without a failure, never changed. */
+bool fake_breaker_at_rest(const struct fake_breaker *self);
 int fake_breaker_reports(struct fake_breaker *self, enum breaker_outcome outcome);
 
 #endif

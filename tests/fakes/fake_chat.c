@@ -33,6 +33,7 @@ void fake_chat_init(struct fake_chat *chat)
     chat->repo = fake_repo_open();
     fake_admission_init(&chat->admission, &chat->policy, &chat->clock.clock);
     fake_breaker_init(&chat->breaker, &chat->clock.clock);
+    chat->admission.breaker = &chat->breaker;
     fake_answers_init(&chat->answers);
     fake_log_init(&chat->log);
     fake_idempotency_init(&chat->keys);

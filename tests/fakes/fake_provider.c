@@ -23,6 +23,16 @@ static bool compose(const struct provider *self, const struct prompt *prompt, st
     return !out->failed;
 }
 
+static bool set_model(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out)
+{
+    const char *blank = memchr(body, ' ', len);
+
+    (void)self;
+    buf_printf(out, "model=%s", model);
+    buf_append(out, blank, len - (size_t)(blank - body));
+    return !out->failed;
+}
+
 static struct decoder *decoder_new(const struct provider *self)
 {
     struct decoder *decoder = calloc(1, sizeof *decoder);
@@ -96,6 +106,7 @@ static struct provider_refusal refusal(const struct provider *self, int status, 
     out.alert = status == 401 || status == 402;
     if (status == 200) out.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
     if (status == 429) out.error = CHAT_ERR_UPSTREAM_RATE_LIMITED;
+    if (status == 410) out.error = CHAT_ERR_MODEL_NOT_FOUND;
     if (len >= 7 && memcmp(body, "context", 7) == 0) out.error = CHAT_ERR_CONTEXT_LENGTH_EXCEEDED;
     return out;
 }
@@ -110,6 +121,7 @@ void fake_provider_init(struct fake_provider *self, int port)
 {
     static const struct provider_ops ops = {
         .compose = compose,
+        .set_model = set_model,
         .decoder_new = decoder_new,
         .decoder_free = decoder_free,
         .decoder_feed = decoder_feed,
@@ -121,9 +133,10 @@ void fake_provider_init(struct fake_provider *self, int port)
 
     memset(self, 0, sizeof *self);
     snprintf(self->url, sizeof self->url, "http://127.0.0.1:%d/v1/chat/completions", port);
+    snprintf(self->models_url, sizeof self->models_url, "http://127.0.0.1:%d/v1/models", port);
     self->provider = (struct provider){.ops = &ops,
                                        .completions_url = self->url,
-                                       .models_url = self->url,
+                                       .models_url = self->models_url,
                                        .authorization = "Authorization: Bearer key-of-the-fake",
                                        .connect_timeout_ms = 5000,
                                        .first_byte_timeout_ms = 20000,

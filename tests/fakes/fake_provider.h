@@ -16,7 +16,7 @@
 struct fake_provider {
     struct provider provider; /* first: the port; timeouts may be changed before it is used */
     bool compose_fails;
-    char url[64];
+    char url[64], models_url[64];
 };
 
 /* port: of a server on 127.0.0.1; 0: nobody is asked. */

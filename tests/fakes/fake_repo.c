@@ -15,6 +15,8 @@ struct session_row {
     struct session session;
     char user_id[256];
     bool deleted;
+    bool purged;
+    int64_t deleted_at_ms;
 };
 
 struct message_row {
@@ -70,7 +72,8 @@ static enum chat_error leave(struct fake_repo *repo, enum chat_error error)
 static struct session_row *find_session(struct fake_repo *repo, const char *session_id)
 {
     for (size_t i = 0; i < repo->session_count; i++)
-        if (strcmp(repo->session_rows[i].session.id, session_id) == 0) return &repo->session_rows[i];
+        if (!repo->session_rows[i].purged && strcmp(repo->session_rows[i].session.id, session_id) == 0)
+            return &repo->session_rows[i];
     return NULL;
 }
 
@@ -243,11 +246,11 @@ static enum chat_error session_remove(struct session_repo *self, const char *use
     enum chat_error error = enter(repo, FAKE_SESSION_REMOVE);
     struct session_row *row = owned(repo, user_id, session_id, false);
 
-    (void)now_ms;
     active[0] = '\0';
     if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
     if (error == CHAT_OK) {
         row->deleted = true;
+        row->deleted_at_ms = now_ms;
         snprintf(active, UUID_TEXT_SIZE, "%s", active_answer(repo, session_id));
     }
     return leave(repo, error);
@@ -281,6 +284,22 @@ static enum chat_error session_set_model_title(struct session_repo *self, const 
         row->session.title = arena_strdup(&repo->strings, title);
         row->session.title_source = TITLE_MODEL;
         touch(row, now_ms);
+    }
+    return leave(repo, error);
+}
+
+static enum chat_error session_purge(struct session_repo *self, int64_t before_ms, int limit, int *purged)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_PURGE);
+
+    *purged = 0;
+    for (size_t i = 0; error == CHAT_OK && i < repo->session_count && *purged < limit; i++) {
+        struct session_row *row = &repo->session_rows[i];
+
+        if (!row->deleted || row->purged || row->deleted_at_ms >= before_ms) continue;
+        row->purged = true;
+        ++*purged;
     }
     return leave(repo, error);
 }
@@ -602,6 +621,7 @@ struct fake_repo *fake_repo_open(void)
         .remove = session_remove,
         .restore = session_restore,
         .set_model_title = session_set_model_title,
+        .purge = session_purge,
     };
     static const struct message_repo_ops message_ops = {
         .page = message_page_op,

@@ -75,6 +75,31 @@ export async function request(path: string, ask: Ask = {}): Promise<Reply> {
   return finish(path, ask, await open(path, ask))
 }
 
+/**
+ * Sends `head` at once and then a byte a while, for ever. `began`: the head and a first byte are on their way; `closed`:
+ * the service closed it, and what it had said by then.
+ */
+export function drip(head: string, byte: string, everyMs = 250): { began: Promise<void>; closed: Promise<string>; stop(): void } {
+  const { hostname, port } = new URL(env.url)
+  const socket = connect({ host: hostname, port: Number(port || 443), ca: env.ca, servername: hostname, ALPNProtocols: ['http/1.1'] })
+  let timer: NodeJS.Timeout | undefined
+  const began = new Promise<void>((resolve, reject) => {
+    socket.once('error', reject)
+    socket.once('secureConnect', () => {
+      timer = setInterval(() => socket.write(byte), everyMs)
+      socket.write(head + byte, () => resolve())
+    })
+  })
+  const closed = new Promise<string>((resolve) => {
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk)).on('error', () => undefined).on('end', () => socket.end()).on('close', () => {
+      clearInterval(timer)
+      resolve(text)
+    })
+  })
+  return { began, closed, stop: () => socket.destroy() }
+}
+
 /** Exactly these bytes on a connection; what comes back until the service closes it. For requests no client makes. */
 export function raw(bytes: string): Promise<{ status: number; head: string; body: string }> {
   const { hostname, port } = new URL(env.url)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,25 @@ START_TEST(buf_printf_fills_to_the_last_byte)
 }
 END_TEST
 
+START_TEST(buf_append_size_writes_decimal_digits)
+{
+    static const size_t numbers[] = {0, 7, 10, 1048576, SIZE_MAX};
+    struct buf buf;
+
+    buf_init(&buf, 64);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char expected[32];
+        int len = snprintf(expected, sizeof expected, "%zu", numbers[i]);
+
+        buf_reset(&buf);
+        ck_assert(buf_append_size(&buf, numbers[i]));
+        ck_assert_uint_eq(buf.len, (size_t)len);
+        ck_assert_mem_eq(buf.data, expected, (size_t)len);
+    }
+    buf_fini(&buf);
+}
+END_TEST
+
 START_TEST(buf_reserve_and_consume_move_a_window)
 {
     struct buf buf;
@@ -223,7 +243,8 @@ UNIT_SUITE(base_memory)
               arena_copies_text);
     UNIT_CASE(suite, "buf", buf_never_passes_its_maximum, buf_append_that_does_not_fit_changes_nothing_but_failed,
               buf_with_a_maximum_of_zero_takes_only_nothing, buf_printf_fills_to_the_last_byte,
-              buf_reserve_and_consume_move_a_window, buf_take_hands_the_memory_over);
+              buf_append_size_writes_decimal_digits, buf_reserve_and_consume_move_a_window,
+              buf_take_hands_the_memory_over);
     UNIT_CASE(suite, "error", every_error_has_its_wire_code);
     return suite;
 }

@@ -25,6 +25,8 @@ static struct job_pool *jobs, *other_jobs;
 static struct relay *relay, *other; /* the second plays another process with the same stores */
 static struct fake_listener listener, second;
 static char answer_id[UUID_TEXT_SIZE];
+static const char *fallback_model;
+static bool keep_warm;
 
 /* The machine's clock, and what the test has turned it forward by. */
 static atomic_llong turned_ms;
@@ -53,6 +55,8 @@ static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms, turned
 static void set_up(void)
 {
     turned_ms = 0;
+    fallback_model = NULL;
+    keep_warm = false;
     relay = other = NULL;
     fake_chat_init(&chat);
     chat.ports.clock = &turned_clock;
@@ -66,8 +70,12 @@ static void set_up(void)
 static void open_relay_for(const struct provider *provider, int grace_ms, int max_streams)
 {
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
-    const struct relay_settings settings = {
-        .provider = provider, .clock = &turned_clock, .max_streams = max_streams, .detach_grace_ms = grace_ms};
+    const struct relay_settings settings = {.provider = provider,
+                                            .clock = &turned_clock,
+                                            .max_streams = max_streams,
+                                            .detach_grace_ms = grace_ms,
+                                            .keep_warm = keep_warm,
+                                            .fallback_model = fallback_model};
 
     jobs = job_pool_open(each, JOB_THREADS);
     relay = relay_open(&settings, jobs);
@@ -114,6 +122,8 @@ static void tear_down(void)
 {
     close_other();
     close_relay();
+    log_set_fd(STDERR_FILENO);
+    log_set_level(LOG_INFO);
     fake_server_close(server);
     fake_listener_fini(&listener);
     fake_listener_fini(&second);
@@ -620,6 +630,156 @@ START_TEST(a_long_retry_after_goes_to_the_client_instead)
 }
 END_TEST
 
+/* ---- the connection kept warm ---- */
+
+static const char *const models[] = {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", NULL};
+static const char *const no_answer[] = {FAKE_RESET, NULL};
+
+static int log_ends[2];
+
+static void open_warm_relay(void)
+{
+    ck_assert_int_eq(pipe(log_ends), 0);
+    log_set_fd(log_ends[1]);
+    log_set_level(LOG_DEBUG);
+    keep_warm = true;
+    open_relay(30000);
+}
+
+/* The next line of this event. The loop has set its timer by the time it looks at anything new. */
+static const char *wait_logged(const char *event)
+{
+    static char line[4096];
+    size_t len;
+
+    do {
+        for (len = 0; len == 0 || line[len - 1] != '\n'; len++)
+            ck_assert(len + 1 < sizeof line && read(log_ends[0], &line[len], 1) == 1);
+        line[len] = '\0';
+    } while (!strstr(line, event));
+    return line;
+}
+
+START_TEST(the_models_are_asked_for_at_the_start_and_again_in_quiet_times)
+{
+    for (int i = 0; i < 2; i++) fake_server_reply(server, models);
+    open_warm_relay();
+    wait_logged("\"provider_reached\"");
+    ck_assert_int_eq(fake_server_requests(server), 1);
+    ck_assert_ptr_nonnull(strstr(fake_server_request(server, 0), "GET /v1/models HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(strstr(fake_server_request(server, 0), "Authorization: Bearer key-of-the-fake\r\n"));
+    turn_clock(60000);
+    wait_logged("\"provider_reached\"");
+    ck_assert_int_eq(fake_server_requests(server), 2);
+}
+END_TEST
+
+START_TEST(a_provider_that_is_away_is_asked_less_and_less_often)
+{
+    for (int i = 0; i < 9; i++) fake_server_reply(server, no_answer);
+    open_warm_relay();
+    for (int64_t wait_ms = 5000, requests = 1; requests < 10; wait_ms = wait_ms * 2 < 600000 ? wait_ms * 2 : 600000) {
+        const char *line = wait_logged("\"provider_not_reached\""), *told = strstr(line, "\"next_try_ms\":");
+
+        ck_assert_ptr_nonnull(told);
+        ck_assert_int_eq(strtoll(told + strlen("\"next_try_ms\":"), NULL, 10), wait_ms);
+        ck_assert_ptr_null(strstr(line, "key-of-the-fake"));
+        ck_assert_int_eq(fake_server_requests(server), requests++);
+        turn_clock((int)wait_ms);
+    }
+    wait_logged("\"provider_reached\""); /* it is back */
+}
+END_TEST
+
+START_TEST(after_a_quarter_of_an_hour_without_a_question_the_connection_may_go)
+{
+    for (int i = 0; i < 15; i++) fake_server_reply(server, models);
+    open_warm_relay();
+    for (int minute = 0; minute < 15; minute++) {
+        wait_logged("\"provider_reached\"");
+        turn_clock(60000);
+    }
+    turn_clock(3600000);
+    ck_assert_int_eq(fake_server_requests(server), 15);
+
+    fake_server_reply(server, hello); /* a question begins it anew */
+    ask();
+    wait_logged("\"answer_ended\"");
+    turn_clock(60000);
+    wait_logged("\"provider_reached\"");
+}
+END_TEST
+
+static const char *const withdrawn[] = {"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", NULL};
+
+/* The body of request `index` asks for this model, and is else the first one's. */
+static void assert_asked(int index, const char *model)
+{
+    const char *first = strstr(fake_server_request(server, 0), "model="), *rest = strchr(first, ' ');
+    const char *body = strstr(fake_server_request(server, index), "model=");
+    size_t len = strlen(model);
+
+    ck_assert_msg(strncmp(body + 6, model, len) == 0 && body[6 + len] == ' ', "asked for: %.40s", body);
+    ck_assert_str_eq(body + 6 + len, rest);
+}
+
+START_TEST(a_model_that_is_not_there_is_replaced_by_the_fallback_at_once)
+{
+    fallback_model = "the-spare";
+    fake_server_reply(server, withdrawn);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    assert_asked(1, "the-spare");
+    ck_assert_str_eq(row().model, "the-spare");
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 0);
+}
+END_TEST
+
+START_TEST(a_busy_model_is_asked_twice_before_the_fallback_is)
+{
+    fallback_model = "the-spare";
+    fake_server_reply(server, busy);
+    fake_server_reply(server, busy);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_str_eq(strstr(fake_server_request(server, 1), "model="),
+                     strstr(fake_server_request(server, 0), "model="));
+    assert_asked(2, "the-spare");
+    ck_assert_str_eq(row().model, "the-spare");
+}
+END_TEST
+
+START_TEST(three_requests_are_all_whatever_the_models)
+{
+    fallback_model = "the-spare";
+    for (int i = 0; i < 4; i++) fake_server_reply(server, i ? busy : withdrawn);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_ERROR, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 3);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 1);
+}
+END_TEST
+
+START_TEST(a_fallback_that_is_not_there_either_ends_it)
+{
+    fallback_model = "the-spare";
+    for (int i = 0; i < 3; i++) fake_server_reply(server, withdrawn);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_MODEL_NOT_FOUND, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
+}
+END_TEST
+
 START_TEST(a_connection_refused_is_tried_again)
 {
     fake_provider_init(&chat.provider, fake_server_closed_port());
@@ -1079,7 +1239,7 @@ END_TEST
 UNIT_SUITE(relay_answers)
 {
     Suite *suite = suite_create("relay_answers");
-    TCase *cases[7];
+    TCase *cases[8];
 
     cases[0] = UNIT_CASE(
         suite, "a whole answer", an_answer_is_told_and_then_stored_with_its_usage,
@@ -1097,9 +1257,11 @@ UNIT_SUITE(relay_answers)
     cases[3] = UNIT_CASE(suite, "the provider fails", a_503_is_asked_again_before_any_text,
                          after_three_tries_the_answer_fails_and_the_daily_unit_comes_back,
                          retry_after_is_honoured_within_bounds, a_long_retry_after_goes_to_the_client_instead,
-                         a_connection_refused_is_tried_again, a_reset_after_text_is_not_asked_again,
-                         only_the_first_bytes_of_a_refusal_are_read, comments_of_the_provider_are_no_data,
-                         comments_of_the_provider_do_not_hold_pings_up);
+                         a_model_that_is_not_there_is_replaced_by_the_fallback_at_once,
+                         a_busy_model_is_asked_twice_before_the_fallback_is, three_requests_are_all_whatever_the_models,
+                         a_fallback_that_is_not_there_either_ends_it, a_connection_refused_is_tried_again,
+                         a_reset_after_text_is_not_asked_again, only_the_first_bytes_of_a_refusal_are_read,
+                         comments_of_the_provider_are_no_data, comments_of_the_provider_do_not_hold_pings_up);
     tcase_add_loop_test(cases[3], what_is_no_whole_answer_fails_at_once, 0, (int)UNIT_COUNT(endings));
     tcase_add_loop_test(cases[3], a_provider_that_takes_too_long_is_given_up, 0, (int)UNIT_COUNT(timeouts));
     cases[4] =
@@ -1118,6 +1280,9 @@ UNIT_SUITE(relay_answers)
                          an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
                          an_answer_that_is_over_by_now_is_told_from_its_row,
                          a_drain_lets_who_follows_go_without_a_closing_event, without_a_place_nobody_is_attached);
+    cases[7] = UNIT_CASE(suite, "warm", the_models_are_asked_for_at_the_start_and_again_in_quiet_times,
+                         a_provider_that_is_away_is_asked_less_and_less_often,
+                         after_a_quarter_of_an_hour_without_a_question_the_connection_may_go);
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
         tcase_set_timeout(cases[i], 60);
         tcase_add_checked_fixture(cases[i], set_up, tear_down);

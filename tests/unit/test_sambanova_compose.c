@@ -74,11 +74,63 @@ START_TEST(a_request_past_the_buffers_maximum_is_refused)
 }
 END_TEST
 
+static const struct {
+    const char *body, *changed; /* NULL: can't be */
+} models[] = {
+    {"{\"model\":\"M-1\",\"n\":1}", "{\"model\":\"B \\\"2\\\"\",\"n\":1}"},
+    {"{ \"messages\":[{\"model\":\"x\"}], \"a\":\"model\", \"model\" :\n\"\\\"\" }",
+     "{ \"messages\":[{\"model\":\"x\"}], \"a\":\"model\", \"model\" :\n\"B \\\"2\\\"\" }"},
+    {"{\"a\":\"\\\\\",\"b\":\"\\\",\\\"model\\\":\",\"model\":\"M\"}",
+     "{\"a\":\"\\\\\",\"b\":\"\\\",\\\"model\\\":\",\"model\":\"B \\\"2\\\"\"}"},
+    {"{\"a\":\"{[\",\"model\":\"M\"}", "{\"a\":\"{[\",\"model\":\"B \\\"2\\\"\"}"},
+    {"{\"messages\":[{\"model\":\"x\"}]}", NULL},
+    {"{\"model\":7}", NULL},
+    {"{\"model\":", NULL},
+    {"{\"mod\\u0065l\":\"M\"}", NULL},
+    {"", NULL},
+};
+
+START_TEST(the_model_of_a_body_is_changed_and_nothing_else)
+{
+    struct buf out;
+
+    buf_init(&out, 4096);
+    ck_assert_int_eq(compose_set_model(NULL, models[_i].body, strlen(models[_i].body), "B \"2\"", &out),
+                     models[_i].changed != NULL);
+    if (models[_i].changed) {
+        ck_assert_uint_eq(out.len, strlen(models[_i].changed));
+        ck_assert_mem_eq(out.data, models[_i].changed, out.len);
+    }
+    buf_fini(&out);
+}
+END_TEST
+
+START_TEST(a_composed_request_takes_another_model)
+{
+    struct buf out, other;
+
+    buf_init(&out, 4096);
+    buf_init(&other, 100);
+    ck_assert(compose_request(NULL, &prompt, &out));
+    ck_assert(!compose_set_model(NULL, out.data, out.len, "M-2", &other)); /* past its maximum */
+    buf_fini(&other);
+    buf_init(&other, 4096);
+    ck_assert(compose_set_model(NULL, out.data, out.len, "M-2", &other));
+    ck_assert_uint_eq(out.len, other.len);
+    memcpy(memmem(out.data, out.len, "M-1", 3), "M-2", 3);
+    ck_assert_mem_eq(out.data, other.data, out.len);
+    buf_fini(&out);
+    buf_fini(&other);
+}
+END_TEST
+
 UNIT_SUITE(sambanova_compose)
 {
     Suite *suite = suite_create("sambanova_compose");
 
     UNIT_CASE(suite, "request", a_request_reads_back_as_what_was_asked, no_token_limit_is_not_asked_for,
               a_request_past_the_buffers_maximum_is_refused);
+    tcase_add_loop_test(UNIT_CASE(suite, "another model", a_composed_request_takes_another_model),
+                        the_model_of_a_body_is_changed_and_nothing_else, 0, (int)UNIT_COUNT(models));
     return suite;
 }

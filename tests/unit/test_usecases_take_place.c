@@ -55,6 +55,27 @@ START_TEST(an_open_breaker_refuses_before_anything_is_counted)
 }
 END_TEST
 
+START_TEST(a_breaker_at_rest_costs_no_step_of_its_own)
+{
+    ck_assert_int_eq(take(), CHAT_OK);
+    ck_assert_int_eq(chat.breaker.allowed, 0);
+    ck_assert(place.breaker.asked && !place.breaker.trial);
+    for (int i = 0; i < BREAKER_FAILURES; i++)
+        chat.ports.breaker->ops->report(chat.ports.breaker, &place.breaker, BREAKER_FAILURE);
+    ck_assert_int_eq(take(), CHAT_ERR_API_UNAVAILABLE);
+    ck_assert_int_eq(chat.admission.admitted, 1);
+}
+END_TEST
+
+START_TEST(failures_on_its_books_are_asked_about)
+{
+    chat.breaker.rule.failures = 1;
+    ck_assert_int_eq(take(), CHAT_OK);
+    ck_assert_int_eq(chat.breaker.allowed, 1);
+    ck_assert_int_eq(chat.admission.admitted, 1);
+}
+END_TEST
+
 START_TEST(a_trial_that_a_limit_stops_is_given_up)
 {
     chat.breaker.rule = (struct breaker){.state = BREAKER_OPEN, .until_ms = 1, .generation = 1};
@@ -83,7 +104,8 @@ UNIT_SUITE(usecases_take_place)
     Suite *suite = suite_create("usecases_take_place");
     tcase_add_checked_fixture(
         UNIT_CASE(suite, "limits", it_takes_a_place_a_lease_and_a_unit, without_a_place_nothing_is_counted,
-                  an_open_breaker_refuses_before_anything_is_counted, a_trial_that_a_limit_stops_is_given_up,
+                  an_open_breaker_refuses_before_anything_is_counted, a_breaker_at_rest_costs_no_step_of_its_own,
+                  failures_on_its_books_are_asked_about, a_trial_that_a_limit_stops_is_given_up,
                   a_limit_gives_the_place_back_and_says_where_the_user_stands),
         set_up, tear_down);
     return suite;

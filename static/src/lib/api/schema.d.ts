@@ -409,7 +409,9 @@ export interface paths {
          * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Silence is bridged by comments. An
          *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
          *     the provider. `Idempotency-Key` is not looked at: there is nothing stored to give again. Where `stream_options` is
-         *     missing, usage is asked for on our own account and its frame is left out.
+         *     missing, usage is asked for on our own account and its frame is left out. Where the operator has set a fallback
+         *     model, it is asked in place of a model that the provider doesn't have or keeps refusing as busy; the `model` of the
+         *     answer tells.
          */
         post: operations["createChatCompletion"];
         delete?: never;
@@ -484,6 +486,27 @@ export interface paths {
         };
         /** The service can take requests */
         get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the service counts, for Prometheus
+         * @description All workers as one view, in Prometheus' text format 0.0.4. For admins; and, without a token, for a scraper on the
+         *     same host (a request that names somebody it was forwarded for is not one). Series: docs/operations/metrics.md.
+         */
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -638,7 +661,7 @@ export interface components {
             /** @description What the model thought aloud; never part of `content`. */
             reasoning: string | null;
             status: components["schemas"]["MessageStatus"];
-            /** @description The model that wrote it. */
+            /** @description The model that wrote it. Not the one of `start` where the operator's fallback model took its place. */
             model: string | null;
             /**
              * @example stop
@@ -2062,6 +2085,35 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example # HELP chat_answers_total Answers that ended, by their final status.
+                     *     # TYPE chat_answers_total counter
+                     *     chat_answers_total{status="complete"} 41
+                     */
+                    "text/plain": string;
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
         };
     };
 }

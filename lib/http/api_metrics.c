@@ -1,0 +1,229 @@
+/* GET /metrics: the sum over all workers in Prometheus' text format 0.0.4. */
+#include "http/api.h"
+#include "http/routes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "metrics/metrics.h"
+
+static void head(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_printf(out, "# HELP chat_%s %s\n# TYPE chat_%s %s\n", name, help, name, type);
+}
+
+static void number(struct buf *out, const char *name, int64_t value)
+{
+    buf_printf(out, "chat_%s %" PRId64 "\n", name, value);
+}
+
+static void gauge(struct buf *out, const char *name, int64_t value, const char *help)
+{
+    head(out, name, "gauge", help);
+    number(out, name, value);
+}
+
+static void counter(struct buf *out, const char *name, uint64_t value, const char *help)
+{
+    head(out, name, "counter", help);
+    number(out, name, (int64_t)value);
+}
+
+/* One series a value of the label, also where nothing has been counted, so that rules find them from the start. */
+static void counters(struct buf *out, const char *name, const char *label, const char *const *values, int count,
+                     const uint64_t *numbers, const char *help)
+{
+    head(out, name, "counter", help);
+    for (int i = 0; i < count; i++)
+        buf_printf(out, "chat_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, values[i], numbers[i]);
+}
+
+/* labels: "" or pairs, comma at the end. */
+static void histogram(struct buf *out, const char *name, const char *labels, const struct metrics_histogram *from)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i <= METRICS_BUCKETS; i++) {
+        char bound[32] = "+Inf";
+        sum += from->buckets[i];
+        if (i < METRICS_BUCKETS) snprintf(bound, sizeof bound, "%g", (double)metrics_bucket_ms(i) / 1000);
+        buf_printf(out, "chat_%s_bucket{%sle=\"%s\"} %" PRIu64 "\n", name, labels, bound, sum);
+    }
+    int len = (int)strlen(labels);
+    const char *open = len ? "{" : "", *close = len ? "}" : "";
+    if (len) len--; /* the comma */
+    buf_printf(out, "chat_%s_sum%s%.*s%s %.3f\n", name, open, len, labels, close, (double)from->sum_ms / 1000);
+    buf_printf(out, "chat_%s_count%s%.*s%s %" PRIu64 "\n", name, open, len, labels, close, sum);
+}
+
+/* ---- families ---- */
+
+static int route_count(void)
+{
+    int count = 0;
+    while (route_table()[count].method) count++;
+    return count;
+}
+
+/* {method="GET",route="/…", of a row; METRICS_ROUTES - 1 is what no row knows. */
+static void route_labels(char *out, size_t size, int at)
+{
+    bool known = at < route_count();
+    snprintf(out, size, "method=\"%s\",route=\"%s\",", known ? route_table()[at].method : "other",
+             known ? route_table()[at].path : "other");
+}
+
+static bool was_asked(const struct metrics_counters *counted, int route)
+{
+    for (int i = 0; i < METRICS_STATUSES; i++)
+        if (counted->requests[route][i]) return true;
+    return false;
+}
+
+static void requests(struct buf *out, const struct metrics_counters *counted)
+{
+    char labels[192];
+    head(out, "http_requests_total", "counter", "Requests answered, by route and status (499: the client left first).");
+    for (int route = 0; route < METRICS_ROUTES; route++) {
+        route_labels(labels, sizeof labels, route);
+        for (int i = 0; i < METRICS_STATUSES; i++) {
+            if (!counted->requests[route][i]) continue;
+            char status[8] = "other";
+            if (metrics_status(i)) snprintf(status, sizeof status, "%d", metrics_status(i));
+            buf_printf(out, "chat_http_requests_total{%sstatus=\"%s\"} %" PRIu64 "\n", labels, status,
+                       counted->requests[route][i]);
+        }
+    }
+    head(out, "http_request_duration_seconds", "histogram", "From taking a request to its last byte; streams whole.");
+    for (int route = 0; route < METRICS_ROUTES; route++) {
+        if (!was_asked(counted, route)) continue;
+        route_labels(labels, sizeof labels, route);
+        histogram(out, "http_request_duration_seconds", labels, &counted->request_time[route]);
+    }
+}
+
+/* A model's name in a label: quotes and backslashes escaped. */
+static void model_label(struct buf *out, const char *name)
+{
+    for (; *name; name++) {
+        if (*name == '"' || *name == '\\') buf_append_char(out, '\\');
+        buf_append_char(out, *name == '\n' ? ' ' : *name);
+    }
+}
+
+static void models(struct buf *out, const struct metrics_model models[METRICS_MODELS])
+{
+    head(out, "tokens_total", "counter", "Tokens of answers and completions, estimated where the provider told none.");
+    for (int i = 0; i < METRICS_MODELS; i++) {
+        if (!models[i].name[0]) continue;
+        buf_printf(out, "chat_tokens_total{direction=\"prompt\",model=\"");
+        model_label(out, models[i].name);
+        buf_printf(out, "\"} %" PRIu64 "\nchat_tokens_total{direction=\"completion\",model=\"",
+                   models[i].prompt_tokens);
+        model_label(out, models[i].name);
+        buf_printf(out, "\"} %" PRIu64 "\n", models[i].completion_tokens);
+    }
+    head(out, "cost_usd_total", "counter", "What they cost by the configured prices, in US dollars.");
+    for (int i = 0; i < METRICS_MODELS; i++) {
+        if (!models[i].name[0]) continue;
+        buf_printf(out, "chat_cost_usd_total{model=\"");
+        model_label(out, models[i].name);
+        buf_printf(out, "\"} %.6f\n", (double)models[i].cost_micro_usd / 1e6);
+    }
+}
+
+static void breaker(struct buf *out, enum breaker_state now)
+{
+    static const enum breaker_state states[] = {BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN};
+    head(out, "breaker_state", "gauge", "The circuit breaker before the provider: 1 for the state it is in.");
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        buf_printf(out, "chat_breaker_state{state=\"%s\"} %d\n", breaker_state_name(states[i]), now == states[i]);
+}
+
+static void stores(struct buf *out, struct http_call *call)
+{
+    struct admission *admission = call->ports->admission;
+    bool postgres = call->app->check_postgres(call->stores) == CHAT_OK;
+    bool redis = admission->ops->ping(admission) == CHAT_OK;
+    head(out, "store_up", "gauge", "Whether the store answered the worker that was asked for these figures.");
+    buf_printf(out, "chat_store_up{store=\"postgres\"} %d\nchat_store_up{store=\"redis\"} %d\n", postgres, redis);
+}
+
+#define COUNTERS(out, name, label, values, numbers, help) \
+    counters(out, name, label, values, (int)(sizeof(values) / sizeof((values)[0])), numbers, help)
+
+static void what_was_counted(struct buf *out, const struct metrics_counters *counted)
+{
+    static const char *const admissions[ADMISSION_RESULTS] = {
+        [ADMISSION_ADMITTED] = "admitted",
+        [ADMISSION_RATE_LIMITED] = "rate_limited",
+        [ADMISSION_QUOTA_EXCEEDED] = "quota_exceeded",
+        [ADMISSION_TOO_MANY_STREAMS] = "too_many_streams",
+        [ADMISSION_QUOTA_UNAVAILABLE] = "quota_unavailable",
+        [ADMISSION_API_UNAVAILABLE] = "api_unavailable",
+        [ADMISSION_OVERLOADED] = "overloaded",
+        [ADMISSION_SHUTTING_DOWN] = "shutting_down",
+    };
+    static const char *const upstream[UPSTREAM_KINDS] = {
+        [UPSTREAM_TIMEOUT] = "timeout",
+        [UPSTREAM_RATE_LIMITED] = "rate_limited",
+        [UPSTREAM_INVALID] = "invalid_response",
+        [UPSTREAM_ACCOUNT] = "account_refused",
+        [UPSTREAM_OTHER] = "error",
+    };
+    static const char *const answers[ANSWER_RESULTS] = {
+        [ANSWERS_COMPLETE] = "complete",
+        [ANSWERS_STOPPED] = "stopped",
+        [ANSWERS_INTERRUPTED] = "interrupted",
+        [ANSWERS_FAILED] = "failed",
+    };
+    static const char *const completions[COMPLETION_RESULTS] = {
+        [COMPLETIONS_OK] = "complete", [COMPLETIONS_FAILED] = "failed", [COMPLETIONS_CLIENT_LEFT] = "client_left"};
+    static const char *const ratings[RATINGS] = {[RATED_UP] = "up", [RATED_DOWN] = "down", [RATED_NONE] = "none"};
+    static const char *const cohorts[COHORTS] = {[COHORT_ON] = "on", [COHORT_OFF] = "off", [COHORT_ADMIN] = "admin"};
+
+    head(out, "time_to_first_token_seconds", "histogram", "From asking the provider to its first text, answers.");
+    histogram(out, "time_to_first_token_seconds", "", &counted->first_token);
+    counter(out, "upstream_chunks_total", counted->chunks, "Pieces of text that the provider sent.");
+    counter(out, "upstream_text_bytes_total", counted->chunk_bytes, "Their bytes, of answers.");
+    counter(out, "upstream_requests_total", counted->upstream_requests, "Requests to the provider, retries included.");
+    COUNTERS(out, "upstream_errors_total", "kind", upstream, counted->upstream_errors,
+             "Requests to the provider that failed, retries included.");
+    COUNTERS(out, "admissions_total", "result", admissions, counted->admissions,
+             "Sends and completions that asked for a place, and what limits and breaker said.");
+    COUNTERS(out, "answers_total", "status", answers, counted->answers, "Answers that ended, by their final status.");
+    COUNTERS(out, "completions_total", "result", completions, counted->completions, "Completions that ended.");
+    COUNTERS(out, "feedback_total", "rating", ratings, counted->feedback, "Ratings given or taken back.");
+    COUNTERS(out, "feature_checks_total", "cohort", cohorts, counted->cohorts,
+             "Requests to chat by whether the rollout has it on for the user.");
+}
+
+static void what_is_now(struct buf *out, const struct metrics_gauges *now, int workers)
+{
+    gauge(out, "workers", workers, "Worker processes that live, draining ones too.");
+    gauge(out, "answers_live", now->answers_live, "Answers under way.");
+    gauge(out, "answers_detached", now->answers_detached, "Of them, those that nobody is attached to here.");
+    gauge(out, "answers_followed", now->attached_elsewhere,
+          "Answers that are followed from another worker than theirs.");
+    gauge(out, "completions_live", now->completions_live, "Completions under way.");
+    gauge(out, "requests_running", now->requests_running, "Request threads at work.");
+    gauge(out, "jobs_queued", now->jobs_queued, "Jobs that wait or run: saving, settling, titles.");
+}
+
+enum chat_error api_metrics(struct http_call *call)
+{
+    struct metrics_values *sum = arena_alloc(call->arena, sizeof *sum);
+    int workers;
+    metrics_sum(sum, &workers);
+    struct buf *out = &call->out;
+    buf_reset(out);
+    requests(out, &sum->counters);
+    what_was_counted(out, &sum->counters);
+    models(out, sum->models);
+    what_is_now(out, &sum->gauges, workers);
+    breaker(out, call->ports->breaker->ops->state(call->ports->breaker));
+    stores(out, call);
+    head(out, "build_info", "gauge", "The version that answers.");
+    buf_printf(out, "chat_build_info{version=\"%s\"} 1\n", call->app->version ? call->app->version : "unknown");
+    return call_send(call, 200, "text/plain; version=0.0.4; charset=utf-8");
+}

@@ -1,0 +1,118 @@
+/*
+ * What the service counts for its operator, over all workers as one view. The master maps one region of shared memory
+ * before it starts them; each worker writes into a slot of its own, plain numbers, and whoever is asked sums all slots.
+ * A slot is given to the next worker when its own has ended, and counts on: counters never go back. Gauges count only
+ * while the slot's worker lives.
+ *
+ * Counting is a few atomic additions: any thread, no lock, no allocation, no system call. Before metrics_join a
+ * process counts into memory of its own (tests, tools).
+ */
+#ifndef METRICS_METRICS_H
+#define METRICS_METRICS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    METRICS_SLOTS = 192,
+    METRICS_ROUTES = 48,   /* rows of the routes table; the last one is for what no row knows */
+    METRICS_STATUSES = 28, /* the last one: any other */
+    METRICS_MODELS = 32,   /* the last one: any other */
+    METRICS_MODEL_SIZE = 96,
+    METRICS_BUCKETS = 15, /* upper bounds; one more for all above */
+};
+
+enum metrics_admission {
+    ADMISSION_ADMITTED,
+    ADMISSION_RATE_LIMITED,
+    ADMISSION_QUOTA_EXCEEDED,
+    ADMISSION_TOO_MANY_STREAMS,
+    ADMISSION_QUOTA_UNAVAILABLE,
+    ADMISSION_API_UNAVAILABLE, /* the breaker */
+    ADMISSION_OVERLOADED,
+    ADMISSION_SHUTTING_DOWN,
+    ADMISSION_RESULTS
+};
+enum metrics_upstream {
+    UPSTREAM_TIMEOUT,
+    UPSTREAM_RATE_LIMITED,
+    UPSTREAM_INVALID,
+    UPSTREAM_ACCOUNT,
+    UPSTREAM_OTHER,
+    UPSTREAM_KINDS
+};
+enum metrics_answer { ANSWERS_COMPLETE, ANSWERS_STOPPED, ANSWERS_INTERRUPTED, ANSWERS_FAILED, ANSWER_RESULTS };
+enum metrics_completion { COMPLETIONS_OK, COMPLETIONS_FAILED, COMPLETIONS_CLIENT_LEFT, COMPLETION_RESULTS };
+enum metrics_feedback { RATED_UP, RATED_DOWN, RATED_NONE, RATINGS };
+enum metrics_cohort { COHORT_ON, COHORT_OFF, COHORT_ADMIN, COHORTS };
+
+struct metrics_histogram {
+    uint64_t buckets[METRICS_BUCKETS + 1]; /* each for itself, not cumulative */
+    uint64_t sum_ms;
+};
+
+/* Everything here is a uint64_t: sums are made over it as one array. */
+struct metrics_counters {
+    uint64_t requests[METRICS_ROUTES][METRICS_STATUSES];
+    struct metrics_histogram request_time[METRICS_ROUTES];
+    struct metrics_histogram first_token;
+    uint64_t chunks, chunk_bytes; /* of text, from the provider */
+    uint64_t upstream_requests, upstream_errors[UPSTREAM_KINDS];
+    uint64_t admissions[ADMISSION_RESULTS];
+    uint64_t answers[ANSWER_RESULTS];
+    uint64_t completions[COMPLETION_RESULTS];
+    uint64_t feedback[RATINGS];
+    uint64_t cohorts[COHORTS];
+};
+
+struct metrics_gauges {
+    int64_t answers_live, answers_detached, completions_live, attached_elsewhere, jobs_queued, requests_running;
+};
+
+struct metrics_model {
+    char name[METRICS_MODEL_SIZE]; /* "" = free */
+    uint64_t prompt_tokens, completion_tokens, cost_micro_usd;
+};
+
+struct metrics_values {
+    struct metrics_counters counters;
+    struct metrics_gauges gauges;
+    struct metrics_model models[METRICS_MODELS];
+};
+
+/* Of this process; never NULL. */
+extern struct metrics_values *metrics;
+
+/* ---- the region ---- */
+
+/* A descriptor of a new region, or -1. For the master, before workers are started. */
+int metrics_region(void);
+/* A worker's: counts into that slot from now on, beside what it holds. false: it counts for itself alone. */
+bool metrics_join(int fd, int slot);
+/* The master's: nobody counts into that slot any more. */
+void metrics_leave(int fd, int slot);
+/* The sum of all slots; *workers: how many live. */
+void metrics_sum(struct metrics_values *out, int *workers);
+
+/* ---- counting ---- */
+
+static inline void metrics_add(uint64_t *counter, uint64_t by)
+{
+    __atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
+}
+static inline void metrics_move(int64_t *gauge, int64_t by)
+{
+    __atomic_fetch_add(gauge, by, __ATOMIC_RELAXED);
+}
+void metrics_observe(struct metrics_histogram *histogram, int64_t ms);
+/* route: its row in the table, anything outside of it for none. */
+void metrics_request(int route, int status, int64_t duration_ms);
+/* What an answer or a completion used; tokens below 0 count as none. Only configured models may be named. */
+void metrics_usage(const char *model, int64_t prompt_tokens, int64_t completion_tokens, int64_t cost_micro_usd);
+
+/* The upper bound of a bucket in milliseconds. */
+int64_t metrics_bucket_ms(int bucket);
+/* The status at that place in `requests`; 0 for the last. */
+int metrics_status(int at);
+
+#endif

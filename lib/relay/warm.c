@@ -1,0 +1,102 @@
+/*
+ * One connection to the provider that is open before anybody asks: name looked up, TLS agreed on. `GET …/models` opens
+ * it when the process starts and again in quiet times, before either side would close it; after a quarter of an hour
+ * without a question it is left to close (C-STACK.md section 5). A provider that is away is asked less and less often.
+ */
+#include "relay/loop.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+enum {
+    QUIET_MS = 60000,     /* common servers close an idle connection after 75 s, curl after 118 s */
+    KEPT_FOR_MS = 900000, /* since the last question */
+    RETRY_MIN_MS = 5000,  /* doubled each time */
+    RETRY_MAX_MS = 600000,
+    TIMEOUT_MS = 10000,
+    BODY_MAX_BYTES = 1 << 20, /* of the list of models; more isn't read, and the connection isn't kept then */
+};
+
+struct warm {
+    struct relay *relay;
+    struct timer timer;
+    struct transfer transfer;
+    size_t body_len;
+    int64_t began_ms; /* this try */
+    int64_t asked_ms; /* last question of a user, or the start */
+    int64_t retry_ms;
+};
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
+{
+    struct warm *warm = owner;
+    (void)bytes;
+    warm->body_len += size * count;
+    return warm->body_len <= BODY_MAX_BYTES ? size * count : 0;
+}
+
+/* Any answer will do: it is the connection that is wanted. */
+static void on_over(void *owner)
+{
+    struct warm *warm = owner;
+    struct relay *relay = warm->relay;
+    CURLcode result = warm->transfer.result;
+    upstream_close(relay, &warm->transfer);
+    if (result == CURLE_OK) {
+        warm->retry_ms = RETRY_MIN_MS;
+        log_write(LOG_DEBUG, "provider_reached", LOG_INT("duration_ms", relay->now_ms - warm->began_ms));
+        /* else the next question sets it */
+        if (relay->now_ms + QUIET_MS < warm->asked_ms + KEPT_FOR_MS)
+            timer_set(&relay->timers, &warm->timer, relay->now_ms + QUIET_MS);
+        return;
+    }
+    log_write(LOG_WARN, "provider_not_reached", LOG_INT("curl", result), LOG_STR("reason", curl_easy_strerror(result)),
+              LOG_INT("next_try_ms", warm->retry_ms));
+    timer_set(&relay->timers, &warm->timer, relay->now_ms + warm->retry_ms);
+    warm->retry_ms = warm->retry_ms * 2 < RETRY_MAX_MS ? warm->retry_ms * 2 : RETRY_MAX_MS;
+}
+
+static void ask(struct warm *warm)
+{
+    static const struct trace none;
+    const struct upstream_request request = {.trace = &none, .owner = warm, .on_body = on_body, .on_over = on_over};
+    warm->body_len = 0;
+    warm->began_ms = warm->relay->now_ms;
+    if (!upstream_get_models(warm->relay, &warm->transfer, &request, TIMEOUT_MS))
+        timer_set(&warm->relay->timers, &warm->timer, warm->relay->now_ms + RETRY_MAX_MS);
+}
+
+static void on_timer(void *owner)
+{
+    struct warm *warm = owner;
+    if (!atomic_load(&warm->relay->draining)) ask(warm);
+}
+
+void warm_start(struct relay *relay)
+{
+    if (!relay->settings.keep_warm) return;
+    struct warm *warm = calloc(1, sizeof *warm);
+    if (!warm) return;
+    *warm = (struct warm){.relay = relay, .asked_ms = relay->now_ms, .retry_ms = RETRY_MIN_MS};
+    warm->timer = (struct timer){.owner = warm, .fire = on_timer};
+    relay->warm = warm;
+    ask(warm);
+}
+
+void warm_asked(struct relay *relay)
+{
+    struct warm *warm = relay->warm;
+    if (!warm) return;
+    warm->asked_ms = relay->now_ms;
+    if (!warm->transfer.easy) timer_set(&relay->timers, &warm->timer, relay->now_ms + QUIET_MS);
+}
+
+void warm_stop(struct relay *relay)
+{
+    if (!relay->warm) return;
+    upstream_close(relay, &relay->warm->transfer);
+    timer_clear(&relay->timers, &relay->warm->timer);
+    free(relay->warm);
+    relay->warm = NULL;
+}

@@ -1,0 +1,53 @@
+// The connection to the provider stands before anybody asks. The provider here is one that counts its connections.
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
+import { startStack, type Stack } from '../support/stack.ts'
+import { expect, test } from '../support/test.ts'
+import { User } from '../support/user.ts'
+import { until } from '../support/wait.ts'
+
+const key = 'the-key-of-the-warm-one'
+const seen: string[] = []
+let connections = 0
+let provider: Server
+let stack: Stack
+
+beforeAll(async () => {
+  provider = createServer({ keepAliveTimeout: 600_000 }, (request, reply) => {
+    seen.push(`${request.method} ${request.url}`)
+    if (request.headers.authorization !== `Bearer ${key}`) return reply.writeHead(401).end()
+    if (request.method === 'GET') return reply.writeHead(200, { 'Content-Type': 'application/json' }).end('{"object":"list","data":[]}')
+    request.resume().on('end', () => {
+      reply.writeHead(200, { 'Content-Type': 'text/event-stream' })
+      reply.end('data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+    })
+    return undefined
+  }).on('connection', () => connections++)
+  await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve))
+  const base = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/v1`
+  stack = await startStack({ CHAT_WORKERS: '1', CHAT_RATE_LIMIT_PER_MINUTE: '1000', SAMBANOVA_API_BASE: base, SAMBANOVA_API_KEY: key, LOG_LEVEL: 'debug' })
+}, 180_000)
+afterAll(async () => {
+  await stack?.down()
+  provider?.closeAllConnections()
+  provider?.close()
+}, 60_000)
+
+const logs = async () => readFile(join(stack.stateDir, 'log', 'workers.log'), 'utf8')
+
+test('the first question opens none, nor do those after it', async () => {
+  await until('the provider has been reached', async () => (await logs()).includes('"provider_reached"'))
+  expect(seen).toEqual(['GET /v1/models'])
+  expect(connections).toBe(1)
+  const alice = new User({ name: 'warm', url: stack.url })
+  for (let i = 0; i < 5; i++) {
+    expect((await alice.sendJson(null, 'Hello')).message.content).toBe('Hi')
+    expect((await alice.post('/api/v1/chat/completions', { stream: true, messages: [{ role: 'user', content: 'Hello' }] })).status).toBe(200)
+  }
+  expect(seen.filter((line) => line.startsWith('POST'))).toHaveLength(10)
+  expect(connections).toBe(1)
+  expect(await logs()).not.toContain(key)
+})
