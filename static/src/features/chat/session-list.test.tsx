@@ -127,6 +127,19 @@ describe('pinning a chat', () => {
     await waitFor(() => expect(api.sessionCalls.slice(-2)).toEqual(['PATCH {"pinned":true}', 'PATCH {"pinned":false}']));
   });
 
+  it('sends one change after the other, so that the last one stands', async () => {
+    const { api, user } = renderChat('/chat', three);
+    await screen.findByRole('link', { name: 'First' });
+    const letGo = holdCalls(api);
+    await choose(user, 'First', 'Pin');
+    await choose(user, 'First', 'Unpin');
+    await waitFor(() => expect(screen.queryByRole('region', { name: 'Pinned' })).toBeNull());
+    expect(api.sessionCalls.filter((call) => call.startsWith('PATCH'))).toEqual(['PATCH {"pinned":true}']);
+    letGo();
+    await waitFor(() => expect(api.sessionCalls.at(-1)).toBe('PATCH {"pinned":false}'));
+    await waitFor(() => expect(api.sessions.some(({ pinned }) => pinned)).toBe(false));
+  });
+
   it('takes it down where it is refused', async () => {
     const { user } = renderChat('/chat', (api) => {
       three(api);
