@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test coverage sanitize migrations-test fuzz bench bench-db hot-path
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test coverage sanitize migrations-test fuzz bench bench-db hot-path install uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ token: ## a JWT that it takes:  make token SUB=alice ROLE=user TTL=3600
 	@scripts/token
 clean-state: ## stop it and delete its data, secrets and certificates
 	@scripts/clean-state
+
+install: ## what a deployment needs, below DESTDIR (docs/operations/install.md); starts nothing
+	@scripts/install
+uninstall: ## removes it again, but no settings, secrets or data
+	@scripts/install uninstall
 
 migrate: ## apply all pending migrations to DATABASE_URL
 	@scripts/migrate
