@@ -283,6 +283,27 @@ static enum chat_error renew(struct admission *admission, const struct admission
     return CHAT_OK;
 }
 
+static enum chat_error lease_age(struct admission *admission, const struct admission_ticket *ticket, int64_t *age_ms)
+{
+    struct redis_admission *self = self_of(admission);
+    char key[KEY_SIZE];
+    redisReply *reply = NULL;
+
+    *age_ms = -1;
+    streams_key(key, ticket->user_id);
+    if (redis_conn_begin(self->conn) &&
+        redis_conn_send(self->conn, (const char *const[]){"ZSCORE", key, ticket->answer_id}, 3))
+        reply = redis_conn_receive(self->conn);
+    if (!redis_conn_done(self->conn, "lease_age", reply != NULL)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (reply->type == REDIS_REPLY_STRING) {
+        int64_t taken_ms = strtoll(reply->str, NULL, 10) - LEASE_MS, now_ms = clock_wall_ms(self->clock);
+
+        *age_ms = now_ms > taken_ms ? now_ms - taken_ms : 0;
+    }
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
 /* nil where nothing has been counted */
 static int64_t count_of(const redisReply *reply)
 {
@@ -325,8 +346,13 @@ static enum chat_error ping(struct admission *admission)
 struct admission *redis_admission_open(struct redis_conn *conn, const struct chat_policy *policy,
                                        const struct clock *clock, int workers)
 {
-    static const struct admission_ops ops = {
-        .admit = admit, .admit_at_rest = admit_at_rest, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
+    static const struct admission_ops ops = {.admit = admit,
+                                             .admit_at_rest = admit_at_rest,
+                                             .settle = settle,
+                                             .renew = renew,
+                                             .lease_age = lease_age,
+                                             .peek = peek,
+                                             .ping = ping};
     struct redis_admission *self = calloc(1, sizeof *self);
 
     if (!self) return NULL;

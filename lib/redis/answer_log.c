@@ -37,6 +37,11 @@ static void notes_key(char out[KEY_SIZE], const char *process_id)
     snprintf(out, KEY_SIZE, "chat:process:%s:notes", process_id);
 }
 
+static void alive_key(char out[KEY_SIZE], const char *process_id)
+{
+    snprintf(out, KEY_SIZE, "chat:process:%.36s:alive", process_id);
+}
+
 /* ---- a pipeline: commands are queued, replies taken in the same order ---- */
 
 /* The reply, for the caller to free; NULL: the log is away. */
@@ -79,6 +84,24 @@ static bool names_writer(const struct log_write *write)
     return write->whole || write->ended;
 }
 
+enum { LAST_SECONDS_REPLIES = 2 };
+/* Also where an append began a key after Redis had lost it: that one has no life of its own. */
+static bool send_last_seconds(struct redis_conn *conn, const char *answer_id)
+{
+    char content[KEY_SIZE], reasoning[KEY_SIZE];
+    answer_key(content, answer_id, "content");
+    answer_key(reasoning, answer_id, "reasoning");
+    return redis_conn_send(conn, (const char *const[]){"EXPIRE", content, ENDED_SECONDS}, 3) &&
+           redis_conn_send(conn, (const char *const[]){"EXPIRE", reasoning, ENDED_SECONDS}, 3);
+}
+
+static bool send_alive(struct redis_conn *conn, const char *process_id)
+{
+    char key[KEY_SIZE];
+    alive_key(key, process_id);
+    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS}, 5);
+}
+
 static bool send_write(struct redis_conn *conn, const struct log_write *write, const char *process_id)
 {
     char writer[KEY_SIZE];
@@ -88,13 +111,15 @@ static bool send_write(struct redis_conn *conn, const struct log_write *write, c
     if (write->content_len && !send_text(conn, write, "content", write->content_at, write->content, write->content_len))
         return false;
     answer_key(writer, write->answer_id, "writer");
+    /* a Redis that came back empty must not know a writer and not that it lives */
+    if (write->whole && !send_alive(conn, process_id)) return false;
     if (names_writer(write) &&
         !redis_conn_send(conn,
                          (const char *const[]){"SET", writer, write->ended ? "" : process_id, "EX",
                                                write->ended ? ENDED_SECONDS : TEXT_SECONDS},
                          5))
         return false;
-    return true;
+    return !write->ended || send_last_seconds(conn, write->answer_id);
 }
 
 static bool take_text_written(struct redis_conn *conn, struct log_write *write, size_t at, size_t len)
@@ -112,12 +137,13 @@ static bool take_write(struct redis_conn *conn, struct log_write *write)
 {
     return take_text_written(conn, write, write->reasoning_at, write->reasoning_len) &&
            take_text_written(conn, write, write->content_at, write->content_len) &&
-           skip_replies(conn, names_writer(write) ? 1 : 0);
+           skip_replies(conn, (write->whole ? 1u : 0u) + (names_writer(write) ? 1u : 0u) +
+                                  (write->ended ? LAST_SECONDS_REPLIES : 0u));
 }
 
 static bool exchange_writes(struct redis_conn *conn, struct log_exchange *exchange)
 {
-    enum { WRITES_A_TRIP = COMMANDS_A_TRIP / 4 };
+    enum { WRITES_A_TRIP = COMMANDS_A_TRIP / 6 };
     for (size_t from = 0; from < exchange->write_count; from += WRITES_A_TRIP) {
         size_t to = exchange->write_count - from > WRITES_A_TRIP ? from + WRITES_A_TRIP : exchange->write_count;
         if (!redis_conn_begin(conn)) return false;
@@ -262,26 +288,62 @@ static enum chat_error find_writer(struct redis_conn *conn, const char *answer_i
 
 static enum chat_error say_alive(struct answer_log *log, const char *process_id)
 {
-    char key[KEY_SIZE];
-    snprintf(key, sizeof key, "chat:process:%s:alive", process_id);
-    redisReply *reply = ask(self_of(log)->conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS}, 5);
+    struct redis_conn *conn = self_of(log)->conn;
+    redisReply *reply = redis_conn_begin(conn) && send_alive(conn, process_id) ? next_reply(conn) : NULL;
     if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
     freeReplyObject(reply);
     return CHAT_OK;
 }
 
-static enum chat_error writer_state(struct answer_log *log, const char *answer_id, enum writer_state *state)
+/* The processes that write these answers; "" where none is known. One round trip. */
+static bool find_writers(struct redis_conn *conn, const struct writer_look *looks, size_t count,
+                         char writers[][UUID_TEXT_SIZE])
+{
+    if (!redis_conn_begin(conn)) return false;
+    for (size_t i = 0; i < count; i++) {
+        char key[KEY_SIZE];
+        answer_key(key, looks[i].answer_id, "writer");
+        if (!redis_conn_send(conn, (const char *const[]){"GET", key}, 2)) return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        redisReply *reply = next_reply(conn);
+        if (!reply) return false;
+        read_writer(reply, writers[i]);
+        freeReplyObject(reply);
+    }
+    return true;
+}
+
+/* And which of those live: another round trip. */
+static bool look_at_writers(struct redis_conn *conn, struct writer_look *looks, size_t count,
+                            char writers[][UUID_TEXT_SIZE])
+{
+    for (size_t i = 0; i < count; i++) {
+        char key[KEY_SIZE];
+        if (!writers[i][0]) continue;
+        alive_key(key, writers[i]);
+        if (!redis_conn_send(conn, (const char *const[]){"EXISTS", key}, 2)) return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        looks[i].state = WRITER_UNKNOWN;
+        if (!writers[i][0]) continue;
+        redisReply *reply = next_reply(conn);
+        if (!reply) return false;
+        looks[i].state = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1 ? WRITER_ALIVE : WRITER_DEAD;
+        freeReplyObject(reply);
+    }
+    return true;
+}
+
+static enum chat_error writer_states(struct answer_log *log, struct writer_look *looks, size_t count)
 {
     struct redis_conn *conn = self_of(log)->conn;
-    char writer[UUID_TEXT_SIZE], key[KEY_SIZE];
-    *state = WRITER_UNKNOWN;
-    enum chat_error error = find_writer(conn, answer_id, writer);
-    if (error != CHAT_OK || !writer[0]) return error;
-    snprintf(key, sizeof key, "chat:process:%s:alive", writer);
-    redisReply *reply = ask(conn, (const char *const[]){"EXISTS", key}, 2);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
-    *state = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1 ? WRITER_ALIVE : WRITER_DEAD;
-    freeReplyObject(reply);
+    char writers[COMMANDS_A_TRIP][UUID_TEXT_SIZE];
+    for (size_t from = 0; from < count; from += COMMANDS_A_TRIP) {
+        size_t batch = count - from < COMMANDS_A_TRIP ? count - from : COMMANDS_A_TRIP;
+        if (!find_writers(conn, looks + from, batch, writers) || !look_at_writers(conn, looks + from, batch, writers))
+            return outcome(conn, false);
+    }
     return CHAT_OK;
 }
 
@@ -308,7 +370,7 @@ static enum chat_error read_text(struct answer_log *log, struct log_read *read, 
 static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
                                                 .say_alive = say_alive,
-                                                .writer_state = writer_state,
+                                                .writer_states = writer_states,
                                                 .ask_stop = ask_stop};
 
 struct answer_log *redis_answer_log_open(struct redis_conn *conn)

@@ -55,6 +55,10 @@ struct log_exchange {
 /* Of the process that writes an answer, as far as the log knows. */
 enum writer_state { WRITER_UNKNOWN, WRITER_ALIVE, WRITER_DEAD };
 enum { PROCESS_ALIVE_SECONDS = 6 };
+struct writer_look {
+    char answer_id[UUID_TEXT_SIZE];
+    enum writer_state state; /* out */
+};
 
 struct answer_log;
 struct answer_log_ops {
@@ -64,7 +68,8 @@ struct answer_log_ops {
     enum chat_error (*read)(struct answer_log *self, struct log_read *read, struct arena *arena);
     /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. */
     enum chat_error (*say_alive)(struct answer_log *self, const char *process_id);
-    enum chat_error (*writer_state)(struct answer_log *self, const char *answer_id, enum writer_state *state);
+    /* Of many answers in few round trips. */
+    enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
     enum chat_error (*ask_stop)(struct answer_log *self, const char *answer_id, bool *asked);
 };
 struct answer_log {

@@ -6,27 +6,34 @@
 #include "base/log.h"
 #include "usecases/finish_answer.h"
 
-enum { REAP_BATCH = 100 };
+enum { REAP_MAX = 20000 }; /* live ones are among them: as many as all processes may have at a time */
 
-static bool is_orphan(const struct chat_ports *ports, const struct message *message, int64_t longest_ms)
+/* Where the log names no writer it may have died before its first word to the log, or the log was emptied: then the
+ * lease tells, which is taken before the row is and renewed as long as the process lives. Without one either, the
+ * longest time that an answer may take. */
+static bool is_orphan(const struct chat_ports *ports, enum writer_state state, const struct message *message,
+                      const struct admission_ticket *ticket, int64_t longest_ms)
 {
-    enum writer_state state;
-    if (ports->log->ops->writer_state(ports->log, message->id, &state) != CHAT_OK) return false;
+    int64_t lease_age_ms;
     if (state != WRITER_UNKNOWN) return state == WRITER_DEAD;
+    if (ports->admission->ops->lease_age(ports->admission, ticket, &lease_age_ms) != CHAT_OK) return false;
+    if (lease_age_ms >= 0) return lease_age_ms > PROCESS_ALIVE_SECONDS * 1000;
     return clock_wall_ms(ports->clock) - message->created_at_ms > longest_ms;
 }
 
-static void take_log(const struct chat_ports *ports, struct message *message, struct arena *arena)
+/* false: the log is away; its text may still be there. */
+static bool take_log(const struct chat_ports *ports, struct message *message, struct arena *arena)
 {
     struct log_read read = {0};
     memcpy(read.answer_id, message->id, UUID_TEXT_SIZE);
-    if (ports->log->ops->read(ports->log, &read, arena) != CHAT_OK) return;
+    if (ports->log->ops->read(ports->log, &read, arena) != CHAT_OK) return false;
     if (read.content_len) {
         message->content = read.content;
         message->content_len = read.content_len;
     }
     message->reasoning = read.reasoning;
     message->reasoning_len = read.reasoning_len;
+    return true;
 }
 
 static struct admission_ticket ticket_of(const struct stale_answer *stale)
@@ -38,14 +45,15 @@ static struct admission_ticket ticket_of(const struct stale_answer *stale)
     return ticket;
 }
 
-static bool reap(const struct chat_ports *ports, const struct stale_answer *stale, struct arena *arena)
+static bool reap(const struct chat_ports *ports, const struct stale_answer *stale, enum writer_state state,
+                 int64_t longest_ms, struct arena *arena)
 {
     struct message message = stale->message;
     struct admission_ticket ticket = ticket_of(stale);
-    take_log(ports, &message, arena);
+    if (!is_orphan(ports, state, &message, &ticket, longest_ms) || !take_log(ports, &message, arena)) return false;
     message.status = MESSAGE_INTERRUPTED;
     message.usage = (struct token_usage){-1, -1, -1};
-    finish_answer_count_tokens(&message, 0, message.content_len > 0);
+    finish_answer_count_tokens(&message, 0, message.content_len + message.reasoning_len > 0);
     struct finish_answer finish = {.message = &message, .ticket = &ticket};
     struct session session;
     bool has_session;
@@ -53,6 +61,15 @@ static bool reap(const struct chat_ports *ports, const struct stale_answer *stal
     log_write(LOG_WARN, "answer_reaped", LOG_STR("message_id", message.id), LOG_STR("user_id", stale->user_id),
               LOG_INT("content_bytes", message.content_len), LOG_STR("code", error ? error_code(error) : NULL));
     return error == CHAT_OK && has_session;
+}
+
+/* What the log knows of the writers of these; NULL: it is away. */
+static struct writer_look *look_at_writers(const struct chat_ports *ports, const struct stale_answer *stale,
+                                           size_t count, struct arena *arena)
+{
+    struct writer_look *looks = arena_alloc(arena, count * sizeof *looks);
+    for (size_t i = 0; i < count; i++) memcpy(looks[i].answer_id, stale[i].message.id, UUID_TEXT_SIZE);
+    return ports->log->ops->writer_states(ports->log, looks, count) == CHAT_OK ? looks : NULL;
 }
 
 int reap_answers(const struct chat_ports *ports, int64_t longest_ms)
@@ -63,9 +80,12 @@ int reap_answers(const struct chat_ports *ports, int64_t longest_ms)
     int reaped = 0;
     arena_init(&arena);
     int64_t before_ms = clock_wall_ms(ports->clock) - PROCESS_ALIVE_SECONDS * 1000;
-    if (ports->messages->ops->stale_answers(ports->messages, before_ms, REAP_BATCH, &arena, &stale, &count) == CHAT_OK)
-        for (size_t i = 0; i < count; i++)
-            if (is_orphan(ports, &stale[i].message, longest_ms) && reap(ports, &stale[i], &arena)) reaped++;
+    if (ports->messages->ops->stale_answers(ports->messages, before_ms, REAP_MAX, &arena, &stale, &count) == CHAT_OK &&
+        count > 0) {
+        const struct writer_look *looks = look_at_writers(ports, stale, count, &arena);
+        for (size_t i = 0; looks && i < count; i++)
+            if (reap(ports, &stale[i], looks[i].state, longest_ms, &arena)) reaped++;
+    }
     arena_fini(&arena);
     return reaped;
 }

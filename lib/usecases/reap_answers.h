@@ -7,8 +7,9 @@
 
 #include "usecases/ports.h"
 
-/* Looks at streaming rows older than PROCESS_ALIVE_SECONDS. One whose writer is not known (the log was away, or
- * emptied) is ended once it is older than an answer may get, longest_ms. Gives how many it ended. */
+/* Looks at streaming rows older than PROCESS_ALIVE_SECONDS. Of one whose writer is not known (it died before its first
+ * word to the log, or the log was emptied) the lease tells; without one it is ended once it is older than an answer may
+ * get, longest_ms. What the log can't be asked for now is left for the next time. Gives how many it ended. */
 int reap_answers(const struct chat_ports *ports, int64_t longest_ms);
 
 #endif

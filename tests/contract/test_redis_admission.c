@@ -49,6 +49,24 @@ START_TEST(a_renewed_lease_s_key_lives_on)
 }
 END_TEST
 
+START_TEST(a_lease_has_the_age_of_its_last_renewal)
+{
+    struct outcome held = desk_admit(&desk);
+    const struct admission_ticket *const tickets[] = {&held.ticket};
+    int64_t age_ms;
+
+    desk.clock.now_wall_ms += 4000;
+    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert_int_eq(age_ms, 4000);
+    ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 1), CHAT_OK);
+    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert_int_eq(age_ms, 0);
+    ck_assert_int_eq(desk_settle(&desk, &held, false), CHAT_OK);
+    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert_int_eq(age_ms, -1);
+}
+END_TEST
+
 START_TEST(every_key_goes_by_itself)
 {
     struct outcome got = desk_admit(&desk);
@@ -224,8 +242,9 @@ CONTRACT_SUITE(redis_admission_keys)
 
     keys = CONTRACT_CASE(suite, "keys", counts_and_leases_stand_under_the_user_s_keys, what_is_refused_makes_no_keys,
                          every_key_goes_by_itself, a_key_lives_at_least_a_second, a_renewed_lease_s_key_lives_on,
-                         a_refund_never_goes_below_nothing, a_forgotten_script_is_brought_along,
-                         a_key_of_another_kind_is_no_admission, the_breaker_is_looked_at_in_the_same_step);
+                         a_lease_has_the_age_of_its_last_renewal, a_refund_never_goes_below_nothing,
+                         a_forgotten_script_is_brought_along, a_key_of_another_kind_is_no_admission,
+                         the_breaker_is_looked_at_in_the_same_step);
     contract_fixture(keys, "real", open_desk, close_desk);
     races = tcase_create("races");
     tcase_set_timeout(races, CONTRACT_TIMEOUT_S);

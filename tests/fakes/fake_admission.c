@@ -187,6 +187,19 @@ static enum chat_error renew(struct admission *port, const struct admission_tick
     return error;
 }
 
+static enum chat_error lease_age(struct admission *port, const struct admission_ticket *ticket, int64_t *age_ms)
+{
+    struct fake_admission *self = of(port);
+    enum chat_error error;
+
+    fake_wait_lock(&self->wait);
+    const struct fake_taking *taking = find(self, ticket->answer_id);
+    error = self->renew_error;
+    *age_ms = taking && taking->leased ? clock_wall_ms(self->clock) - (taking->lease_end_ms - LEASE_MS) : -1;
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
 static enum chat_error peek(struct admission *port, const struct caller *caller, struct quota *quota)
 {
     struct fake_admission *self = of(port);
@@ -206,8 +219,13 @@ static enum chat_error ping(struct admission *port)
 
 void fake_admission_init(struct fake_admission *self, const struct chat_policy *policy, const struct clock *clock)
 {
-    static const struct admission_ops ops = {
-        .admit = admit, .admit_at_rest = admit_at_rest, .settle = settle, .renew = renew, .peek = peek, .ping = ping};
+    static const struct admission_ops ops = {.admit = admit,
+                                             .admit_at_rest = admit_at_rest,
+                                             .settle = settle,
+                                             .renew = renew,
+                                             .lease_age = lease_age,
+                                             .peek = peek,
+                                             .ping = ping};
 
     memset(self, 0, sizeof *self);
     self->admission.ops = &ops;

@@ -119,7 +119,7 @@ static enum chat_error read_one(struct answer_log *port, struct log_read *read, 
     enum chat_error error;
 
     fake_wait_lock(&self->wait);
-    error = self->error;
+    error = self->read_error ? self->read_error : self->error;
     if (error == CHAT_OK) give_read(self, read, arena);
     fake_wait_unlock(&self->wait);
     return error;
@@ -138,15 +138,18 @@ static enum chat_error say_alive(struct answer_log *port, const char *process_id
     return error;
 }
 
-static enum chat_error writer_state(struct answer_log *port, const char *answer_id, enum writer_state *state)
+static enum chat_error writer_states(struct answer_log *port, struct writer_look *looks, size_t count)
 {
     struct fake_log *self = of(port);
     enum chat_error error;
 
-    (void)answer_id;
     fake_wait_lock(&self->wait);
     error = self->error;
-    *state = self->writers;
+    for (size_t i = 0; i < count; i++) {
+        bool other = self->only && strcmp(self->only, looks[i].answer_id) != 0;
+
+        looks[i].state = other ? WRITER_ALIVE : self->writers;
+    }
     fake_wait_unlock(&self->wait);
     return error;
 }
@@ -174,7 +177,7 @@ void fake_log_init(struct fake_log *self)
         .exchange = exchange,
         .read = read_one,
         .say_alive = say_alive,
-        .writer_state = writer_state,
+        .writer_states = writer_states,
         .ask_stop = ask_stop,
     };
 

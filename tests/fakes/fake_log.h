@@ -19,9 +19,11 @@ struct fake_log_answer {
 struct fake_log {
     struct answer_log log; /* first: the port */
     struct fake_wait wait;
-    enum chat_error error;     /* what every call answers; set by fake_log_fail */
-    enum writer_state writers; /* what writer_state says of every answer */
-    bool knows_writer;         /* what ask_stop says */
+    enum chat_error error;      /* what every call answers; set by fake_log_fail */
+    enum writer_state writers;  /* what writer_states says of every answer … */
+    const char *only;           /* … or of this one, the others' being alive; NULL: every */
+    enum chat_error read_error; /* what reading one answer's text says; CHAT_OK: as `error` */
+    bool knows_writer;          /* what ask_stop says */
     struct fake_log_answer answers[FAKE_LOG_ANSWERS];
     int count;
     int exchanges, whole_writes, stops_asked, alive_said, watched_given;

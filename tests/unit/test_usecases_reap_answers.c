@@ -1,6 +1,7 @@
 /* Answers whose process died: ended once, with the text that the log has, and never while their writer lives. */
 #include "usecases/reap_answers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/fakes/fake_chat.h"
@@ -86,6 +87,72 @@ START_TEST(one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more)
 }
 END_TEST
 
+static void take_lease(void)
+{
+    struct admission_ticket ticket;
+    struct quota quota;
+    struct caller caller = {0};
+    int64_t retry_after_s;
+
+    snprintf(caller.user_id, sizeof caller.user_id, "alice");
+    ck_assert_int_eq(
+        chat.ports.admission->ops->admit(chat.ports.admission, &caller, answer_id, &ticket, &quota, &retry_after_s),
+        CHAT_OK);
+}
+
+START_TEST(one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed)
+{
+    struct admission_ticket ticket = {.leased = true};
+    const struct admission_ticket *const tickets[] = {&ticket};
+
+    memcpy(ticket.answer_id, answer_id, UUID_TEXT_SIZE);
+    chat.log.writers = WRITER_UNKNOWN;
+    take_lease();
+    manual_clock_advance(&chat.clock, 5000);
+    ck_assert_int_eq(chat.ports.admission->ops->renew(chat.ports.admission, tickets, 1), CHAT_OK);
+    ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000), 0);
+    chat.admission.renew_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    ck_assert_int_eq(reap_after(1), 0);
+    chat.admission.renew_error = CHAT_OK;
+    ck_assert_int_eq(reap_after(0), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+}
+END_TEST
+
+START_TEST(one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time)
+{
+    fake_log_put(&chat.log, answer_id, "Because", "");
+    chat.log.read_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    ck_assert_int_eq(reap_after(60000), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    chat.log.read_error = CHAT_OK;
+    ck_assert_int_eq(reap_after(1000), 1);
+    ck_assert_str_eq(row().content, "Because");
+}
+END_TEST
+
+START_TEST(thoughts_alone_are_counted_too)
+{
+    fake_log_put(&chat.log, answer_id, "", "let me see");
+    ck_assert_int_eq(reap_after(60000), 1);
+    ck_assert(row().tokens_estimated);
+    ck_assert_int_gt(row().usage.completion_tokens, 0);
+}
+END_TEST
+
+START_TEST(it_is_found_behind_many_that_live)
+{
+    enum { LIVE = 150 };
+    const char *orphan = answer_id;
+
+    for (int i = 0; i < LIVE; i++)
+        orphan = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", NULL, MESSAGE_STREAMING);
+    chat.log.only = answer_id = orphan;
+    ck_assert_int_eq(reap_after(60000), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+}
+END_TEST
+
 START_TEST(while_the_log_is_away_nobody_is_reaped)
 {
     fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
@@ -124,11 +191,14 @@ END_TEST
 UNIT_SUITE(usecases_reap_answers)
 {
     Suite *suite = suite_create("usecases_reap_answers");
-    TCase *tcase = UNIT_CASE(
-        suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log, one_that_never_had_text_ends_too,
-        a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
-        one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more, while_the_log_is_away_nobody_is_reaped,
-        while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
+    TCase *tcase =
+        UNIT_CASE(suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log, one_that_never_had_text_ends_too,
+                  a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
+                  one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
+                  one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
+                  one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time, thoughts_alone_are_counted_too,
+                  it_is_found_behind_many_that_live, while_the_log_is_away_nobody_is_reaped,
+                  while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
