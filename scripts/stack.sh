@@ -126,13 +126,19 @@ launch() {
     ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
     local drop=()
     if [ -n "$user" ]; then drop=(setpriv --reuid="$user" --regid="$user" --init-groups --no-new-privs --); fi
-    # its callers wait 40 ms at most: on a busy machine it goes first (root alone may say so)
-    if [ "$name" = redis ]; then renice -n -10 -p "$BASHPID" >/dev/null 2>&1 || true; fi
     exec setsid "${drop[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1 9>&-
   ) &
   local pid=$!
   echo "$pid $(started_at $pid)" >"$STATE/run/$name.pid"
   echo "$made_of" >"$STATE/run/$name.made-of"
+}
+
+# go_first NAME: on a busy machine, where root may say so. The kernel weighs sessions against each other before it looks at
+# processes, so the session's own nice value is the one that counts.
+go_first() {
+  alive "$1" || return 0
+  renice -n -10 -p "$PID" >/dev/null 2>&1 || true
+  { echo -10 >"/proc/$PID/autogroup"; } 2>/dev/null || true
 }
 
 # in_session PID: whether any process of its session still runs; ended ones that nobody has collected yet don't.
@@ -287,9 +293,11 @@ use_redis() {
   directory_for "$SERVICE_USER" "$SHORT/redis"
   port_for redis
   local port=$PORT_CHOSEN
+  # its callers wait 40 ms at most
   if launch redis "$SERVICE_USER" '' "$(command -v redis-server)" --port "$port" --bind 127.0.0.1 --dir "$SHORT/redis" \
     --save '' --appendonly no --maxmemory-policy noeviction --daemonize no; then
     answers redis redis_pings "$port"
+    go_first redis
   fi
   REDIS_URL=redis://127.0.0.1:$port/0
   printf '%s\n' "$REDIS_URL" | write_secret "$STATE/secret/redis-url"

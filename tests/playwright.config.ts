@@ -11,7 +11,7 @@ export default defineConfig({
   timeout: 30_000,
   forbidOnly: Boolean(process.env['CI']),
   fullyParallel: true,
-  workers: 2,
+  workers: 1,
   reporter: 'list',
   use: {
     baseURL: process.env['CHAT_URL'] ?? 'https://localhost:8443',
