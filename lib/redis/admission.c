@@ -63,6 +63,11 @@ static void streams_key(char out[KEY_SIZE], const char *user_id)
     snprintf(out, KEY_SIZE, "chat:streams:%s", user_id);
 }
 
+static void settled_key(char out[KEY_SIZE], const char *answer_id)
+{
+    snprintf(out, KEY_SIZE, "chat:settled:%s", answer_id);
+}
+
 /* ---- admit ---- */
 
 /* In the script's order: see there. */
@@ -228,7 +233,7 @@ static enum chat_error settle(struct admission *admission, const struct admissio
     redisReply *reply;
 
     if (!ticket->leased && !ticket->daily_counted) return CHAT_OK;
-    snprintf(settled, sizeof settled, "chat:settled:%s", ticket->answer_id);
+    settled_key(settled, ticket->answer_id);
     streams_key(streams, ticket->user_id);
     daily_key(daily, ticket->user_id, ticket->day);
     if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
@@ -283,25 +288,37 @@ static enum chat_error renew(struct admission *admission, const struct admission
     return CHAT_OK;
 }
 
+static int64_t age_of(const struct redis_admission *self, const redisReply *lease, const redisReply *settled)
+{
+    if (settled->type == REDIS_REPLY_INTEGER && settled->integer == 1) return LEASE_GIVEN_BACK;
+    if (lease->type != REDIS_REPLY_STRING) return -1;
+    int64_t taken_ms = strtoll(lease->str, NULL, 10) - LEASE_MS, now_ms = clock_wall_ms(self->clock);
+
+    return now_ms > taken_ms ? now_ms - taken_ms : 0;
+}
+
 static enum chat_error lease_age(struct admission *admission, const struct admission_ticket *ticket, int64_t *age_ms)
 {
     struct redis_admission *self = self_of(admission);
-    char key[KEY_SIZE];
-    redisReply *reply = NULL;
+    char streams[KEY_SIZE], settled[KEY_SIZE];
+    redisReply *lease = NULL, *settled_reply = NULL;
 
     *age_ms = -1;
-    streams_key(key, ticket->user_id);
+    streams_key(streams, ticket->user_id);
+    settled_key(settled, ticket->answer_id);
     if (redis_conn_begin(self->conn) &&
-        redis_conn_send(self->conn, (const char *const[]){"ZSCORE", key, ticket->answer_id}, 3))
-        reply = redis_conn_receive(self->conn);
-    if (!redis_conn_done(self->conn, "lease_age", reply != NULL)) return CHAT_ERR_QUOTA_UNAVAILABLE;
-    if (reply->type == REDIS_REPLY_STRING) {
-        int64_t taken_ms = strtoll(reply->str, NULL, 10) - LEASE_MS, now_ms = clock_wall_ms(self->clock);
-
-        *age_ms = now_ms > taken_ms ? now_ms - taken_ms : 0;
-    }
-    freeReplyObject(reply);
-    return CHAT_OK;
+        redis_conn_send(self->conn, (const char *const[]){"ZSCORE", streams, ticket->answer_id}, 3) &&
+        redis_conn_send(self->conn, (const char *const[]){"EXISTS", settled}, 2) &&
+        (lease = redis_conn_receive(self->conn)) != NULL)
+        settled_reply = redis_conn_receive(self->conn);
+    bool fine = redis_conn_done(self->conn, "lease_age", settled_reply != NULL);
+    if (fine)
+        *age_ms = age_of(self, lease, settled_reply);
+    else
+        redis_conn_abandon(self->conn);
+    if (lease) freeReplyObject(lease);
+    if (settled_reply) freeReplyObject(settled_reply);
+    return fine ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
 /* nil where nothing has been counted */

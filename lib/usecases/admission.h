@@ -39,8 +39,8 @@ struct admission_ops {
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund);
     /* Keeps leases alive for LEASE_SECONDS from now. */
     enum chat_error (*renew)(struct admission *self, const struct admission_ticket *const *tickets, size_t count);
-    /* How long ago the lease was taken or renewed, by the clocks of this process and that one; -1: there is none.
-     * CHAT_ERR_QUOTA_UNAVAILABLE. */
+    /* How long ago the lease was taken or renewed, by the clocks of this process and that one; -1: there is none;
+     * LEASE_GIVEN_BACK: it was settled. CHAT_ERR_QUOTA_UNAVAILABLE. */
     enum chat_error (*lease_age)(struct admission *self, const struct admission_ticket *ticket, int64_t *age_ms);
     /* Where the user stands; counts nothing. CHAT_ERR_QUOTA_UNAVAILABLE. */
     enum chat_error (*peek)(struct admission *self, const struct caller *caller, struct quota *quota);
@@ -52,5 +52,6 @@ struct admission {
 };
 
 enum { ADMISSION_LEASE_SECONDS = 15 };
+#define LEASE_GIVEN_BACK INT64_MAX /* an age: older than any */
 
 #endif

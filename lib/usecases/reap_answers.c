@@ -9,8 +9,9 @@
 enum { REAP_MAX = 20000 }; /* live ones are among them: as many as all processes may have at a time */
 
 /* Where the log names no writer it may have died before its first word to the log, or the log was emptied: then the
- * lease tells, which is taken before the row is and renewed as long as the process lives. Without one either, the
- * longest time that an answer may take. */
+ * lease tells, which is taken before the row is and renewed as long as the process lives. One given back belongs to a
+ * send that was refused while its row was on the way: a database that froze stores it when it wakes. Without a lease,
+ * the longest time that an answer may take. */
 static bool is_orphan(const struct chat_ports *ports, enum writer_state state, const struct message *message,
                       const struct admission_ticket *ticket, int64_t longest_ms)
 {

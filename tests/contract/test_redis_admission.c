@@ -63,6 +63,9 @@ START_TEST(a_lease_has_the_age_of_its_last_renewal)
     ck_assert_int_eq(age_ms, 0);
     ck_assert_int_eq(desk_settle(&desk, &held, false), CHAT_OK);
     ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert(age_ms == LEASE_GIVEN_BACK);
+    raw_number(desk.raw, "DEL chat:settled:%s", held.ticket.answer_id);
+    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
     ck_assert_int_eq(age_ms, -1);
 }
 END_TEST

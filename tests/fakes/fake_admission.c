@@ -195,7 +195,9 @@ static enum chat_error lease_age(struct admission *port, const struct admission_
     fake_wait_lock(&self->wait);
     const struct fake_taking *taking = find(self, ticket->answer_id);
     error = self->renew_error;
-    *age_ms = taking && taking->leased ? clock_wall_ms(self->clock) - (taking->lease_end_ms - LEASE_MS) : -1;
+    *age_ms = !taking          ? -1
+              : taking->leased ? clock_wall_ms(self->clock) - (taking->lease_end_ms - LEASE_MS)
+                               : LEASE_GIVEN_BACK;
     fake_wait_unlock(&self->wait);
     return error;
 }

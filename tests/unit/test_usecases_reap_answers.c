@@ -119,6 +119,22 @@ START_TEST(one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_i
 }
 END_TEST
 
+/* The send was refused as the database froze, which stored the row when it woke. */
+START_TEST(one_whose_send_was_refused_is_ended)
+{
+    struct admission_ticket ticket = {.leased = true};
+
+    memcpy(ticket.answer_id, answer_id, UUID_TEXT_SIZE);
+    chat.log.writers = WRITER_UNKNOWN;
+    take_lease();
+    ck_assert_int_eq(chat.ports.admission->ops->settle(chat.ports.admission, &ticket, true), CHAT_OK);
+    ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+    ck_assert_int_eq(chat.admission.refunded, 1);
+    ck_assert_int_eq(chat.admission.settled, 1);
+}
+END_TEST
+
 START_TEST(one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time)
 {
     fake_log_put(&chat.log, answer_id, "Because", "");
@@ -191,14 +207,14 @@ END_TEST
 UNIT_SUITE(usecases_reap_answers)
 {
     Suite *suite = suite_create("usecases_reap_answers");
-    TCase *tcase =
-        UNIT_CASE(suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log, one_that_never_had_text_ends_too,
-                  a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
-                  one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
-                  one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
-                  one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time, thoughts_alone_are_counted_too,
-                  it_is_found_behind_many_that_live, while_the_log_is_away_nobody_is_reaped,
-                  while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
+    TCase *tcase = UNIT_CASE(
+        suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log, one_that_never_had_text_ends_too,
+        a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
+        one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
+        one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
+        one_whose_send_was_refused_is_ended, one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time,
+        thoughts_alone_are_counted_too, it_is_found_behind_many_that_live, while_the_log_is_away_nobody_is_reaped,
+        while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
