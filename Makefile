@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test coverage sanitize migrations-test fuzz bench bench-db hot-path install uninstall
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults coverage sanitize migrations-test fuzz bench bench-db hot-path install uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,8 @@ coverage: ## lines that the tests run, by folder, held against their floors
 	@scripts/coverage
 sanitize: ## unit, contract and api tests under sanitizers (some minutes)
 	@scripts/sanitize
+test-faults: ## workers and stores killed, frozen, swapped under live answers, shortened; FAULTS=whole: in full length
+	@scripts/test faults
 migrations-test: ## every migration up, down and up again leaves the same schema
 	@scripts/test migrations
 fuzz: ## fuzz each target of tests/fuzz for SECONDS (60), or those alone:  make fuzz SECONDS=600 TARGETS="json jwt"

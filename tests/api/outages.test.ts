@@ -1,9 +1,7 @@
 // Postgres and Redis away, on a stack with stores of its own: what is refused is refused in time, what needs neither goes
 // on, and all of it comes back by itself.
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
+import { frozen as freeze } from '../support/processes.ts'
 import { startStack, type Stack } from '../support/stack.ts'
 import { expect, test } from '../support/test.ts'
 import { User } from '../support/user.ts'
@@ -15,27 +13,7 @@ beforeAll(async () => {
 }, 180_000)
 afterAll(() => stack?.down(), 60_000)
 
-/** The server and its children. */
-function processes(name: string): number[] {
-  const first = Number(readFileSync(join(stack.stateDir, 'run', `${name}.pid`), 'utf8').split(' ')[0])
-  try {
-    const children = execFileSync('pgrep', ['-P', String(first)], { encoding: 'utf8' })
-    return [first, ...children.trim().split('\n').map(Number)]
-  } catch {
-    return [first] // none
-  }
-}
-
-async function frozen<T>(name: string, act: () => Promise<T>): Promise<T> {
-  const stopped = processes(name)
-  for (const pid of stopped) process.kill(pid, 'SIGSTOP')
-  try {
-    return await act()
-  } finally {
-    for (const pid of stopped.reverse()) process.kill(pid, 'SIGCONT')
-  }
-}
-
+const frozen = <T>(name: string, act: () => Promise<T>) => freeze(name, act, stack.stateDir)
 const ready = (user: User) => until('ready again', async () => (await user.get('/readyz')).status === 200, 20_000)
 const code = (reply: { json(): unknown }) => (reply.json() as { error: { code: string } }).error.code
 

@@ -52,13 +52,16 @@ export class AnswerStream {
   readonly #from: { reasoning: number; content: number } | undefined
 
   constructor(
-    response: { statusCode: number; headers: Record<string, string | string[] | undefined>; body: AsyncIterable<Uint8Array> & { destroy(): unknown } },
+    response: { statusCode: number; headers: Record<string, string | string[] | undefined>; body: AsyncIterable<Uint8Array> & { destroy(): unknown; on?(event: 'error', listener: () => void): unknown } },
     from?: string,
   ) {
     this.status = response.statusCode
     this.headers = response.headers
     this.#events = eventsOf(response.body)
-    this.#hangUp = () => void response.body.destroy()
+    this.#hangUp = () => {
+      response.body.on?.('error', () => undefined) // that we hung up
+      response.body.destroy()
+    }
     const match = from && /^(\d+)\.(\d+)$/.exec(from)
     this.#from = match ? { reasoning: Number(match[1]), content: Number(match[2]) } : undefined
   }

@@ -7,12 +7,13 @@ let pool: pg.Pool | undefined
 let client: Redis | undefined
 
 export async function sql<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-  pool ??= new pg.Pool({ connectionString: env.databaseUrl, max: 2, allowExitOnIdle: true })
+  // a server that is killed ends idle connections: the next query opens another
+  pool ??= new pg.Pool({ connectionString: env.databaseUrl, max: 2, allowExitOnIdle: true }).on('error', () => undefined)
   return (await pool.query<Row>(text, values)).rows
 }
 
 export function redis(): Redis {
-  client ??= new Redis(env.redisUrl, { maxRetriesPerRequest: 2 })
+  client ??= new Redis(env.redisUrl, { maxRetriesPerRequest: 2 }).on('error', () => undefined) // a call that fails says so
   return client
 }
 

@@ -1,0 +1,80 @@
+// The stack's processes, to be harmed: a Redis or Postgres that is killed, frozen or back, workers that die.
+import { execFile, execFileSync } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { env } from './env.ts'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+function needState(): string {
+  if (!env.stateDir) throw new Error('CHAT_STATE_DIR is not set: whose processes?')
+  return env.stateDir
+}
+
+export function childrenOf(pid: number): number[] {
+  try {
+    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).trim().split('\n').map(Number)
+  } catch {
+    return [] // none
+  }
+}
+
+/** The first process of a service. */
+export const serviceOf = (name: string, stateDir = needState()) =>
+  Number(readFileSync(join(stateDir, 'run', `${name}.pid`), 'utf8').split(' ')[0])
+
+/** The server and its children. */
+export function processes(name: string, stateDir = needState()): number[] {
+  const first = serviceOf(name, stateDir)
+  return [first, ...childrenOf(first)]
+}
+
+export const workers = (stateDir = needState()) => childrenOf(serviceOf('workers', stateDir))
+
+/** As long as `act` takes, the service does nothing and says nothing. */
+export async function frozen<T>(name: string, act: () => Promise<T>, stateDir = needState()): Promise<T> {
+  return freezing(processes(name, stateDir), act)
+}
+
+export async function freezing<T>(pids: number[], act: () => Promise<T>): Promise<T> {
+  for (const pid of pids) process.kill(pid, 'SIGSTOP')
+  try {
+    return await act()
+  } finally {
+    for (const pid of [...pids].reverse()) process.kill(pid, 'SIGCONT')
+  }
+}
+
+/** All processes of a service, at once and without a word. */
+export function kill(name: string): void {
+  for (const pid of processes(name)) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // gone with its parent
+    }
+  }
+}
+
+/** Starts again what is down of the environment's stack; a Redis comes back empty. */
+export async function startAgain(): Promise<void> {
+  const environment: NodeJS.ProcessEnv = { ...process.env, STATE_DIR: needState(), PORT: '0' }
+  for (const name of ['CHAT_URL', 'CHAT_CACERT', 'CHAT_STATE_DIR', 'DATABASE_URL', 'REDIS_URL']) delete environment[name]
+  await run('make', ['-s', '-C', root, 'up'], { env: environment, timeout: 120_000 })
+}
+
+const proc = (pid: number, file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8')
+
+export const threads = (pid: number) => readdirSync(`/proc/${pid}/task`).length
+export const descriptors = (pid: number) => readdirSync(`/proc/${pid}/fd`).length
+/** Memory that is this process' share, in KiB. */
+export const pssKb = (pid: number) => Number(/^Pss:\s+(\d+)/m.exec(proc(pid, 'smaps_rollup'))![1])
+
+/** Connections that nginx holds open to the workers. */
+export function openConnections(stateDir = needState()): number {
+  const path = /"unix:([^"]+)"/.exec(readFileSync(join(stateDir, 'nginx/nginx.conf'), 'utf8'))![1]!
+  return readFileSync('/proc/net/unix', 'utf8').split('\n').filter((line) => line.endsWith(` ${path}`) && / 03 +\d+ /.test(line)).length
+}
