@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults coverage sanitize migrations-test fuzz bench bench-db hot-path install uninstall
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults coverage sanitize migration-load migrations-test fuzz bench bench-db hot-path install uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,8 @@ sanitize: ## unit, contract and api tests under sanitizers (some minutes)
 	@scripts/sanitize
 test-faults: ## workers and stores killed, frozen, swapped under live answers, shortened; FAULTS=whole: in full length
 	@scripts/test faults
+migration-load: ## the newest migration up and down under load, with the version before it running; REF=…: from that version
+	@scripts/migration-load
 migrations-test: ## every migration up, down and up again leaves the same schema
 	@scripts/test migrations
 fuzz: ## fuzz each target of tests/fuzz for SECONDS (60), or those alone:  make fuzz SECONDS=600 TARGETS="json jwt"

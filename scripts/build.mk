@@ -86,15 +86,15 @@ $(BUILD)/gen/%.h: lib/% scripts/embed
 # Fuzz targets, by clang, against the library as clang's sanitizers see it. fuzz-json is tests/fuzz/fuzz_json.c.
 FUZZ_TARGETS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_BINARIES := $(addprefix $(BUILD)/fuzz-,$(FUZZ_TARGETS))
-FUZZ_LIB_SRC  := $(filter-out lib/postgres/% lib/redis/% lib/relay/%,$(LIB_SRC))
-FUZZ_CFLAGS    = -O1 -g -std=gnu11 -D_GNU_SOURCE -Ilib -Itests -I$(BUILD)/gen -MMD -MP -pthread -fno-omit-frame-pointer \
+FUZZ_LIB_SRC  := $(filter-out lib/postgres/% lib/redis/% lib/relay/%,$(LIB_SRC)) fcgi/request.c fcgi/records.c
+FUZZ_CFLAGS    = -O1 -g -std=gnu11 -D_GNU_SOURCE -Ilib -Itests -I. -I$(BUILD)/gen -MMD -MP -pthread -fno-omit-frame-pointer \
                  -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(PKG_CFLAGS)
 fuzz_obj       = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
 
 .PHONY: fuzz-targets
 fuzz-targets: $(FUZZ_BINARIES)
 $(FUZZ_BINARIES): $(BUILD)/fuzz-%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/obj/tests/fuzz/json_oracle.o $(BUILD)/fuzz/libchat.a
-	clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(PKG_LIBS) -ljansson -lm
+	clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(PKG_LIBS) -lfcgi -ljansson -lm
 $(BUILD)/fuzz/libchat.a: $(call fuzz_obj,$(FUZZ_LIB_SRC))
 	rm -f $@ && ar rcs $@ $^
 $(BUILD)/fuzz/obj/%.o: %.c | $(EMBEDDED)
