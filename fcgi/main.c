@@ -92,10 +92,10 @@ int main(int argc, char **argv)
         return 2;
     }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core files with keys in them, no ptrace by the same user */
     log_set_level(settings.log_level);
     int status;
     if (options.worker) {
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core files with keys in them, no ptrace by the same user */
         if (options.metrics_fd >= 0 && !metrics_join(options.metrics_fd, options.metrics_slot))
             log_write(LOG_WARN, "metrics_apart", LOG_STR("hint", "this worker's figures are missing in /metrics"));
         status = worker_run(&settings, options.listen_fd, options.ready_fd, CHAT_VERSION);

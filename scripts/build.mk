@@ -43,7 +43,8 @@ LOAD_SRC     := tests/bench/stream_load.c
 DB_BENCH_SRC := tests/bench/db_bench.c
 HOT_PATH_SRC := tests/bench/hot_path.c
 DRAIN_SRC    := tests/bench/sse_drain.c
-ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC) $(HOT_PATH_SRC) $(DRAIN_SRC)
+FILTER_SRC   := tests/sandbox/syscall_filter.c
+ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC) $(HOT_PATH_SRC) $(DRAIN_SRC) $(FILTER_SRC)
 FORMATTED    := $(sort $(wildcard lib/*/*.[ch] fcgi/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -68,6 +69,10 @@ $(BUILD)/hot-path: $(call obj,$(HOT_PATH_SRC) $(FAKES_SRC) $(filter-out fcgi/mai
 $(BINARIES):
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(if $(findstring -tests,$@),$(TEST_LIBS)) $(LIBS)
+
+# for the tests alone: not among what `make build` makes, as libseccomp is none of the service's
+$(BUILD)/syscall-filter: $(call obj,$(FILTER_SRC))
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lseccomp
 
 $(BUILD)/libchat.a: $(call obj,$(LIB_SRC))
 	@mkdir -p $(@D)

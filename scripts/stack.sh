@@ -391,12 +391,13 @@ use_workers() {
     fi
   done
   program=$(within_reach "$BUILD/chat-fcgi")
-  local arguments=()
+  local arguments=() launcher
+  read -ra launcher <<<"${CHAT_LAUNCHER:-}" # in words: what the tests start the program through (a system-call filter)
   if [ -n "${CHAT_ENV_FILE:-}" ]; then # as it stands, no copy: it is read again on SIGHUP
     as "$SERVICE_USER" test -r "$CHAT_ENV_FILE" || fail "CHAT_ENV_FILE: $CHAT_ENV_FILE can't be read${SERVICE_USER:+ by $SERVICE_USER}"
     arguments=(--env-file "$(realpath -- "$CHAT_ENV_FILE")")
   fi
-  launch workers "$SERVICE_USER" "$(stat -c '%Y %s' "$BUILD/chat-fcgi")$(settings)" "$program" "${arguments[@]}" || true
+  launch workers "$SERVICE_USER" "$(stat -c '%Y %s' "$BUILD/chat-fcgi")$(settings)" "${launcher[@]}" "$program" "${arguments[@]}" || true
 }
 
 # make_certificate: for localhost, from a certificate authority that can vouch for nothing else.

@@ -6,11 +6,14 @@ import { env } from '../support/env.ts'
 import { describe, expect, test } from '../support/test.ts'
 import { freshSub, tokenFor, withChangedSignature } from '../support/tokens.ts'
 import { raw, request } from '../support/http.ts'
+import { serviceOf } from '../support/processes.ts'
+import { startStack } from '../support/stack.ts'
+import { User } from '../support/user.ts'
 import { until } from '../support/wait.ts'
 
-const directory = join(env.stateDir ?? '', 'log')
+const ours = join(env.stateDir ?? '', 'log')
 
-async function logs(): Promise<Record<string, string>> {
+async function logs(directory = ours): Promise<Record<string, string>> {
   const names = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
   const texts = await Promise.all(names.map(async (entry) => [entry.name, await readFile(join(entry.parentPath, entry.name), 'utf8')] as const))
   return Object.fromEntries(texts)
@@ -41,6 +44,32 @@ describe.runIf(env.stateDir)('the logs', () => {
     for (const [name, text] of Object.entries(await logs()))
       for (const [what, secret] of Object.entries(secrets)) expect(text.includes(secret), `${what} in ${name}`).toBe(false)
   })
+
+  test("hold no key of the provider and no store's password, however much is logged and whatever fails", async () => {
+    const key = `key-${randomUUID()}`
+    const stack = await startStack({ SAMBANOVA_API_KEY: key, LOG_LEVEL: 'debug', CHAT_WORKERS: '1' }, { ownStores: true })
+    try {
+      const user = new User({ name: 'secrets', url: stack.url })
+      expect((await user.sendJson(null, 'fine')).message.status).toBe('complete')
+      for (const marker of ['[[status=401]]', '[[status=402]]', '[[status=500]]']) expect((await user.trySendJson(null, `${marker} refused`)).status).toBeGreaterThanOrEqual(500)
+      const [postgres, redis] = [serviceOf('postgres', stack.stateDir), serviceOf('redis', stack.stateDir)]
+      const failing = { url: stack.url, hold: false, headers: { Authorization: `Bearer ${user.token}` } }
+      process.kill(postgres, 'SIGKILL') // its clients complain of their connection, the stack's database names its users
+      process.kill(redis, 'SIGKILL')
+      await until('Postgres is missed', async () => (await request('/api/v1/chat/sessions', failing)).status === 503, 15_000)
+      process.kill(serviceOf('workers', stack.stateDir), 'SIGHUP')
+      const directory = join(stack.stateDir, 'log')
+      await until('workers that found no store', async () => /"reloading"[^]+"store_(away|connect_failed)"/.test((await logs(directory))['workers.log'] ?? ''), 20_000)
+      const password = await readFile(join(stack.stateDir, 'secret/postgres-password'), 'utf8')
+      const secrets = { key, password: password.trim(), token: user.token, signature: user.token.split('.')[2]!, jwtSecret: env.signing.key }
+      const found = await logs(directory)
+      expect(Object.keys(found)).toEqual(expect.arrayContaining(['workers.log', 'access.log', 'nginx.log', 'postgres.log', 'redis.log']))
+      for (const [name, text] of Object.entries(found))
+        for (const [what, secret] of Object.entries(secrets)) expect(text.includes(secret), `${what} in ${name}`).toBe(false)
+    } finally {
+      await stack.down()
+    }
+  }, 90_000)
 
   test('have one JSON object a line, with the request and its user', async ({ alice }) => {
     const reply = await alice.get('/api/v1/chat/quota')

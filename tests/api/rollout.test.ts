@@ -138,6 +138,8 @@ describe('off, admins, 10 %, 50 %, 100 %, and off again', () => {
         expect(now.length).toBeGreaterThan(before.length)
         const share = (now.length * 100) / people.length
         expect(Math.abs(share - percent), `${share} % of people at ${percent} %`).toBeLessThanOrEqual(5)
+        const seen: number = asks
+        await until('those who are in have been asking', () => asks > seen + 3)
         before = now
         always.push(...now.slice(0, 3).map((sub) => ({ sub, role: 'user' as const })))
         let member = new User({ name: 'rollout-live', url: stack.url })
@@ -153,7 +155,6 @@ describe('off, admins, 10 %, 50 %, 100 %, and off again', () => {
       await asking
     }
     expect(refused, `of ${asks} requests by those who are in, while the workers changed`).toEqual([])
-    expect(asks).toBeGreaterThan(50)
 
     // the emergency: off for all at once, and still nobody's answer is cut
     await step({ ENABLED: 'false' })
