@@ -1,5 +1,7 @@
 // What the service's processes may do, as the kernel has it; the unit (scripts/systemd) holds them tighter still.
+import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { env } from '../support/env.ts'
 import { processes } from '../support/processes.ts'
 import { describe, expect, test } from '../support/test.ts'
@@ -27,5 +29,14 @@ describe.runIf(env.stateDir)('master and workers', () => {
   // scripts/test api starts them so: then every api test has run under the unit's filter.
   test.runIf(process.env['CHAT_LAUNCHER']?.includes('syscall-filter'))("run under the unit's system-call filter", () => {
     for (const pid of processes('workers')) expect(status(pid)['Seccomp'], String(pid)).toBe('2')
+  })
+
+  // libfcgi trusts whoever reaches its socket (docs/security.md), so nobody but nginx may.
+  test.runIf(process.getuid?.() === 0)('their socket is for nginx alone', () => {
+    const socket = /"unix:([^"]+)"/.exec(readFileSync(join(env.stateDir!, 'nginx/nginx.conf'), 'utf8'))![1]!
+    expect((statSync(socket).mode & 0o777).toString(8)).toBe('660')
+    const connect = (uid: number) => spawnSync('curl', ['-s', '--max-time', '5', '--unix-socket', socket, 'http://localhost/'], { uid, gid: uid }).status
+    expect(connect(65_534), 'a stranger cannot connect').toBe(7)
+    expect(connect(statSync(socket).uid), 'its owner can, and hears no HTTP').not.toBe(7)
   })
 })
