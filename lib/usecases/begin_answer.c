@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "domain/answer.h"
 #include "usecases/take_place.h"
 #include "usecases/title_prompt.h"
 
@@ -64,12 +65,12 @@ static void abandon(const struct chat_ports *ports, const struct answer_begun *b
         .message_id = begun->answer.id,
         .session_id = begun->session.id,
         .epoch = begun->answer.epoch,
-        .status = MESSAGE_FAILED,
         .content = "",
         .model = begun->answer.model,
         .usage = {-1, -1, -1},
         .now_ms = clock_wall_ms(ports->clock),
     };
+    answer_next(begun->answer.status, ANSWER_FAILED, &end.status);
     bool written;
     struct session session;
     if (ports->messages->ops->end_answer(ports->messages, &end, arena, &written, &session) != CHAT_OK)

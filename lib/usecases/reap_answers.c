@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "domain/answer.h"
 #include "usecases/finish_answer.h"
 
 enum { REAP_MAX = 20000 }; /* live ones are among them: as many as all processes may have at a time */
@@ -52,7 +53,7 @@ static bool reap(const struct chat_ports *ports, const struct stale_answer *stal
     struct message message = stale->message;
     struct admission_ticket ticket = ticket_of(stale);
     if (!is_orphan(ports, state, &message, &ticket, longest_ms) || !take_log(ports, &message, arena)) return false;
-    message.status = MESSAGE_INTERRUPTED;
+    if (!answer_next(message.status, ANSWER_LOST, &message.status)) return false;
     message.usage = (struct token_usage){-1, -1, -1};
     finish_answer_count_tokens(&message, 0, message.content_len + message.reasoning_len > 0);
     struct finish_answer finish = {.message = &message, .ticket = &ticket};
