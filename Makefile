@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults coverage sanitize migration-load migrations-test fuzz bench bench-db hot-path install uninstall
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults test-long soak coverage sanitize migration-load migrations-test fuzz bench bench-db hot-path install uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,8 +48,12 @@ coverage: ## lines that the tests run, by folder, held against their floors
 	@scripts/coverage
 sanitize: ## unit, contract and api tests under sanitizers (some minutes)
 	@scripts/sanitize
-test-faults: ## workers and stores killed, frozen, swapped under live answers, shortened; FAULTS=whole: in full length
+test-faults: ## workers and stores killed, frozen, swapped under live answers, slow clients, overload, a soak; shortened (see test-long)
 	@scripts/test faults
+soak: ## answers of all kinds while workers are killed and replaced, for MINUTES (30)
+	@SOAK_MINUTES="$(or $(MINUTES),30)" scripts/test-long soak
+test-long: ## what make test does shortened, in full length (some hours): faults, soak, model, sanitizers, fuzz, migration under load
+	@scripts/test-long $(SUITES)
 migration-load: ## the newest migration up and down under load, with the version before it running; REF=…: from that version
 	@scripts/migration-load
 migrations-test: ## every migration up, down and up again leaves the same schema

@@ -6,7 +6,7 @@ const whole = process.env['FAULTS'] === 'whole'
 export default defineConfig({
   test: {
     include: ['faults/**/*.test.ts'],
-    testTimeout: whole ? 600_000 : 90_000,
+    testTimeout: whole ? 900_000 : 90_000,
     hookTimeout: 120_000,
     maxWorkers: 1,
     fileParallelism: false,

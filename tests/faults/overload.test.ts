@@ -1,0 +1,82 @@
+// More than there is room for: who is over is refused at once and told when to come again, who is in feels nothing.
+import { describe, expect, idOf, percentile, report, rowOf, size, test } from '../support/faults.ts'
+import { expectInvariants } from '../support/invariants.ts'
+import { startStack } from '../support/stack.ts'
+import { dailyUnits, keysMatching, sql } from '../support/stores.ts'
+import { AnswerStream } from '../support/sse.ts'
+import { generatedText } from '../support/upstream.ts'
+import { User } from '../support/user.ts'
+import { until } from '../support/wait.ts'
+import { processes, freezing } from '../support/processes.ts'
+
+describe('overload', () => {
+  test('over CHAT_MAX_STREAMS: 503 overloaded with Retry-After at once, nothing is counted, and those admitted are whole', async () => {
+    const places = size(10, 100)
+    const stack = await startStack({ CHAT_WORKERS: '2', CHAT_MAX_STREAMS: String(places) })
+    try {
+      const [chunks, bytes] = [size(200, 600), 12]
+      const admitted: { user: User; stream: AnswerStream }[] = []
+      const refused: User[] = []
+      const slowest: number[] = []
+      await Promise.all(Array.from({ length: places * 4 }, async (_, i) => {
+        const user = new User({ name: `over${i}`, url: stack.url })
+        const from = performance.now()
+        const got = await user.trySend(null, `[[chunks=${chunks} size=${bytes} pace=15]] Long`)
+        if (got instanceof AnswerStream) return void admitted.push({ user, stream: got })
+        slowest.push(performance.now() - from)
+        expect(got.status).toBe(503)
+        expect(got.json().error).toMatchObject({ code: 'overloaded', retryable: true })
+        expect(Number(got.headers['retry-after'])).toBeGreaterThan(0)
+        refused.push(user)
+      }))
+      expect(admitted.length, 'no more than there are places').toBeLessThanOrEqual(2 * places)
+      expect(admitted.length, 'a worker that is full still lets the other fill').toBeGreaterThanOrEqual(places)
+      expect(refused.length).toBe(places * 4 - admitted.length)
+      for (const user of refused) {
+        expect(await dailyUnits(user.sub), 'a refusal costs nothing').toBe(0)
+        expect(await sql('SELECT 1 FROM chat_messages WHERE user_id = $1', [user.sub]), 'nor leaves a row').toEqual([])
+        expect(await keysMatching(`chat:streams:${user.sub}*`)).toEqual([])
+      }
+      for (const { stream } of admitted) {
+        await stream.readDone()
+        expect(stream.content).toBe(generatedText(chunks, bytes))
+        expect(await rowOf(idOf(stream))).toMatchObject({ status: 'complete', content: stream.content })
+      }
+      report(`${admitted.length} admitted and whole, ${refused.length} refused: the slowest after ${Math.round(percentile(slowest, 1))} ms`)
+      for (const { user } of admitted) await expectInvariants(user)
+      // and there is room again
+      const later = refused[0]!
+      await (await later.send(null, '[[text=Yes]] Hello')).readDone()
+      await expectInvariants(later)
+    } finally {
+      await stack.down()
+    }
+  })
+
+  test('all request threads wait for a store that stands still: every request is answered, and then all is well', async () => {
+    const stack = await startStack({ CHAT_WORKERS: '1', CHAT_REQUEST_THREADS: '2' }, { ownStores: true })
+    try {
+      const user = new User({ name: 'queue', url: stack.url })
+      user.checkCounter = false // its counters are in the stack's own Redis
+      await user.createSession()
+      const times: number[] = []
+      const statuses = new Map<string, number>()
+      await freezing(processes('postgres', stack.stateDir), async () => {
+        await Promise.all(Array.from({ length: size(40, 300) }, async () => {
+          const from = performance.now()
+          const got = await user.get('/api/v1/chat/sessions')
+          times.push(performance.now() - from)
+          expect(got.status).toBe(503)
+          const { code } = got.json().error
+          expect(['database_unavailable', 'overloaded']).toContain(code)
+          statuses.set(code, (statuses.get(code) ?? 0) + 1)
+        }))
+      })
+      report(`a store frozen under ${times.length} requests at once: ${[...statuses].map(([code, count]) => `${count} ${code}`).join(', ')}; the slowest after ${Math.round(percentile(times, 1))} ms`)
+      await until('ready again', async () => (await user.get('/readyz')).status === 200, 30_000)
+      expect((await user.list()).items).toHaveLength(1)
+    } finally {
+      await stack.down()
+    }
+  })
+})
