@@ -53,9 +53,8 @@ static void write_usage(struct json_writer *json, const struct token_usage *usag
     json_end_object(json);
 }
 
-void view_message(struct json_writer *json, const struct message *message, enum message_view view)
+void view_message_fields(struct json_writer *json, const struct message *message, enum message_view view)
 {
-    json_begin_object(json);
     json_field_string(json, "id", message->id);
     json_field_string(json, "session_id", message->session_id);
     json_field_int(json, "seq", message->seq);
@@ -74,6 +73,12 @@ void view_message(struct json_writer *json, const struct message *message, enum 
                       message->feedback == FEEDBACK_NONE ? NULL : message_feedback_name(message->feedback));
     json_field_time(json, "created_at", message->created_at_ms);
     field_id(json, "superseded_by", message->superseded_by);
+}
+
+void view_message(struct json_writer *json, const struct message *message, enum message_view view)
+{
+    json_begin_object(json);
+    view_message_fields(json, message, view);
     json_end_object(json);
 }
 

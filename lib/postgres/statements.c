@@ -454,4 +454,35 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "   FROM chat_usage_daily u WHERE u.day = d.day) u"
                 " CROSS JOIN LATERAL (SELECT count(DISTINCT u.user_id) AS users FROM chat_usage_daily u"
                 "   WHERE u.day BETWEEN d.day - 6 AND d.day) w ORDER BY d.day"},
+
+    /* ---- all of one user ---- */
+    [PG_USER_DELETED] =
+        {.name = "user_deleted",
+         .repeatable = true,
+         .sql = "SELECT " SESSION("s") ", " US("s.deleted_at") " FROM chat_sessions s"
+                " WHERE s.user_id = $1::text AND s.deleted_at IS NOT NULL AND s.id > $2::uuid ORDER BY s.id LIMIT $3::int"},
+    [PG_USER_MESSAGES] =
+        {.name = "user_messages",
+         .repeatable = true,
+         .sql = "SELECT " MESSAGE("m") ", m.feedback_comment FROM chat_messages m WHERE m.session_id = $2::uuid"
+                " AND m.user_id = $1::text AND m.seq > $3::bigint ORDER BY m.seq LIMIT $4::int"},
+    /* Twice would tell less than went. */
+    [PG_USER_ERASE] =
+        {.name = "user_erase",
+         .sql = "WITH gone AS (SELECT s.id FROM chat_sessions s WHERE s.user_id = $1::text AND s.deleted_at IS NOT NULL"
+                "   AND NOT EXISTS (SELECT FROM chat_messages a WHERE a.session_id = s.id AND a.status = 'streaming')"
+                "   ORDER BY s.id LIMIT $2::int FOR UPDATE OF s),"
+                " told AS (SELECT count(*) AS count FROM gone g CROSS JOIN LATERAL"
+                "   (SELECT FROM chat_messages m WHERE m.session_id = g.id OFFSET 0) m),"
+                " sessions AS (DELETE FROM chat_sessions WHERE id IN (SELECT id FROM gone) RETURNING id),"
+                " days AS (DELETE FROM chat_usage_daily u USING (SELECT user_id, day, model FROM chat_usage_daily"
+                "   WHERE user_id = $1::text ORDER BY user_id, day, model LIMIT $2::int FOR UPDATE) d"
+                "   WHERE u.user_id = d.user_id AND u.day = d.day AND u.model = d.model RETURNING u.day)"
+                " SELECT (SELECT count(*) FROM sessions), (SELECT count FROM told), (SELECT count(*) FROM days)"},
+    [PG_USER_COUNT] =
+        {.name = "user_count",
+         .repeatable = true,
+         .sql = "SELECT (SELECT count(*) FROM chat_sessions WHERE user_id = $1::text AND deleted_at IS NULL)"
+                "  + (SELECT count(*) FROM chat_sessions WHERE user_id = $1::text AND deleted_at IS NOT NULL), 0,"
+                " (SELECT count(*) FROM chat_usage_daily WHERE user_id = $1::text)"},
 };

@@ -39,6 +39,10 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_USAGE_DAYS_USERS_MODELS] = "'2023-11-14', '2023-12-14', NULL, 51, '-infinity', '', ''",
     [PG_USAGE_OF_USER] = "'2023-11-14', '2023-12-14', NULL, 51, 'plan:7', 7, '', '', ''",
     [PG_USAGE_ENGAGEMENT] = "'2023-11-14', '2023-12-14'",
+    [PG_USER_DELETED] = "'plan:7', " ID ", 100",
+    [PG_USER_MESSAGES] = "'plan:7', " ID ", 0, 100",
+    [PG_USER_ERASE] = "'plan:7', 50",
+    [PG_USER_COUNT] = "'plan:7'",
     [PG_ANSWER_END] = ID ", " ID ", 1, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1",
 };
 
@@ -146,6 +150,8 @@ START_TEST(each_query_uses_the_index_that_was_made_for_it)
     assert_plan(PG_USAGE_USERS_MODELS, "Presorted Key: user_id", "HashAggregate");
     assert_plan(PG_USAGE_DAYS_USERS_MODELS, "chat_usage_daily_by_day", "Sort");
     assert_plan(PG_USAGE_OF_USER, "chat_usage_daily_pkey", "Seq Scan");
+    assert_plan(PG_USER_DELETED, "chat_sessions_deleted_of_user", "Sort");
+    assert_plan(PG_USER_ERASE, "chat_sessions_deleted_of_user", "Seq Scan");
     assert_plan(PG_USAGE_ENGAGEMENT, "chat_usage_daily_by_day", "Seq Scan");
     assert_plan(PG_ANSWER_END, "Conflict Arbiter Indexes: chat_usage_daily_pkey", "Seq Scan");
 }
