@@ -488,6 +488,9 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd, con
     mallopt(M_ARENA_MAX, 2); /* what one thread takes another gives back: more arenas would only be full of holes */
     bool started = start(&worker);
     if (started) {
+        metrics_move(&metrics->gauges.request_threads, settings->request_threads);
+        metrics_move(&metrics->gauges.job_threads, worker.titles ? JOB_THREADS + 1 : JOB_THREADS);
+        metrics_move(&metrics->gauges.stream_places, settings->max_streams);
         log_write(LOG_INFO, "worker_ready", LOG_INT("request_threads", settings->request_threads));
         if (ready_fd >= 0 && write(ready_fd, "1", 1) != 1) log_write(LOG_WARN, "ready_not_told");
         if (ready_fd >= 0) close(ready_fd);

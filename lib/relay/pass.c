@@ -146,6 +146,8 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     set_subject(pass, &subject);
     bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
     pass->settled = ports->admission->ops->settle(ports->admission, &pass->ticket, refund) == CHAT_OK;
+    if (pass->settled && refund && pass->ticket.daily_counted)
+        metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
     if (pass->settle_tries++ == 0) {
         int64_t cost = cost_micro_usd(ports->prices, pass->ask.model, &pass->usage);
         metrics_add(&metrics->counters.completions[pass->client_left ? COMPLETIONS_CLIENT_LEFT
