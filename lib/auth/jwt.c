@@ -316,7 +316,7 @@ enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *
     /* libjwt would take any token as good with a key of no bytes; jwt_policy_check refuses that at start-up. */
     if (!policy->key || policy->key_len == 0 || policy->key_len > INT_MAX) return refuse("no key");
     if (!is_well_formed(token, len)) return refuse("form");
-    is_cached = policy->algorithm != JWT_HS256 && digest_of(policy, token, len, digest);
+    is_cached = digest_of(policy, token, len, digest);
     if (is_cached && cache_get(digest, clock_mono_ms(clock), &claims)) {
         if (now_s - policy->leeway_s >= claims.expires_at_s) return refuse("expired");
         *out = claims;

@@ -1,4 +1,5 @@
-/* Lines that lie whole within a piece are read where they are; only a line cut by the end of a piece is kept. */
+/* Lines that lie whole within a piece are read where they are, and so is an event's data where it is one line; what is
+ * cut by the end of a piece is kept. */
 #include "base/sse.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@ void sse_reader_init(struct sse_reader *reader, size_t max_event_bytes)
 {
     *reader = (struct sse_reader){.max_event = max_event_bytes};
     buf_init(&reader->line, max_event_bytes);
-    buf_init(&reader->data, max_event_bytes + 1); /* and the NUL */
+    buf_init(&reader->data, max_event_bytes);
 }
 
 void sse_reader_fini(struct sse_reader *reader)
@@ -19,19 +20,34 @@ void sse_reader_fini(struct sse_reader *reader)
     buf_fini(&reader->data);
 }
 
+static enum sse_status copy_data(struct sse_reader *reader, const char *value, size_t len)
+{
+    if (len && !buf_append(&reader->data, value, len)) return SSE_TOO_LONG;
+    return SSE_OK;
+}
+
+/* The one data line is about to be followed by another, or its bytes to go away. */
+static enum sse_status keep_only(struct sse_reader *reader)
+{
+    const char *only = reader->only;
+
+    reader->only = NULL;
+    return only ? copy_data(reader, only, reader->only_len) : SSE_OK;
+}
+
 /* The blank line: without a data line the event is dropped, name and all. */
 static enum sse_status dispatch(struct sse_reader *reader, sse_event_fn *on_event, void *context)
 {
-    struct sse_event event = {.name = reader->name};
+    struct sse_event event = {.name = reader->name, .data = reader->only, .len = reader->only_len};
     bool go_on = true;
 
-    if (reader->has_data) {
-        if (!buf_append_char(&reader->data, '\0')) return SSE_TOO_LONG;
-        event.data = reader->data.data;
-        event.len = reader->data.len - 1;
-        go_on = on_event(context, &event);
+    if (!reader->only) {
+        event.data = reader->data.len ? reader->data.data : "";
+        event.len = reader->data.len;
     }
+    if (reader->has_data) go_on = on_event(context, &event);
     buf_reset(&reader->data);
+    reader->only = NULL;
     reader->has_data = false;
     reader->name[0] = '\0';
     return go_on ? SSE_OK : SSE_STOPPED;
@@ -39,17 +55,18 @@ static enum sse_status dispatch(struct sse_reader *reader, sse_event_fn *on_even
 
 static enum sse_status take_data(struct sse_reader *reader, const char *value, size_t len)
 {
-    const size_t lf = reader->has_data ? 1 : 0;
-    char *room;
+    const size_t before = reader->only ? reader->only_len : reader->data.len;
+    enum sse_status status;
 
-    if (len + lf > reader->max_event - reader->data.len) return SSE_TOO_LONG;
-    room = buf_reserve(&reader->data, len + lf + 1); /* with the NUL to come */
-    if (!room) return SSE_TOO_LONG;
-    if (lf) room[0] = '\n';
-    if (len) memcpy(room + lf, value, len);
-    reader->data.len += len + lf;
-    reader->has_data = true;
-    return SSE_OK;
+    if (!reader->has_data) {
+        reader->has_data = true;
+        reader->only = value;
+        reader->only_len = len;
+        return len > reader->max_event ? SSE_TOO_LONG : SSE_OK;
+    }
+    if (before >= reader->max_event || len > reader->max_event - before - 1) return SSE_TOO_LONG;
+    if ((status = keep_only(reader)) != SSE_OK || (status = copy_data(reader, "\n", 1)) != SSE_OK) return status;
+    return copy_data(reader, value, len);
 }
 
 static enum sse_status take_line(struct sse_reader *reader, const char *line, size_t len, sse_event_fn *on_event,
@@ -90,14 +107,12 @@ static enum sse_status skip_bom(struct sse_reader *reader, const char **at, cons
     return SSE_OK;
 }
 
-enum sse_status sse_reader_feed(struct sse_reader *reader, const char *bytes, size_t len, sse_event_fn *on_event,
-                                void *context)
+static enum sse_status feed_lines(struct sse_reader *reader, const char *at, const char *end, sse_event_fn *on_event,
+                                  void *context)
 {
-    const char *at = bytes, *end = bytes + len, *lf = NULL, *cr = NULL; /* lf, cr: the next ones, end where none */
+    const char *lf = NULL, *cr = NULL; /* the next ones, end where none */
     enum sse_status status;
 
-    if (len == 0) return SSE_OK;
-    if (reader->bom_seen != BOM_PASSED && (status = skip_bom(reader, &at, end)) != SSE_OK) return status;
     while (at < end) {
         const char *stop;
 
@@ -112,7 +127,10 @@ enum sse_status sse_reader_feed(struct sse_reader *reader, const char *bytes, si
         if ((!lf || lf < at) && !(lf = memchr(at, '\n', (size_t)(end - at)))) lf = end;
         if ((!cr || cr < at) && !(cr = memchr(at, '\r', (size_t)(end - at)))) cr = end;
         stop = lf < cr ? lf : cr;
-        if (stop == end) return buf_append(&reader->line, at, (size_t)(end - at)) ? SSE_OK : SSE_TOO_LONG;
+        if (stop == end) {
+            if ((status = keep_only(reader)) != SSE_OK) return status; /* it may lie where the line goes */
+            return buf_append(&reader->line, at, (size_t)(end - at)) ? SSE_OK : SSE_TOO_LONG;
+        }
         reader->skip_lf = *stop == '\r';
         if (reader->line.len > 0) {
             if (!buf_append(&reader->line, at, (size_t)(stop - at))) return SSE_TOO_LONG;
@@ -125,4 +143,16 @@ enum sse_status sse_reader_feed(struct sse_reader *reader, const char *bytes, si
         at = stop + 1;
     }
     return SSE_OK;
+}
+
+enum sse_status sse_reader_feed(struct sse_reader *reader, const char *bytes, size_t len, sse_event_fn *on_event,
+                                void *context)
+{
+    const char *at = bytes, *end = bytes + len;
+    enum sse_status status;
+
+    if (len == 0) return SSE_OK;
+    if (reader->bom_seen != BOM_PASSED && (status = skip_bom(reader, &at, end)) != SSE_OK) return status;
+    status = feed_lines(reader, at, end, on_event, context);
+    return status == SSE_OK ? keep_only(reader) : status;
 }

@@ -14,7 +14,7 @@
 
 struct sse_event {
     const char *name; /* "" where the stream gave none; NUL-terminated, at most 63 bytes, longer are cut */
-    const char *data; /* joined with LF; len bytes, also NUL-terminated; borrowed for the call */
+    const char *data; /* joined with LF; len bytes, no NUL behind them; borrowed for the call */
     size_t len;
 };
 
@@ -24,8 +24,10 @@ typedef bool sse_event_fn(void *context, const struct sse_event *event);
 enum sse_status { SSE_OK, SSE_STOPPED, SSE_TOO_LONG };
 
 struct sse_reader {
-    struct buf line; /* the line so far, where a piece ended within one */
-    struct buf data; /* data lines of the event so far */
+    struct buf line;  /* the line so far, where a piece ended within one */
+    struct buf data;  /* data lines of the event so far */
+    const char *only; /* the event's one data line so far, where it lies whole in the piece being fed: not copied yet */
+    size_t only_len;
     char name[64];
     bool has_data;
     bool skip_lf;      /* the last byte was CR: an LF right after it belongs to it */

@@ -17,6 +17,7 @@
 enum {
     IDLE_CONNECTIONS_MAX = 256,
     DNS_CACHE_SECONDS = 300,
+    READ_BYTES = 4096, /* libcurl's buffer of each transfer; its own 16 KB would hold what comes in a second */
     RETRY_AFTER_UNTOLD_S = 5,
     ESCAPED_MAX = 6, /* bytes of JSON that one byte of text becomes at most */
 };
@@ -242,6 +243,7 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)provider->connect_timeout_ms);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_SECONDS);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_BUFFERSIZE, (long)READ_BYTES);
     if (relay->settings.ca_file) SET(CURLOPT_CAINFO, relay->settings.ca_file);
     return ok;
 }

@@ -11,6 +11,7 @@
 enum {
     KEY_MAX = 24, /* longer than any key that counts */
     NUMBER_MAX_CHARS = 63,
+    FORM_MAX_BYTES = 2048, /* a longer chunk is read in full each time */
 };
 
 /* After a failure `at` is `end`, so whatever reads on finds the end, and the first problem stays. */
@@ -563,6 +564,66 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out)
     if (!reader.problem && peek(&reader)) fail(&reader, "text after the value");
     if (!reader.problem && reader.at < reader.end) fail(&reader, "text after the value"); /* a NUL */
     return reader.problem;
+}
+
+/* ---- a chunk like the one before ---- */
+
+void chunk_form_init(struct chunk_form *form)
+{
+    *form = (struct chunk_form){0};
+    buf_init(&form->json, FORM_MAX_BYTES);
+}
+
+void chunk_form_fini(struct chunk_form *form)
+{
+    buf_fini(&form->json);
+}
+
+static bool has_content_alone(const struct chunk *chunk)
+{
+    return chunk->has_choice && chunk->content.at && !chunk->error.present && !chunk->content_parts.at &&
+           chunk->reasoning.len == 0 && chunk->reasoning_content.len == 0 && chunk->channel.len == 0 &&
+           chunk->finish_reason.len == 0 && chunk->usage.prompt_tokens < 0 && chunk->usage.completion_tokens < 0 &&
+           chunk->usage.total_tokens < 0;
+}
+
+static void learn_form(struct chunk_form *form, const char *json, size_t len, const struct chunk *chunk)
+{
+    buf_reset(&form->json);
+    if (len > FORM_MAX_BYTES || !has_content_alone(chunk) || !buf_append(&form->json, json, len)) {
+        buf_reset(&form->json);
+        return;
+    }
+    form->head_len = (size_t)(chunk->content.at - json); /* with the opening quote */
+    form->tail_len = len - form->head_len - chunk->content.len;
+}
+
+static bool has_form(const struct chunk_form *form, const char *json, size_t len, struct chunk_text *content)
+{
+    size_t head = form->head_len, tail = form->tail_len;
+
+    if (form->json.len == 0 || len < head + tail || memcmp(json, form->json.data, head) != 0 ||
+        memcmp(json + len - tail, form->json.data + form->json.len - tail, tail) != 0)
+        return false;
+    struct reader reader = {.at = json + head - 1, .end = json + len};
+    read_string(&reader, content);
+    return !reader.problem && reader.at == json + len - tail + 1; /* behind the closing quote, the tail's first byte */
+}
+
+const char *chunk_read_like(struct chunk_form *form, const char *json, size_t len, struct chunk *out)
+{
+    struct chunk_text content;
+
+    if (has_form(form, json, len, &content)) {
+        *out = (struct chunk){.usage = {-1, -1, -1}, .has_choice = true, .content = content};
+        return NULL;
+    }
+    const char *problem = chunk_read(json, len, out);
+    if (problem)
+        buf_reset(&form->json);
+    else
+        learn_form(form, json, len, out);
+    return problem;
 }
 
 void chunk_each_part(const struct chunk *chunk, chunk_part_fn *on_part, void *context)

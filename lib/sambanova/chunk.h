@@ -49,6 +49,24 @@ struct chunk {
 /* NULL: fine. Else a static phrase, and *out holds what was read until then. */
 const char *chunk_read(const char *json, size_t len, struct chunk *out);
 
+/*
+ * The chunks of a stream differ in their content alone, as a rule:
+ *
+ *   {"choices":[{"delta":{"content":"Tesla","role":"assistant"},…}],"created":…,"id":"…",…}
+ *   └──────────── head ───────────┘└ text ┘└─────────────────── tail ───────────────────┘
+ *
+ * Where head and tail are, byte for byte, those of the chunk before, the string between them is all there is to read.
+ */
+struct chunk_form {
+    struct buf json; /* of a chunk that had content and nothing else that counts */
+    size_t head_len, tail_len;
+};
+
+void chunk_form_init(struct chunk_form *form);
+void chunk_form_fini(struct chunk_form *form);
+/* As chunk_read, with the same result. */
+const char *chunk_read_like(struct chunk_form *form, const char *json, size_t len, struct chunk *out);
+
 /* The decoded text, valid UTF-8 without NUL: within the chunk where nothing had to be changed, else in scratch.
  * false: past scratch's max, or no memory. */
 bool chunk_text_decode(const struct chunk_text *text, struct buf *scratch, const char **out, size_t *len) MUST_CHECK;

@@ -18,6 +18,7 @@ static const char opening[] = "<think>", closing[] = "</think>";
 
 struct decoder {
     struct sse_reader events;
+    struct chunk_form form;
     struct buf scratch;            /* a text that had to be unescaped */
     const struct delta_sink *sink; /* while within feed or end */
     size_t body_bytes;
@@ -52,6 +53,7 @@ struct decoder *decode_new(const struct provider *self)
     (void)self;
     if (!decoder) return NULL;
     sse_reader_init(&decoder->events, DECODE_MAX_EVENT);
+    chunk_form_init(&decoder->form);
     buf_init(&decoder->scratch, 3 * DECODE_MAX_EVENT); /* a byte that is no UTF-8 becomes three */
     decoder->usage = (struct token_usage){-1, -1, -1};
     return decoder;
@@ -61,6 +63,7 @@ void decode_free(struct decoder *decoder)
 {
     if (!decoder) return;
     sse_reader_fini(&decoder->events);
+    chunk_form_fini(&decoder->form);
     buf_fini(&decoder->scratch);
     free(decoder);
 }
@@ -314,7 +317,7 @@ static bool on_event(void *context, const struct sse_event *event)
     }
     /* ping and the like: events that are not for us, with any data */
     if (*data != '{' && event->name[0] && strcmp(event->name, "message") != 0) return true;
-    problem = chunk_read(data, (size_t)(end - data), &chunk);
+    problem = chunk_read_like(&decoder->form, data, (size_t)(end - data), &chunk);
     if (problem) {
         if (strcmp(problem, "nested too deep") == 0) /* clearer than "malformed" */
             return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "a chunk nested deeper than 32");

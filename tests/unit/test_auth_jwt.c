@@ -609,21 +609,31 @@ END_TEST
 
 /* ---- accepted tokens that are kept ---- */
 
-START_TEST(a_kept_token_still_expires)
+static void must_still_expire(const struct jwt_policy *policy, struct token *token)
 {
-    struct jwt_policy policy = pair_policy(JWT_ES256, &p256);
-    struct token *token = pair_token("{\"alg\":\"ES256\"}", "{\"sub\":\"a\",\"exp\":1800000010}", &p256);
-
-    ck_assert_int_eq(verify(&policy, token), CHAT_OK);
-    ck_assert_int_eq(verify(&policy, token), CHAT_OK);
+    ck_assert_int_eq(verify(policy, token), CHAT_OK);
+    ck_assert_int_eq(verify(policy, token), CHAT_OK);
     ck_assert_str_eq(claims_out.subject, "a");
     ck_assert_int_eq(claims_out.expires_at_s, NOW_S + 10);
     manual_clock_advance(&now, 39 * 1000);
-    ck_assert_int_eq(verify(&policy, token), CHAT_OK);
+    ck_assert_int_eq(verify(policy, token), CHAT_OK);
     manual_clock_advance(&now, 1000);
-    ck_assert_int_eq(verify(&policy, token), CHAT_ERR_UNAUTHENTICATED);
+    ck_assert_int_eq(verify(policy, token), CHAT_ERR_UNAUTHENTICATED);
     manual_clock_advance(&now, 3600 * 1000);
-    ck_assert_int_eq(verify(&policy, token), CHAT_ERR_UNAUTHENTICATED);
+    ck_assert_int_eq(verify(policy, token), CHAT_ERR_UNAUTHENTICATED);
+}
+
+START_TEST(a_kept_token_still_expires)
+{
+    struct jwt_policy policy = pair_policy(JWT_ES256, &p256);
+    must_still_expire(&policy, pair_token("{\"alg\":\"ES256\"}", "{\"sub\":\"a\",\"exp\":1800000010}", &p256));
+}
+END_TEST
+
+START_TEST(a_kept_token_with_a_secret_still_expires)
+{
+    struct jwt_policy policy = hs_policy();
+    must_still_expire(&policy, hs_token("{\"alg\":\"HS256\"}", "{\"sub\":\"a\",\"exp\":1800000010}"));
 }
 END_TEST
 
@@ -723,7 +733,7 @@ UNIT_SUITE(auth_jwt)
     TCase *cases[] = {
         UNIT_CASE(suite, "accepting", a_good_token_of_each_algorithm_gives_its_claims,
                   a_refused_token_leaves_the_result_untouched, a_kept_token_still_expires,
-                  a_kept_token_is_no_good_under_another_policy,
+                  a_kept_token_with_a_secret_still_expires, a_kept_token_is_no_good_under_another_policy,
                   a_hundred_checks_of_one_token_cost_little_more_than_one),
         UNIT_CASE(suite, "attacks", a_token_without_a_signature_is_refused, no_key_means_no_entry,
                   the_token_does_not_choose_the_algorithm, a_signature_with_any_character_changed_is_refused,

@@ -1,6 +1,7 @@
 /* chunk_read against json_parse: on all that the gate takes they must find the same, and refuse the same. */
 #include "sambanova/chunk.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,7 +217,36 @@ static bool tolerated(const char *reason)
     return false;
 }
 
-static void compare(const char *text, size_t len)
+static void expect_same(struct said *a, struct said *b, const char *text, size_t len)
+{
+    ck_assert_msg(memcmp(&a->usage, &b->usage, sizeof a->usage) == 0 && a->error == b->error && a->choice == b->choice,
+                  "read differently: %.*s", (int)len, text);
+    for (size_t i = 0; i < UNIT_COUNT(a->texts); i++)
+        ck_assert_msg((!a->texts[i] && !b->texts[i]) ||
+                          (a->texts[i] && b->texts[i] && strcmp(a->texts[i], b->texts[i]) == 0),
+                      "text %zu is %s, not %s: %.*s", i, a->texts[i], b->texts[i], (int)len, text);
+    said_fini(a);
+    said_fini(b);
+}
+
+/* Whatever chunk came before, it changes nothing. */
+static void compare_after(const char *before, const char *json, size_t len, const char *problem, struct chunk *alone)
+{
+    struct chunk_form form;
+    struct chunk ignored, chunk;
+
+    chunk_form_init(&form);
+    (void)chunk_read_like(&form, before, strlen(before), &ignored);
+    const char *now = chunk_read_like(&form, json, len, &chunk);
+    ck_assert_msg(!now == !problem, "%s alone, %s after %s: %.*s", problem, now, before, (int)len, json);
+    if (!now) {
+        struct said a = scanned(&chunk), b = scanned(alone);
+        expect_same(&a, &b, json, len);
+    }
+    chunk_form_fini(&form);
+}
+
+static void compare(const char *text, size_t len, const char *before)
 {
     char *json = malloc(len ? len : 1); /* of its own size, for the sanitizer */
     const char *reason, *problem;
@@ -226,19 +256,13 @@ static void compare(const char *text, size_t len)
 
     memcpy(json, text, len);
     problem = chunk_read(json, len, &chunk);
+    compare_after(before, json, len, problem, &chunk);
     taken = json_parse(json, len, &doc, &reason) == CHAT_OK;
     if (taken && json_type(json_root(doc)) == JSON_OBJECT) {
         struct said a = scanned(&chunk), b = parsed(json_root(doc));
 
         ck_assert_msg(!problem, "refused (%s): %.*s", problem, (int)len, text);
-        ck_assert_msg(memcmp(&a.usage, &b.usage, sizeof a.usage) == 0 && a.error == b.error && a.choice == b.choice,
-                      "read differently: %.*s", (int)len, text);
-        for (size_t i = 0; i < UNIT_COUNT(a.texts); i++)
-            ck_assert_msg((!a.texts[i] && !b.texts[i]) ||
-                              (a.texts[i] && b.texts[i] && strcmp(a.texts[i], b.texts[i]) == 0),
-                          "text %zu is %s, not %s: %.*s", i, a.texts[i], b.texts[i], (int)len, text);
-        said_fini(&a);
-        said_fini(&b);
+        expect_same(&a, &b, text, len);
     } else if (taken) {
         ck_assert_msg(problem != NULL, "no object, but taken: %.*s", (int)len, text);
     } else if (!tolerated(reason) && !memmem(json, len, "NaN", 3) && !memmem(json, len, "Infinity", 8)) {
@@ -250,14 +274,14 @@ static void compare(const char *text, size_t len)
 
 START_TEST(a_chunk_reads_as_the_gate_reads_it)
 {
-    for (size_t i = 0; i < UNIT_COUNT(corpus); i++) compare(corpus[i], strlen(corpus[i]));
+    for (size_t i = 0; i < UNIT_COUNT(corpus); i++) compare(corpus[i], strlen(corpus[i]), corpus[i]);
 }
 END_TEST
 
 START_TEST(a_cut_chunk_reads_as_the_gate_reads_it)
 {
     for (size_t i = 0; i < UNIT_COUNT(corpus); i++)
-        for (size_t len = 0; len < strlen(corpus[i]); len++) compare(corpus[i], len);
+        for (size_t len = 0; len < strlen(corpus[i]); len++) compare(corpus[i], len, corpus[i]);
 }
 END_TEST
 
@@ -284,16 +308,49 @@ START_TEST(a_changed_chunk_reads_as_the_gate_reads_it)
                 len--;
             }
         }
-        compare(text, len);
+        compare(text, len, from);
     }
+}
+END_TEST
+
+/* Read in full, a chunk becomes the form that the next is held against: that of the second is still the first's. */
+START_TEST(a_chunk_like_the_one_before_is_read_by_its_text_alone)
+{
+    static const char head[] = "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"";
+    static const char tail[] = "\"},\"index\":0,\"finish_reason\":null}],\"id\":\"a\"}";
+    static const char *const same[] = {"Tesla", "", "\\\"quoted\\\"", "gr\xc3\xbc\xc3\x9f", "\\u00e9\\n"};
+    static const char *const others[] = {"a\",\"content\":\"b", "a\"}},{\"x\":{\"y\":\"", "a\\"};
+    struct chunk_form form;
+    struct chunk chunk;
+    char json[512];
+
+    chunk_form_init(&form);
+    for (size_t i = 0; i < UNIT_COUNT(same); i++) {
+        snprintf(json, sizeof json, "%s%s%s", head, same[i], tail);
+        ck_assert_ptr_null(chunk_read_like(&form, json, strlen(json), &chunk));
+        ck_assert(chunk_text_is(&chunk.content, same[i]) && chunk.has_choice);
+        ck_assert_msg(memmem(form.json.data, form.json.len, "Tesla", 5) != NULL, "\"%s\" was read in full", same[i]);
+    }
+    for (size_t i = 0; i < UNIT_COUNT(others); i++) {
+        snprintf(json, sizeof json, "%sTesla%s", head, tail);
+        ck_assert_ptr_null(chunk_read_like(&form, json, strlen(json), &chunk));
+        snprintf(json, sizeof json, "%s%s%s", head, others[i], tail);
+        struct chunk alone;
+        const char *problem = chunk_read(json, strlen(json), &alone);
+        compare_after("{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"Tesla\"},\"index\":0,"
+                      "\"finish_reason\":null}],\"id\":\"a\"}",
+                      json, strlen(json), problem, &alone);
+    }
+    chunk_form_fini(&form);
 }
 END_TEST
 
 UNIT_SUITE(sambanova_chunk)
 {
     Suite *suite = suite_create("sambanova_chunk");
-    TCase *tcase = UNIT_CASE(suite, "against the gate", a_chunk_reads_as_the_gate_reads_it,
-                             a_cut_chunk_reads_as_the_gate_reads_it, a_changed_chunk_reads_as_the_gate_reads_it);
+    TCase *tcase =
+        UNIT_CASE(suite, "against the gate", a_chunk_reads_as_the_gate_reads_it, a_cut_chunk_reads_as_the_gate_reads_it,
+                  a_changed_chunk_reads_as_the_gate_reads_it, a_chunk_like_the_one_before_is_read_by_its_text_alone);
 
     tcase_set_timeout(tcase, 60);
     return suite;
