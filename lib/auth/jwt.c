@@ -9,7 +9,6 @@
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,7 +172,7 @@ static const char *check_identity(jwt_t *jwt, struct jwt_claims *claims)
     const char *sub = jwt_get_grant(jwt, "sub"), *role;
 
     if (!sub || !jwt_is_subject(sub)) return "sub";
-    snprintf(claims->subject, sizeof claims->subject, "%s", sub);
+    memcpy(claims->subject, sub, strlen(sub) + 1);
     claims->is_admin = false;
     if (has_claim(jwt, "role")) {
         role = jwt_get_grant(jwt, "role");

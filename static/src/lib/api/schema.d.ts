@@ -984,8 +984,10 @@ export interface components {
             })[];
             /** @default false */
             stream: boolean | null;
-            max_tokens?: number;
-            max_completion_tokens?: number;
+            /** @description At most what an answer may have (`limits.max_tokens`); more is taken down to that, and without one it is that. */
+            max_tokens?: number | null;
+            /** @description The same by its newer name. */
+            max_completion_tokens?: number | null;
         } & {
             [key: string]: unknown;
         };
