@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "fcgi/admin.h"
 #include "fcgi/master.h"
 #include "fcgi/worker.h"
 #include "http/routes.h"
@@ -27,13 +28,17 @@ struct options {
     bool check, worker;
     int listen_fd, ready_fd;
     int metrics_fd, metrics_slot; /* -1: none */
+    const char *export_user, *erase_user;
 };
 
 static const char usage[] =
-    "chat-fcgi [--env-file FILE] [--check | --print-env | --print-docs | --print-routes | --version]\n"
+    "chat-fcgi [--env-file FILE] [--check | --export-user ID | --erase-user ID | --print-env | --print-docs |\n"
+    "          --print-routes | --version]\n"
     "  Serves FastCGI on CHAT_LISTEN. Settings come from the environment; see docs/configuration.md.\n"
     "  --env-file FILE  settings from NAME=value lines, read again on SIGHUP\n"
     "  --check          validate the settings, print them with secrets masked, exit\n"
+    "  --export-user ID print all that is stored of a user as JSON\n"
+    "  --erase-user ID  erase all that is stored of a user, print what went and what is left\n"
     "  --print-env      print .env.example\n"
     "  --print-docs     print docs/configuration.md\n"
     "  --print-routes   print the method and path of every route\n";
@@ -46,6 +51,10 @@ static void read_options(int argc, char **argv, struct options *out)
             out->env_file = argv[++i];
         else if (strcmp(argv[i], "--check") == 0)
             out->check = true;
+        else if (strcmp(argv[i], "--export-user") == 0 && i + 1 < argc)
+            out->export_user = argv[++i];
+        else if (strcmp(argv[i], "--erase-user") == 0 && i + 1 < argc)
+            out->erase_user = argv[++i];
         else if (strcmp(argv[i], "--worker") == 0 && i + 2 < argc) {
             out->worker = true;
             out->listen_fd = atoi(argv[++i]);
@@ -86,6 +95,13 @@ int main(int argc, char **argv)
         settings_print(&settings, stdout);
         settings_fini(&settings);
         return 0;
+    }
+    if (options.export_user || options.erase_user) {
+        log_set_level(LOG_ERROR);
+        int status = options.export_user ? admin_export_user(&settings, options.export_user)
+                                         : admin_erase_user(&settings, options.erase_user);
+        settings_fini(&settings);
+        return status;
     }
     if (geteuid() == 0) {
         fputs("chat-fcgi: refuses to run as root; start it as a user of its own\n", stderr);

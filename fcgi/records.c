@@ -7,6 +7,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "metrics/metrics.h"
+
 enum {
     RECORD_HEADER = 8,
     RECORD_MAX_CONTENT = 32760, /* a multiple of 8, below the format's 65,535 */
@@ -63,7 +65,11 @@ static size_t send_some(struct fcgi_connection *self, struct iovec *parts, size_
     ssize_t sent;
     do sent = sendmsg(self->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    if (sent >= 0) return (size_t)sent;
+    if (sent >= 0) {
+        metrics_add(&metrics->counters.stream_writes, 1);
+        metrics_add(&metrics->counters.stream_bytes, (uint64_t)sent);
+        return (size_t)sent;
+    }
     if (errno != EAGAIN && errno != EWOULDBLOCK) self->gone = true;
     return 0;
 }

@@ -23,6 +23,7 @@
 #include "postgres/conn.h"
 #include "postgres/message_repo.h"
 #include "postgres/session_repo.h"
+#include "postgres/usage_repo.h"
 #include "redis/admission.h"
 #include "redis/answer_log.h"
 #include "redis/breaker.h"
@@ -32,6 +33,7 @@
 #include "sambanova/provider.h"
 #include "usecases/purge_sessions.h"
 #include "usecases/reap_answers.h"
+#include "usecases/use_ledger.h"
 
 enum {
     JOB_THREADS = 3,
@@ -51,6 +53,7 @@ struct stores {
     struct redis_conn *redis;
     struct session_repo *sessions;
     struct message_repo *messages;
+    struct usage_repo *usage;
     struct admission *admission;
     struct idempotency *idempotency;
     struct answer_log *log;
@@ -75,6 +78,7 @@ struct worker {
     struct local_breaker *local_breaker;
     struct provider *provider;
     struct job_pool *jobs, *titles;
+    struct use_ledger *ledger;
     struct relay *relay;
     struct http_app app;
     atomic_bool draining;
@@ -96,6 +100,7 @@ static bool stores_open(struct stores *stores, struct worker *worker)
     if (!stores->pg || !stores->redis) return false;
     stores->sessions = pg_session_repo_open(stores->pg);
     stores->messages = pg_message_repo_open(stores->pg);
+    stores->usage = pg_usage_repo_open(stores->pg);
     stores->admission = redis_admission_open(stores->redis, &settings->policy, clock, settings->workers);
     stores->idempotency = redis_idempotency_open(stores->redis);
     stores->log = redis_answer_log_open(stores->redis);
@@ -107,13 +112,15 @@ static bool stores_open(struct stores *stores, struct worker *worker)
         .provider = worker->provider,
         .sessions = stores->sessions,
         .messages = stores->messages,
+        .usage = stores->usage,
+        .ledger = worker->ledger,
         .admission = stores->admission,
         .idempotency = stores->idempotency,
         .log = stores->log,
         .breaker = stores->breaker,
     };
-    return stores->sessions && stores->messages && stores->admission && stores->idempotency && stores->log &&
-           stores->breaker;
+    return stores->sessions && stores->messages && stores->usage && stores->admission && stores->idempotency &&
+           stores->log && stores->breaker;
 }
 
 static void stores_close(struct stores *stores)
@@ -122,6 +129,7 @@ static void stores_close(struct stores *stores)
     if (stores->log) redis_answer_log_close(stores->log);
     if (stores->idempotency) redis_idempotency_close(stores->idempotency);
     if (stores->admission) redis_admission_close(stores->admission);
+    if (stores->usage) pg_usage_repo_close(stores->usage);
     if (stores->messages) pg_message_repo_close(stores->messages);
     if (stores->sessions) pg_session_repo_close(stores->sessions);
     if (stores->redis) redis_conn_close(stores->redis);
@@ -315,6 +323,7 @@ static bool start(struct worker *worker)
     worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     worker->pg_health = pg_health_open(clock_system());
     worker->local_breaker = local_breaker_open();
+    worker->ledger = use_ledger_open(clock_system());
     worker->threads = calloc((size_t)worker->settings->request_threads, sizeof *worker->threads);
     worker->app = (struct http_app){
         .jwt = &worker->settings->jwt,
@@ -323,7 +332,7 @@ static bool start(struct worker *worker)
         .check_migrations = check_migrations,
         .version = worker->version,
     };
-    return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->threads &&
+    return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->ledger && worker->threads &&
            open_redis(worker) && open_provider(worker) && open_relay(worker) &&
            stores_open(&worker->own_stores, worker) && start_request_threads(worker);
 }
@@ -372,6 +381,12 @@ static void give_memory_back(struct worker *worker)
     malloc_trim(0);
 }
 
+/* Postgres away: it is kept. */
+static void count_use(struct worker *worker)
+{
+    if (!use_ledger_flush(worker->ledger, worker->own_stores.usage)) log_write(LOG_DEBUG, "use_not_written_yet");
+}
+
 static void housekeeping(struct worker *worker)
 {
     give_memory_back(worker);
@@ -382,6 +397,7 @@ static void housekeeping(struct worker *worker)
     tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
     worker->stores_looked_at = true;
     say_alive(worker);
+    count_use(worker);
     int64_t now_ms = clock_mono_ms(clock_system());
     if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
     if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
@@ -423,9 +439,25 @@ static void drain(struct worker *worker, int signal_number)
         if (clock_mono_ms(clock) - kept_ms < HOUSEKEEPING_MS) continue;
         kept_ms = clock_mono_ms(clock);
         say_alive(worker);
+        count_use(worker);
     }
     relay_drain(worker->relay);
     log_write(LOG_INFO, "drained", LOG_INT("duration_ms", clock_mono_ms(clock) - started_ms));
+}
+
+/* What was gathered last, and where that failed what is left: one batch each. */
+static void settle_use(struct worker *worker)
+{
+    enum { TRIES = 5, PAUSE_MS = 1000 };
+    if (!worker->ledger || !worker->own_stores.usage) return;
+    for (int batch = 0; batch < 2; batch++)
+        for (int i = 0; !use_ledger_flush(worker->ledger, worker->own_stores.usage); i++) {
+            if (i == TRIES) {
+                log_write(LOG_ERROR, "use_not_counted", LOG_STR("hint", "Postgres is away; see completion_ended"));
+                return;
+            }
+            clock_sleep_ms(clock_system(), PAUSE_MS);
+        }
 }
 
 static void stop(struct worker *worker)
@@ -433,6 +465,7 @@ static void stop(struct worker *worker)
     relay_close(worker->relay);
     job_pool_close(worker->jobs);
     job_pool_close(worker->titles);
+    settle_use(worker);
     for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
         stores_close(&worker->threads[i].stores);
     for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
@@ -442,6 +475,7 @@ static void stop(struct worker *worker)
     sambanova_close(worker->provider);
     if (worker->redis_server) redis_server_close(worker->redis_server);
     local_breaker_close(worker->local_breaker);
+    use_ledger_close(worker->ledger);
     pg_health_close(worker->pg_health);
     close(worker->stop_fd);
     close(worker->signal_fd);
@@ -455,6 +489,9 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd, con
     mallopt(M_ARENA_MAX, 2); /* what one thread takes another gives back: more arenas would only be full of holes */
     bool started = start(&worker);
     if (started) {
+        metrics_move(&metrics->gauges.request_threads, settings->request_threads);
+        metrics_move(&metrics->gauges.job_threads, worker.titles ? JOB_THREADS + 1 : JOB_THREADS);
+        metrics_move(&metrics->gauges.stream_places, settings->max_streams);
         log_write(LOG_INFO, "worker_ready", LOG_INT("request_threads", settings->request_threads));
         if (ready_fd >= 0 && write(ready_fd, "1", 1) != 1) log_write(LOG_WARN, "ready_not_told");
         if (ready_fd >= 0) close(ready_fd);

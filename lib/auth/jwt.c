@@ -159,14 +159,20 @@ static const char *check_audience(jwt_t *jwt, const char *audience)
     return found ? NULL : "aud";
 }
 
-static const char *check_identity(jwt_t *jwt, struct jwt_claims *claims)
+bool jwt_is_subject(const char *sub)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@|+=/-";
-    const char *sub = jwt_get_grant(jwt, "sub"), *role;
-    size_t len = sub ? strspn(sub, allowed) : 0;
+    size_t len = strspn(sub, allowed);
 
-    if (len == 0 || len >= sizeof claims->subject || sub[len]) return "sub";
-    memcpy(claims->subject, sub, len + 1);
+    return len > 0 && len < JWT_SUBJECT_SIZE && !sub[len];
+}
+
+static const char *check_identity(jwt_t *jwt, struct jwt_claims *claims)
+{
+    const char *sub = jwt_get_grant(jwt, "sub"), *role;
+
+    if (!sub || !jwt_is_subject(sub)) return "sub";
+    memcpy(claims->subject, sub, strlen(sub) + 1);
     claims->is_admin = false;
     if (has_claim(jwt, "role")) {
         role = jwt_get_grant(jwt, "role");

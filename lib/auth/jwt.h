@@ -42,6 +42,9 @@ struct jwt_claims {
     int64_t expires_at_s; /* seconds since 1970, without the leeway */
 };
 
+/* Whether it can be a user's id: 1-255 characters of a fixed set. */
+bool jwt_is_subject(const char *sub);
+
 /* For start-up. CHAT_ERR_INVALID_REQUEST, with *problem a static sentence for the operator: the key is missing,
  * too weak, or not of the algorithm's kind. */
 enum chat_error jwt_policy_check(const struct jwt_policy *policy, const char **problem) MUST_CHECK;

@@ -16,6 +16,8 @@ route_handler api_get_quota, api_get_features, api_sign_in, api_sign_out;
 route_handler api_create_completion;
 /* api_models.c */
 route_handler api_list_models, api_get_model;
+/* api_admin.c */
+route_handler api_list_usage, api_get_engagement;
 /* api_health.c */
 route_handler api_health, api_ready, api_metrics;
 

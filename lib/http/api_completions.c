@@ -16,11 +16,12 @@ static bool check_messages(struct http_call *call)
     return false;
 }
 
-/* What stands behind the opening brace of the body, with our own fields put before it. */
+/* What stands behind the opening brace of the body, with our own fields put before it, and no more tokens asked for
+ * than any answer may have. NULL: a key is spelled with escapes. */
 static char *complete_body(struct http_call *call, const char *model, bool add_usage, size_t *len)
 {
+    const struct provider *provider = call->ports->provider;
     const char *brace = memchr(call->body_text, '{', call->body_len);
-    if (!brace) return NULL;
     size_t rest = call->body_len - (size_t)(brace + 1 - call->body_text);
     struct buf body;
     buf_init(&body, BODY_MAX_BYTES);
@@ -34,8 +35,14 @@ static char *complete_body(struct http_call *call, const char *model, bool add_u
     }
     if (add_usage) buf_append_str(&body, "\"stream_options\":{\"include_usage\":true},");
     buf_append(&body, brace + 1, rest);
-    if (!body.failed) return buf_take(&body, len);
+    struct buf bounded;
+    buf_init(&bounded, BODY_MAX_BYTES);
+    if (body.failed) abort(); /* out of memory */
+    bool fine = provider->ops->bound_tokens(provider, body.data, body.len, call->ports->policy->max_tokens, &bounded);
+    if (bounded.failed) abort();
     buf_fini(&body);
+    if (fine) return buf_take(&bounded, len);
+    buf_fini(&bounded);
     return NULL;
 }
 
@@ -61,15 +68,22 @@ enum chat_error api_create_completion(struct http_call *call)
     spec.model = model ? model : policy->default_model;
     spec.drop_usage = spec.stream && !json_get(call->body, "stream_options");
 
+    spec.body = complete_body(call, model ? NULL : spec.model, spec.drop_usage, &spec.body_len);
+    if (!spec.body)
+        return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED,
+                           "The fields' names must be spelled without escapes.");
+
     struct place place = {0};
     char id[UUID_TEXT_SIZE]; /* names the lease */
     uuid_v7(clock_wall_ms(call->ports->clock), id);
     enum chat_error error = take_place(call->ports, &call->caller, id, &call->problem, &place);
-    if (error != CHAT_OK) return error;
+    if (error != CHAT_OK) {
+        free(spec.body);
+        return error;
+    }
     spec.ticket = place.ticket;
     spec.breaker = place.breaker;
-    spec.body = complete_body(call, model ? NULL : spec.model, spec.drop_usage, &spec.body_len);
-    struct completion_client *client = spec.body ? completion_stream(call, spec.stream, &place.quota) : NULL;
+    struct completion_client *client = completion_stream(call, spec.stream, &place.quota);
     if (!client) abort(); /* out of memory: the lease runs out by itself */
     call->ports->answers->ops->complete(call->ports->answers, &spec, client);
     return CHAT_OK;

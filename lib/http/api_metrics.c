@@ -164,6 +164,7 @@ static void what_was_counted(struct buf *out, const struct metrics_counters *cou
         [ADMISSION_OVERLOADED] = "overloaded",
         [ADMISSION_SHUTTING_DOWN] = "shutting_down",
     };
+    static const char *const quota[QUOTA_CHANGES] = {[QUOTA_TAKEN] = "taken", [QUOTA_GIVEN_BACK] = "given_back"};
     static const char *const upstream[UPSTREAM_KINDS] = {
         [UPSTREAM_TIMEOUT] = "timeout",
         [UPSTREAM_RATE_LIMITED] = "rate_limited",
@@ -187,10 +188,13 @@ static void what_was_counted(struct buf *out, const struct metrics_counters *cou
     counter(out, "upstream_chunks_total", counted->chunks, "Pieces of text that the provider sent.");
     counter(out, "upstream_text_bytes_total", counted->chunk_bytes, "Their bytes, of answers.");
     counter(out, "upstream_requests_total", counted->upstream_requests, "Requests to the provider, retries included.");
+    counter(out, "stream_writes_total", counted->stream_writes, "Writes to clients of streams.");
+    counter(out, "stream_bytes_total", counted->stream_bytes, "Their bytes, before TLS.");
     COUNTERS(out, "upstream_errors_total", "kind", upstream, counted->upstream_errors,
              "Requests to the provider that failed, retries included.");
     COUNTERS(out, "admissions_total", "result", admissions, counted->admissions,
              "Sends and completions that asked for a place, and what limits and breaker said.");
+    COUNTERS(out, "quota_units_total", "change", quota, counted->quota, "Units of daily quotas.");
     COUNTERS(out, "answers_total", "status", answers, counted->answers, "Answers that ended, by their final status.");
     COUNTERS(out, "completions_total", "result", completions, counted->completions, "Completions that ended.");
     COUNTERS(out, "feedback_total", "rating", ratings, counted->feedback, "Ratings given or taken back.");
@@ -207,6 +211,9 @@ static void what_is_now(struct buf *out, const struct metrics_gauges *now, int w
           "Answers that are followed from another worker than theirs.");
     gauge(out, "completions_live", now->completions_live, "Completions under way.");
     gauge(out, "requests_running", now->requests_running, "Request threads at work.");
+    gauge(out, "request_threads", now->request_threads, "Request threads there are.");
+    gauge(out, "stream_places", now->stream_places, "Answers and completions that may be under way at once.");
+    gauge(out, "job_threads", now->job_threads, "Job threads there are, for titles too.");
     gauge(out, "jobs_queued", now->jobs_queued, "Jobs that wait or run: saving, settling, titles.");
 }
 

@@ -38,21 +38,6 @@ enum chat_error api_create_session(struct http_call *call)
     return call_send_json(call, 201);
 }
 
-/* 1-100, once, plain digits; what is wrong goes into the problem. */
-static bool query_limit(struct http_call *call, int fallback, int *limit)
-{
-    int count;
-    const char *text = call_query(call, "limit", &count);
-    *limit = fallback;
-    if (count == 0) return true;
-    size_t len = text ? strlen(text) : 0;
-    bool fine = count == 1 && len >= 1 && len <= 3 && strspn(text, "0123456789") == len;
-    if (fine) *limit = atoi(text);
-    if (fine && *limit >= PAGE_LIMIT_MIN && *limit <= PAGE_LIMIT_MAX) return true;
-    problem_field(&call->problem, "limit", "takes one whole number from 1 to 100");
-    return false;
-}
-
 static enum chat_error bad_parameter(struct http_call *call, const char *name, const char *message)
 {
     call->problem.param = name;
@@ -62,7 +47,7 @@ static enum chat_error bad_parameter(struct http_call *call, const char *name, c
 static enum chat_error read_list_query(struct http_call *call, struct session_query *query)
 {
     int count;
-    if (!query_limit(call, LIST_LIMIT_DEFAULT, &query->limit)) return call->problem.error;
+    if (!call_query_limit(call, LIST_LIMIT_DEFAULT, &query->limit)) return call->problem.error;
     const char *sort = call_query(call, "sort", &count);
     if (sort && strcmp(sort, "updated_at") == 0)
         query->sort = SORT_UPDATED_AT;
@@ -101,7 +86,7 @@ enum chat_error api_open_session(struct http_call *call)
 {
     int limit, count;
     int64_t before = 0;
-    if (!query_limit(call, MESSAGES_LIMIT_DEFAULT, &limit)) return call->problem.error;
+    if (!call_query_limit(call, MESSAGES_LIMIT_DEFAULT, &limit)) return call->problem.error;
     const char *text = call_query(call, "before", &count);
     if (count) {
         size_t len = text ? strlen(text) : 0;

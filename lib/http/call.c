@@ -1,8 +1,10 @@
 #include "http/call.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
+#include "usecases/list_sessions.h"
 
 const char *call_header(const struct http_call *call, const char *name)
 {
@@ -93,6 +95,20 @@ const char *call_query(const struct http_call *call, const char *name, int *coun
         if (*at == '&') at++;
     }
     return found;
+}
+
+bool call_query_limit(struct http_call *call, int fallback, int *limit)
+{
+    int count;
+    const char *text = call_query(call, "limit", &count);
+    *limit = fallback;
+    if (count == 0) return true;
+    size_t len = text ? strlen(text) : 0;
+    bool fine = count == 1 && len >= 1 && len <= 3 && strspn(text, "0123456789") == len;
+    if (fine) *limit = atoi(text);
+    if (fine && *limit >= PAGE_LIMIT_MIN && *limit <= PAGE_LIMIT_MAX) return true;
+    problem_field(&call->problem, "limit", "takes one whole number from 1 to 100");
+    return false;
 }
 
 /* ---- body ---- */

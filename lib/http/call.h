@@ -55,6 +55,8 @@ const char *call_header(const struct http_call *call, const char *name);
 /* The parameter, percent-decoded ('+' is a space). *count: how often it stands there. NULL: not there, or the decoding
  * is malformed (then *count is -1). */
 const char *call_query(const struct http_call *call, const char *name, int *count);
+/* `limit`: 1-100, once, plain digits. false after noting what it takes. */
+bool call_query_limit(struct http_call *call, int fallback, int *limit);
 
 /* Fields of the body. Each returns false after noting in call->problem what the field takes. NULL *out: not there
  * (or null). */

@@ -28,6 +28,8 @@ static const struct route routes[] = {
     {"PUT", MESSAGES "/{message}/feedback", api_set_feedback, BODY_OBJECT, SMALL_BODY, FOR_USERS},
     {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, FOR_USERS},
     {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, FOR_USERS},
+    {"GET", "/api/v1/chat/admin/usage", api_list_usage, BODY_NONE, SMALL_BODY, FOR_ADMINS},
+    {"GET", "/api/v1/chat/admin/engagement", api_get_engagement, BODY_NONE, SMALL_BODY, FOR_ADMINS},
     {"POST", "/api/v1/chat/completions", api_create_completion, BODY_OBJECT, COMPLETION_BODY, FOR_USERS},
     {"GET", "/api/v1/models", api_list_models, BODY_NONE, SMALL_BODY, FOR_USERS},
     {"GET", "/api/v1/models/{name}", api_get_model, BODY_NONE, SMALL_BODY, FOR_USERS},

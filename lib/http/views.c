@@ -53,9 +53,8 @@ static void write_usage(struct json_writer *json, const struct token_usage *usag
     json_end_object(json);
 }
 
-void view_message(struct json_writer *json, const struct message *message, enum message_view view)
+void view_message_fields(struct json_writer *json, const struct message *message, enum message_view view)
 {
-    json_begin_object(json);
     json_field_string(json, "id", message->id);
     json_field_string(json, "session_id", message->session_id);
     json_field_int(json, "seq", message->seq);
@@ -74,6 +73,12 @@ void view_message(struct json_writer *json, const struct message *message, enum 
                       message->feedback == FEEDBACK_NONE ? NULL : message_feedback_name(message->feedback));
     json_field_time(json, "created_at", message->created_at_ms);
     field_id(json, "superseded_by", message->superseded_by);
+}
+
+void view_message(struct json_writer *json, const struct message *message, enum message_view view)
+{
+    json_begin_object(json);
+    view_message_fields(json, message, view);
     json_end_object(json);
 }
 
@@ -95,5 +100,54 @@ void view_quota(struct json_writer *json, const struct quota *quota)
     json_field_int(json, "remaining", quota->daily_remaining);
     json_field_time(json, "reset_at", quota->daily_reset_s * 1000);
     json_end_object(json);
+    json_end_object(json);
+}
+
+void view_usage(struct json_writer *json, const struct usage_row *row)
+{
+    const struct usage_counts *counts = &row->counts;
+    json_begin_object(json);
+    field_id(json, "day", row->key.day);
+    field_id(json, "user_id", row->key.user_id);
+    field_id(json, "model", row->key.model);
+    json_field_int(json, "answers", counts->answers);
+    json_field_int(json, "completions", counts->completions);
+    json_field_int(json, "prompt_tokens", counts->prompt_tokens);
+    json_field_int(json, "completion_tokens", counts->completion_tokens);
+    json_field_int(json, "total_tokens", counts->prompt_tokens + counts->completion_tokens);
+    json_field_int(json, "cost_micro_usd", counts->cost_micro_usd);
+    json_end_object(json);
+}
+
+/* null where there is nothing to divide by. */
+static void field_ratio(struct json_writer *json, const char *key, int64_t part, int64_t whole)
+{
+    enum { DECIMALS = 10000 };
+    json_put_key(json, key);
+    if (whole > 0)
+        json_put_double(json, (double)((part * DECIMALS + whole / 2) / whole) / DECIMALS);
+    else
+        json_put_null(json);
+}
+
+void view_engagement(struct json_writer *json, const struct engagement_day *day)
+{
+    const struct usage_counts *counts = &day->counts;
+    int64_t sent = counts->answers - counts->regenerated, rated = counts->rated_up + counts->rated_down;
+    json_begin_object(json);
+    json_field_string(json, "day", day->day);
+    json_field_int(json, "daily_active_users", day->active_users);
+    json_field_int(json, "weekly_active_users", day->weekly_users);
+    json_field_int(json, "sessions", counts->sessions);
+    json_field_int(json, "messages", sent);
+    json_field_int(json, "answers", counts->answers);
+    json_field_int(json, "completions", counts->completions);
+    field_ratio(json, "messages_per_session", sent, counts->sessions);
+    field_ratio(json, "stop_rate", counts->stopped, counts->answers);
+    field_ratio(json, "regenerate_rate", counts->regenerated, counts->answers);
+    field_ratio(json, "interrupted_rate", counts->interrupted, counts->answers);
+    field_ratio(json, "failed_rate", counts->failed, counts->answers);
+    field_ratio(json, "feedback_rate", rated, counts->answers);
+    field_ratio(json, "positive_feedback_rate", counts->rated_up, rated);
     json_end_object(json);
 }

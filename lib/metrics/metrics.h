@@ -43,6 +43,7 @@ enum metrics_upstream {
 };
 enum metrics_answer { ANSWERS_COMPLETE, ANSWERS_STOPPED, ANSWERS_INTERRUPTED, ANSWERS_FAILED, ANSWER_RESULTS };
 enum metrics_completion { COMPLETIONS_OK, COMPLETIONS_FAILED, COMPLETIONS_CLIENT_LEFT, COMPLETION_RESULTS };
+enum metrics_quota { QUOTA_TAKEN, QUOTA_GIVEN_BACK, QUOTA_CHANGES }; /* units of the day */
 enum metrics_feedback { RATED_UP, RATED_DOWN, RATED_NONE, RATINGS };
 enum metrics_cohort { COHORT_ON, COHORT_OFF, COHORT_ADMIN, COHORTS };
 
@@ -56,9 +57,11 @@ struct metrics_counters {
     uint64_t requests[METRICS_ROUTES][METRICS_STATUSES];
     struct metrics_histogram request_time[METRICS_ROUTES];
     struct metrics_histogram first_token;
-    uint64_t chunks, chunk_bytes; /* of text, from the provider */
+    uint64_t chunks, chunk_bytes;         /* of text, from the provider */
+    uint64_t stream_writes, stream_bytes; /* to clients of streams */
     uint64_t upstream_requests, upstream_errors[UPSTREAM_KINDS];
     uint64_t admissions[ADMISSION_RESULTS];
+    uint64_t quota[QUOTA_CHANGES];
     uint64_t answers[ANSWER_RESULTS];
     uint64_t completions[COMPLETION_RESULTS];
     uint64_t feedback[RATINGS];
@@ -67,6 +70,7 @@ struct metrics_counters {
 
 struct metrics_gauges {
     int64_t answers_live, answers_detached, completions_live, attached_elsewhere, jobs_queued, requests_running;
+    int64_t request_threads, job_threads, stream_places; /* how many there are */
 };
 
 struct metrics_model {

@@ -105,6 +105,25 @@ const char PG_SETTINGS_SQL[] = "SELECT set_config('statement_timeout', $1::text,
     "  WHERE x.session_id = s.id AND x.seq = s.match_seq OFFSET 0) m ON true" \
     " ORDER BY s." sort " DESC, s.id DESC"
 
+/* ---- usage ---- */
+
+/* The day that an answer counts for. */
+#define DAY(column) "(" column " AT TIME ZONE 'UTC')::date"
+#define ONE(condition) "(CASE WHEN " condition " THEN 1 ELSE 0 END)"
+#define MORE(column) column " = u." column " + excluded." column
+
+/* Columns of a report: rows.c, pg_usage_from_row. */
+#define USAGE_DAY "to_char(u.day, 'YYYY-MM-DD')"
+#define SUM(t, column) "sum(" t "." column ")::bigint"
+#define USAGE_SUMS(t) \
+    SUM(t, "answers") ", " SUM(t, "regenerated") ", " SUM(t, "stopped") ", " SUM(t, "interrupted") ", " \
+    SUM(t, "failed") ", " SUM(t, "sessions") ", " SUM(t, "rated_up") ", " SUM(t, "rated_down") ", " \
+    SUM(t, "completions") ", " SUM(t, "prompt_tokens") ", " SUM(t, "completion_tokens") ", " SUM(t, "cost_micro_usd")
+#define USAGE_REPORT(day, user, model, keys, after) \
+    "SELECT " day ", " user ", " model ", " USAGE_SUMS("u") " FROM chat_usage_daily u" \
+    " WHERE u.day BETWEEN $1::date AND $2::date AND ($3::text IS NULL OR u.model = $3::text) AND " after \
+    " GROUP BY " keys " ORDER BY " keys " LIMIT $4::int"
+
 /* What of a session counts as context: domain/context.c, context_takes. */
 #define CONTEXT_TAKES(t) \
     t ".superseded_by IS NULL AND (" t ".status = 'complete' OR (" t ".status IN ('stopped', 'interrupted') AND " t \
@@ -203,12 +222,21 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
          .repeatable = true,
          .sql = "SELECT " MESSAGE("m") " FROM chat_messages m JOIN chat_sessions s ON s.id = m.session_id"
                 " WHERE m.id = $1::uuid AND m.user_id = $2::text AND s.deleted_at IS NULL"},
+    /* A rating counts on its answer's day, from when the answer has ended: the end counts what it finds. */
     [PG_MESSAGE_FEEDBACK] =
         {.name = "message_feedback",
          .repeatable = true,
-         .sql = "UPDATE chat_messages m SET feedback = $3::text, feedback_comment = $4::text FROM chat_sessions s"
-                " WHERE m.id = $1::uuid AND m.user_id = $2::text AND s.id = m.session_id AND s.deleted_at IS NULL"
-                " RETURNING " MESSAGE("m")},
+         .sql = "WITH was AS (SELECT id, feedback FROM chat_messages WHERE id = $1::uuid AND user_id = $2::text"
+                "   FOR UPDATE),"
+                " m AS (UPDATE chat_messages m SET feedback = $3::text, feedback_comment = $4::text"
+                "  FROM was, chat_sessions s WHERE m.id = was.id AND s.id = m.session_id AND s.deleted_at IS NULL"
+                "  RETURNING m.*, was.feedback AS rated_before),"
+                " use AS (UPDATE chat_usage_daily u SET"
+                "   rated_up = u.rated_up + " ONE("m.feedback = 'up'") " - " ONE("m.rated_before = 'up'") ","
+                "   rated_down = u.rated_down + " ONE("m.feedback = 'down'") " - " ONE("m.rated_before = 'down'")
+                "  FROM m WHERE u.user_id = m.user_id AND u.day = " DAY("m.created_at") " AND u.model = m.model"
+                "   AND m.status <> 'streaming' AND m.feedback IS DISTINCT FROM m.rated_before)"
+                " SELECT " MESSAGE("m") " FROM m"},
     [PG_MESSAGE_STALE] =
         {.name = "message_stale",
          .repeatable = true,
@@ -318,21 +346,143 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
 
     /* $1 message, $2 session, $3 epoch, $4 status, $5 content, $6 reasoning, $7 model, $8 finish reason, $9-$11 usage,
      * $12 tokens, $13 estimated, $14 cost, $15 words of the content, $16 whether it takes an earlier answer's place.
-     * The session's row is left alone: it needs no lock, so an end never waits for a begin. */
+     * The session's row is left alone: it needs no lock, so an end never waits for a begin.
+     * `counted` is what the answer adds to its day, and takes back where it had ended before (interrupted, and its owner
+     * was alive after all): so the day's numbers are the sum over its ended answers, whoever races. */
     [PG_ANSWER_END] =
         {.name = "answer_end",
          .repeatable = true,
-         .sql = "WITH ended AS (UPDATE chat_messages SET status = $4::text, content = $5::text, reasoning = $6::text,"
-                "   model = coalesce($7::text, model), finish_reason = $8::text, prompt_tokens = $9::bigint,"
+         .sql = "WITH was AS (SELECT id, status, model, feedback, prompt_tokens, completion_tokens, cost_micro_usd"
+                "   FROM chat_messages"
+                "   WHERE id = $1::uuid AND session_id = $2::uuid AND role = 'assistant' AND epoch = $3::int"
+                "    AND (status = 'streaming' OR (status = 'interrupted' AND $4::text <> 'interrupted')) FOR UPDATE),"
+                " ended AS (UPDATE chat_messages m SET status = $4::text, content = $5::text, reasoning = $6::text,"
+                "   model = coalesce($7::text, m.model), finish_reason = $8::text, prompt_tokens = $9::bigint,"
                 "   completion_tokens = $10::bigint, total_tokens = $11::bigint, token_count = $12::bigint,"
                 "   tokens_estimated = $13::int = 1, cost_micro_usd = $14::bigint,"
                 "   search_vector = CASE WHEN $15::text <> '' THEN " VECTOR("$15") " END"
-                "  WHERE id = $1::uuid AND session_id = $2::uuid AND role = 'assistant' AND epoch = $3::int"
-                "   AND (status = 'streaming' OR (status = 'interrupted' AND $4::text <> 'interrupted'))"
-                "  RETURNING id, session_id, parent_id, seq, content <> '' AS has_text),"
+                "  FROM was WHERE m.id = was.id"
+                "  RETURNING m.id, m.session_id, m.user_id, m.parent_id, m.seq, m.created_at, m.status, m.model,"
+                "   m.feedback, m.prompt_tokens, m.completion_tokens, m.cost_micro_usd, m.content <> '' AS has_text),"
                 /* all earlier answers to the same question: one that failed may stand between */
                 " old AS (UPDATE chat_messages m SET superseded_by = e.id FROM ended e"
                 "  WHERE $16::int = 1 AND e.has_text AND m.session_id = e.session_id AND m.parent_id = e.parent_id"
-                "   AND m.role = 'assistant' AND m.seq < e.seq AND m.superseded_by IS NULL)"
+                "   AND m.role = 'assistant' AND m.seq < e.seq AND m.superseded_by IS NULL),"
+                " before AS (SELECT b.parent_id, " DAY("b.created_at") " AS day FROM ended e CROSS JOIN LATERAL ("
+                "   SELECT x.parent_id, x.created_at FROM chat_messages x WHERE x.session_id = e.session_id"
+                "    AND x.seq < e.seq AND x.role = 'assistant' ORDER BY x.seq DESC LIMIT 1) b),"
+                " subject AS (SELECT e.user_id, " DAY("e.created_at") " AS day,"
+                "   EXISTS (SELECT FROM before b WHERE b.parent_id = e.parent_id) AS again,"
+                "   NOT EXISTS (SELECT FROM before b WHERE b.day >= " DAY("e.created_at") ") AS opens_day FROM ended e),"
+                " counted AS (SELECT 1 AS sign, model, status, feedback, prompt_tokens, completion_tokens, cost_micro_usd"
+                "   FROM ended UNION ALL SELECT -1, w.model, w.status, w.feedback, w.prompt_tokens, w.completion_tokens,"
+                "   w.cost_micro_usd FROM was w JOIN ended e ON e.id = w.id WHERE w.status <> 'streaming'),"
+                " use AS (INSERT INTO chat_usage_daily AS u (user_id, day, model, answers, regenerated, stopped,"
+                "   interrupted, failed, sessions, rated_up, rated_down, prompt_tokens, completion_tokens, cost_micro_usd)"
+                "  SELECT s.user_id, s.day, c.model, sum(c.sign), sum(c.sign * " ONE("s.again") "),"
+                "   sum(c.sign * " ONE("c.status = 'stopped'") "), sum(c.sign * " ONE("c.status = 'interrupted'") "),"
+                "   sum(c.sign * " ONE("c.status = 'failed'") "), sum(c.sign * " ONE("s.opens_day") "),"
+                "   sum(c.sign * " ONE("c.feedback = 'up'") "), sum(c.sign * " ONE("c.feedback = 'down'") "),"
+                "   sum(c.sign * coalesce(c.prompt_tokens, 0)), sum(c.sign * coalesce(c.completion_tokens, 0)),"
+                "   sum(c.sign * c.cost_micro_usd)"
+                "  FROM subject s CROSS JOIN counted c GROUP BY s.user_id, s.day, c.model ORDER BY c.model"
+                "  ON CONFLICT (user_id, day, model) DO UPDATE SET " MORE("answers") ", " MORE("regenerated") ", "
+                MORE("stopped") ", " MORE("interrupted") ", " MORE("failed") ", " MORE("sessions") ", "
+                MORE("rated_up") ", " MORE("rated_down") ", " MORE("prompt_tokens") ", " MORE("completion_tokens") ", "
+                MORE("cost_micro_usd") ")"
                 " SELECT " SESSION("s") ", EXISTS (SELECT FROM ended) FROM chat_sessions s WHERE s.id = $2::uuid"},
+
+    /* ---- usage ---- */
+    /* $1 writer, $2 number of the batch, $3 now, $4 its rows. In the order of the key, so that two never wait for each
+     * other crosswise. */
+    [PG_USAGE_COUNT] =
+        {.name = "usage_count",
+         .repeatable = true,
+         .sql = "WITH fresh AS (INSERT INTO chat_usage_writers AS w (id, batch, counted_at)"
+                "   VALUES ($1::uuid, $2::bigint, " MS("$3") ") ON CONFLICT (id)"
+                "   DO UPDATE SET batch = excluded.batch, counted_at = excluded.counted_at WHERE w.batch < excluded.batch"
+                "   RETURNING id)"
+                " INSERT INTO chat_usage_daily AS u (user_id, day, model, completions, prompt_tokens, completion_tokens,"
+                "   cost_micro_usd) SELECT x.* FROM fresh CROSS JOIN jsonb_to_recordset($4::text::jsonb) AS x (user_id text,"
+                "   day date, model text, completions bigint, prompt_tokens bigint, completion_tokens bigint,"
+                "   cost_micro_usd bigint) ORDER BY x.user_id, x.day, x.model"
+                "  ON CONFLICT (user_id, day, model) DO UPDATE SET " MORE("completions") ", " MORE("prompt_tokens") ", "
+                MORE("completion_tokens") ", " MORE("cost_micro_usd")},
+
+    /* $1 first day, $2 last, $3 model or NULL, $4 limit, from $5 on the cursor: of day, user, model those that it is
+     * grouped by. Each goes along an index and stops after a page; by model alone there are few. */
+    [PG_USAGE_DAYS] = {.name = "usage_days", .repeatable = true,
+        .sql = USAGE_REPORT(USAGE_DAY, "''", "''", "u.day", "u.day > $5::date")},
+    [PG_USAGE_USERS] = {.name = "usage_users", .repeatable = true,
+        .sql = USAGE_REPORT("''", "u.user_id", "''", "u.user_id", "u.user_id > $5::text")},
+    [PG_USAGE_DAYS_USERS] = {.name = "usage_days_users", .repeatable = true,
+        .sql = USAGE_REPORT(USAGE_DAY, "u.user_id", "''", "u.day, u.user_id", "(u.day, u.user_id) > ($5::date, $6::text)")},
+    [PG_USAGE_MODELS] = {.name = "usage_models", .repeatable = true,
+        .sql = USAGE_REPORT("''", "''", "u.model", "u.model", "u.model > $5::text")},
+    [PG_USAGE_DAYS_MODELS] = {.name = "usage_days_models", .repeatable = true,
+        .sql = USAGE_REPORT(USAGE_DAY, "''", "u.model", "u.day, u.model", "(u.day, u.model) > ($5::date, $6::text)")},
+    [PG_USAGE_USERS_MODELS] = {.name = "usage_users_models", .repeatable = true,
+        .sql = USAGE_REPORT("''", "u.user_id", "u.model", "u.user_id, u.model",
+                            "(u.user_id, u.model) > ($5::text, $6::text)")},
+    [PG_USAGE_DAYS_USERS_MODELS] = {.name = "usage_days_users_models", .repeatable = true,
+        .sql = USAGE_REPORT(USAGE_DAY, "u.user_id", "u.model", "u.day, u.user_id, u.model",
+                            "(u.day, u.user_id, u.model) > ($5::date, $6::text, $7::text)")},
+
+    /* $1-$4 as above, $5 user, $6 what it is grouped by (enum usage_group), $7-$9 the cursor: day, user, model. One
+     * user's rows are few. */
+    [PG_USAGE_OF_USER] =
+        {.name = "usage_of_user",
+         .repeatable = true,
+         .sql = "SELECT x.day, x.user_id, x.model, " USAGE_SUMS("x") " FROM (SELECT"
+                "   CASE WHEN $6::int & 1 <> 0 THEN " USAGE_DAY " ELSE '' END AS day,"
+                "   CASE WHEN $6::int & 2 <> 0 THEN u.user_id ELSE '' END AS user_id,"
+                "   CASE WHEN $6::int & 4 <> 0 THEN u.model ELSE '' END AS model, u.answers, u.regenerated, u.stopped,"
+                "   u.interrupted, u.failed, u.sessions, u.rated_up, u.rated_down, u.completions, u.prompt_tokens,"
+                "   u.completion_tokens, u.cost_micro_usd FROM chat_usage_daily u"
+                "  WHERE u.user_id = $5::text AND u.day BETWEEN $1::date AND $2::date"
+                "   AND ($3::text IS NULL OR u.model = $3::text)) x"
+                " WHERE (x.day, x.user_id, x.model) > ($7::text, $8::text, $9::text)"
+                " GROUP BY x.day, x.user_id, x.model ORDER BY x.day, x.user_id, x.model LIMIT $4::int"},
+
+    /* $1 first day, $2 last */
+    [PG_USAGE_ENGAGEMENT] =
+        {.name = "usage_engagement",
+         .repeatable = true,
+         .sql = "SELECT to_char(d.day, 'YYYY-MM-DD'), w.users, u.*"
+                " FROM (SELECT generate_series($1::date, $2::date, interval '1 day')::date AS day) d"
+                " CROSS JOIN LATERAL (SELECT count(DISTINCT u.user_id), " USAGE_SUMS("u")
+                "   FROM chat_usage_daily u WHERE u.day = d.day) u"
+                " CROSS JOIN LATERAL (SELECT count(DISTINCT u.user_id) AS users FROM chat_usage_daily u"
+                "   WHERE u.day BETWEEN d.day - 6 AND d.day) w ORDER BY d.day"},
+
+    /* ---- all of one user ---- */
+    [PG_USER_DELETED] =
+        {.name = "user_deleted",
+         .repeatable = true,
+         .sql = "SELECT " SESSION("s") ", " US("s.deleted_at") " FROM chat_sessions s"
+                " WHERE s.user_id = $1::text AND s.deleted_at IS NOT NULL AND s.id > $2::uuid ORDER BY s.id LIMIT $3::int"},
+    [PG_USER_MESSAGES] =
+        {.name = "user_messages",
+         .repeatable = true,
+         .sql = "SELECT " MESSAGE("m") ", m.feedback_comment FROM chat_messages m WHERE m.session_id = $2::uuid"
+                " AND m.user_id = $1::text AND m.seq > $3::bigint ORDER BY m.seq LIMIT $4::int"},
+    /* Twice would tell less than went. */
+    [PG_USER_ERASE] =
+        {.name = "user_erase",
+         .sql = "WITH gone AS (SELECT s.id FROM chat_sessions s WHERE s.user_id = $1::text AND s.deleted_at IS NOT NULL"
+                "   AND NOT EXISTS (SELECT FROM chat_messages a WHERE a.session_id = s.id AND a.status = 'streaming')"
+                "   ORDER BY s.id LIMIT $2::int FOR UPDATE OF s),"
+                " told AS (SELECT count(*) AS count FROM gone g CROSS JOIN LATERAL"
+                "   (SELECT FROM chat_messages m WHERE m.session_id = g.id OFFSET 0) m),"
+                " sessions AS (DELETE FROM chat_sessions WHERE id IN (SELECT id FROM gone) RETURNING id),"
+                " days AS (DELETE FROM chat_usage_daily u USING (SELECT user_id, day, model FROM chat_usage_daily"
+                "   WHERE user_id = $1::text ORDER BY user_id, day, model LIMIT $2::int FOR UPDATE) d"
+                "   WHERE u.user_id = d.user_id AND u.day = d.day AND u.model = d.model RETURNING u.day)"
+                " SELECT (SELECT count(*) FROM sessions), (SELECT count FROM told), (SELECT count(*) FROM days)"},
+    [PG_USER_COUNT] =
+        {.name = "user_count",
+         .repeatable = true,
+         .sql = "SELECT (SELECT count(*) FROM chat_sessions WHERE user_id = $1::text AND deleted_at IS NULL)"
+                "  + (SELECT count(*) FROM chat_sessions WHERE user_id = $1::text AND deleted_at IS NOT NULL), 0,"
+                " (SELECT count(*) FROM chat_usage_daily WHERE user_id = $1::text)"},
 };

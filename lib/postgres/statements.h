@@ -1,5 +1,5 @@
 /*
- * Every statement that is ever sent, in one table. Their columns come in two fixed lists, which rows.c reads.
+ * Every statement that is ever sent, in one table. Their columns come in fixed lists, which rows.c reads.
  */
 #ifndef POSTGRES_STATEMENTS_H
 #define POSTGRES_STATEMENTS_H
@@ -31,6 +31,20 @@ enum pg_statement {
     PG_ANSWER_BEGIN_SEND,
     PG_ANSWER_BEGIN_REGENERATE,
     PG_ANSWER_END,
+    PG_USAGE_COUNT,
+    PG_USAGE_DAYS, /* the reports over all users: in the order of enum usage_group's sums */
+    PG_USAGE_USERS,
+    PG_USAGE_DAYS_USERS,
+    PG_USAGE_MODELS,
+    PG_USAGE_DAYS_MODELS,
+    PG_USAGE_USERS_MODELS,
+    PG_USAGE_DAYS_USERS_MODELS,
+    PG_USAGE_OF_USER,
+    PG_USAGE_ENGAGEMENT,
+    PG_USER_DELETED,
+    PG_USER_MESSAGES,
+    PG_USER_ERASE,
+    PG_USER_COUNT,
     PG_STATEMENT_COUNT
 };
 
@@ -46,7 +60,7 @@ extern const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT];
 /* Sent first on every connection. $1: statement_timeout in milliseconds. */
 extern const char PG_SETTINGS_SQL[];
 
-/* Columns of the two lists below, counted from the column where the list begins. */
-enum { PG_SESSION_COLUMNS = 10, PG_MESSAGE_COLUMNS = 19 };
+/* Columns of the lists, counted from the column where each begins. */
+enum { PG_SESSION_COLUMNS = 10, PG_MESSAGE_COLUMNS = 19, PG_USAGE_COLUMNS = 12 };
 
 #endif

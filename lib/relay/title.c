@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "usecases/title_prompt.h"
+#include "usecases/use_ledger.h"
 
 enum { TITLE_TIMEOUT_MS = 15000, TITLE_ANSWER_MAX_BYTES = 4096 };
 
@@ -16,6 +18,8 @@ struct title_job {
     struct job job; /* first */
     struct relay *relay;
     char answer_id[UUID_TEXT_SIZE], session_id[UUID_TEXT_SIZE];
+    char user_id[USER_ID_SIZE], day[QUOTA_DAY_SIZE]; /* whom it is counted for, and when */
+    struct token_usage usage;                        /* -1: not told */
     char *body;
     size_t body_len;
     struct decoder *decoder;
@@ -62,12 +66,13 @@ static bool ask(struct title_job *title)
                 curl_easy_setopt(easy, CURLOPT_WRITEDATA, title) == CURLE_OK;
     fine = fine && curl_easy_perform(easy) == CURLE_OK &&
            curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status == 200;
-    struct provider_end end = {.error = CHAT_ERR_UPSTREAM_ERROR};
+    struct provider_end end = {.error = CHAT_ERR_UPSTREAM_ERROR, .usage = {-1, -1, -1}};
     struct delta_sink sink = sink_of(title);
     if (title->decoder) {
         provider->ops->decoder_end(title->decoder, &sink, &end);
         provider->ops->decoder_free(title->decoder);
     }
+    title->usage = status == 200 ? end.usage : (struct token_usage){0, 0, 0};
     if (easy) curl_easy_cleanup(easy);
     return fine && end.error == CHAT_OK && !title->text.failed;
 }
@@ -86,10 +91,24 @@ static void store(struct title_job *title, const struct chat_ports *ports)
     arena_fini(&arena);
 }
 
+/* It costs like an answer, whatever becomes of it. */
+static void count(const struct title_job *title, const struct chat_ports *ports)
+{
+    const char *model = ports->policy->title_model;
+    struct token_usage usage = title->usage;
+    if (usage.prompt_tokens < 0 && usage.completion_tokens < 0)
+        usage = (struct token_usage){(int64_t)(title->body_len + 3) / 4, (int64_t)(title->text.len + 3) / 4, -1};
+    int64_t cost = cost_micro_usd(ports->prices, model, &usage);
+    metrics_usage(model, usage.prompt_tokens, usage.completion_tokens, cost);
+    use_ledger_add(ports->ledger, title->user_id, title->day, model, 0, &usage, cost);
+}
+
 static void run_title(struct job *job, const struct chat_ports *ports)
 {
     struct title_job *title = (struct title_job *)job;
-    if (ask(title))
+    bool fine = ask(title);
+    count(title, ports);
+    if (fine)
         store(title, ports);
     else
         log_write(LOG_WARN, "title_not_written", LOG_STR("session_id", title->session_id));
@@ -111,6 +130,8 @@ void title_start(struct relay *relay, const struct answer_spec *spec)
     title->body_len = spec->title_body_len;
     memcpy(title->answer_id, spec->answer->id, UUID_TEXT_SIZE);
     memcpy(title->session_id, spec->session->id, UUID_TEXT_SIZE);
+    memcpy(title->user_id, spec->ticket.user_id, sizeof title->user_id);
+    memcpy(title->day, spec->ticket.day, sizeof title->day);
     buf_init(&title->text, TITLE_ANSWER_MAX_BYTES);
     job_pool_submit(relay->settings.titles, &title->job);
 }

@@ -1,5 +1,7 @@
 #include "sambanova/compose.h"
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -47,10 +49,10 @@ static const char *skip_blanks(const char *at, const char *end)
     return at;
 }
 
-/* The string that is the value of the top level's "model", quotes included; NULL: there is none. */
-static const char *find_model(const char *body, const char *end, size_t *len)
+/* Where the value of the top level's `key` (in quotes) begins; NULL: there is none. */
+static const char *find_value(const char *body, const char *end, const char *key)
 {
-    static const char key[] = "\"model\"";
+    size_t key_len = strlen(key);
     int depth = 0;
     for (const char *at = body; at < end; at++) {
         if (*at == '{' || *at == '[') depth++;
@@ -59,26 +61,82 @@ static const char *find_model(const char *body, const char *end, size_t *len)
         const char *string = at, *next = skip_string(at, end), *colon = skip_blanks(next, end);
         at = next - 1;
         bool is_key = depth == 1 && colon < end && *colon == ':';
-        if (!is_key || next - string != sizeof key - 1 || memcmp(string, key, sizeof key - 1) != 0) continue;
+        if (!is_key || (size_t)(next - string) != key_len || memcmp(string, key, key_len) != 0) continue;
         const char *value = skip_blanks(colon + 1, end);
-        if (value == end || *value != '"') return NULL;
-        *len = (size_t)(skip_string(value, end) - value);
-        return value;
+        return value < end ? value : NULL;
     }
     return NULL;
 }
 
 bool compose_set_model(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out)
 {
-    size_t old_len = 0;
-    const char *old = find_model(body, body + len, &old_len);
+    const char *old = find_value(body, body + len, "\"model\"");
     struct json_writer writer;
 
     (void)self;
-    if (!old) return false;
+    if (!old || *old != '"') return false;
+    size_t old_len = (size_t)(skip_string(old, body + len) - old);
     buf_append(out, body, (size_t)(old - body));
     json_writer_init(&writer, out);
     json_put_string(&writer, model);
     buf_append(out, old + old_len, (size_t)(body + len - old) - old_len);
+    return !out->failed;
+}
+
+/* A number over `most`, however it is written: 3000, 3e3, 3000.0; or null, which asks for as many as there may be.
+ * *len: of its text. */
+static bool is_over(const char *value, const char *end, int64_t most, size_t *len)
+{
+    char text[32];
+    *len = 0;
+    while (value + *len < end && strchr("+-.0123456789eE", value[*len])) ++*len;
+    if (*len == 0 && end - value >= 4 && memcmp(value, "null", 4) == 0) *len = 4;
+    if (*len == 0) return false;
+    if (*value == 'n' || *len >= sizeof text) return true;
+    memcpy(text, value, *len);
+    text[*len] = '\0';
+    return strtod(text, NULL) > (double)most;
+}
+
+/* "max_t\u006fkens" is max_tokens to the provider: whoever spells a key so has something to hide. */
+static bool has_escaped_key(const char *body, const char *end)
+{
+    int depth = 0;
+    for (const char *at = body; at < end; at++) {
+        if (*at == '{' || *at == '[') depth++;
+        if (*at == '}' || *at == ']') depth--;
+        if (*at != '"') continue;
+        const char *string = at, *next = skip_string(at, end), *colon = skip_blanks(next, end);
+        at = next - 1;
+        if (depth == 1 && colon < end && *colon == ':' && memchr(string, '\\', (size_t)(next - string))) return true;
+    }
+    return false;
+}
+
+bool compose_bound_tokens(const struct provider *self, const char *body, size_t len, int64_t most, struct buf *out)
+{
+    static const char *const keys[] = {"\"max_tokens\"", "\"max_completion_tokens\""};
+    const char *end = body + len, *at = body,
+               *values[] = {find_value(body, end, keys[0]), find_value(body, end, keys[1])};
+
+    (void)self;
+    if (has_escaped_key(body, end)) return false;
+    if (!values[0] && !values[1]) {
+        const char *brace = memchr(body, '{', len);
+        if (!brace) return false;
+        buf_append(out, body, (size_t)(brace + 1 - body));
+        buf_printf(out, "\"max_tokens\":%" PRId64 "%s", most, *skip_blanks(brace + 1, end) == '}' ? "" : ",");
+        at = brace + 1;
+    }
+    bool swapped = values[0] && values[1] && values[1] < values[0];
+    for (int i = 0; i < 2; i++) {
+        const char *value = values[swapped ? 1 - i : i];
+        size_t number_len;
+        if (!value || !is_over(value, end, most, &number_len)) continue;
+        buf_append(out, at, (size_t)(value - at));
+        buf_printf(out, "%" PRId64, most);
+        at = value + number_len;
+    }
+    buf_append(out, at, (size_t)(end - at));
     return !out->failed;
 }

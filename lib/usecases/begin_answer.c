@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "domain/answer.h"
+#include "metrics/metrics.h"
 #include "usecases/take_place.h"
 #include "usecases/title_prompt.h"
 
@@ -19,8 +20,9 @@ static void give_back(const struct chat_ports *ports, struct problem *problem, s
     ports->breaker->ops->report(ports->breaker, &out->spec.breaker, BREAKER_NEITHER);
     if (ports->admission->ops->settle(ports->admission, &out->spec.ticket, true) != CHAT_OK)
         log_write(LOG_WARN, "give_back_failed", LOG_STR("message_id", out->spec.ticket.answer_id));
-    else if (out->spec.ticket.daily_counted && problem->quota.daily_used > 0) {
-        problem->quota.daily_used--;
+    else if (out->spec.ticket.daily_counted) {
+        metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
+        if (problem->quota.daily_used > 0) problem->quota.daily_used--;
         problem->quota.daily_remaining = problem->quota.daily_limit - problem->quota.daily_used;
     }
 }

@@ -76,6 +76,7 @@ enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answ
         enum chat_error error = ports->admission->ops->settle(ports->admission, in->ticket, refund);
         if (error != CHAT_OK) return error;
         in->settled = true;
+        if (refund && in->ticket->daily_counted) metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
     }
     return CHAT_OK;
 }

@@ -7,12 +7,15 @@
 #include "domain/message_repo.h"
 #include "domain/policy.h"
 #include "domain/session_repo.h"
+#include "domain/usage_repo.h"
 #include "usecases/admission.h"
 #include "usecases/answer_log.h"
 #include "usecases/answers.h"
 #include "usecases/idempotency.h"
 #include "usecases/provider.h"
 #include "usecases/shared_breaker.h"
+
+struct use_ledger;
 
 struct chat_ports {
     const struct chat_policy *policy;
@@ -21,6 +24,8 @@ struct chat_ports {
     const struct provider *provider;
     struct session_repo *sessions;
     struct message_repo *messages;
+    struct usage_repo *usage;
+    struct use_ledger *ledger; /* the process's one */
     struct admission *admission;
     struct shared_breaker *breaker;
     struct idempotency *idempotency;

@@ -82,5 +82,6 @@ enum chat_error take_place(const struct chat_ports *ports, const struct caller *
 {
     enum chat_error error = take(ports, caller, answer_id, problem, out);
     metrics_add(&metrics->counters.admissions[result_of(error)], 1);
+    if (error == CHAT_OK && out->ticket.daily_counted) metrics_add(&metrics->counters.quota[QUOTA_TAKEN], 1);
     return error;
 }

@@ -177,6 +177,25 @@ describe('frames', () => {
     })
 })
 
+test('no more tokens than an answer may have: what asks for more, or for no number, gets that', async ({ alice }) => {
+  const most = (await alice.features()).limits.max_tokens
+  const cases: [object, object][] = [
+    [{}, { max_tokens: most }], [{ max_tokens: most + 1 }, { max_tokens: most }], [{ max_tokens: 7 }, { max_tokens: 7 }], [{ max_tokens: null }, { max_tokens: most }],
+    [{ max_completion_tokens: 1e9 }, { max_completion_tokens: most }], [{ max_completion_tokens: 9 }, { max_completion_tokens: 9 }],
+  ]
+  for (const [asked, sent] of cases) {
+    const { body } = await seenUpstream(async (nonce) => {
+      expect((await alice.post(path, { ...ask(`[[chunks=1]] ${nonce}`), ...asked })).status).toBe(200)
+    })
+    const { max_tokens, max_completion_tokens } = body as { max_tokens?: number; max_completion_tokens?: number }
+    expect(JSON.parse(JSON.stringify({ max_tokens, max_completion_tokens }))).toEqual(sent)
+    await forgetMinute(alice.sub)
+  }
+  const hidden = `{"model":"${model}","messages":[{"role":"user","content":"Hi"}],"max_t\\u006fkens":1000000}`
+  const reply = await alice.request(path, { method: 'POST', body: hidden, headers: { 'Content-Type': 'application/json' } })
+  expect(reply.status).toBe(422)
+})
+
 test('counted like a send: per minute, per day, at once', async ({ alice, admin }) => {
   const first = await alice.post(path, ask('[[chunks=1]] Hi'))
   expect(first.headers['x-daily-quota-remaining']).toBeDefined()

@@ -48,6 +48,15 @@ describe.runIf(env.stateDir)('as it stands', () => {
     expect(once[0]).toBe(once[1])
   })
 
+  test('docs/operations/usage.md: what administrators ask', { timeout: 60_000 }, async () => {
+    const [begin] = blocks(text('docs/api-by-example.md'), 'sh'), source = blocks(text('docs/operations/usage.md'), 'sh')
+    expect(source.length).toBe(1)
+    const shown = await shell([begin, ...source].join('\n').replace('user=alice', 'user=nobody'))
+    expect(shown.match(/"group_by":\[/g)?.length).toBe(3)
+    expect(shown).toContain('"weekly_active_users"')
+    expect(shown).not.toContain('"error"')
+  })
+
   test('docs/api-by-example.md: the OpenAI SDK', { timeout: 60_000 }, async () => {
     const [source, ...more] = blocks(text('docs/api-by-example.md'), 'js')
     expect(more).toEqual([])

@@ -108,6 +108,33 @@ describe('counting', () => {
     }
   })
 
+  test('what goes to clients is counted: every byte of a stream, in no more writes than pieces', async ({ alice }) => {
+    const before = await scrape()
+    const stream = await alice.send(null, '[[chunks=40 size=100 pace=2]] count me')
+    await stream.readDone()
+    const after = await scrape()
+    expect(after.get('chat_stream_bytes_total')! - before.get('chat_stream_bytes_total')!).toBeGreaterThanOrEqual(40 * 100)
+    expect(after.get('chat_stream_writes_total')!).toBeGreaterThan(before.get('chat_stream_writes_total')!)
+  })
+
+  test("the day's units: taken, and given back where nothing was ever shown", async ({ alice }) => {
+    const unit = (series: Series, change: string) => series.get(`chat_quota_units_total{change="${change}"}`)!
+    const before = await scrape()
+    await alice.sendJson(null, '[[chunks=1]] count me')
+    const failed = await alice.post('/api/v1/chat/messages', { content: '[[status=500]] fail', stream: false })
+    expect(failed.status).toBe(502)
+    expect((await alice.post('/api/v1/chat/completions', { model: 'Meta-Llama-3.3-70B-Instruct', messages: [{ role: 'user', content: '[[status=500]] fail' }] })).status).toBe(502)
+    const after = await scrape()
+    expect(unit(after, 'taken') - unit(before, 'taken')).toBeGreaterThanOrEqual(3)
+    expect(unit(after, 'given_back') - unit(before, 'given_back')).toBeGreaterThanOrEqual(2)
+  })
+
+  test('how much there is: threads and places', async () => {
+    const now = await scrape()
+    for (const name of ['chat_request_threads', 'chat_job_threads', 'chat_stream_places']) expect(now.get(name), name).toBeGreaterThanOrEqual(now.get('chat_workers')!)
+    expect(now.get('chat_requests_running')).toBeLessThanOrEqual(now.get('chat_request_threads')!)
+  })
+
   test('a rating is counted once', async ({ alice }) => {
     const { message } = await alice.sendJson(null, '[[chunks=1]] rate me')
     const name = 'chat_feedback_total{rating="down"}'

@@ -109,6 +109,7 @@ static void database_close(struct database *self)
 
 #define NEW_ID "'01970000-0000-7000-8000-000000000001'"
 #define NEW_ID_2 "'01970000-0000-7000-8000-000000000002'"
+#define JUNE "'2024-06-01', '2024-06-30', NULL, 51"
 /* @S a user's session, @U the user, @Q its first question, @A its last answer, @W a rare word */
 static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_SESSION_CREATE] = NEW_ID ", '@U', 't', 'user', 'm', 1, 1, NULL, 0, 0, 0, 't'",
@@ -131,6 +132,21 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
         NEW_ID ", '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", 'm', 1, 1, 'c', 't', 'user', 't', 1",
     [PG_ANSWER_BEGIN_SEND] = "'@S', '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", NULL, 1, 1, 'c', NULL, NULL, '@Q', 19",
     [PG_ANSWER_BEGIN_REGENERATE] = "'@A', '@U', " NEW_ID ", NULL, 1, 1, 20",
+    [PG_USAGE_COUNT] = NEW_ID ", 1, 1, '[{\"user_id\":\"@U\",\"day\":\"2024-06-01\",\"model\":\"m\",\"completions\":1,"
+                              "\"prompt_tokens\":1,\"completion_tokens\":1,\"cost_micro_usd\":1}]'",
+    [PG_USAGE_DAYS] = JUNE ", '-infinity'",
+    [PG_USAGE_USERS] = JUNE ", ''",
+    [PG_USAGE_DAYS_USERS] = JUNE ", '-infinity', ''",
+    [PG_USAGE_MODELS] = JUNE ", ''",
+    [PG_USAGE_DAYS_MODELS] = JUNE ", '-infinity', ''",
+    [PG_USAGE_USERS_MODELS] = JUNE ", '', ''",
+    [PG_USAGE_DAYS_USERS_MODELS] = JUNE ", '-infinity', '', ''",
+    [PG_USAGE_OF_USER] = JUNE ", '@U', 7, '', '', ''",
+    [PG_USAGE_ENGAGEMENT] = "'2024-06-01', '2024-06-30'",
+    [PG_USER_DELETED] = "'@U', '00000000-0000-0000-0000-000000000000', 100",
+    [PG_USER_MESSAGES] = "'@U', '@S', 0, 100",
+    [PG_USER_ERASE] = "'@U', 50",
+    [PG_USER_COUNT] = "'@U'",
     [PG_ANSWER_END] = "'@A', '@S', 0, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1",
 };
 

@@ -27,6 +27,11 @@ FROM (SELECT i, 1700000000 + i * (60000000.0 / :sessions) AS at,
 CROSS JOIN LATERAL (SELECT greatest(2, mean::bigint)) c (n)
 JOIN bench_phrases p ON p.n = i * 31 % 20000;
 
+-- Use as it would have been counted: a row a user and day with a session, of one model.
+INSERT INTO chat_usage_daily (user_id, day, model, answers, sessions, prompt_tokens, completion_tokens, cost_micro_usd)
+SELECT user_id, (created_at AT TIME ZONE 'UTC')::date, model, sum(message_count) / 2, count(*), 0, 0, 0
+FROM chat_sessions GROUP BY 1, 2, 3;
+
 CREATE TABLE bench_users AS
 SELECT user_id, CASE WHEN user_id = 'heavy' THEN 'heavy' ELSE 'ordinary' END AS kind
 FROM chat_sessions WHERE user_id NOT LIKE 'large-%' GROUP BY user_id;

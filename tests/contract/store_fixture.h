@@ -1,5 +1,5 @@
 /*
- * What the suites of sessions and messages share: an open store with both repositories, a user, and short ways to do
+ * What the suites of sessions and messages share: an open store with its repositories, a user, and short ways to do
  * common things. The same tests run on every kind of store in the table below: on Postgres, and on the fake that the
  * tests of use cases rest on, which needs no server (CK_INCLUDE_TAGS=fake build/contract-tests).
  */
@@ -18,6 +18,7 @@
 #include "postgres/conn.h"
 #include "postgres/message_repo.h"
 #include "postgres/session_repo.h"
+#include "postgres/usage_repo.h"
 #include "tests/fakes/fake_repo.h"
 
 struct store_kind;
@@ -25,6 +26,7 @@ struct store {
     const struct store_kind *kind;
     struct session_repo *sessions;
     struct message_repo *messages;
+    struct usage_repo *usage;
     struct arena arena;
     char user[64];
     int64_t now_ms; /* a made-up time: the store is told every time */
@@ -49,6 +51,7 @@ static inline void store_open_postgres(struct store *store)
     store->conn = pg_conn_open(contract_env("DATABASE_URL"), clock_system(), store->health, 0);
     store->sessions = pg_session_repo_open(store->conn);
     store->messages = pg_message_repo_open(store->conn);
+    store->usage = pg_usage_repo_open(store->conn);
 }
 static inline void store_join_postgres(struct store *store, const struct store *first)
 {
@@ -57,6 +60,7 @@ static inline void store_join_postgres(struct store *store, const struct store *
 }
 static inline void store_close_postgres(struct store *store)
 {
+    pg_usage_repo_close(store->usage);
     pg_message_repo_close(store->messages);
     pg_session_repo_close(store->sessions);
     pg_conn_close(store->conn);
@@ -69,6 +73,7 @@ static inline void store_join_fake(struct store *store, const struct store *firs
     store->fake = first->fake;
     store->sessions = fake_repo_sessions(store->fake);
     store->messages = fake_repo_messages(store->fake);
+    store->usage = fake_repo_usage(store->fake);
 }
 static inline void store_open_fake(struct store *store)
 {

@@ -29,6 +29,20 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_ANSWER_BEGIN_NEW_SESSION] = ID ", 'u', " ID ", 'c', 1, " ID ", 'm', 1, 1, 'c', 't', 'user', 't', 1",
     [PG_ANSWER_BEGIN_SEND] = ID ", 'u', " ID ", 'c', 1, " ID ", NULL, 1, 1, 'c', NULL, NULL, " ID ", 19",
     [PG_ANSWER_BEGIN_REGENERATE] = ID ", 'u', " ID ", NULL, 1, 1, 20",
+    [PG_USAGE_COUNT] = ID ", 1, 1, '[]'",
+    [PG_USAGE_DAYS] = "'2023-11-14', '2023-12-14', NULL, 51, '-infinity'",
+    [PG_USAGE_USERS] = "'2023-11-14', '2023-12-14', NULL, 51, ''",
+    [PG_USAGE_DAYS_USERS] = "'2023-11-14', '2023-12-14', NULL, 51, '-infinity', ''",
+    [PG_USAGE_MODELS] = "'2023-11-14', '2023-12-14', NULL, 51, ''",
+    [PG_USAGE_DAYS_MODELS] = "'2023-11-14', '2023-12-14', NULL, 51, '-infinity', ''",
+    [PG_USAGE_USERS_MODELS] = "'2023-11-14', '2023-12-14', NULL, 51, '', ''",
+    [PG_USAGE_DAYS_USERS_MODELS] = "'2023-11-14', '2023-12-14', NULL, 51, '-infinity', '', ''",
+    [PG_USAGE_OF_USER] = "'2023-11-14', '2023-12-14', NULL, 51, 'plan:7', 7, '', '', ''",
+    [PG_USAGE_ENGAGEMENT] = "'2023-11-14', '2023-12-14'",
+    [PG_USER_DELETED] = "'plan:7', " ID ", 100",
+    [PG_USER_MESSAGES] = "'plan:7', " ID ", 0, 100",
+    [PG_USER_ERASE] = "'plan:7', 50",
+    [PG_USER_COUNT] = "'plan:7'",
     [PG_ANSWER_END] = ID ", " ID ", 1, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1",
 };
 
@@ -61,10 +75,14 @@ static void open_data(void)
         " 'complete' END, 'text', 'm', s.created_at, to_tsvector('simple', 'word' || (n * 37 +"
         " extract(epoch FROM s.created_at)::bigint) % 1000) FROM chat_sessions s, generate_series(1, 8) n"
         " WHERE s.user_id LIKE 'plan:%'");
+    run("INSERT INTO chat_usage_daily (user_id, day, model, answers) SELECT 'plan:' || u, date '2023-01-01' + d, 'm' "
+        "|| m, 1"
+        " FROM generate_series(1, 100) u, generate_series(1, 365) d, generate_series(1, 2) m");
     /* what is still in the pending lists would make an index look expensive */
     run("SELECT gin_clean_pending_list('chat_sessions_search'), gin_clean_pending_list('chat_messages_search')");
     run("ANALYZE chat_sessions");
     run("ANALYZE chat_messages");
+    run("ANALYZE chat_usage_daily");
 }
 
 static void close_data(void)
@@ -124,6 +142,18 @@ START_TEST(each_query_uses_the_index_that_was_made_for_it)
     assert_plan(PG_MESSAGE_PAGE, "chat_messages_seq", "Seq Scan");
     assert_plan(PG_MESSAGE_STALE, "chat_messages_stale", "Seq Scan");
     assert_plan(PG_MESSAGE_GET, "chat_messages_pkey", "Seq Scan");
+    /* a page of a report reads that page's rows, in order, and a user's report that user's */
+    assert_plan(PG_USAGE_DAYS, "chat_usage_daily_by_day", "Sort");
+    assert_plan(PG_USAGE_USERS, "chat_usage_daily_pkey", "Sort");
+    assert_plan(PG_USAGE_DAYS_USERS, "chat_usage_daily_by_day", "Sort");
+    assert_plan(PG_USAGE_DAYS_MODELS, "Presorted Key: day", "HashAggregate");
+    assert_plan(PG_USAGE_USERS_MODELS, "Presorted Key: user_id", "HashAggregate");
+    assert_plan(PG_USAGE_DAYS_USERS_MODELS, "chat_usage_daily_by_day", "Sort");
+    assert_plan(PG_USAGE_OF_USER, "chat_usage_daily_pkey", "Seq Scan");
+    assert_plan(PG_USER_DELETED, "chat_sessions_deleted_of_user", "Sort");
+    assert_plan(PG_USER_ERASE, "chat_sessions_deleted_of_user", "Seq Scan");
+    assert_plan(PG_USAGE_ENGAGEMENT, "chat_usage_daily_by_day", "Seq Scan");
+    assert_plan(PG_ANSWER_END, "Conflict Arbiter Indexes: chat_usage_daily_pkey", "Seq Scan");
 }
 END_TEST
 

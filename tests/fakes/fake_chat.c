@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "usecases/use_ledger.h"
 
 void fake_chat_init(struct fake_chat *chat)
 {
@@ -46,6 +47,8 @@ void fake_chat_init(struct fake_chat *chat)
         .provider = &chat->provider.provider,
         .sessions = fake_repo_sessions(chat->repo),
         .messages = fake_repo_messages(chat->repo),
+        .usage = fake_repo_usage(chat->repo),
+        .ledger = use_ledger_open(&chat->clock.clock),
         .admission = &chat->admission.admission,
         .breaker = &chat->breaker.breaker,
         .answers = &chat->answers.answers,
@@ -62,6 +65,7 @@ void fake_chat_fini(struct fake_chat *chat)
     fake_answers_fini(&chat->answers);
     fake_log_fini(&chat->log);
     fake_admission_fini(&chat->admission);
+    use_ledger_close(chat->ports.ledger);
     fake_repo_close(chat->repo);
     arena_fini(&chat->arena);
     log_set_fd(2);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sambanova/compose.h"
+
 struct decoder {
     char line[4096];
     size_t len;
@@ -122,6 +124,7 @@ void fake_provider_init(struct fake_provider *self, int port)
     static const struct provider_ops ops = {
         .compose = compose,
         .set_model = set_model,
+        .bound_tokens = compose_bound_tokens,
         .decoder_new = decoder_new,
         .decoder_free = decoder_free,
         .decoder_feed = decoder_feed,

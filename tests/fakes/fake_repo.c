@@ -28,11 +28,18 @@ struct message_row {
 struct fake_repo {
     struct session_repo sessions;
     struct message_repo messages;
+    struct usage_repo usage;
     struct fake_wait wait;
     struct arena strings;
     struct session_row session_rows[ROWS_MAX];
     struct message_row message_rows[ROWS_MAX];
     size_t session_count, message_count;
+    struct usage_row counted[ROWS_MAX]; /* what batches brought, a row a line */
+    size_t counted_count;
+    struct {
+        char id[UUID_TEXT_SIZE];
+        int64_t batch;
+    } writers[8];
     struct {
         enum chat_error error;
         int times, calls;
@@ -609,6 +616,187 @@ static enum chat_error message_stale(struct message_repo *self, int64_t before_m
     return leave(repo, error);
 }
 
+/* ---- use ---- */
+
+static struct fake_repo *of_usage(struct usage_repo *self)
+{
+    return (struct fake_repo *)(void *)((char *)self - offsetof(struct fake_repo, usage));
+}
+
+static enum chat_error usage_count(struct usage_repo *self, const struct usage_batch *batch)
+{
+    struct fake_repo *repo = of_usage(self);
+    enum chat_error error = enter(repo, FAKE_USAGE_COUNT);
+    size_t at = 0;
+
+    if (error != CHAT_OK) return leave(repo, error);
+    while (repo->writers[at].id[0] && strcmp(repo->writers[at].id, batch->writer_id) != 0) at++;
+    if (at + 1 == sizeof repo->writers / sizeof repo->writers[0]) abort();
+    memcpy(repo->writers[at].id, batch->writer_id, UUID_TEXT_SIZE);
+    for (size_t i = 0; batch->number > repo->writers[at].batch && i < batch->count; i++) {
+        if (repo->counted_count == ROWS_MAX) abort();
+        repo->counted[repo->counted_count++] = batch->rows[i];
+    }
+    if (batch->number > repo->writers[at].batch) repo->writers[at].batch = batch->number;
+    return leave(repo, CHAT_OK);
+}
+
+static const struct message *answer_before(struct fake_repo *repo, const struct message *answer)
+{
+    const struct message *before = NULL;
+
+    for (size_t i = 0; i < repo->message_count; i++) {
+        const struct message *message = &repo->message_rows[i].message;
+
+        if (in_session(&repo->message_rows[i], answer->session_id) && message->role == ROLE_ASSISTANT &&
+            message->seq < answer->seq && (!before || message->seq > before->seq))
+            before = message;
+    }
+    return before;
+}
+
+/* What an ended answer counts. */
+static struct usage_row use_of(struct fake_repo *repo, const struct message_row *row)
+{
+    const struct message *answer = &row->message, *before = answer_before(repo, answer);
+    char day_before[QUOTA_DAY_SIZE] = "";
+    struct usage_row use = {
+        .counts = {
+            .answers = 1,
+            .regenerated = before && strcmp(before->parent_id, answer->parent_id) == 0,
+            .stopped = answer->status == MESSAGE_STOPPED,
+            .interrupted = answer->status == MESSAGE_INTERRUPTED,
+            .failed = answer->status == MESSAGE_FAILED,
+            .rated_up = answer->feedback == FEEDBACK_UP,
+            .rated_down = answer->feedback == FEEDBACK_DOWN,
+            .prompt_tokens = answer->usage.prompt_tokens > 0 ? answer->usage.prompt_tokens : 0,
+            .completion_tokens = answer->usage.completion_tokens > 0 ? answer->usage.completion_tokens : 0,
+            .cost_micro_usd = row->cost_micro_usd,
+        }};
+
+    for (size_t i = 0; i < repo->session_count; i++)
+        if (strcmp(repo->session_rows[i].session.id, answer->session_id) == 0)
+            snprintf(use.key.user_id, sizeof use.key.user_id, "%s", repo->session_rows[i].user_id);
+    snprintf(use.key.model, sizeof use.key.model, "%s", answer->model);
+    quota_day(answer->created_at_ms, use.key.day);
+    if (before) quota_day(before->created_at_ms, day_before);
+    use.counts.sessions = strcmp(day_before, use.key.day) < 0;
+    return use;
+}
+
+static size_t all_use(struct fake_repo *repo, struct usage_row *out)
+{
+    size_t count = repo->counted_count;
+
+    memcpy(out, repo->counted, count * sizeof *out);
+    for (size_t i = 0; i < repo->message_count; i++)
+        if (repo->message_rows[i].message.role == ROLE_ASSISTANT && repo->message_rows[i].writes)
+            out[count++] = use_of(repo, &repo->message_rows[i]);
+    return count;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct usage_key *left = &((const struct usage_row *)a)->key, *right = &((const struct usage_row *)b)->key;
+    int order = strcmp(left->day, right->day);
+
+    if (order == 0) order = strcmp(left->user_id, right->user_id);
+    return order ? order : strcmp(left->model, right->model);
+}
+
+static void add_counts(struct usage_counts *to, const struct usage_counts *more)
+{
+    int64_t *sum = (int64_t *)to;
+
+    for (size_t i = 0; i < sizeof *to / sizeof *sum; i++) sum[i] += ((const int64_t *)more)[i];
+}
+
+static enum chat_error usage_list(struct usage_repo *self, const struct usage_query *query, struct arena *arena,
+                                  struct usage_page *out)
+{
+    struct fake_repo *repo = of_usage(self);
+    enum chat_error error = enter(repo, FAKE_USAGE_LIST);
+    struct usage_row *rows = calloc(2 * ROWS_MAX, sizeof *rows);
+    const struct usage_row after = {.key = query->after};
+    size_t count = 0;
+
+    if (!rows) abort();
+    *out = (struct usage_page){.items = arena_alloc(arena, (size_t)query->limit * sizeof *out->items)};
+    if (error == CHAT_OK) count = all_use(repo, rows);
+    for (size_t i = 0; i < count; i++) {
+        struct usage_key *key = &rows[i].key;
+
+        if (strcmp(key->day, query->from) < 0 || strcmp(key->day, query->to) > 0 ||
+            (query->user_id && strcmp(key->user_id, query->user_id) != 0) ||
+            (query->model && strcmp(key->model, query->model) != 0)) {
+            rows[i--] = rows[--count];
+            continue;
+        }
+        if (!(query->group & USAGE_BY_DAY)) memset(key->day, 0, sizeof key->day);
+        if (!(query->group & USAGE_BY_USER)) memset(key->user_id, 0, sizeof key->user_id);
+        if (!(query->group & USAGE_BY_MODEL)) memset(key->model, 0, sizeof key->model);
+    }
+    qsort(rows, count, sizeof *rows, by_key);
+    for (size_t i = 0; i < count; i++) {
+        if (query->has_after && by_key(&rows[i], &after) <= 0) continue;
+        if (out->count && by_key(&out->items[out->count - 1], &rows[i]) == 0) {
+            add_counts(&out->items[out->count - 1].counts, &rows[i].counts);
+        } else if (out->count == (size_t)query->limit) {
+            out->has_more = true;
+            break;
+        } else {
+            out->items[out->count++] = rows[i];
+        }
+    }
+    free(rows);
+    return leave(repo, error);
+}
+
+/* Different users on the days from the one to the other. */
+static int64_t users_in(const struct usage_row *rows, size_t count, const char *from, const char *to)
+{
+    int64_t users = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool seen = strcmp(rows[i].key.day, from) < 0 || strcmp(rows[i].key.day, to) > 0;
+
+        for (size_t j = 0; j < i && !seen; j++)
+            seen = strcmp(rows[j].key.user_id, rows[i].key.user_id) == 0 && strcmp(rows[j].key.day, from) >= 0 &&
+                   strcmp(rows[j].key.day, to) <= 0;
+        users += !seen;
+    }
+    return users;
+}
+
+static enum chat_error usage_engagement(struct usage_repo *self, const char *from, const char *to, struct arena *arena,
+                                        struct engagement_day **out, size_t *days)
+{
+    static const int64_t day_ms = INT64_C(24) * 3600 * 1000;
+    struct fake_repo *repo = of_usage(self);
+    enum chat_error error = enter(repo, FAKE_USAGE_ENGAGEMENT);
+    struct usage_row *rows = calloc(2 * ROWS_MAX, sizeof *rows);
+    int64_t from_ms = 0, to_ms = 0;
+
+    if (!rows || !usage_day_parse(from, &from_ms) || !usage_day_parse(to, &to_ms)) abort();
+    *days = (size_t)usage_days(from_ms, to_ms);
+    *out = arena_alloc(arena, *days * sizeof **out);
+    size_t count = all_use(repo, rows);
+    for (size_t i = 0; i < *days; i++) {
+        struct engagement_day *day = &(*out)[i];
+        char week[QUOTA_DAY_SIZE];
+
+        *day = (struct engagement_day){0};
+        quota_day(from_ms + (int64_t)i * day_ms, day->day);
+        quota_day(from_ms + ((int64_t)i - (USAGE_WEEK_DAYS - 1)) * day_ms, week);
+        day->active_users = users_in(rows, count, day->day, day->day);
+        day->weekly_users = users_in(rows, count, week, day->day);
+        for (size_t j = 0; j < count; j++)
+            if (strcmp(rows[j].key.day, day->day) == 0) add_counts(&day->counts, &rows[j].counts);
+    }
+    free(rows);
+    return leave(repo, error);
+}
+
 /* ---- for tests ---- */
 
 struct fake_repo *fake_repo_open(void)
@@ -631,9 +819,12 @@ struct fake_repo *fake_repo_open(void)
         .set_feedback = message_feedback_op,
         .stale_answers = message_stale,
     };
+    static const struct usage_repo_ops usage_ops = {
+        .count = usage_count, .list = usage_list, .engagement = usage_engagement};
     struct fake_repo *repo = calloc(1, sizeof *repo);
 
     if (!repo) abort();
+    repo->usage.ops = &usage_ops;
     repo->sessions.ops = &session_ops;
     repo->messages.ops = &message_ops;
     fake_wait_init(&repo->wait);
@@ -656,6 +847,11 @@ struct session_repo *fake_repo_sessions(struct fake_repo *repo)
 struct message_repo *fake_repo_messages(struct fake_repo *repo)
 {
     return &repo->messages;
+}
+
+struct usage_repo *fake_repo_usage(struct fake_repo *repo)
+{
+    return &repo->usage;
 }
 
 void fake_repo_fail(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int times)

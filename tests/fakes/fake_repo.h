@@ -1,12 +1,14 @@
 /*
- * Sessions and messages in memory, with the rules of domain/session_repo.h and domain/message_repo.h, compare-and-set
- * included, and errors on command. Any thread may call. Texts that are given out live as long as the fake.
+ * Sessions, messages and use in memory, with the rules of domain/session_repo.h, domain/message_repo.h and
+ * domain/usage_repo.h, compare-and-set included, and errors on command. Any thread may call. Texts that are given out
+ * live as long as the fake.
  */
 #ifndef FAKES_FAKE_REPO_H
 #define FAKES_FAKE_REPO_H
 
 #include "domain/message_repo.h"
 #include "domain/session_repo.h"
+#include "domain/usage_repo.h"
 
 enum fake_repo_call {
     FAKE_SESSION_CREATE,
@@ -23,6 +25,9 @@ enum fake_repo_call {
     FAKE_MESSAGE_END,
     FAKE_MESSAGE_FEEDBACK,
     FAKE_MESSAGE_STALE,
+    FAKE_USAGE_COUNT,
+    FAKE_USAGE_LIST,
+    FAKE_USAGE_ENGAGEMENT,
     FAKE_REPO_CALLS
 };
 
@@ -31,6 +36,7 @@ struct fake_repo *fake_repo_open(void);
 void fake_repo_close(struct fake_repo *repo);
 struct session_repo *fake_repo_sessions(struct fake_repo *repo);
 struct message_repo *fake_repo_messages(struct fake_repo *repo);
+struct usage_repo *fake_repo_usage(struct fake_repo *repo);
 
 /* The next `times` calls give this error and do nothing; times < 0: until told otherwise (CHAT_OK ends it). */
 void fake_repo_fail(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int times);

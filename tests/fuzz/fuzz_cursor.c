@@ -1,6 +1,6 @@
 /*
  * Any text as a cursor, and any position made into one. What decodes encodes to a cursor that decodes to the same, and
- * from there on the text stays as it is; no cursor of one order is one of the other.
+ * from there on the text stays as it is; no cursor of one order is one of the other. The same of the reports' cursors.
  */
 #include "fuzz/fuzz.h"
 #include "http/cursor.h"
@@ -33,6 +33,15 @@ static void as_text(const uint8_t *data, size_t len, struct arena *arena)
         must(at.at_us >= 0 && at.at_us <= latest_us);
         must(uuid_parse(at.id, strlen(at.id), (char[UUID_TEXT_SIZE]){0}));
         must_encode(sort, &at, arena);
+    }
+    for (unsigned group = 1; group < USAGE_GROUPS; group++) {
+        struct usage_key key, again;
+        if (!cursor_decode_usage(text, group, &key)) continue;
+        const char *encoded = cursor_encode_usage(group, &key, arena);
+        must(strcmp(encoded, text) == 0);
+        must(cursor_decode_usage(encoded, group, &again) && strcmp(again.day, key.day) == 0 &&
+             strcmp(again.user_id, key.user_id) == 0 && strcmp(again.model, key.model) == 0);
+        must(!cursor_decode_usage(text, group ^ USAGE_BY_DAY, &again));
     }
     free(text);
 }

@@ -105,6 +105,42 @@ START_TEST(the_model_of_a_body_is_changed_and_nothing_else)
 }
 END_TEST
 
+static const struct {
+    const char *body, *bounded; /* NULL: can't be told */
+} tokens[] = {
+    {"{\"max_tokens\":2049,\"n\":1}", "{\"max_tokens\":2048,\"n\":1}"},
+    {"{\"max_tokens\":2048}", "{\"max_tokens\":2048}"},
+    {"{\"n\":1, \"max_tokens\" : 1 }", "{\"n\":1, \"max_tokens\" : 1 }"},
+    {"{\"max_completion_tokens\":3e3,\"a\":[9999]}", "{\"max_completion_tokens\":2048,\"a\":[9999]}"},
+    {"{\"max_completion_tokens\":99999,\"x\":{\"max_tokens\":99999},\"max_tokens\":3000.5}",
+     "{\"max_completion_tokens\":2048,\"x\":{\"max_tokens\":99999},\"max_tokens\":2048}"},
+    {"{\"max_tokens\":99999,\"max_completion_tokens\":5}", "{\"max_tokens\":2048,\"max_completion_tokens\":5}"},
+    {"{\"max_tokens\":100000000000000000000000000000000000000}", "{\"max_tokens\":2048}"},
+    {"{\"max_tokens\":-5}", "{\"max_tokens\":-5}"}, /* what is no count is the provider's to refuse */
+    {"{\"max_tokens\":\"9999\"}", "{\"max_tokens\":\"9999\"}"},
+    {"{\"max_tokens\":null}", "{\"max_tokens\":2048}"},
+    {"{\"n\":1}", "{\"max_tokens\":2048,\"n\":1}"},
+    {" { }", " {\"max_tokens\":2048 }"},
+    {"{\"max_t\\u006fkens\":9999}", NULL},
+    {"{\"messages\":[{\"a\\u006f\":\"\\n\"}],\"b\":\"\\n\"}",
+     "{\"max_tokens\":2048,\"messages\":[{\"a\\u006f\":\"\\n\"}],\"b\":\"\\n\"}"},
+};
+
+START_TEST(no_more_tokens_are_asked_for_than_there_may_be)
+{
+    struct buf out;
+
+    buf_init(&out, 4096);
+    ck_assert_int_eq(compose_bound_tokens(NULL, tokens[_i].body, strlen(tokens[_i].body), 2048, &out),
+                     tokens[_i].bounded != NULL);
+    if (tokens[_i].bounded) {
+        ck_assert_uint_eq(out.len, strlen(tokens[_i].bounded));
+        ck_assert_mem_eq(out.data, tokens[_i].bounded, out.len);
+    }
+    buf_fini(&out);
+}
+END_TEST
+
 START_TEST(a_composed_request_takes_another_model)
 {
     struct buf out, other;
@@ -128,8 +164,9 @@ UNIT_SUITE(sambanova_compose)
 {
     Suite *suite = suite_create("sambanova_compose");
 
-    UNIT_CASE(suite, "request", a_request_reads_back_as_what_was_asked, no_token_limit_is_not_asked_for,
-              a_request_past_the_buffers_maximum_is_refused);
+    TCase *request = UNIT_CASE(suite, "request", a_request_reads_back_as_what_was_asked,
+                               no_token_limit_is_not_asked_for, a_request_past_the_buffers_maximum_is_refused);
+    tcase_add_loop_test(request, no_more_tokens_are_asked_for_than_there_may_be, 0, (int)UNIT_COUNT(tokens));
     tcase_add_loop_test(UNIT_CASE(suite, "another model", a_composed_request_takes_another_model),
                         the_model_of_a_body_is_changed_and_nothing_else, 0, (int)UNIT_COUNT(models));
     return suite;

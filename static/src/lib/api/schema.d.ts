@@ -337,6 +337,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chat/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tokens and cost by day, user and model
+         * @description For administrators; a user's token gets 403 `forbidden`. Answers count once, when they have ended, on the day (UTC)
+         *     they began; completions and model-written titles within seconds of their end. Nothing of what was said is in it, and
+         *     it outlives the sessions it came from. Rows come in the order of day (oldest first), user and model, as far as
+         *     they are grouped by them; pages are cut by keyset.
+         */
+        get: operations["listUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chat/admin/engagement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How people use the service, by day
+         * @description For administrators; a user's token gets 403 `forbidden`. Figures alone, nothing of what was said or by whom: who was
+         *     there by day and by week, messages a session, and how often answers were stopped, asked for again and rated. Every
+         *     day of the range, 92 at most.
+         */
+        get: operations["getEngagement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/session": {
         parameters: {
             query?: never;
@@ -574,6 +619,66 @@ export interface components {
             message_id: components["schemas"]["Id"] | null;
             /** @description Plain text around the words. */
             snippet: string;
+        };
+        UsageRow: {
+            /**
+             * Format: date
+             * @description UTC; null where it is not grouped by.
+             */
+            day: string | null;
+            user_id: string | null;
+            model: string | null;
+            /** @description Answers that ended, however. */
+            answers: number;
+            /** @description Calls of `/chat/completions` that ended, however. */
+            completions: number;
+            /** @description Estimated where the provider told none, like all tokens. */
+            prompt_tokens: number;
+            completion_tokens: number;
+            total_tokens: number;
+            /** @description Millionths of a US dollar, by the prices that stood when each ended (`SAMBANOVA_PRICES`). */
+            cost_micro_usd: number;
+        };
+        UsagePage: {
+            /** Format: date */
+            from: string;
+            /** Format: date */
+            to: string;
+            group_by: ("day" | "user" | "model")[];
+            items: components["schemas"]["UsageRow"][];
+            /** @description Opaque; null on the last page. */
+            next_cursor: string | null;
+        };
+        /** @description Rates are parts of the day's answers, from 0 to 1; null where there is nothing to divide by. */
+        EngagementDay: {
+            /** Format: date */
+            day: string;
+            /** @description Users who got an answer or a completion. */
+            daily_active_users: number;
+            /** @description The same in the seven days that end with this one. */
+            weekly_active_users: number;
+            /** @description Sessions with an answer on this day. */
+            sessions: number;
+            /** @description Messages that users sent and that were answered. */
+            messages: number;
+            answers: number;
+            completions: number;
+            messages_per_session: number | null;
+            stop_rate: number | null;
+            regenerate_rate: number | null;
+            interrupted_rate: number | null;
+            failed_rate: number | null;
+            /** @description Answers that are rated, by all answers. */
+            feedback_rate: number | null;
+            /** @description Thumbs up, by all ratings. */
+            positive_feedback_rate: number | null;
+        };
+        Engagement: {
+            /** Format: date */
+            from: string;
+            /** Format: date */
+            to: string;
+            days: components["schemas"]["EngagementDay"][];
         };
         SessionPage: {
             items: components["schemas"]["SessionListItem"][];
@@ -879,8 +984,10 @@ export interface components {
             })[];
             /** @default false */
             stream: boolean | null;
-            max_tokens?: number;
-            max_completion_tokens?: number;
+            /** @description At most what an answer may have (`limits.max_tokens`); more is taken down to that, and without one it is that. */
+            max_tokens?: number | null;
+            /** @description The same by its newer name. */
+            max_completion_tokens?: number | null;
         } & {
             [key: string]: unknown;
         };
@@ -1170,6 +1277,10 @@ export interface components {
         Limit20: number;
         /** @description Messages on a page. Anything but one number from 1 to 100 is 422. */
         Limit50: number;
+        /** @description The first day, in UTC; 29 days before `to` where it is left out. */
+        FromDay: string;
+        /** @description The last day, in UTC; today where it is left out. */
+        ToDay: string;
         /**
          * @description Kept for 24 hours per user. The same key with the same request gets the first answer and counts nothing; with
          *     another request it is 422 `idempotency_mismatch`. A request refused before `start` frees its key.
@@ -1800,6 +1911,85 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             405: components["responses"]["MethodNotAllowed"];
             500: components["responses"]["Internal"];
+        };
+    };
+    listUsage: {
+        parameters: {
+            query?: {
+                /** @description The first day, in UTC; 29 days before `to` where it is left out. */
+                from?: components["parameters"]["FromDay"];
+                /** @description The last day, in UTC; today where it is left out. */
+                to?: components["parameters"]["ToDay"];
+                /** @description This user alone. */
+                user?: string;
+                /** @description This model alone. */
+                model?: string;
+                /**
+                 * @description Some of `day`, `user` and `model`, with commas between: what a row is told apart by. The rest is summed up, and
+                 *     null in the rows. A range is 366 days at most.
+                 */
+                group_by?: string;
+                /** @description Rows on a page. Anything but one number from 1 to 100 is 422. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before, with the same `group_by`; opaque. A broken one is 400. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getEngagement: {
+        parameters: {
+            query?: {
+                /** @description The first day, in UTC; 29 days before `to` where it is left out. */
+                from?: components["parameters"]["FromDay"];
+                /** @description The last day, in UTC; today where it is left out. */
+                to?: components["parameters"]["ToDay"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The days, oldest first. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Engagement"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     signIn: {

@@ -1,0 +1,60 @@
+/*
+ * Where use is counted by day. Answers get there with their final row (message_repo.h, end_answer and set_feedback);
+ * here is what else counts, and the reports. Errors and threads as in session_repo.h.
+ */
+#ifndef DOMAIN_USAGE_REPO_H
+#define DOMAIN_USAGE_REPO_H
+
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/uuid.h"
+#include "domain/usage.h"
+
+struct usage_row {
+    struct usage_key key; /* in a report: "" for what it isn't grouped by */
+    struct usage_counts counts;
+};
+
+/* Added to the days once, also where it is sent again: a writer sends one batch at a time, each with a higher number.
+ */
+struct usage_batch {
+    char writer_id[UUID_TEXT_SIZE];
+    int64_t number; /* from 1 */
+    int64_t now_ms;
+    const struct usage_row *rows; /* of each, the counts of completions, tokens and cost; no key twice */
+    size_t count;
+};
+
+enum usage_group { USAGE_BY_DAY = 1, USAGE_BY_USER = 2, USAGE_BY_MODEL = 4, USAGE_GROUPS = 8 };
+
+struct usage_query {
+    char from[QUOTA_DAY_SIZE], to[QUOTA_DAY_SIZE]; /* both included */
+    const char *user_id, *model;                   /* NULL: all */
+    unsigned group;                                /* at least one of enum usage_group */
+    int limit;                                     /* 1-100 */
+    bool has_after;
+    struct usage_key after; /* the last row already seen */
+};
+
+struct usage_page {
+    struct usage_row *items; /* in the order of day, user, model, as far as it is grouped by them */
+    size_t count;
+    bool has_more;
+};
+
+struct usage_repo;
+struct usage_repo_ops {
+    enum chat_error (*count)(struct usage_repo *self, const struct usage_batch *batch);
+    enum chat_error (*list)(struct usage_repo *self, const struct usage_query *query, struct arena *arena,
+                            struct usage_page *out);
+    /* Every day from the one to the other, also those without any use; in the arena. */
+    enum chat_error (*engagement)(struct usage_repo *self, const char *from, const char *to, struct arena *arena,
+                                  struct engagement_day **out, size_t *count);
+};
+struct usage_repo {
+    const struct usage_repo_ops *ops;
+};
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * Takes away all that is stored of one user: sessions with their messages, days of use, keys in Redis. An answer that
+ * is being written is stopped and ends properly, then its session goes. Passes are made until one finds nothing: what
+ * the workers still had in hand comes within seconds. Again is as good as once.
+ */
+#ifndef USECASES_ERASE_USER_H
+#define USECASES_ERASE_USER_H
+
+#include "domain/user_data.h"
+#include "usecases/ports.h"
+#include "usecases/user_keys.h"
+
+enum { ERASE_PASSES = 10, ERASE_PAUSE_MS = 3000 };
+
+/* *gone: what went; *left: what is there afterwards, all 0 unless the user was at work meanwhile, or a store went away.
+ * The stores' errors. */
+enum chat_error erase_user(const struct chat_ports *ports, struct user_data *data, struct user_keys *keys,
+                           const char *user_id, struct user_data_counts *gone,
+                           struct user_data_counts *left) MUST_CHECK;
+
+#endif

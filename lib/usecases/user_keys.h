@@ -1,0 +1,18 @@
+/* What of one user is in Redis: counters of limits, leases, idempotency keys. Implemented by lib/redis. */
+#ifndef USECASES_USER_KEYS_H
+#define USECASES_USER_KEYS_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct user_keys;
+struct user_keys_ops {
+    /* Walks all keys, in bounded steps. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, not all are gone. */
+    enum chat_error (*erase)(struct user_keys *self, const char *user_id, int64_t *erased);
+};
+struct user_keys {
+    const struct user_keys_ops *ops;
+};
+
+#endif
