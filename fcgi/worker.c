@@ -74,12 +74,14 @@ struct worker {
     struct redis_server *redis_server;
     struct local_breaker *local_breaker;
     struct provider *provider;
-    struct job_pool *jobs, *titles;
+    struct job_pool *jobs, *titles, *log_jobs;
     struct relay *relay;
     struct http_app app;
     atomic_bool draining;
-    struct stores job_stores[JOB_THREADS], title_stores, own_stores;
+    struct stores job_stores[JOB_THREADS], title_stores, log_stores, own_stores, keeper_stores;
     struct request_thread *threads;
+    pthread_t keeper;
+    bool keeper_running;
     bool postgres_seen, redis_seen, stores_looked_at;
     int64_t redis_back_ms;
 };
@@ -240,6 +242,54 @@ static void stop_request_threads(struct worker *worker)
         if (worker->threads[i].running) pthread_join(worker->threads[i].thread, NULL);
 }
 
+/* ---- the keeper: a thread that may wait for Postgres, so that the process says in time that it lives ---- */
+
+static void tell_store(const char *name, bool there, bool *seen, bool first)
+{
+    if (there == *seen && !first) return;
+    if (there)
+        log_write(LOG_INFO, "store_reached", LOG_STR("store", name));
+    else
+        log_write(LOG_WARN, "store_away", LOG_STR("store", name), LOG_STR("hint", "trying again; see /readyz"));
+    *seen = there;
+}
+
+static void housekeeping(struct worker *worker)
+{
+    struct admission *admission = worker->keeper_stores.admission;
+    bool first = !worker->stores_looked_at;
+    tell_store("postgres", pg_ping(worker->keeper_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
+    bool redis_before = worker->redis_seen;
+    tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
+    worker->stores_looked_at = true;
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
+    if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
+        reap_answers(&worker->keeper_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
+    if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
+        worker->purge_at_ms = now_ms + purge_sessions(&worker->keeper_stores.ports);
+}
+
+static void *keeper_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct pollfd stopping = {.fd = worker->stop_fd, .events = POLLIN};
+    do housekeeping(worker);
+    while (poll(&stopping, 1, HOUSEKEEPING_MS) <= 0);
+    return NULL;
+}
+
+static bool start_keeper(struct worker *worker)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+    worker->keeper_running = stores_open(&worker->keeper_stores, worker) &&
+                             pthread_create(&worker->keeper, &attributes, keeper_main, worker) == 0;
+    pthread_attr_destroy(&attributes);
+    return worker->keeper_running;
+}
+
 /* ---- start ---- */
 
 static void quiet_signals(struct worker *worker)
@@ -296,8 +346,12 @@ static bool open_relay(struct worker *worker)
     if (!stores_open(&worker->title_stores, worker)) return false;
     ports[0] = &worker->title_stores.ports;
     worker->titles = worker->settings->policy.title_model ? job_pool_open(ports, 1) : NULL;
+    if (!stores_open(&worker->log_stores, worker)) return false;
+    ports[0] = &worker->log_stores.ports;
+    worker->log_jobs = job_pool_open(ports, 1);
     struct relay_settings relay = {
         .titles = worker->titles,
+        .log_jobs = worker->log_jobs,
         .provider = worker->provider,
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
@@ -305,7 +359,7 @@ static bool open_relay(struct worker *worker)
         .keep_warm = true,
         .fallback_model = worker->settings->fallback_model,
     };
-    worker->relay = worker->jobs ? relay_open(&relay, worker->jobs) : NULL;
+    worker->relay = worker->jobs && worker->log_jobs ? relay_open(&relay, worker->jobs) : NULL;
     return worker->relay != NULL;
 }
 
@@ -324,20 +378,10 @@ static bool start(struct worker *worker)
     };
     return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->threads &&
            open_redis(worker) && open_provider(worker) && open_relay(worker) &&
-           stores_open(&worker->own_stores, worker) && start_request_threads(worker);
+           stores_open(&worker->own_stores, worker) && start_keeper(worker) && start_request_threads(worker);
 }
 
 /* ---- run and stop ---- */
-
-static void tell_store(const char *name, bool there, bool *seen, bool first)
-{
-    if (there == *seen && !first) return;
-    if (there)
-        log_write(LOG_INFO, "store_reached", LOG_STR("store", name));
-    else
-        log_write(LOG_WARN, "store_away", LOG_STR("store", name), LOG_STR("hint", "trying again; see /readyz"));
-    *seen = there;
-}
 
 static void renew_leases(struct worker *worker)
 {
@@ -357,7 +401,10 @@ static void renew_leases(struct worker *worker)
 static void say_alive(struct worker *worker)
 {
     struct answer_log *log = worker->own_stores.log;
-    if (log->ops->say_alive(log, relay_process_id(worker->relay)) != CHAT_OK) log_write(LOG_DEBUG, "alive_not_told");
+    bool forgotten;
+    if (log->ops->say_alive(log, relay_process_id(worker->relay), &forgotten) != CHAT_OK)
+        log_write(LOG_DEBUG, "alive_not_told");
+    if (forgotten) relay_log_forgotten(worker->relay);
     renew_leases(worker);
 }
 
@@ -369,24 +416,6 @@ static void give_memory_back(struct worker *worker)
     if (worker->live_peak - live < TRIM_AFTER_STREAMS || live > worker->live_peak / 2) return;
     worker->live_peak = live;
     malloc_trim(0);
-}
-
-static void housekeeping(struct worker *worker)
-{
-    give_memory_back(worker);
-    struct admission *admission = worker->own_stores.admission;
-    bool first = !worker->stores_looked_at;
-    tell_store("postgres", pg_ping(worker->own_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
-    bool redis_before = worker->redis_seen;
-    tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
-    worker->stores_looked_at = true;
-    say_alive(worker);
-    int64_t now_ms = clock_mono_ms(clock_system());
-    if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
-    if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
-        reap_answers(&worker->own_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
-    if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
-        worker->purge_at_ms = now_ms + purge_sessions(&worker->own_stores.ports);
 }
 
 /* 0: none within timeout_ms. */
@@ -401,7 +430,8 @@ static int next_signal(const struct worker *worker, int timeout_ms)
 static void run_until_told(struct worker *worker, int *signal_number)
 {
     do {
-        housekeeping(worker);
+        give_memory_back(worker);
+        say_alive(worker);
         *signal_number = next_signal(worker, HOUSEKEEPING_MS);
     } while (*signal_number != SIGTERM && *signal_number != SIGINT);
 }
@@ -429,14 +459,18 @@ static void drain(struct worker *worker, int signal_number)
 
 static void stop(struct worker *worker)
 {
+    if (worker->keeper_running) pthread_join(worker->keeper, NULL);
     relay_close(worker->relay);
     job_pool_close(worker->jobs);
     job_pool_close(worker->titles);
+    job_pool_close(worker->log_jobs);
     for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
         stores_close(&worker->threads[i].stores);
     for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
     stores_close(&worker->title_stores);
+    stores_close(&worker->log_stores);
     stores_close(&worker->own_stores);
+    stores_close(&worker->keeper_stores);
     free(worker->threads);
     sambanova_close(worker->provider);
     if (worker->redis_server) redis_server_close(worker->redis_server);

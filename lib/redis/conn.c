@@ -419,6 +419,23 @@ bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine)
 
 /* ---- scripts ---- */
 
+bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
+                            const size_t *lengths, size_t count)
+{
+    const char *all[MAX_SCRIPT_ARGS + 3] = {"EVALSHA", conn->scripts[script].sha};
+    size_t all_lengths[MAX_SCRIPT_ARGS + 3] = {sizeof "EVALSHA" - 1, strlen(conn->scripts[script].sha)};
+    char keys[16];
+
+    if (count > MAX_SCRIPT_ARGS) abort();
+    all[2] = keys;
+    all_lengths[2] = (size_t)snprintf(keys, sizeof keys, "%d", key_count);
+    for (size_t i = 0; i < count; i++) {
+        all[3 + i] = args[i];
+        all_lengths[3 + i] = lengths[i];
+    }
+    return redis_conn_send_binary(conn, all, all_lengths, count + 3);
+}
+
 static redisReply *run_script(struct redis_conn *conn, const char *command, const char *script, int key_count,
                               const char *const *args, size_t count)
 {

@@ -53,6 +53,10 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
 /* The next reply, never an error one; freeReplyObject it. NULL: failed and logged. A pipeline is given up at the
  * first NULL: redis_conn_abandon. */
 struct redisReply *redis_conn_receive(struct redis_conn *conn);
+/* Queues a script, to run by EVALSHA, as redis_conn_send_binary does a command: for pipelines. A Redis that has
+ * forgotten it answers with an error. */
+bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
+                            const size_t *lengths, size_t count);
 /* Runs a script (at most 24 keys and args) by EVALSHA, or by EVAL where Redis has forgotten it. NULL as above. */
 struct redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args,
                                    size_t count);

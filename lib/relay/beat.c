@@ -154,7 +154,7 @@ void beat_due(struct relay *relay)
     if (relay->beat_at_ms > relay->now_ms) return;
     relay->beat = make_beat(relay);
     if (relay->beat)
-        job_pool_submit(relay->jobs, &relay->beat->job);
+        job_pool_submit(relay->settings.log_jobs ? relay->settings.log_jobs : relay->jobs, &relay->beat->job);
     else
         set_next(relay);
     if (relay->beat) relay->beat_at_ms = -1;
@@ -167,6 +167,12 @@ void beat_free(struct beat *beat)
     if (!beat) return;
     arena_fini(&beat->arena);
     free(beat);
+}
+
+void beat_write_all_anew(struct relay *relay)
+{
+    for (struct live *live = relay->lives; live; live = live->next)
+        if (!live->mirror && live->logged) live->log_lost = true;
 }
 
 static void take_write(struct relay *relay, const struct log_write *write, bool failed)
@@ -201,6 +207,7 @@ void beat_over(struct relay *relay, struct beat *beat)
     struct log_exchange *exchange = &beat->exchange;
     bool failed = beat->error != CHAT_OK;
     for (size_t i = 0; i < exchange->write_count; i++) take_write(relay, &exchange->writes[i], failed);
+    if (!failed && exchange->forgotten) beat_write_all_anew(relay);
     for (size_t i = 0; !failed && i < exchange->read_count; i++) take_read(relay, &exchange->reads[i]);
     for (size_t i = 0; !failed && i < exchange->note_count; i++) take_note(relay, &exchange->notes[i]);
     beat_free(beat);

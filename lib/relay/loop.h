@@ -149,6 +149,7 @@ enum task_kind {
     TASK_BEAT,
     TASK_TITLE,
     TASK_TICKETS,
+    TASK_LOG_FORGOTTEN,
     TASK_SHUT_DOWN,
     TASK_QUIT
 };
@@ -264,6 +265,7 @@ void beat_due(struct relay *relay);
 void beat_over(struct relay *relay, struct beat *beat);
 void beat_free(struct beat *beat); /* NULL is fine */
 void beat_note_ended(struct live *live);
+void beat_write_all_anew(struct relay *relay);
 
 /* pass.c: completions, passed through */
 struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client);

@@ -50,6 +50,7 @@ struct log_exchange {
     size_t read_count;
     struct log_note notes[LOG_NOTES_MAX]; /* out */
     size_t note_count;
+    bool forgotten; /* out: as say_alive's; told where something was written whole */
 };
 
 /* Of the process that writes an answer, as far as the log knows. */
@@ -66,8 +67,9 @@ struct answer_log_ops {
     /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */
     /* What the log has of one answer: for ending one whose process died. */
     enum chat_error (*read)(struct answer_log *self, struct log_read *read, struct arena *arena);
-    /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. */
-    enum chat_error (*say_alive)(struct answer_log *self, const char *process_id);
+    /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. *forgotten: the log didn't know that it does,
+     * so it may have lost all else: what lives is to be written anew, also what is silent. */
+    enum chat_error (*say_alive)(struct answer_log *self, const char *process_id, bool *forgotten);
     /* Of many answers in few round trips. */
     enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
     enum chat_error (*ask_stop)(struct answer_log *self, const char *answer_id, bool *asked);

@@ -125,12 +125,13 @@ static enum chat_error read_one(struct answer_log *port, struct log_read *read, 
     return error;
 }
 
-static enum chat_error say_alive(struct answer_log *port, const char *process_id)
+static enum chat_error say_alive(struct answer_log *port, const char *process_id, bool *forgotten)
 {
     struct fake_log *self = of(port);
     enum chat_error error;
 
     (void)process_id;
+    *forgotten = false; /* a test that wants it calls relay_log_forgotten */
     fake_wait_lock(&self->wait);
     self->alive_said++;
     error = self->error;

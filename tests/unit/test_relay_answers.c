@@ -2,6 +2,7 @@
  * The relay for real: its thread, its job threads, and a provider's server on loopback, with fake stores behind it.
  * Every wait is for something to happen, never for time to pass; where time counts, the clock is turned.
  */
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,8 @@ enum { JOB_THREADS = 2, PING_MS = 15000, SLOW_CLIENT_MS = 30000 };
 
 static struct fake_chat chat;
 static struct fake_server *server;
-static struct job_pool *jobs, *other_jobs;
-static struct relay *relay, *other; /* the second plays another process with the same stores */
+static struct job_pool *jobs, *other_jobs, *log_jobs; /* the last: NULL where a test wants none */
+static struct relay *relay, *other;                   /* the second plays another process with the same stores */
 static struct fake_listener listener, second;
 static char answer_id[UUID_TEXT_SIZE];
 static const char *fallback_model;
@@ -57,6 +58,7 @@ static void set_up(void)
     turned_ms = 0;
     fallback_model = NULL;
     keep_warm = false;
+    log_jobs = NULL;
     relay = other = NULL;
     fake_chat_init(&chat);
     chat.ports.clock = &turned_clock;
@@ -75,6 +77,7 @@ static void open_relay_for(const struct provider *provider, int grace_ms, int ma
                                             .max_streams = max_streams,
                                             .detach_grace_ms = grace_ms,
                                             .keep_warm = keep_warm,
+                                            .log_jobs = log_jobs,
                                             .fallback_model = fallback_model};
 
     jobs = job_pool_open(each, JOB_THREADS);
@@ -95,6 +98,7 @@ static void close_relay(void)
     relay_drain(relay);
     relay_close(relay);
     job_pool_close(jobs);
+    job_pool_close(log_jobs);
     relay = NULL;
 }
 
@@ -1033,6 +1037,56 @@ START_TEST(a_log_that_lost_the_beginning_gets_the_whole_text_again)
 }
 END_TEST
 
+START_TEST(a_log_that_forgot_all_gets_a_silent_answer_again)
+{
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    fake_log_forget(&chat.log);
+    relay_log_forgotten(relay);
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+/* A job that a database which stands still holds up. */
+struct stuck_job {
+    struct job job; /* first */
+    sem_t *until;
+};
+static void run_stuck_job(struct job *job, const struct chat_ports *ports)
+{
+    (void)ports;
+    sem_wait(((struct stuck_job *)job)->until);
+}
+
+START_TEST(the_log_is_written_while_all_other_jobs_wait_for_the_database)
+{
+    const struct chat_ports *ports = &chat.ports;
+    struct stuck_job stuck[JOB_THREADS];
+    sem_t until;
+
+    sem_init(&until, 0, 0);
+    log_jobs = job_pool_open(&ports, 1);
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    for (int i = 0; i < JOB_THREADS; i++) {
+        stuck[i] = (struct stuck_job){.job.run = run_stuck_job, .until = &until};
+        job_pool_submit(jobs, &stuck[i].job);
+    }
+    ask();
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    for (int i = 0; i < JOB_THREADS; i++) sem_post(&until);
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    sem_destroy(&until);
+}
+END_TEST
+
 START_TEST(an_answer_of_another_process_is_followed_to_its_end)
 {
     fake_server_reply(server, slow);
@@ -1272,14 +1326,15 @@ UNIT_SUITE(relay_answers)
         UNIT_CASE(suite, "the end of the process", there_are_so_many_places_and_no_more,
                   tickets_of_live_answers_can_be_had_for_renewing,
                   a_drain_ends_what_is_live_as_interrupted_and_stores_it, a_drain_ends_one_that_waits_for_another_try);
-    cases[6] = UNIT_CASE(suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
-                         while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all,
-                         a_log_that_lost_the_beginning_gets_the_whole_text_again,
-                         an_answer_of_another_process_is_followed_to_its_end,
-                         a_client_attached_elsewhere_keeps_the_answer_going, a_stop_asked_elsewhere_reaches_the_writer,
-                         an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
-                         an_answer_that_is_over_by_now_is_told_from_its_row,
-                         a_drain_lets_who_follows_go_without_a_closing_event, without_a_place_nobody_is_attached);
+    cases[6] = UNIT_CASE(
+        suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
+        while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all,
+        a_log_that_lost_the_beginning_gets_the_whole_text_again, a_log_that_forgot_all_gets_a_silent_answer_again,
+        the_log_is_written_while_all_other_jobs_wait_for_the_database,
+        an_answer_of_another_process_is_followed_to_its_end, a_client_attached_elsewhere_keeps_the_answer_going,
+        a_stop_asked_elsewhere_reaches_the_writer, an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
+        an_answer_that_is_over_by_now_is_told_from_its_row, a_drain_lets_who_follows_go_without_a_closing_event,
+        without_a_place_nobody_is_attached);
     cases[7] = UNIT_CASE(suite, "warm", the_models_are_asked_for_at_the_start_and_again_in_quiet_times,
                          a_provider_that_is_away_is_asked_less_and_less_often,
                          after_a_quarter_of_an_hour_without_a_question_the_connection_may_go);
