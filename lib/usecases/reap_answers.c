@@ -7,7 +7,11 @@
 #include "domain/answer.h"
 #include "usecases/finish_answer.h"
 
-enum { REAP_MAX = 20000 }; /* live ones are among them: as many as all processes may have at a time */
+enum {
+    REAP_MAX = 20000, /* live ones are among them: as many as all processes may have at a time */
+    REAP_ROUND_MS =
+        10000, /* where the stores are slow the rest waits for the next look: a process must be able to end */
+};
 
 /* Where the log names no writer it may have died before its first word to the log, or the log was emptied: then the
  * lease tells, which is taken before the row is and renewed as long as the process lives. One given back belongs to a
@@ -85,7 +89,8 @@ int reap_answers(const struct chat_ports *ports, int64_t longest_ms)
     if (ports->messages->ops->stale_answers(ports->messages, before_ms, REAP_MAX, &arena, &stale, &count) == CHAT_OK &&
         count > 0) {
         const struct writer_look *looks = look_at_writers(ports, stale, count, &arena);
-        for (size_t i = 0; looks && i < count; i++)
+        int64_t until_ms = clock_mono_ms(ports->clock) + REAP_ROUND_MS;
+        for (size_t i = 0; looks && i < count && clock_mono_ms(ports->clock) < until_ms; i++)
             if (reap(ports, &stale[i], looks[i].state, longest_ms, &arena)) reaped++;
     }
     arena_fini(&arena);
