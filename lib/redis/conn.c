@@ -382,6 +382,7 @@ static const char *greet(struct redis_conn *conn)
 static bool connect_now(struct redis_conn *conn)
 {
     const char *problem = "can't connect";
+    int64_t late_before_ms = conn->late_at_ms;
 
     if (connect_socket(conn))
         problem = greet(conn);
@@ -389,7 +390,11 @@ static bool connect_now(struct redis_conn *conn)
         resolver_doubt(conn->server->resolver);
     if (!problem) return true;
     redis_conn_abandon(conn);
-    mark_away(conn->server, problem);
+    /* late here is no more than late anywhere: a worker that starts on a busy machine */
+    if (now_ms() < conn->deadline_ms)
+        mark_away(conn->server, problem);
+    else if (conn->late_at_ms == late_before_ms)
+        give_up(conn, problem, LATE);
     return false;
 }
 
