@@ -1,6 +1,6 @@
 // The stack's processes, to be harmed: a Redis or Postgres that is killed, frozen or back, workers that die.
 import { execFile, execFileSync } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -69,7 +69,22 @@ export async function startAgain(): Promise<void> {
 const proc = (pid: number, file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8')
 
 export const threads = (pid: number) => readdirSync(`/proc/${pid}/task`).length
-export const descriptors = (pid: number) => readdirSync(`/proc/${pid}/fd`).length
+
+/** Open descriptors of a process: idle connections to the provider (a pool of bounded size), and all others. */
+export function descriptors(pid: number): { idle: number; others: number } {
+  const port = Number(new URL(env.upstreamUrl).port).toString(16).toUpperCase().padStart(4, '0')
+  const upstream = new Set(readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[2]?.endsWith(`:${port}`)).map((fields) => `socket:[${fields[9]}]`))
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`)
+    } catch {
+      return '' // closed in this moment
+    }
+  })
+  const idle = links.filter((link) => upstream.has(link)).length
+  return { idle, others: links.length - idle }
+}
 /** Memory that is this process' share, in KiB. */
 export const pssKb = (pid: number) => Number(/^Pss:\s+(\d+)/m.exec(proc(pid, 'smaps_rollup'))![1])
 
