@@ -11,9 +11,9 @@
 #include "base/log.h"
 
 enum {
-    BEAT_MS = 100,         /* notes (a stop, an attacher) are looked for this often */
+    BEAT_MS = 50,          /* notes (a stop, an attacher) are looked for this often: a stop has 200 ms in all */
     TEXT_BEAT_MS = 250,    /* text is written this often */
-    FOLLOWED_BEAT_MS = 40, /* both, while an answer is followed in another process, or followed from here */
+    FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
     TELL_WATCHED_MS = 3000,
 };
 
