@@ -13,8 +13,9 @@ enum {
     NUMBER_SIZE = 24,
     COMMANDS_A_TRIP = 256, /* keeps a round trip short: the deadline is for each */
 };
-#define TEXT_SECONDS "600" /* longer than an answer may take, with its end */
-#define ENDED_SECONDS "60" /* for those still reading from it */
+#define TEXT_SECONDS "600"      /* longer than an answer may take, with its end */
+#define ENDED_SECONDS "60"      /* for those still reading from it */
+#define UNSAVED_SECONDS "86400" /* an answer that is over, for as long as Postgres may be away */
 #define NOTES_SECONDS "60"
 #define ALIVE_SECONDS "6" /* PROCESS_ALIVE_SECONDS */
 _Static_assert(PROCESS_ALIVE_SECONDS == 6, "ALIVE_SECONDS says the same");
@@ -91,15 +92,56 @@ static bool names_writer(const struct log_write *write)
     return write->whole || write->ended;
 }
 
-enum { LAST_SECONDS_REPLIES = 2 };
+static const char *const END_FIELDS[] = {"event",  "model",      "finish_reason", "supersedes_id",
+                                         "prompt", "completion", "total",         "estimated"};
+enum { END_FIELD_COUNT = sizeof END_FIELDS / sizeof END_FIELDS[0], END_REPLIES = 5 };
+static const char *const EVENT_NAMES[] = {
+    [ANSWER_FINISHED] = "finished", [ANSWER_STOPPED] = "stopped", [ANSWER_FAILED] = "failed", [ANSWER_LOST] = "lost"};
+
+static bool send_expire(struct redis_conn *conn, const char *answer_id, const char *what, const char *seconds)
+{
+    char key[KEY_SIZE];
+    answer_key(key, answer_id, what);
+    return redis_conn_send(conn, (const char *const[]){"EXPIRE", key, seconds}, 3);
+}
+
+/* A hash beside the text: all that the row will need. */
+static bool send_end(struct redis_conn *conn, const char *answer_id, const struct log_end *end)
+{
+    char key[KEY_SIZE], numbers[3][NUMBER_SIZE];
+    const char *values[END_FIELD_COUNT] = {EVENT_NAMES[end->event],
+                                           end->model,
+                                           end->finish_reason ? end->finish_reason : "",
+                                           end->supersedes_id ? end->supersedes_id : "",
+                                           numbers[0],
+                                           numbers[1],
+                                           numbers[2],
+                                           end->tokens_estimated ? "1" : "0"};
+    const char *command[2 + 2 * END_FIELD_COUNT] = {"HSET", key};
+    answer_key(key, answer_id, "end");
+    snprintf(numbers[0], NUMBER_SIZE, "%lld", (long long)end->usage.prompt_tokens);
+    snprintf(numbers[1], NUMBER_SIZE, "%lld", (long long)end->usage.completion_tokens);
+    snprintf(numbers[2], NUMBER_SIZE, "%lld", (long long)end->usage.total_tokens);
+    for (size_t i = 0; i < END_FIELD_COUNT; i++) {
+        command[2 + 2 * i] = END_FIELDS[i];
+        command[3 + 2 * i] = values[i];
+    }
+    return redis_conn_send(conn, command, 2 + 2 * END_FIELD_COUNT) &&
+           send_expire(conn, answer_id, "end", UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, "content", UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, "reasoning", UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, "writer", UNSAVED_SECONDS);
+}
+
+enum { LAST_SECONDS_REPLIES = 3 };
 /* Also where an append began a key after Redis had lost it: that one has no life of its own. */
 static bool send_last_seconds(struct redis_conn *conn, const char *answer_id)
 {
-    char content[KEY_SIZE], reasoning[KEY_SIZE];
-    answer_key(content, answer_id, "content");
-    answer_key(reasoning, answer_id, "reasoning");
-    return redis_conn_send(conn, (const char *const[]){"EXPIRE", content, ENDED_SECONDS}, 3) &&
-           redis_conn_send(conn, (const char *const[]){"EXPIRE", reasoning, ENDED_SECONDS}, 3);
+    char end[KEY_SIZE];
+    answer_key(end, answer_id, "end");
+    return send_expire(conn, answer_id, "content", ENDED_SECONDS) &&
+           send_expire(conn, answer_id, "reasoning", ENDED_SECONDS) &&
+           redis_conn_send(conn, (const char *const[]){"DEL", end}, 2);
 }
 
 static bool send_alive(struct redis_conn *conn, const char *process_id)
@@ -137,6 +179,7 @@ static bool send_write(const struct redis_answer_log *self, const struct log_wri
                                                write->ended ? ENDED_SECONDS : TEXT_SECONDS},
                          5))
         return false;
+    if (write->end && !send_end(conn, write->answer_id, write->end)) return false;
     return !write->ended || send_last_seconds(conn, write->answer_id);
 }
 
@@ -155,7 +198,8 @@ static bool take_write(struct redis_conn *conn, struct log_write *write, bool *f
     return take_text_written(conn, write, write->reasoning_at, write->reasoning_len) &&
            take_text_written(conn, write, write->content_at, write->content_len) &&
            (!write->whole || take_alive(conn, forgotten)) &&
-           skip_replies(conn, (names_writer(write) ? 1u : 0u) + (write->ended ? LAST_SECONDS_REPLIES : 0u));
+           skip_replies(conn, (names_writer(write) ? 1u : 0u) + (write->end ? END_REPLIES : 0u) +
+                                  (write->ended ? LAST_SECONDS_REPLIES : 0u));
 }
 
 static bool exchange_writes(const struct redis_answer_log *self, struct log_exchange *exchange)
@@ -386,8 +430,45 @@ static enum chat_error read_text(struct answer_log *log, struct log_read *read, 
     return outcome(conn, exchange_reads(conn, &one, arena));
 }
 
+static bool parse_end(const redisReply *reply, struct arena *arena, struct log_end *out)
+{
+    const char *values[END_FIELD_COUNT];
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != END_FIELD_COUNT) return false;
+    for (size_t i = 0; i < END_FIELD_COUNT; i++) {
+        if (reply->element[i]->type != REDIS_REPLY_STRING) return false;
+        values[i] = reply->element[i]->str;
+    }
+    size_t event = 0;
+    while (event < sizeof EVENT_NAMES / sizeof EVENT_NAMES[0] && strcmp(values[0], EVENT_NAMES[event]) != 0) event++;
+    if (event == sizeof EVENT_NAMES / sizeof EVENT_NAMES[0]) return false;
+    *out = (struct log_end){
+        .event = (enum answer_event)event,
+        .model = arena_strdup(arena, values[1]),
+        .finish_reason = values[2][0] ? arena_strdup(arena, values[2]) : NULL,
+        .supersedes_id = values[3][0] ? arena_strdup(arena, values[3]) : NULL,
+        .usage = {strtoll(values[4], NULL, 10), strtoll(values[5], NULL, 10), strtoll(values[6], NULL, 10)},
+        .tokens_estimated = values[7][0] == '1'};
+    return true;
+}
+
+static enum chat_error read_end(struct answer_log *log, const char *answer_id, struct arena *arena, bool *known,
+                                struct log_end *out)
+{
+    char key[KEY_SIZE];
+    const char *command[2 + END_FIELD_COUNT] = {"HMGET", key};
+    answer_key(key, answer_id, "end");
+    for (size_t i = 0; i < END_FIELD_COUNT; i++) command[2 + i] = END_FIELDS[i];
+    *known = false;
+    redisReply *reply = ask(self_of(log)->conn, command, 2 + END_FIELD_COUNT);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    *known = parse_end(reply, arena, out);
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
 static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
+                                                .read_end = read_end,
                                                 .say_alive = say_alive,
                                                 .writer_states = writer_states,
                                                 .ask_stop = ask_stop};

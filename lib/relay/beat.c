@@ -15,6 +15,7 @@ enum {
     TEXT_BEAT_MS = 250,    /* text is written this often */
     FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
     TELL_WATCHED_MS = 3000,
+    END_AFTER_MS = 200, /* an answer that is over for so long and not stored: Postgres may be away */
 };
 
 struct beat {
@@ -77,6 +78,30 @@ static void add_write(struct beat *beat, struct live *live)
     live->logged_content = live->content.len;
 }
 
+/* Over, but its row isn't written: what this process knows must survive it. */
+static bool end_due(const struct live *live)
+{
+    return live->phase >= LIVE_SAVING && !live->saved && !live->end_logged &&
+           live->relay->now_ms - live->ended_ms >= END_AFTER_MS;
+}
+
+static void add_end(struct beat *beat, struct live *live)
+{
+    const struct message *message = &live->message;
+    struct log_end *end = arena_alloc(&beat->arena, sizeof *end);
+    *end = (struct log_end){
+        .event = live->event,
+        .model = arena_strdup(&beat->arena, message->model),
+        .finish_reason = message->finish_reason ? arena_strdup(&beat->arena, message->finish_reason) : NULL,
+        .supersedes_id = live->supersedes_id ? arena_strdup(&beat->arena, live->supersedes_id) : NULL,
+        .usage = message->usage,
+        .tokens_estimated = message->tokens_estimated,
+    };
+    add_write(beat, live);
+    beat->exchange.writes[beat->exchange.write_count - 1].end = end;
+    live->end_logged = true;
+}
+
 static void add_read(struct beat *beat, struct live *live)
 {
     struct log_read *read = &beat->exchange.reads[beat->exchange.read_count++];
@@ -128,6 +153,8 @@ static struct beat *make_beat(struct relay *relay)
             if (live->phase < LIVE_SAVING) add_read(beat, live);
         } else if (live->phase < LIVE_SAVING && has_news(live) && (text_due || !live->logged || followed(relay, live)))
             add_write(beat, live);
+        else if (end_due(live))
+            add_end(beat, live);
     }
     add_ended(beat);
     return beat;
@@ -169,16 +196,22 @@ void beat_free(struct beat *beat)
     free(beat);
 }
 
+static void write_anew(struct live *live)
+{
+    live->log_lost = true;
+    live->end_logged = false;
+}
+
 void beat_write_all_anew(struct relay *relay)
 {
     for (struct live *live = relay->lives; live; live = live->next)
-        if (!live->mirror && live->logged) live->log_lost = true;
+        if (!live->mirror && live->logged) write_anew(live);
 }
 
 static void take_write(struct relay *relay, const struct log_write *write, bool failed)
 {
     struct live *live = live_find(relay, write->answer_id);
-    if (live && !live->mirror && (failed || write->lost)) live->log_lost = true;
+    if (live && !live->mirror && (failed || write->lost)) write_anew(live);
 }
 
 static void take_read(struct relay *relay, const struct log_read *read)

@@ -118,6 +118,8 @@ struct live {
     size_t logged_reasoning, logged_content; /* how much of the text the log has */
     bool logged;                             /* the log knows this answer */
     bool log_lost;                           /* write all of it again */
+    bool end_logged;                         /* the log knows how it ended, until the row is written */
+    enum answer_event event;                 /* how it ended, from LIVE_SAVING on */
     char writer[UUID_TEXT_SIZE];             /* mirror: process that writes it */
     int64_t told_watched_ms;                 /* mirror: when that one was told */
     int64_t watched_until_ms;                /* somebody is attached in another process */

@@ -250,6 +250,42 @@ START_TEST(an_ended_answer_has_no_writer)
 }
 END_TEST
 
+static bool end_known(struct log_end *end)
+{
+    bool known;
+
+    ck_assert_int_eq(answers->ops->read_end(answers, answer_id, &arena, &known, end), CHAT_OK);
+    return known;
+}
+
+START_TEST(how_an_answer_ended_is_known_until_its_row_is_written)
+{
+    const struct log_end ended = {
+        .event = ANSWER_STOPPED, .model = "m-1", .finish_reason = "stop", .usage = {7, 2, 9}, .tokens_estimated = true};
+    struct log_write write = write_of(answer_id, "", "ause");
+    struct log_end end;
+
+    ck_assert(!write_whole("", "Bec"));
+    ck_assert(!end_known(&end));
+    write.content_at = 3;
+    write.end = &ended;
+    ck_assert(!write_lost(write));
+    ck_assert(end_known(&end));
+    ck_assert_int_eq(end.event, ANSWER_STOPPED);
+    ck_assert_str_eq(end.model, "m-1");
+    ck_assert_str_eq(end.finish_reason, "stop");
+    ck_assert_ptr_null(end.supersedes_id);
+    ck_assert_int_eq(end.usage.prompt_tokens, 7);
+    ck_assert_int_eq(end.usage.completion_tokens, 2);
+    ck_assert_int_eq(end.usage.total_tokens, 9);
+    ck_assert(end.tokens_estimated);
+    expect_text("", "Because");
+    ck_assert_str_eq(read_from(0, 0).writer, ours);
+    write_ended();
+    ck_assert(!end_known(&end));
+}
+END_TEST
+
 START_TEST(several_answers_of_an_exchange_stay_apart)
 {
     enum { COUNT = 5 };
@@ -377,6 +413,32 @@ START_TEST(a_writer_lives_while_it_says_so)
 }
 END_TEST
 
+static void expect_life(const char *what, long long least_s, long long most_s)
+{
+    long long left_s = raw_number(desk.raw, "TTL chat:answer:%s:%s", answer_id, what);
+
+    ck_assert_msg(left_s >= least_s && left_s <= most_s, "%s: %lld s", what, left_s);
+}
+
+/* Postgres may be away for longer than an answer takes. */
+START_TEST(what_is_not_stored_yet_is_kept_for_a_day)
+{
+    const struct log_end ended = {.event = ANSWER_FINISHED, .model = "m-1", .usage = {-1, -1, -1}};
+    struct log_write write = write_of(answer_id, "hm", "Because");
+
+    write.whole = true;
+    write.end = &ended;
+    ck_assert(!write_lost(write));
+    expect_life("reasoning", 86000, 86400);
+    expect_life("content", 86000, 86400);
+    expect_life("writer", 86000, 86400);
+    expect_life("end", 86000, 86400);
+    write_ended();
+    expect_life("content", 50, 60);
+    expect_life("end", -2, -2);
+}
+END_TEST
+
 START_TEST(a_process_is_told_once_that_redis_forgot_it)
 {
     struct log_write write = write_of(answer_id, "", "Bec");
@@ -404,13 +466,6 @@ START_TEST(life_is_said_for_some_seconds_and_anew)
     }
 }
 END_TEST
-
-static void expect_life(const char *what, long long least_s, long long most_s)
-{
-    long long left_s = raw_number(desk.raw, "TTL chat:answer:%s:%s", answer_id, what);
-
-    ck_assert_msg(left_s >= least_s && left_s <= most_s, "%s: %lld s", what, left_s);
-}
 
 START_TEST(every_key_goes_by_itself)
 {
@@ -621,7 +676,8 @@ static Suite *logs(const char *name, const char *tag, SFun open, SFun close)
                                    an_answer_nobody_wrote_has_no_text_and_no_writer, pieces_are_appended,
                                    a_piece_after_a_hole_is_told_as_lost_and_the_whole_mends_it,
                                    a_shorter_whole_replaces_all, reads_begin_where_they_are_told, any_byte_is_kept,
-                                   an_ended_answer_has_no_writer, several_answers_of_an_exchange_stay_apart),
+                                   an_ended_answer_has_no_writer, how_an_answer_ended_is_known_until_its_row_is_written,
+                                   several_answers_of_an_exchange_stay_apart),
                      tag, open, close);
     contract_fixture(CONTRACT_CASE(suite, "notes", a_stop_reaches_the_process_that_writes_once,
                                    nobody_is_asked_to_stop_an_answer_that_nobody_writes,
@@ -636,11 +692,12 @@ CONTRACT_SUITE(redis_answer_log)
 
     contract_fixture(
         CONTRACT_CASE(suite, "keys", a_writer_lives_while_it_says_so, a_process_is_told_once_that_redis_forgot_it,
-                      life_is_said_for_some_seconds_and_anew, a_piece_whose_beginning_was_lost_is_not_kept,
-                      every_key_goes_by_itself, a_key_that_a_piece_makes_goes_by_itself,
-                      a_failed_exchange_leaves_nothing_for_the_next_call, what_the_log_forgot_is_told_as_lost,
-                      more_fits_into_one_exchange_than_into_one_trip, notes_that_do_not_fit_wait_for_the_next_exchange,
-                      notes_of_no_form_are_passed_over, a_key_of_another_kind_confuses_no_later_call),
+                      what_is_not_stored_yet_is_kept_for_a_day, life_is_said_for_some_seconds_and_anew,
+                      a_piece_whose_beginning_was_lost_is_not_kept, every_key_goes_by_itself,
+                      a_key_that_a_piece_makes_goes_by_itself, a_failed_exchange_leaves_nothing_for_the_next_call,
+                      what_the_log_forgot_is_told_as_lost, more_fits_into_one_exchange_than_into_one_trip,
+                      notes_that_do_not_fit_wait_for_the_next_exchange, notes_of_no_form_are_passed_over,
+                      a_key_of_another_kind_confuses_no_later_call),
         "real", open_redis, close_redis);
     contract_fixture(CONTRACT_CASE(suite, "away", while_redis_is_away_every_call_says_so_in_time), "real",
                      open_own_redis, close_own_redis);

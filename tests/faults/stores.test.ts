@@ -150,6 +150,21 @@ describe('Postgres', () => {
     await allWhole(streams)
   })
 
+  test('killed, and then all workers: what was shown as complete is stored as complete', async ({ crowd }) => {
+    const streams = await startAll(crowd(size(4, 50)), '[[chunks=100 size=12 pace=10]] Last words')
+    kill('postgres')
+    for (const stream of streams) expect((await stream.readDone()).message.status).toBe('complete')
+    for (const pid of workers()) process.kill(pid, 'SIGKILL')
+    const from = performance.now()
+    await startAgain()
+    for (const stream of streams) {
+      await until('it is stored', async () => (await rowOf(idOf(stream))).status !== 'streaming', 30_000)
+      expect(await rowOf(idOf(stream))).toMatchObject({ status: 'complete', content: stream.content })
+      expect(stream.content).toBe(generatedText(100, 12))
+    }
+    report(`shown as complete without Postgres, their workers killed: ${streams.length} answers stored so ${Math.round(performance.now() - from)} ms later`)
+  })
+
   test('flapping: answers go on', async ({ crowd }) => {
     const streams = await startAll(crowd(size(6, 50)), order)
     await flapping('postgres')

@@ -958,6 +958,27 @@ START_TEST(with_the_database_away_the_end_is_told_within_two_seconds_and_stored_
 }
 END_TEST
 
+/* Told as complete, and then its process dies: what the row lacks must be known elsewhere. */
+START_TEST(with_the_database_away_the_log_knows_how_it_ended_before_it_is_told)
+{
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, -1);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_log_wait_end(&chat.log, answer_id));
+    ck_assert(!listener.ends);
+    ck_assert_int_eq(chat.log.answers[0].end.event, ANSWER_FINISHED);
+    ck_assert_str_eq(chat.log.answers[0].content, "Hello");
+    ck_assert_str_eq(chat.log.answers[0].finish_reason, "stop");
+    ck_assert_int_eq(chat.log.answers[0].end.usage.prompt_tokens, 7);
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_OK, 0);
+    while (!fake_repo_writes(chat.repo, answer_id)) turn_clock(500);
+    ck_assert(fake_log_wait_ended(&chat.log, answer_id));
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert(!chat.log.answers[0].has_end);
+}
+END_TEST
+
 START_TEST(a_short_outage_delays_the_end_and_nothing_is_done_twice)
 {
     fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
@@ -1320,6 +1341,7 @@ UNIT_SUITE(relay_answers)
     tcase_add_loop_test(cases[3], a_provider_that_takes_too_long_is_given_up, 0, (int)UNIT_COUNT(timeouts));
     cases[4] =
         UNIT_CASE(suite, "the stores fail", with_the_database_away_the_end_is_told_within_two_seconds_and_stored_later,
+                  with_the_database_away_the_log_knows_how_it_ended_before_it_is_told,
                   a_short_outage_delays_the_end_and_nothing_is_done_twice,
                   an_error_that_is_no_outage_is_given_up_after_some_tries);
     cases[5] =
