@@ -35,6 +35,7 @@
 
 enum {
     JOB_THREADS = 3,
+    WARM_UP_TRIES = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
     TRIM_AFTER_STREAMS = 256,
     HOUSEKEEPING_MS = 2000,
@@ -186,8 +187,12 @@ static bool wait_for_connection(const struct worker *worker, int epoll_fd)
 /* Connects before the first request comes, which then has all of its short time limits for itself. */
 static void warm_up(struct stores *stores)
 {
-    if (pg_ping(stores->pg) != CHAT_OK || stores->admission->ops->ping(stores->admission) != CHAT_OK)
-        log_write(LOG_DEBUG, "thread_starts_without_stores");
+    bool postgres = pg_ping(stores->pg) == CHAT_OK, redis = false;
+    for (int tries = 0; !redis && tries < WARM_UP_TRIES; tries++) { /* a start is a busy moment */
+        redis_conn_new_request(stores->redis);
+        redis = stores->admission->ops->ping(stores->admission) == CHAT_OK;
+    }
+    if (!postgres || !redis) log_write(LOG_DEBUG, "thread_starts_without_stores");
 }
 
 static void *request_main(void *argument)
@@ -206,6 +211,7 @@ static void *request_main(void *argument)
         if (accepted < 0) continue; /* another thread was faster (the socket doesn't block) */
         struct fcgi_request request;
         fcgi_request_init(&request, &fcgi, &arena);
+        redis_conn_new_request(self->stores.redis);
         metrics_move(&metrics->gauges.requests_running, 1);
         http_serve(&worker->app, &self->stores.ports, &self->stores, &request.request, &arena);
         metrics_move(&metrics->gauges.requests_running, -1);

@@ -142,6 +142,11 @@ void redis_conn_close(struct redis_conn *conn)
     free(conn);
 }
 
+void redis_conn_new_request(struct redis_conn *conn)
+{
+    conn->late_at_ms = 0;
+}
+
 int redis_conn_add_script(struct redis_conn *conn, const char *text)
 {
     if (conn->script_count == MAX_SCRIPTS) abort();

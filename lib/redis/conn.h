@@ -32,6 +32,8 @@ bool redis_server_is_away(const struct redis_server *server);
 /* Doesn't connect; NULL: no memory. */
 struct redis_conn *redis_conn_open(struct redis_server *server);
 void redis_conn_close(struct redis_conn *conn);
+/* What is asked from now on is for another request: that the one before waited in vain doesn't count any more. */
+void redis_conn_new_request(struct redis_conn *conn);
 
 /* ---- from here on for lib/redis alone: a struct redisReply never leaves the folder ---- */
 

@@ -87,7 +87,7 @@ describe('kill -9', () => {
 })
 
 test('a worker that is frozen until its lease is lost, and wakes, does no harm', async ({ crowd }) => {
-  const [chunks, bytes] = [size(250, 2000), 10]
+  const [chunks, bytes] = [250, 10]
   const users = crowd(size(16, 40))
   const streams = await startAll(users, `[[chunks=${chunks} size=${bytes} pace=20]] Long`, 100)
   const writers = await Promise.all(streams.map((stream) => writerOf(idOf(stream))))
