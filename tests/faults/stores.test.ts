@@ -1,7 +1,7 @@
 // Redis and Postgres away, frozen, slow, flapping, and Redis back empty, while answers are written (SPEC.md §§4-6).
 import pg from 'pg'
 import { env } from '../support/env.ts'
-import { describe, expect, freezeFor, idOf, readOn, report, rowOf, size, startAll, test, whole, writerOf, type AnswerStream } from '../support/faults.ts'
+import { describe, expect, freezeFor, idOf, long, readOn, report, rowOf, size, startAll, test, writerOf, type AnswerStream } from '../support/faults.ts'
 import { frozen, kill, smallDisk, startAgain, workers } from '../support/processes.ts'
 import { redis, sql } from '../support/stores.ts'
 import type { User } from '../support/user.ts'
@@ -91,13 +91,13 @@ describe('Redis', () => {
     await ready(other!)
   })
 
-  test('flapping: answers go on', async ({ crowd }) => {
-    const streams = await startAll(crowd(size(6, 50)), order)
+  long('flapping: answers go on', async ({ crowd }) => {
+    const streams = await startAll(crowd(50), order)
     await flapping('redis')
     await allWhole(streams)
   })
 
-  test.runIf(whole)('slow: 5 s a command: limits refuse in time, answers go on', async ({ crowd }) => {
+  long('slow: 5 s a command: limits refuse in time, answers go on', async ({ crowd }) => {
     const streams = await startAll(crowd(50), order)
     const [other] = crowd(1)
     for (const until = performance.now() + AWAY_MS; performance.now() < until; ) {
@@ -138,8 +138,8 @@ describe('Postgres', () => {
     await allWhole(streams)
   })
 
-  test('killed: the same', async ({ crowd }) => {
-    const users = crowd(size(6, 50))
+  long('killed: the same', async ({ crowd }) => {
+    const users = crowd(50)
     const streams = await startAll(users, order)
     const [other] = crowd(1)
     const reading = Promise.all(streams.map((stream) => stream.readDone()))
@@ -165,14 +165,14 @@ describe('Postgres', () => {
     report(`shown as complete without Postgres, their workers killed: ${streams.length} answers stored so ${Math.round(performance.now() - from)} ms later`)
   })
 
-  test('flapping: answers go on', async ({ crowd }) => {
-    const streams = await startAll(crowd(size(6, 50)), order)
+  long('flapping: answers go on', async ({ crowd }) => {
+    const streams = await startAll(crowd(50), order)
     await flapping('postgres')
     await allWhole(streams)
   })
 
   // Postgres answers in time, but slowly: finishing what a killed worker left takes long. Who does it still lives.
-  test.runIf(whole)("slow to write: who ends a killed worker's answers is not taken for dead", async ({ crowd }) => {
+  long("slow to write: who ends a killed worker's answers is not taken for dead", async ({ crowd }) => {
     const streams = await startAll(crowd(40), '[[chunks=300 size=12 pace=200]] Long', 100)
     const writers = await Promise.all(streams.map((stream) => writerOf(idOf(stream))))
     await sql(`CREATE FUNCTION slow_write() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END' LANGUAGE plpgsql`)

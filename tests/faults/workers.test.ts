@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { env } from '../support/env.ts'
 import { request, trust } from '../support/http.ts'
 import { freezing, serviceOf, workers } from '../support/processes.ts'
-import { describe, expect, freezeFor, idOf, percentile, readOn, report, rowOf, size, startAll, test, whole, writerOf } from '../support/faults.ts'
+import { describe, expect, freezeFor, idOf, long, percentile, readOn, report, rowOf, size, startAll, test, whole, writerOf } from '../support/faults.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import type { AnswerStream } from '../support/sse.ts'
 import { startStack } from '../support/stack.ts'
@@ -123,7 +123,7 @@ function freshConnections(url: string, ca: string): string {
 interface Reloads {
   count: number
   /** One long answer each; a user may be in it many times. */
-  long: User[]
+  held: User[]
   /** Who sends short ones meanwhile, so many a second altogether. */
   senders: User[]
   perSecond: number
@@ -133,9 +133,9 @@ interface Reloads {
 }
 
 /** SIGHUP to the master, and to nginx, again and again: each answer ends with done and all of its text. */
-async function reloads({ count, long, senders, perSecond, swap = false, stateDir = env.stateDir! }: Reloads): Promise<void> {
-  const [chunks, bytes] = [size(400, 170), 10]
-  const streams = await startAll(long, `[[chunks=${chunks} size=${bytes} pace=${size(30, 1000)}]] Long`)
+async function reloads({ count, held, senders, perSecond, swap = false, stateDir = env.stateDir! }: Reloads): Promise<void> {
+  const [chunks, bytes] = [size(250, 170), 10]
+  const streams = await startAll(held, `[[chunks=${chunks} size=${bytes} pace=${size(30, 1000)}]] Long`)
   const reading = streams.map((stream) => stream.readDone())
   let stopped = false
   let done = 0
@@ -186,11 +186,11 @@ describe('reload', () => {
   test('under live answers and new ones, binary swapped, nginx too: nobody is refused, nothing is cut', async ({ crowd }) => {
     const users = crowd(size(10, 100))
     const senders = crowd(10, freshConnections(env.url, env.ca))
-    await reloads({ count: size(3, 20), long: Array.from({ length: size(1, 10) }, () => users).flat(), senders, perSecond: size(20, 200), swap: true })
+    await reloads({ count: size(3, 20), held: Array.from({ length: size(1, 10) }, () => users).flat(), senders, perSecond: size(20, 200), swap: true })
     expect((await request('/healthz', { hold: false })).status).toBe(200)
   })
 
-  test("under systemd's socket activation: the same", async () => {
+  long("under systemd's socket activation: the same", async () => {
     // The way of the unit: the socket is systemd's, and the service finds it as descriptor 3.
     const place = mkdtempSync(join(tmpdir(), 'chat-activated-'))
     chmodSync(place, 0o777) // the service is another user
@@ -204,9 +204,9 @@ describe('reload', () => {
     })
     try {
       const ca = readFileSync(join(stack.stateDir, 'tls/ca.pem'), 'utf8')
-      const users = Array.from({ length: size(10, 100) }, () => new User({ name: 'activated', url: stack.url }))
+      const users = Array.from({ length: 100 }, () => new User({ name: 'activated', url: stack.url }))
       const senders = Array.from({ length: 4 }, () => new User({ name: 'activated', url: freshConnections(stack.url, ca) }))
-      await reloads({ count: size(2, 10), long: users, senders, perSecond: size(10, 50), stateDir: stack.stateDir })
+      await reloads({ count: 10, held: users, senders, perSecond: 50, stateDir: stack.stateDir })
       for (const user of [...users, ...senders]) {
         user.hangUp()
         await expectInvariants(user)

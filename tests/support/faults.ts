@@ -27,6 +27,9 @@ export const test = base.extend<{ alice: User; crowd: (count: number, url?: stri
   },
 })
 
+/** Only in full length. */
+export const long = test.runIf(whole)
+
 async function checked(users: User[], act: (users: User[]) => Promise<void>): Promise<void> {
   await closeBreaker()
   await act(users)
