@@ -153,7 +153,7 @@ static struct beat *make_beat(struct relay *relay)
             if (live->phase < LIVE_SAVING) add_read(beat, live);
         } else if (live->phase < LIVE_SAVING && has_news(live) && (text_due || !live->logged || followed(relay, live)))
             add_write(beat, live);
-        else if (end_due(live))
+        else if (text_due && end_due(live))
             add_end(beat, live);
     }
     add_ended(beat);
