@@ -73,8 +73,6 @@ export async function readOn(stream: AnswerStream): Promise<boolean> {
 export const report = (text: string) => console.log(`  ${text}`)
 export const percentile = (values: number[], p: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))]!
 
-
-
 /** The length of a fault that lasts; never a wait for something to be done. */
 export const freezeFor = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))
 export type { AnswerStream }
