@@ -450,8 +450,9 @@ static void drain(struct worker *worker, int signal_number)
     int64_t until_ms = started_ms + worker->settings->total_timeout_ms + DRAIN_MARGIN_MS;
     log_write(LOG_INFO, "draining", LOG_INT("live", relay_live(worker->relay)));
     atomic_store(&worker->draining, true);
+    say_alive(worker);            /* what is being asked of the stores may take some seconds */
+    stop_request_threads(worker); /* what they have accepted they still serve: nobody else can */
     relay_refuse(worker->relay);
-    stop_request_threads(worker);
     while (signal_number == SIGTERM && relay_live(worker->relay) && clock_mono_ms(clock) < until_ms) {
         int another = next_signal(worker, DRAIN_STEP_MS);
         if (another == SIGTERM || another == SIGINT) signal_number = SIGINT;
