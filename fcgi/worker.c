@@ -37,6 +37,7 @@
 
 enum {
     JOB_THREADS = 3,
+    WARM_UP_TRIES = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
     TRIM_AFTER_STREAMS = 256,
     HOUSEKEEPING_MS = 2000,
@@ -77,13 +78,15 @@ struct worker {
     struct redis_server *redis_server;
     struct local_breaker *local_breaker;
     struct provider *provider;
-    struct job_pool *jobs, *titles;
+    struct job_pool *jobs, *titles, *log_jobs;
     struct use_ledger *ledger;
     struct relay *relay;
     struct http_app app;
     atomic_bool draining;
-    struct stores job_stores[JOB_THREADS], title_stores, own_stores;
+    struct stores job_stores[JOB_THREADS], title_stores, log_stores, own_stores, keeper_stores;
     struct request_thread *threads;
+    pthread_t keeper;
+    bool keeper_running;
     bool postgres_seen, redis_seen, stores_looked_at;
     int64_t redis_back_ms;
 };
@@ -192,8 +195,12 @@ static bool wait_for_connection(const struct worker *worker, int epoll_fd)
 /* Connects before the first request comes, which then has all of its short time limits for itself. */
 static void warm_up(struct stores *stores)
 {
-    if (pg_ping(stores->pg) != CHAT_OK || stores->admission->ops->ping(stores->admission) != CHAT_OK)
-        log_write(LOG_DEBUG, "thread_starts_without_stores");
+    bool postgres = pg_ping(stores->pg) == CHAT_OK, redis = false;
+    for (int tries = 0; !redis && tries < WARM_UP_TRIES; tries++) { /* a start is a busy moment */
+        redis_conn_new_request(stores->redis);
+        redis = stores->admission->ops->ping(stores->admission) == CHAT_OK;
+    }
+    if (!postgres || !redis) log_write(LOG_DEBUG, "thread_starts_without_stores");
 }
 
 static void *request_main(void *argument)
@@ -212,6 +219,7 @@ static void *request_main(void *argument)
         if (accepted < 0) continue; /* another thread was faster (the socket doesn't block) */
         struct fcgi_request request;
         fcgi_request_init(&request, &fcgi, &arena);
+        redis_conn_new_request(self->stores.redis);
         metrics_move(&metrics->gauges.requests_running, 1);
         http_serve(&worker->app, &self->stores.ports, &self->stores, &request.request, &arena);
         metrics_move(&metrics->gauges.requests_running, -1);
@@ -246,6 +254,61 @@ static void stop_request_threads(struct worker *worker)
     if (write(worker->stop_fd, &one, sizeof one) != (ssize_t)sizeof one) abort();
     for (int i = 0; i < worker->settings->request_threads; i++)
         if (worker->threads[i].running) pthread_join(worker->threads[i].thread, NULL);
+}
+
+/* ---- the keeper: a thread that may wait for Postgres, so that the process says in time that it lives ---- */
+
+static void tell_store(const char *name, bool there, bool *seen, bool first)
+{
+    if (there == *seen && !first) return;
+    if (there)
+        log_write(LOG_INFO, "store_reached", LOG_STR("store", name));
+    else
+        log_write(LOG_WARN, "store_away", LOG_STR("store", name), LOG_STR("hint", "trying again; see /readyz"));
+    *seen = there;
+}
+
+/* Postgres away: it is kept. */
+static void count_use(struct worker *worker)
+{
+    if (!use_ledger_flush(worker->ledger, worker->keeper_stores.usage)) log_write(LOG_DEBUG, "use_not_written_yet");
+}
+
+static void housekeeping(struct worker *worker)
+{
+    struct admission *admission = worker->keeper_stores.admission;
+    bool first = !worker->stores_looked_at;
+    tell_store("postgres", pg_ping(worker->keeper_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
+    bool redis_before = worker->redis_seen;
+    tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
+    worker->stores_looked_at = true;
+    count_use(worker);
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
+    if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
+        reap_answers(&worker->keeper_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
+    if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
+        worker->purge_at_ms = now_ms + purge_sessions(&worker->keeper_stores.ports);
+}
+
+static void *keeper_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct pollfd stopping = {.fd = worker->stop_fd, .events = POLLIN};
+    do housekeeping(worker);
+    while (poll(&stopping, 1, HOUSEKEEPING_MS) <= 0);
+    return NULL;
+}
+
+static bool start_keeper(struct worker *worker)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+    worker->keeper_running = stores_open(&worker->keeper_stores, worker) &&
+                             pthread_create(&worker->keeper, &attributes, keeper_main, worker) == 0;
+    pthread_attr_destroy(&attributes);
+    return worker->keeper_running;
 }
 
 /* ---- start ---- */
@@ -304,8 +367,12 @@ static bool open_relay(struct worker *worker)
     if (!stores_open(&worker->title_stores, worker)) return false;
     ports[0] = &worker->title_stores.ports;
     worker->titles = worker->settings->policy.title_model ? job_pool_open(ports, 1) : NULL;
+    if (!stores_open(&worker->log_stores, worker)) return false;
+    ports[0] = &worker->log_stores.ports;
+    worker->log_jobs = job_pool_open(ports, 1);
     struct relay_settings relay = {
         .titles = worker->titles,
+        .log_jobs = worker->log_jobs,
         .provider = worker->provider,
         .ca_file = worker->settings->ca_file,
         .clock = clock_system(),
@@ -314,7 +381,7 @@ static bool open_relay(struct worker *worker)
         .keep_warm = true,
         .fallback_model = worker->settings->fallback_model,
     };
-    worker->relay = worker->jobs ? relay_open(&relay, worker->jobs) : NULL;
+    worker->relay = worker->jobs && worker->log_jobs ? relay_open(&relay, worker->jobs) : NULL;
     return worker->relay != NULL;
 }
 
@@ -334,20 +401,10 @@ static bool start(struct worker *worker)
     };
     return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->ledger && worker->threads &&
            open_redis(worker) && open_provider(worker) && open_relay(worker) &&
-           stores_open(&worker->own_stores, worker) && start_request_threads(worker);
+           stores_open(&worker->own_stores, worker) && start_keeper(worker) && start_request_threads(worker);
 }
 
 /* ---- run and stop ---- */
-
-static void tell_store(const char *name, bool there, bool *seen, bool first)
-{
-    if (there == *seen && !first) return;
-    if (there)
-        log_write(LOG_INFO, "store_reached", LOG_STR("store", name));
-    else
-        log_write(LOG_WARN, "store_away", LOG_STR("store", name), LOG_STR("hint", "trying again; see /readyz"));
-    *seen = there;
-}
 
 static void renew_leases(struct worker *worker)
 {
@@ -367,7 +424,10 @@ static void renew_leases(struct worker *worker)
 static void say_alive(struct worker *worker)
 {
     struct answer_log *log = worker->own_stores.log;
-    if (log->ops->say_alive(log, relay_process_id(worker->relay)) != CHAT_OK) log_write(LOG_DEBUG, "alive_not_told");
+    bool forgotten;
+    if (log->ops->say_alive(log, relay_process_id(worker->relay), &forgotten) != CHAT_OK)
+        log_write(LOG_DEBUG, "alive_not_told");
+    if (forgotten) relay_log_forgotten(worker->relay);
     renew_leases(worker);
 }
 
@@ -379,31 +439,6 @@ static void give_memory_back(struct worker *worker)
     if (worker->live_peak - live < TRIM_AFTER_STREAMS || live > worker->live_peak / 2) return;
     worker->live_peak = live;
     malloc_trim(0);
-}
-
-/* Postgres away: it is kept. */
-static void count_use(struct worker *worker)
-{
-    if (!use_ledger_flush(worker->ledger, worker->own_stores.usage)) log_write(LOG_DEBUG, "use_not_written_yet");
-}
-
-static void housekeeping(struct worker *worker)
-{
-    give_memory_back(worker);
-    struct admission *admission = worker->own_stores.admission;
-    bool first = !worker->stores_looked_at;
-    tell_store("postgres", pg_ping(worker->own_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
-    bool redis_before = worker->redis_seen;
-    tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
-    worker->stores_looked_at = true;
-    say_alive(worker);
-    count_use(worker);
-    int64_t now_ms = clock_mono_ms(clock_system());
-    if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
-    if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
-        reap_answers(&worker->own_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
-    if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
-        worker->purge_at_ms = now_ms + purge_sessions(&worker->own_stores.ports);
 }
 
 /* 0: none within timeout_ms. */
@@ -418,7 +453,8 @@ static int next_signal(const struct worker *worker, int timeout_ms)
 static void run_until_told(struct worker *worker, int *signal_number)
 {
     do {
-        housekeeping(worker);
+        give_memory_back(worker);
+        say_alive(worker);
         *signal_number = next_signal(worker, HOUSEKEEPING_MS);
     } while (*signal_number != SIGTERM && *signal_number != SIGINT);
 }
@@ -431,8 +467,9 @@ static void drain(struct worker *worker, int signal_number)
     int64_t until_ms = started_ms + worker->settings->total_timeout_ms + DRAIN_MARGIN_MS;
     log_write(LOG_INFO, "draining", LOG_INT("live", relay_live(worker->relay)));
     atomic_store(&worker->draining, true);
+    say_alive(worker);            /* what is being asked of the stores may take some seconds */
+    stop_request_threads(worker); /* what they have accepted they still serve: nobody else can */
     relay_refuse(worker->relay);
-    stop_request_threads(worker);
     while (signal_number == SIGTERM && relay_live(worker->relay) && clock_mono_ms(clock) < until_ms) {
         int another = next_signal(worker, DRAIN_STEP_MS);
         if (another == SIGTERM || another == SIGINT) signal_number = SIGINT;
@@ -462,15 +499,19 @@ static void settle_use(struct worker *worker)
 
 static void stop(struct worker *worker)
 {
+    if (worker->keeper_running) pthread_join(worker->keeper, NULL);
     relay_close(worker->relay);
     job_pool_close(worker->jobs);
     job_pool_close(worker->titles);
+    job_pool_close(worker->log_jobs);
     settle_use(worker);
     for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
         stores_close(&worker->threads[i].stores);
     for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
     stores_close(&worker->title_stores);
+    stores_close(&worker->log_stores);
     stores_close(&worker->own_stores);
+    stores_close(&worker->keeper_stores);
     free(worker->threads);
     sambanova_close(worker->provider);
     if (worker->redis_server) redis_server_close(worker->redis_server);

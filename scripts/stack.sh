@@ -133,10 +133,11 @@ launch() {
   echo "$made_of" >"$STATE/run/$name.made-of"
 }
 
-# go_first NAME: on a busy machine, where root may say so. The kernel weighs sessions against each other before it looks at
-# processes, so the session's own nice value is the one that counts.
+# go_first NAME: on a busy machine, where root may say so: it works little and is waited for, so it gets a processor at
+# once. Where that isn't allowed, its session weighs more: the kernel looks at sessions before it looks at processes.
 go_first() {
   alive "$1" || return 0
+  if chrt --all-tasks --rr --pid 1 "$PID" >/dev/null 2>&1; then return; fi
   renice -n -10 -p "$PID" >/dev/null 2>&1 || true
   { echo -10 >"/proc/$PID/autogroup"; } 2>/dev/null || true
 }

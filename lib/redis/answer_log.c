@@ -6,13 +6,16 @@
 
 #include <hiredis/hiredis.h>
 
+#include "redis/append_text.lua.h"
+
 enum {
     KEY_SIZE = UUID_TEXT_SIZE + 40,
     NUMBER_SIZE = 24,
     COMMANDS_A_TRIP = 256, /* keeps a round trip short: the deadline is for each */
 };
-#define TEXT_SECONDS "600" /* longer than an answer may take, with its end */
-#define ENDED_SECONDS "60" /* for those still reading from it */
+#define TEXT_SECONDS "600"      /* longer than an answer may take, with its end */
+#define ENDED_SECONDS "60"      /* for those still reading from it */
+#define UNSAVED_SECONDS "86400" /* an answer that is over, for as long as Postgres may be away */
 #define NOTES_SECONDS "60"
 #define ALIVE_SECONDS "6" /* PROCESS_ALIVE_SECONDS */
 _Static_assert(PROCESS_ALIVE_SECONDS == 6, "ALIVE_SECONDS says the same");
@@ -20,6 +23,7 @@ _Static_assert(PROCESS_ALIVE_SECONDS == 6, "ALIVE_SECONDS says the same");
 struct redis_answer_log {
     struct answer_log base;
     struct redis_conn *conn;
+    int append_script;
 };
 
 static struct redis_answer_log *self_of(struct answer_log *log)
@@ -60,23 +64,27 @@ static bool skip_replies(struct redis_conn *conn, size_t count)
     return true;
 }
 
-/* What begins a key must give it its life too, which an append can't. */
+/* What begins a text sets it, whatever was there. */
 static bool sets(const struct log_write *write, size_t at)
 {
     return write->whole || at == 0;
 }
 
-/* A whole text replaces what is there; a piece is appended, and the length it answers with tells whether the log had
- * all before it. */
-static bool send_text(struct redis_conn *conn, const struct log_write *write, const char *what, size_t at,
+static bool send_text(const struct redis_answer_log *self, const struct log_write *write, const char *what, size_t at,
                       const char *text, size_t len)
 {
-    char key[KEY_SIZE];
+    char key[KEY_SIZE], writer[KEY_SIZE], before[NUMBER_SIZE];
     answer_key(key, write->answer_id, what);
-    bool set = sets(write, at);
-    const char *const args[] = {set ? "SET" : "APPEND", key, text, "EX", TEXT_SECONDS};
-    const size_t lengths[] = {strlen(args[0]), strlen(key), len, 2, sizeof TEXT_SECONDS - 1};
-    return redis_conn_send_binary(conn, args, lengths, set ? 5 : 3);
+    if (sets(write, at)) {
+        const char *const args[] = {"SET", key, text, "EX", TEXT_SECONDS};
+        const size_t lengths[] = {3, strlen(key), len, 2, sizeof TEXT_SECONDS - 1};
+        return redis_conn_send_binary(self->conn, args, lengths, 5);
+    }
+    answer_key(writer, write->answer_id, "writer");
+    snprintf(before, sizeof before, "%zu", at);
+    const char *const args[] = {key, writer, before, text, TEXT_SECONDS};
+    const size_t lengths[] = {strlen(key), strlen(writer), strlen(before), len, sizeof TEXT_SECONDS - 1};
+    return redis_conn_send_script(self->conn, self->append_script, 2, args, lengths, 5);
 }
 
 static bool names_writer(const struct log_write *write)
@@ -84,31 +92,83 @@ static bool names_writer(const struct log_write *write)
     return write->whole || write->ended;
 }
 
-enum { LAST_SECONDS_REPLIES = 2 };
+static const char *const END_FIELDS[] = {"event",  "model",      "finish_reason", "supersedes_id",
+                                         "prompt", "completion", "total",         "estimated"};
+enum { END_FIELD_COUNT = sizeof END_FIELDS / sizeof END_FIELDS[0], END_REPLIES = 5 };
+static const char *const EVENT_NAMES[] = {
+    [ANSWER_FINISHED] = "finished", [ANSWER_STOPPED] = "stopped", [ANSWER_FAILED] = "failed", [ANSWER_LOST] = "lost"};
+
+static bool send_expire(struct redis_conn *conn, const char *answer_id, const char *what, const char *seconds)
+{
+    char key[KEY_SIZE];
+    answer_key(key, answer_id, what);
+    return redis_conn_send(conn, (const char *const[]){"EXPIRE", key, seconds}, 3);
+}
+
+/* A hash beside the text: all that the row will need. */
+static bool send_end(struct redis_conn *conn, const char *answer_id, const struct log_end *end)
+{
+    char key[KEY_SIZE], numbers[3][NUMBER_SIZE];
+    const char *values[END_FIELD_COUNT] = {EVENT_NAMES[end->event],
+                                           end->model,
+                                           end->finish_reason ? end->finish_reason : "",
+                                           end->supersedes_id ? end->supersedes_id : "",
+                                           numbers[0],
+                                           numbers[1],
+                                           numbers[2],
+                                           end->tokens_estimated ? "1" : "0"};
+    const char *command[2 + 2 * END_FIELD_COUNT] = {"HSET", key};
+    answer_key(key, answer_id, "end");
+    snprintf(numbers[0], NUMBER_SIZE, "%lld", (long long)end->usage.prompt_tokens);
+    snprintf(numbers[1], NUMBER_SIZE, "%lld", (long long)end->usage.completion_tokens);
+    snprintf(numbers[2], NUMBER_SIZE, "%lld", (long long)end->usage.total_tokens);
+    for (size_t i = 0; i < END_FIELD_COUNT; i++) {
+        command[2 + 2 * i] = END_FIELDS[i];
+        command[3 + 2 * i] = values[i];
+    }
+    return redis_conn_send(conn, command, 2 + 2 * END_FIELD_COUNT) &&
+           send_expire(conn, answer_id, "end", UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, "content", UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, "reasoning", UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, "writer", UNSAVED_SECONDS);
+}
+
+enum { LAST_SECONDS_REPLIES = 3 };
 /* Also where an append began a key after Redis had lost it: that one has no life of its own. */
 static bool send_last_seconds(struct redis_conn *conn, const char *answer_id)
 {
-    char content[KEY_SIZE], reasoning[KEY_SIZE];
-    answer_key(content, answer_id, "content");
-    answer_key(reasoning, answer_id, "reasoning");
-    return redis_conn_send(conn, (const char *const[]){"EXPIRE", content, ENDED_SECONDS}, 3) &&
-           redis_conn_send(conn, (const char *const[]){"EXPIRE", reasoning, ENDED_SECONDS}, 3);
+    char end[KEY_SIZE];
+    answer_key(end, answer_id, "end");
+    return send_expire(conn, answer_id, "content", ENDED_SECONDS) &&
+           send_expire(conn, answer_id, "reasoning", ENDED_SECONDS) &&
+           redis_conn_send(conn, (const char *const[]){"DEL", end}, 2);
 }
 
 static bool send_alive(struct redis_conn *conn, const char *process_id)
 {
     char key[KEY_SIZE];
     alive_key(key, process_id);
-    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS}, 5);
+    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS, "GET"}, 6);
 }
 
-static bool send_write(struct redis_conn *conn, const struct log_write *write, const char *process_id)
+/* Where it wasn't known any more that this process lives, Redis may have lost all the rest too. */
+static bool take_alive(struct redis_conn *conn, bool *forgotten)
 {
+    redisReply *reply = next_reply(conn);
+    if (!reply) return false;
+    if (reply->type == REDIS_REPLY_NIL) *forgotten = true;
+    freeReplyObject(reply);
+    return true;
+}
+
+static bool send_write(const struct redis_answer_log *self, const struct log_write *write, const char *process_id)
+{
+    struct redis_conn *conn = self->conn;
     char writer[KEY_SIZE];
     if (write->reasoning_len &&
-        !send_text(conn, write, "reasoning", write->reasoning_at, write->reasoning, write->reasoning_len))
+        !send_text(self, write, "reasoning", write->reasoning_at, write->reasoning, write->reasoning_len))
         return false;
-    if (write->content_len && !send_text(conn, write, "content", write->content_at, write->content, write->content_len))
+    if (write->content_len && !send_text(self, write, "content", write->content_at, write->content, write->content_len))
         return false;
     answer_key(writer, write->answer_id, "writer");
     /* a Redis that came back empty must not know a writer and not that it lives */
@@ -119,6 +179,7 @@ static bool send_write(struct redis_conn *conn, const struct log_write *write, c
                                                write->ended ? ENDED_SECONDS : TEXT_SECONDS},
                          5))
         return false;
+    if (write->end && !send_end(conn, write->answer_id, write->end)) return false;
     return !write->ended || send_last_seconds(conn, write->answer_id);
 }
 
@@ -127,30 +188,31 @@ static bool take_text_written(struct redis_conn *conn, struct log_write *write, 
     if (!len) return true;
     redisReply *reply = next_reply(conn);
     if (!reply) return false;
-    if (!sets(write, at) && (reply->type != REDIS_REPLY_INTEGER || reply->integer != (long long)(at + len)))
-        write->lost = true;
+    if (!sets(write, at) && (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1)) write->lost = true;
     freeReplyObject(reply);
     return true;
 }
 
-static bool take_write(struct redis_conn *conn, struct log_write *write)
+static bool take_write(struct redis_conn *conn, struct log_write *write, bool *forgotten)
 {
     return take_text_written(conn, write, write->reasoning_at, write->reasoning_len) &&
            take_text_written(conn, write, write->content_at, write->content_len) &&
-           skip_replies(conn, (write->whole ? 1u : 0u) + (names_writer(write) ? 1u : 0u) +
+           (!write->whole || take_alive(conn, forgotten)) &&
+           skip_replies(conn, (names_writer(write) ? 1u : 0u) + (write->end ? END_REPLIES : 0u) +
                                   (write->ended ? LAST_SECONDS_REPLIES : 0u));
 }
 
-static bool exchange_writes(struct redis_conn *conn, struct log_exchange *exchange)
+static bool exchange_writes(const struct redis_answer_log *self, struct log_exchange *exchange)
 {
+    struct redis_conn *conn = self->conn;
     enum { WRITES_A_TRIP = COMMANDS_A_TRIP / 6 };
     for (size_t from = 0; from < exchange->write_count; from += WRITES_A_TRIP) {
         size_t to = exchange->write_count - from > WRITES_A_TRIP ? from + WRITES_A_TRIP : exchange->write_count;
         if (!redis_conn_begin(conn)) return false;
         for (size_t i = from; i < to; i++)
-            if (!send_write(conn, &exchange->writes[i], exchange->process_id)) return false;
+            if (!send_write(self, &exchange->writes[i], exchange->process_id)) return false;
         for (size_t i = from; i < to; i++)
-            if (!take_write(conn, &exchange->writes[i])) return false;
+            if (!take_write(conn, &exchange->writes[i], &exchange->forgotten)) return false;
     }
     return true;
 }
@@ -265,7 +327,9 @@ static enum chat_error outcome(struct redis_conn *conn, bool fine)
 static enum chat_error exchange(struct answer_log *log, struct log_exchange *exchange, struct arena *arena)
 {
     struct redis_conn *conn = self_of(log)->conn;
-    bool fine = exchange_writes(conn, exchange) && exchange_reads(conn, exchange, arena) && take_notes(conn, exchange);
+    exchange->forgotten = false;
+    bool fine =
+        exchange_writes(self_of(log), exchange) && exchange_reads(conn, exchange, arena) && take_notes(conn, exchange);
     return outcome(conn, fine);
 }
 
@@ -286,13 +350,12 @@ static enum chat_error find_writer(struct redis_conn *conn, const char *answer_i
     return CHAT_OK;
 }
 
-static enum chat_error say_alive(struct answer_log *log, const char *process_id)
+static enum chat_error say_alive(struct answer_log *log, const char *process_id, bool *forgotten)
 {
     struct redis_conn *conn = self_of(log)->conn;
-    redisReply *reply = redis_conn_begin(conn) && send_alive(conn, process_id) ? next_reply(conn) : NULL;
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
-    freeReplyObject(reply);
-    return CHAT_OK;
+    *forgotten = false;
+    bool fine = redis_conn_begin(conn) && send_alive(conn, process_id) && take_alive(conn, forgotten);
+    return fine ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
 /* The processes that write these answers; "" where none is known. One round trip. */
@@ -367,8 +430,45 @@ static enum chat_error read_text(struct answer_log *log, struct log_read *read, 
     return outcome(conn, exchange_reads(conn, &one, arena));
 }
 
+static bool parse_end(const redisReply *reply, struct arena *arena, struct log_end *out)
+{
+    const char *values[END_FIELD_COUNT];
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != END_FIELD_COUNT) return false;
+    for (size_t i = 0; i < END_FIELD_COUNT; i++) {
+        if (reply->element[i]->type != REDIS_REPLY_STRING) return false;
+        values[i] = reply->element[i]->str;
+    }
+    size_t event = 0;
+    while (event < sizeof EVENT_NAMES / sizeof EVENT_NAMES[0] && strcmp(values[0], EVENT_NAMES[event]) != 0) event++;
+    if (event == sizeof EVENT_NAMES / sizeof EVENT_NAMES[0]) return false;
+    *out = (struct log_end){
+        .event = (enum answer_event)event,
+        .model = arena_strdup(arena, values[1]),
+        .finish_reason = values[2][0] ? arena_strdup(arena, values[2]) : NULL,
+        .supersedes_id = values[3][0] ? arena_strdup(arena, values[3]) : NULL,
+        .usage = {strtoll(values[4], NULL, 10), strtoll(values[5], NULL, 10), strtoll(values[6], NULL, 10)},
+        .tokens_estimated = values[7][0] == '1'};
+    return true;
+}
+
+static enum chat_error read_end(struct answer_log *log, const char *answer_id, struct arena *arena, bool *known,
+                                struct log_end *out)
+{
+    char key[KEY_SIZE];
+    const char *command[2 + END_FIELD_COUNT] = {"HMGET", key};
+    answer_key(key, answer_id, "end");
+    for (size_t i = 0; i < END_FIELD_COUNT; i++) command[2 + i] = END_FIELDS[i];
+    *known = false;
+    redisReply *reply = ask(self_of(log)->conn, command, 2 + END_FIELD_COUNT);
+    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    *known = parse_end(reply, arena, out);
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
 static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
+                                                .read_end = read_end,
                                                 .say_alive = say_alive,
                                                 .writer_states = writer_states,
                                                 .ask_stop = ask_stop};
@@ -379,6 +479,7 @@ struct answer_log *redis_answer_log_open(struct redis_conn *conn)
     if (!self) return NULL;
     self->base.ops = &redis_ops;
     self->conn = conn;
+    self->append_script = redis_conn_add_script(conn, append_text_lua);
     return &self->base;
 }
 

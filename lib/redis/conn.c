@@ -142,6 +142,11 @@ void redis_conn_close(struct redis_conn *conn)
     free(conn);
 }
 
+void redis_conn_new_request(struct redis_conn *conn)
+{
+    conn->late_at_ms = 0;
+}
+
 int redis_conn_add_script(struct redis_conn *conn, const char *text)
 {
     if (conn->script_count == MAX_SCRIPTS) abort();
@@ -382,6 +387,7 @@ static const char *greet(struct redis_conn *conn)
 static bool connect_now(struct redis_conn *conn)
 {
     const char *problem = "can't connect";
+    int64_t late_before_ms = conn->late_at_ms;
 
     if (connect_socket(conn))
         problem = greet(conn);
@@ -389,7 +395,11 @@ static bool connect_now(struct redis_conn *conn)
         resolver_doubt(conn->server->resolver);
     if (!problem) return true;
     redis_conn_abandon(conn);
-    mark_away(conn->server, problem);
+    /* late here is no more than late anywhere: a worker that starts on a busy machine */
+    if (now_ms() < conn->deadline_ms)
+        mark_away(conn->server, problem);
+    else if (conn->late_at_ms == late_before_ms)
+        give_up(conn, problem, LATE);
     return false;
 }
 
@@ -418,6 +428,23 @@ bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine)
 }
 
 /* ---- scripts ---- */
+
+bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
+                            const size_t *lengths, size_t count)
+{
+    const char *all[MAX_SCRIPT_ARGS + 3] = {"EVALSHA", conn->scripts[script].sha};
+    size_t all_lengths[MAX_SCRIPT_ARGS + 3] = {sizeof "EVALSHA" - 1, strlen(conn->scripts[script].sha)};
+    char keys[16];
+
+    if (count > MAX_SCRIPT_ARGS) abort();
+    all[2] = keys;
+    all_lengths[2] = (size_t)snprintf(keys, sizeof keys, "%d", key_count);
+    for (size_t i = 0; i < count; i++) {
+        all[3 + i] = args[i];
+        all_lengths[3 + i] = lengths[i];
+    }
+    return redis_conn_send_binary(conn, all, all_lengths, count + 3);
+}
 
 static redisReply *run_script(struct redis_conn *conn, const char *command, const char *script, int key_count,
                               const char *const *args, size_t count)

@@ -32,6 +32,8 @@ bool redis_server_is_away(const struct redis_server *server);
 /* Doesn't connect; NULL: no memory. */
 struct redis_conn *redis_conn_open(struct redis_server *server);
 void redis_conn_close(struct redis_conn *conn);
+/* What is asked from now on is for another request: that the one before waited in vain doesn't count any more. */
+void redis_conn_new_request(struct redis_conn *conn);
 
 /* ---- from here on for lib/redis alone: a struct redisReply never leaves the folder ---- */
 
@@ -53,6 +55,10 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
 /* The next reply, never an error one; freeReplyObject it. NULL: failed and logged. A pipeline is given up at the
  * first NULL: redis_conn_abandon. */
 struct redisReply *redis_conn_receive(struct redis_conn *conn);
+/* Queues a script, to run by EVALSHA, as redis_conn_send_binary does a command: for pipelines. A Redis that has
+ * forgotten it answers with an error. */
+bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
+                            const size_t *lengths, size_t count);
 /* Runs a script (at most 24 keys and args) by EVALSHA, or by EVAL where Redis has forgotten it. NULL as above. */
 struct redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args,
                                    size_t count);

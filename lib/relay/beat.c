@@ -11,10 +11,11 @@
 #include "base/log.h"
 
 enum {
-    BEAT_MS = 100,         /* notes (a stop, an attacher) are looked for this often */
+    BEAT_MS = 50,          /* notes (a stop, an attacher) are looked for this often: a stop has 200 ms in all */
     TEXT_BEAT_MS = 250,    /* text is written this often */
-    FOLLOWED_BEAT_MS = 40, /* both, while an answer is followed in another process, or followed from here */
+    FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
     TELL_WATCHED_MS = 3000,
+    END_AFTER_MS = 200, /* an answer that is over for so long and not stored: Postgres may be away */
 };
 
 struct beat {
@@ -77,6 +78,30 @@ static void add_write(struct beat *beat, struct live *live)
     live->logged_content = live->content.len;
 }
 
+/* Over, but its row isn't written: what this process knows must survive it. */
+static bool end_due(const struct live *live)
+{
+    return live->phase >= LIVE_SAVING && !live->saved && !live->end_logged &&
+           live->relay->now_ms - live->ended_ms >= END_AFTER_MS;
+}
+
+static void add_end(struct beat *beat, struct live *live)
+{
+    const struct message *message = &live->message;
+    struct log_end *end = arena_alloc(&beat->arena, sizeof *end);
+    *end = (struct log_end){
+        .event = live->event,
+        .model = arena_strdup(&beat->arena, message->model),
+        .finish_reason = message->finish_reason ? arena_strdup(&beat->arena, message->finish_reason) : NULL,
+        .supersedes_id = live->supersedes_id ? arena_strdup(&beat->arena, live->supersedes_id) : NULL,
+        .usage = message->usage,
+        .tokens_estimated = message->tokens_estimated,
+    };
+    add_write(beat, live);
+    beat->exchange.writes[beat->exchange.write_count - 1].end = end;
+    live->end_logged = true;
+}
+
 static void add_read(struct beat *beat, struct live *live)
 {
     struct log_read *read = &beat->exchange.reads[beat->exchange.read_count++];
@@ -128,6 +153,8 @@ static struct beat *make_beat(struct relay *relay)
             if (live->phase < LIVE_SAVING) add_read(beat, live);
         } else if (live->phase < LIVE_SAVING && has_news(live) && (text_due || !live->logged || followed(relay, live)))
             add_write(beat, live);
+        else if (text_due && end_due(live))
+            add_end(beat, live);
     }
     add_ended(beat);
     return beat;
@@ -154,7 +181,7 @@ void beat_due(struct relay *relay)
     if (relay->beat_at_ms > relay->now_ms) return;
     relay->beat = make_beat(relay);
     if (relay->beat)
-        job_pool_submit(relay->jobs, &relay->beat->job);
+        job_pool_submit(relay->settings.log_jobs ? relay->settings.log_jobs : relay->jobs, &relay->beat->job);
     else
         set_next(relay);
     if (relay->beat) relay->beat_at_ms = -1;
@@ -169,10 +196,22 @@ void beat_free(struct beat *beat)
     free(beat);
 }
 
+static void write_anew(struct live *live)
+{
+    live->log_lost = true;
+    live->end_logged = false;
+}
+
+void beat_write_all_anew(struct relay *relay)
+{
+    for (struct live *live = relay->lives; live; live = live->next)
+        if (!live->mirror && live->logged) write_anew(live);
+}
+
 static void take_write(struct relay *relay, const struct log_write *write, bool failed)
 {
     struct live *live = live_find(relay, write->answer_id);
-    if (live && !live->mirror && (failed || write->lost)) live->log_lost = true;
+    if (live && !live->mirror && (failed || write->lost)) write_anew(live);
 }
 
 static void take_read(struct relay *relay, const struct log_read *read)
@@ -201,6 +240,7 @@ void beat_over(struct relay *relay, struct beat *beat)
     struct log_exchange *exchange = &beat->exchange;
     bool failed = beat->error != CHAT_OK;
     for (size_t i = 0; i < exchange->write_count; i++) take_write(relay, &exchange->writes[i], failed);
+    if (!failed && exchange->forgotten) beat_write_all_anew(relay);
     for (size_t i = 0; !failed && i < exchange->read_count; i++) take_read(relay, &exchange->reads[i]);
     for (size_t i = 0; !failed && i < exchange->note_count; i++) take_note(relay, &exchange->notes[i]);
     beat_free(beat);

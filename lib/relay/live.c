@@ -446,6 +446,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     live->phase = LIVE_SAVING;
     count_detached(live);
     live->error = error;
+    live->event = event;
     /* not the turn's time: a process that was frozen in mid-turn would take the stores for slow, and tell before they
      * know */
     live->ended_ms = clock_mono_ms(live->relay->settings.clock);

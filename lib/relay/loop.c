@@ -300,6 +300,7 @@ static void run_task(struct relay *relay, struct task *task)
         waiter_looked(task->waiter, true);
         waiter_finish(task->waiter);
         break;
+    case TASK_LOG_FORGOTTEN: beat_write_all_anew(relay); break;
     case TASK_SHUT_DOWN: shut_down(relay); break;
     case TASK_QUIT: relay->quit = true; break;
     }
@@ -470,6 +471,11 @@ int relay_live(const struct relay *relay)
     return atomic_load(&relay->places);
 }
 
+void relay_log_forgotten(struct relay *relay)
+{
+    loop_post(relay, task_new(TASK_LOG_FORGOTTEN));
+}
+
 /* Until no place is taken, at most timeout_ms. */
 static bool wait_idle(struct relay *relay, int timeout_ms)
 {
@@ -517,6 +523,7 @@ void relay_close(struct relay *relay)
 {
     if (!relay) return;
     if (relay->settings.titles) job_pool_stop(relay->settings.titles);
+    if (relay->settings.log_jobs) job_pool_stop(relay->settings.log_jobs);
     job_pool_stop(relay->jobs);
     loop_post(relay, task_new(TASK_QUIT));
     pthread_join(relay->thread, NULL);

@@ -117,6 +117,8 @@ struct live {
     size_t logged_reasoning, logged_content; /* how much of the text the log has */
     bool logged;                             /* the log knows this answer */
     bool log_lost;                           /* write all of it again */
+    bool end_logged;                         /* the log knows how it ended, until the row is written */
+    enum answer_event event;                 /* how it ended, from LIVE_SAVING on */
     char writer[UUID_TEXT_SIZE];             /* mirror: process that writes it */
     int64_t told_watched_ms;                 /* mirror: when that one was told */
     int64_t watched_until_ms;                /* somebody is attached in another process */
@@ -148,6 +150,7 @@ enum task_kind {
     TASK_BEAT,
     TASK_TITLE,
     TASK_TICKETS,
+    TASK_LOG_FORGOTTEN,
     TASK_SHUT_DOWN,
     TASK_QUIT
 };
@@ -263,6 +266,7 @@ void beat_due(struct relay *relay);
 void beat_over(struct relay *relay, struct beat *beat);
 void beat_free(struct beat *beat); /* NULL is fine */
 void beat_note_ended(struct live *live);
+void beat_write_all_anew(struct relay *relay);
 
 /* pass.c: completions, passed through */
 struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client);

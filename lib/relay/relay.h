@@ -20,6 +20,7 @@ struct relay_settings {
     int max_streams;            /* live answers in this process */
     int detach_grace_ms;        /* an answer nobody is attached to goes on this long */
     struct job_pool *titles;    /* for asking titles; NULL: none are asked. Its threads are ended by relay_close */
+    struct job_pool *log_jobs;  /* for the log alone, so that it never waits for the database; NULL: the other jobs' */
     const char *ca_file;        /* NULL: the system's */
     bool keep_warm;             /* a connection to the provider stands from the start */
     const char *fallback_model; /* asked where the one wanted is missing or busy (domain/retry.h); NULL: none */
@@ -36,6 +37,8 @@ const char *relay_process_id(const struct relay *relay);
 int relay_live(const struct relay *relay);
 /* Copies of the tickets of all live answers, for renewing their leases; free(*out). Not from the loop's own thread. */
 size_t relay_tickets(struct relay *relay, struct admission_ticket **out);
+/* The log may have lost everything: what lives here is written to it anew, also what is silent. */
+void relay_log_forgotten(struct relay *relay);
 /* Takes no new answers from now on. */
 void relay_refuse(struct relay *relay);
 /* Ends what is still live as interrupted, with the event `shutting_down`, and waits until that is stored (a few seconds

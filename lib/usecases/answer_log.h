@@ -13,6 +13,17 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/uuid.h"
+#include "domain/answer.h"
+#include "domain/message.h"
+
+/* How an answer ended whose row can't be written now: with its text, all that the row will need. */
+struct log_end {
+    enum answer_event event;
+    const char *model, *finish_reason; /* the second NULL: none */
+    const char *supersedes_id;         /* NULL: none */
+    struct token_usage usage;
+    bool tokens_estimated;
+};
 
 /* Of an answer of ours. */
 struct log_write {
@@ -20,9 +31,10 @@ struct log_write {
     size_t reasoning_at, content_at; /* where the pieces belong: 0 with `whole` */
     const char *reasoning, *content; /* new text; borrowed for the call */
     size_t reasoning_len, content_len;
-    bool whole; /* the whole text so far: first write, or after something was lost */
-    bool lost;  /* out: the log hadn't all that stood before; write the whole next time */
-    bool ended; /* its row is written: the log may go soon */
+    bool whole;                /* the whole text so far: first write, or after something was lost */
+    bool lost;                 /* out: the log hadn't all that stood before; write the whole next time */
+    const struct log_end *end; /* NULL: it goes on, or its row is written; borrowed for the call */
+    bool ended;                /* its row is written: the log may go soon */
 };
 
 /* Of an answer that another process writes. */
@@ -50,6 +62,7 @@ struct log_exchange {
     size_t read_count;
     struct log_note notes[LOG_NOTES_MAX]; /* out */
     size_t note_count;
+    bool forgotten; /* out: as say_alive's; told where something was written whole */
 };
 
 /* Of the process that writes an answer, as far as the log knows. */
@@ -63,13 +76,17 @@ struct writer_look {
 struct answer_log;
 struct answer_log_ops {
     enum chat_error (*exchange)(struct answer_log *self, struct log_exchange *exchange, struct arena *arena);
-    /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */
     /* What the log has of one answer: for ending one whose process died. */
     enum chat_error (*read)(struct answer_log *self, struct log_read *read, struct arena *arena);
-    /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. */
-    enum chat_error (*say_alive)(struct answer_log *self, const char *process_id);
+    /* How it ended, strings in the arena; *known = false: not so far, or its row is written. */
+    enum chat_error (*read_end)(struct answer_log *self, const char *answer_id, struct arena *arena, bool *known,
+                                struct log_end *out);
+    /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. *forgotten: the log didn't know that it does,
+     * so it may have lost all else: what lives is to be written anew, also what is silent. */
+    enum chat_error (*say_alive)(struct answer_log *self, const char *process_id, bool *forgotten);
     /* Of many answers in few round trips. */
     enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
+    /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */
     enum chat_error (*ask_stop)(struct answer_log *self, const char *answer_id, bool *asked);
 };
 struct answer_log {

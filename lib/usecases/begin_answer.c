@@ -27,6 +27,14 @@ static void give_back(const struct chat_ports *ports, struct problem *problem, s
     }
 }
 
+/* The answer that is in the way has ended, and who watched it was told so; only its row is still to be written. */
+static bool is_unsettled(const struct chat_ports *ports, const char *answer_id, struct arena *arena)
+{
+    struct log_end end;
+    bool known;
+    return ports->log->ops->read_end(ports->log, answer_id, arena, &known, &end) == CHAT_OK && known;
+}
+
 static enum chat_error store_problem(struct problem *problem, enum chat_error error, const struct answer_begin *begin,
                                      const struct answer_begun *begun)
 {
@@ -103,6 +111,8 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
     error = ports->messages->ops->begin_answer(ports->messages, begin, arena, &begun);
     if (error != CHAT_OK) {
         give_back(ports, problem, out);
+        if (error == CHAT_ERR_GENERATION_IN_PROGRESS && is_unsettled(ports, begun.active_message_id, arena))
+            error = CHAT_ERR_DATABASE_UNAVAILABLE;
         return store_problem(problem, error, begin, &begun);
     }
     /* a session may name a model that is no longer offered */

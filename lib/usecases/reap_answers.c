@@ -7,7 +7,11 @@
 #include "domain/answer.h"
 #include "usecases/finish_answer.h"
 
-enum { REAP_MAX = 20000 }; /* live ones are among them: as many as all processes may have at a time */
+enum {
+    REAP_MAX = 20000, /* live ones are among them: as many as all processes may have at a time */
+    REAP_ROUND_MS =
+        10000, /* where the stores are slow the rest waits for the next look: a process must be able to end */
+};
 
 /* Where the log names no writer it may have died before its first word to the log, or the log was emptied: then the
  * lease tells, which is taken before the row is and renewed as long as the process lives. One given back belongs to a
@@ -38,6 +42,24 @@ static bool take_log(const struct chat_ports *ports, struct message *message, st
     return true;
 }
 
+/* It may have ended while the database was away, and its process after that. */
+static bool take_end(const struct chat_ports *ports, struct message *message, struct arena *arena,
+                     const char **supersedes_id)
+{
+    struct log_end end;
+    bool known;
+    if (ports->log->ops->read_end(ports->log, message->id, arena, &known, &end) != CHAT_OK) return false;
+    if (!answer_next(message->status, known ? end.event : ANSWER_LOST, &message->status)) return false;
+    *supersedes_id = known ? end.supersedes_id : NULL;
+    message->usage = known ? end.usage : (struct token_usage){-1, -1, -1};
+    if (known) {
+        message->model = end.model;
+        message->finish_reason = end.finish_reason;
+        message->tokens_estimated = end.tokens_estimated;
+    }
+    return true;
+}
+
 static struct admission_ticket ticket_of(const struct stale_answer *stale)
 {
     struct admission_ticket ticket = {.daily_counted = true, .leased = true};
@@ -53,15 +75,16 @@ static bool reap(const struct chat_ports *ports, const struct stale_answer *stal
     struct message message = stale->message;
     struct admission_ticket ticket = ticket_of(stale);
     if (!is_orphan(ports, state, &message, &ticket, longest_ms) || !take_log(ports, &message, arena)) return false;
-    if (!answer_next(message.status, ANSWER_LOST, &message.status)) return false;
-    message.usage = (struct token_usage){-1, -1, -1};
+    const char *supersedes_id;
+    if (!take_end(ports, &message, arena, &supersedes_id)) return false;
     finish_answer_count_tokens(&message, 0, message.content_len + message.reasoning_len > 0);
-    struct finish_answer finish = {.message = &message, .leaving = {.ticket = &ticket}};
+    struct finish_answer finish = {.message = &message, .supersedes_id = supersedes_id, .leaving = {.ticket = &ticket}};
     struct session session;
     bool has_session;
     enum chat_error error = finish_answer(ports, &finish, arena, &session, &has_session);
     log_write(LOG_WARN, "answer_reaped", LOG_STR("message_id", message.id), LOG_STR("user_id", stale->user_id),
-              LOG_INT("content_bytes", message.content_len), LOG_STR("code", error ? error_code(error) : NULL));
+              LOG_STR("status", message_status_name(message.status)), LOG_INT("content_bytes", message.content_len),
+              LOG_STR("code", error ? error_code(error) : NULL));
     return error == CHAT_OK && has_session;
 }
 
@@ -85,7 +108,8 @@ int reap_answers(const struct chat_ports *ports, int64_t longest_ms)
     if (ports->messages->ops->stale_answers(ports->messages, before_ms, REAP_MAX, &arena, &stale, &count) == CHAT_OK &&
         count > 0) {
         const struct writer_look *looks = look_at_writers(ports, stale, count, &arena);
-        for (size_t i = 0; looks && i < count; i++)
+        int64_t until_ms = clock_mono_ms(ports->clock) + REAP_ROUND_MS;
+        for (size_t i = 0; looks && i < count && clock_mono_ms(ports->clock) < until_ms; i++)
             if (reap(ports, &stale[i], looks[i].state, longest_ms, &arena)) reaped++;
     }
     arena_fini(&arena);

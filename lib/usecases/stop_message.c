@@ -12,12 +12,10 @@ enum chat_error stop_message(const struct chat_ports *ports, const struct caller
     enum chat_error error = messages->ops->get(messages, caller->user_id, message_id, arena, out);
     /* another process may write it, and may not be known as its writer yet */
     while (error == CHAT_OK && out->status == MESSAGE_STREAMING && clock_mono_ms(ports->clock) < until_ms) {
-        bool here = false;
-        if (clock_mono_ms(ports->clock) >= ask_ms) {
-            here = stop_answer(ports, message_id, STOP_WAIT_MS) == STOP_WAS_HERE;
-            ask_ms = clock_mono_ms(ports->clock) + ASK_AGAIN_MS;
-        }
-        if (!here) clock_sleep_ms(ports->clock, LOOK_AGAIN_MS);
+        enum stop_asked asked = STOP_NOBODY;
+        if (clock_mono_ms(ports->clock) >= ask_ms) asked = stop_answer(ports, message_id, STOP_WAIT_MS);
+        if (asked == STOP_PASSED_ON) ask_ms = clock_mono_ms(ports->clock) + ASK_AGAIN_MS;
+        if (asked != STOP_WAS_HERE) clock_sleep_ms(ports->clock, LOOK_AGAIN_MS);
         error = messages->ops->get(messages, caller->user_id, message_id, arena, out);
     }
     return error;

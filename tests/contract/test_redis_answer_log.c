@@ -250,6 +250,42 @@ START_TEST(an_ended_answer_has_no_writer)
 }
 END_TEST
 
+static bool end_known(struct log_end *end)
+{
+    bool known;
+
+    ck_assert_int_eq(answers->ops->read_end(answers, answer_id, &arena, &known, end), CHAT_OK);
+    return known;
+}
+
+START_TEST(how_an_answer_ended_is_known_until_its_row_is_written)
+{
+    const struct log_end ended = {
+        .event = ANSWER_STOPPED, .model = "m-1", .finish_reason = "stop", .usage = {7, 2, 9}, .tokens_estimated = true};
+    struct log_write write = write_of(answer_id, "", "ause");
+    struct log_end end;
+
+    ck_assert(!write_whole("", "Bec"));
+    ck_assert(!end_known(&end));
+    write.content_at = 3;
+    write.end = &ended;
+    ck_assert(!write_lost(write));
+    ck_assert(end_known(&end));
+    ck_assert_int_eq(end.event, ANSWER_STOPPED);
+    ck_assert_str_eq(end.model, "m-1");
+    ck_assert_str_eq(end.finish_reason, "stop");
+    ck_assert_ptr_null(end.supersedes_id);
+    ck_assert_int_eq(end.usage.prompt_tokens, 7);
+    ck_assert_int_eq(end.usage.completion_tokens, 2);
+    ck_assert_int_eq(end.usage.total_tokens, 9);
+    ck_assert(end.tokens_estimated);
+    expect_text("", "Because");
+    ck_assert_str_eq(read_from(0, 0).writer, ours);
+    write_ended();
+    ck_assert(!end_known(&end));
+}
+END_TEST
+
 START_TEST(several_answers_of_an_exchange_stay_apart)
 {
     enum { COUNT = 5 };
@@ -348,6 +384,15 @@ static enum writer_state writer_state(void)
     return look.state;
 }
 
+/* Whether Redis had forgotten that it lives. */
+static bool say_alive(const char *process_id)
+{
+    bool forgotten;
+
+    ck_assert_int_eq(answers->ops->say_alive(answers, process_id, &forgotten), CHAT_OK);
+    return forgotten;
+}
+
 /* On the fake a test says what writer_states answers. */
 START_TEST(a_writer_lives_while_it_says_so)
 {
@@ -356,26 +401,15 @@ START_TEST(a_writer_lives_while_it_says_so)
     ck_assert_int_eq(writer_state(), WRITER_ALIVE);
     raw_number(desk.raw, "DEL chat:process:%s:alive", ours);
     ck_assert_int_eq(writer_state(), WRITER_DEAD);
-    ck_assert_int_eq(answers->ops->say_alive(answers, theirs), CHAT_OK);
+    say_alive(theirs);
     ck_assert_int_eq(writer_state(), WRITER_DEAD);
-    ck_assert_int_eq(answers->ops->say_alive(answers, ours), CHAT_OK);
+    say_alive(ours);
     ck_assert_int_eq(writer_state(), WRITER_ALIVE);
     raw_number(desk.raw, "PEXPIRE chat:process:%s:alive 1", ours);
     usleep(20000);
     ck_assert_int_eq(writer_state(), WRITER_DEAD);
     write_ended();
     ck_assert_int_eq(writer_state(), WRITER_UNKNOWN);
-}
-END_TEST
-
-START_TEST(life_is_said_for_some_seconds_and_anew)
-{
-    for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(answers->ops->say_alive(answers, ours), CHAT_OK);
-        long long left_ms = raw_number(desk.raw, "PTTL chat:process:%s:alive", ours);
-        ck_assert(left_ms > PROCESS_ALIVE_SECONDS * 1000 - 2000 && left_ms <= PROCESS_ALIVE_SECONDS * 1000);
-        raw_number(desk.raw, "PEXPIRE chat:process:%s:alive 1000", ours);
-    }
 }
 END_TEST
 
@@ -386,6 +420,53 @@ static void expect_life(const char *what, long long least_s, long long most_s)
     ck_assert_msg(left_s >= least_s && left_s <= most_s, "%s: %lld s", what, left_s);
 }
 
+/* Postgres may be away for longer than an answer takes. */
+START_TEST(what_is_not_stored_yet_is_kept_for_a_day)
+{
+    const struct log_end ended = {.event = ANSWER_FINISHED, .model = "m-1", .usage = {-1, -1, -1}};
+    struct log_write write = write_of(answer_id, "hm", "Because");
+
+    write.whole = true;
+    write.end = &ended;
+    ck_assert(!write_lost(write));
+    expect_life("reasoning", 86000, 86400);
+    expect_life("content", 86000, 86400);
+    expect_life("writer", 86000, 86400);
+    expect_life("end", 86000, 86400);
+    write_ended();
+    expect_life("content", 50, 60);
+    expect_life("end", -2, -2);
+}
+END_TEST
+
+START_TEST(a_process_is_told_once_that_redis_forgot_it)
+{
+    struct log_write write = write_of(answer_id, "", "Bec");
+
+    write.whole = true;
+    ck_assert(say_alive(ours));
+    ck_assert(!say_alive(ours));
+    ck_assert(!exchange(ours, &write, 1).forgotten);
+    raw_number(desk.raw, "DEL chat:process:%s:alive", ours);
+    ck_assert(exchange(ours, &write, 1).forgotten);
+    ck_assert(!exchange(ours, &write, 1).forgotten);
+    ck_assert(!say_alive(ours));
+    raw_number(desk.raw, "DEL chat:process:%s:alive", ours);
+    ck_assert(say_alive(ours));
+}
+END_TEST
+
+START_TEST(life_is_said_for_some_seconds_and_anew)
+{
+    for (int i = 0; i < 2; i++) {
+        say_alive(ours);
+        long long left_ms = raw_number(desk.raw, "PTTL chat:process:%s:alive", ours);
+        ck_assert(left_ms > PROCESS_ALIVE_SECONDS * 1000 - 2000 && left_ms <= PROCESS_ALIVE_SECONDS * 1000);
+        raw_number(desk.raw, "PEXPIRE chat:process:%s:alive 1000", ours);
+    }
+}
+END_TEST
+
 START_TEST(every_key_goes_by_itself)
 {
     write_whole("hm", "Bec");
@@ -395,9 +476,11 @@ START_TEST(every_key_goes_by_itself)
     expect_life("writer", 590, 600);
     ck_assert(ask_stop(answer_id));
     ck_assert_int_gt(raw_number(desk.raw, "TTL chat:process:%s:notes", ours), 50);
-    raw_number(desk.raw, "DEL chat:answer:%s:content", answer_id);
-    append_at(3, "", 7, "."); /* begins a key that has no life of its own */
-    expect_life("content", -1, -1);
+    raw_number(desk.raw, "EXPIRE chat:answer:%s:content 5", answer_id);
+    raw_number(desk.raw, "EXPIRE chat:answer:%s:writer 5", answer_id);
+    append_at(3, "", 7, "."); /* an answer may be written for longer than its keys first live */
+    expect_life("content", 590, 600);
+    expect_life("writer", 590, 600);
     write_ended();
     expect_life("writer", 50, 60);
     expect_life("content", 50, 60);
@@ -426,6 +509,22 @@ START_TEST(what_the_log_forgot_is_told_as_lost)
     ck_assert(append_at(2, "!", 7, "."));
     ck_assert(!write_whole("hm!", "Because."));
     expect_text("hm!", "Because.");
+}
+END_TEST
+
+/* Who follows the answer meanwhile must not read a piece in another place than its own. */
+START_TEST(a_piece_whose_beginning_was_lost_is_not_kept)
+{
+    ck_assert(!write_whole("", "Bec"));
+    raw_number(desk.raw, "DEL chat:answer:%s:content", answer_id);
+    ck_assert(append_at(0, "", 3, "ause"));
+    expect_text("", "");
+    ck_assert(!write_whole("", "Because"));
+    ck_assert(append_at(0, "", 3, "ause")); /* late: what it belonged to was given up and written anew */
+    expect_text("", "Because");
+    raw_number(desk.raw, "DEL chat:answer:%s:writer", answer_id);
+    ck_assert(append_at(0, "", 7, "."));
+    expect_text("", "Because");
 }
 END_TEST
 
@@ -546,7 +645,7 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     struct log_exchange out = {.process_id = ours, .writes = &write, .write_count = 1};
     struct log_read read = {0};
     struct writer_look look = {0};
-    bool asked = true;
+    bool asked = true, forgotten;
     int64_t began_ms;
 
     write.whole = true;
@@ -555,7 +654,7 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     began_ms = clock_mono_ms(clock_system());
     ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->say_alive(answers, ours), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->say_alive(answers, ours, &forgotten), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(look.state, WRITER_UNKNOWN);
     ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_QUOTA_UNAVAILABLE);
@@ -577,7 +676,8 @@ static Suite *logs(const char *name, const char *tag, SFun open, SFun close)
                                    an_answer_nobody_wrote_has_no_text_and_no_writer, pieces_are_appended,
                                    a_piece_after_a_hole_is_told_as_lost_and_the_whole_mends_it,
                                    a_shorter_whole_replaces_all, reads_begin_where_they_are_told, any_byte_is_kept,
-                                   an_ended_answer_has_no_writer, several_answers_of_an_exchange_stay_apart),
+                                   an_ended_answer_has_no_writer, how_an_answer_ended_is_known_until_its_row_is_written,
+                                   several_answers_of_an_exchange_stay_apart),
                      tag, open, close);
     contract_fixture(CONTRACT_CASE(suite, "notes", a_stop_reaches_the_process_that_writes_once,
                                    nobody_is_asked_to_stop_an_answer_that_nobody_writes,
@@ -591,11 +691,13 @@ CONTRACT_SUITE(redis_answer_log)
     Suite *suite = logs("redis_answer_log", "real", open_redis, close_redis);
 
     contract_fixture(
-        CONTRACT_CASE(suite, "keys", a_writer_lives_while_it_says_so, life_is_said_for_some_seconds_and_anew,
-                      every_key_goes_by_itself, a_key_that_a_piece_makes_goes_by_itself,
-                      a_failed_exchange_leaves_nothing_for_the_next_call, what_the_log_forgot_is_told_as_lost,
-                      more_fits_into_one_exchange_than_into_one_trip, notes_that_do_not_fit_wait_for_the_next_exchange,
-                      notes_of_no_form_are_passed_over, a_key_of_another_kind_confuses_no_later_call),
+        CONTRACT_CASE(suite, "keys", a_writer_lives_while_it_says_so, a_process_is_told_once_that_redis_forgot_it,
+                      what_is_not_stored_yet_is_kept_for_a_day, life_is_said_for_some_seconds_and_anew,
+                      a_piece_whose_beginning_was_lost_is_not_kept, every_key_goes_by_itself,
+                      a_key_that_a_piece_makes_goes_by_itself, a_failed_exchange_leaves_nothing_for_the_next_call,
+                      what_the_log_forgot_is_told_as_lost, more_fits_into_one_exchange_than_into_one_trip,
+                      notes_that_do_not_fit_wait_for_the_next_exchange, notes_of_no_form_are_passed_over,
+                      a_key_of_another_kind_confuses_no_later_call),
         "real", open_redis, close_redis);
     contract_fixture(CONTRACT_CASE(suite, "away", while_redis_is_away_every_call_says_so_in_time), "real",
                      open_own_redis, close_own_redis);

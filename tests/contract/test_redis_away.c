@@ -89,6 +89,18 @@ START_TEST(a_call_right_behind_one_that_waited_in_vain_does_not_wait_too)
 }
 END_TEST
 
+/* Or a thread whose start was slow would refuse the first that it is asked. */
+START_TEST(another_request_asks_all_the_same)
+{
+    ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
+    kill(redis.pid, SIGSTOP);
+    expect_refused_fast(1);
+    kill(redis.pid, SIGCONT);
+    redis_conn_new_request(desk.conn);
+    ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
+}
+END_TEST
+
 START_TEST(what_a_frozen_redis_finds_when_it_wakes_is_not_counted)
 {
     ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
@@ -388,7 +400,7 @@ CONTRACT_SUITE(redis_away)
     tcase_add_checked_fixture(
         CONTRACT_CASE(
             suite, "away", a_killed_redis_refuses_in_time_and_comes_back, a_frozen_redis_refuses_in_time_and_comes_back,
-            a_call_right_behind_one_that_waited_in_vain_does_not_wait_too,
+            a_call_right_behind_one_that_waited_in_vain_does_not_wait_too, another_request_asks_all_the_same,
             what_a_frozen_redis_finds_when_it_wakes_is_not_counted, away_costs_nothing_between_probes,
             a_closed_connection_is_replaced_unnoticed, failing_open_goes_on_at_this_process_s_share,
             admins_go_on_without_the_day_s_count, limits_of_0_hold_without_redis, a_wrong_password_is_a_redis_away,

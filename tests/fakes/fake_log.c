@@ -36,12 +36,29 @@ static void append(char *to, size_t *to_len, const char *text, size_t len)
     to[*to_len] = '\0';
 }
 
+static void keep_end(struct fake_log_answer *answer, const struct log_end *end)
+{
+    answer->has_end = true;
+    answer->end = *end;
+    snprintf(answer->model, sizeof answer->model, "%s", end->model);
+    answer->end.model = answer->model;
+    if (end->finish_reason) {
+        snprintf(answer->finish_reason, sizeof answer->finish_reason, "%s", end->finish_reason);
+        answer->end.finish_reason = answer->finish_reason;
+    }
+    if (end->supersedes_id) {
+        snprintf(answer->supersedes_id, sizeof answer->supersedes_id, "%s", end->supersedes_id);
+        answer->end.supersedes_id = answer->supersedes_id;
+    }
+}
+
 static void take_write(struct fake_log *self, struct log_write *write, const char *process_id)
 {
     struct fake_log_answer *answer = find_or_add(self, write->answer_id);
 
     if (write->ended) {
         answer->ended = true;
+        answer->has_end = false;
         return;
     }
     if (write->whole) {
@@ -53,6 +70,7 @@ static void take_write(struct fake_log *self, struct log_write *write, const cha
     snprintf(answer->writer, UUID_TEXT_SIZE, "%s", process_id);
     append(answer->content, &answer->content_len, write->content, write->content_len);
     append(answer->reasoning, &answer->reasoning_len, write->reasoning, write->reasoning_len);
+    if (write->end) keep_end(answer, write->end);
 }
 
 static void give_read(struct fake_log *self, struct log_read *read, struct arena *arena)
@@ -125,12 +143,29 @@ static enum chat_error read_one(struct answer_log *port, struct log_read *read, 
     return error;
 }
 
-static enum chat_error say_alive(struct answer_log *port, const char *process_id)
+static enum chat_error read_end(struct answer_log *port, const char *answer_id, struct arena *arena, bool *known,
+                                struct log_end *out)
+{
+    struct fake_log *self = of(port);
+    enum chat_error error;
+
+    (void)arena; /* what it points to lives as long as the fake */
+    fake_wait_lock(&self->wait);
+    const struct fake_log_answer *answer = find(self, answer_id);
+    error = self->error;
+    *known = error == CHAT_OK && answer && answer->has_end;
+    if (*known) *out = answer->end;
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
+static enum chat_error say_alive(struct answer_log *port, const char *process_id, bool *forgotten)
 {
     struct fake_log *self = of(port);
     enum chat_error error;
 
     (void)process_id;
+    *forgotten = false; /* a test that wants it calls relay_log_forgotten */
     fake_wait_lock(&self->wait);
     self->alive_said++;
     error = self->error;
@@ -176,6 +211,7 @@ void fake_log_init(struct fake_log *self)
     static const struct answer_log_ops ops = {
         .exchange = exchange,
         .read = read_one,
+        .read_end = read_end,
         .say_alive = say_alive,
         .writer_states = writer_states,
         .ask_stop = ask_stop,
@@ -237,6 +273,21 @@ bool fake_log_wait_watched(struct fake_log *self, int count)
     bool came;
 
     FAKE_WAIT_UNTIL(&self->wait, self->watched_given >= count, came);
+    return came;
+}
+
+static bool has_end(struct fake_log *self, const char *answer_id)
+{
+    const struct fake_log_answer *answer = find(self, answer_id);
+
+    return answer && answer->has_end;
+}
+
+bool fake_log_wait_end(struct fake_log *self, const char *answer_id)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, has_end(self, answer_id), came);
     return came;
 }
 

@@ -13,7 +13,10 @@ struct fake_log_answer {
     char content[FAKE_LOG_TEXT], reasoning[FAKE_LOG_TEXT];
     size_t content_len, reasoning_len;
     bool ended;
-    bool stop_asked, watched_told; /* notes that wait for the writer */
+    bool has_end;
+    struct log_end end;
+    char model[64], finish_reason[32], supersedes_id[UUID_TEXT_SIZE]; /* what end points to */
+    bool stop_asked, watched_told;                                    /* notes that wait for the writer */
 };
 
 struct fake_log {
@@ -37,6 +40,8 @@ void fake_log_forget(struct fake_log *self);
 /* Puts an answer's text in, as a process that died would have left it. */
 void fake_log_put(struct fake_log *self, const char *answer_id, const char *content, const char *reasoning);
 bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const char *content);
+/* How it ended is written, its row isn't. */
+bool fake_log_wait_end(struct fake_log *self, const char *answer_id);
 bool fake_log_wait_ended(struct fake_log *self, const char *answer_id);
 bool fake_log_wait_exchanges(struct fake_log *self, int count);
 /* Writers have been told so often that somebody is attached elsewhere. */

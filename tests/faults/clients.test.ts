@@ -1,6 +1,7 @@
 // Clients that leave, drop and come back, read nothing, half-close, or only sit there.
 import { connect, type TLSSocket } from 'node:tls'
 import { env } from '../support/env.ts'
+import { drip } from '../support/http.ts'
 import { describe, expect, idOf, percentile, report, rowOf, size, startAll, test, whole } from '../support/faults.ts'
 import { pssKb, workers } from '../support/processes.ts'
 import { startStack } from '../support/stack.ts'
@@ -48,37 +49,90 @@ function* drawn(seed: number): Generator<number, never> {
 describe('a client that drops', () => {
   test('at random places and attaches again, at whichever worker answers, has the text byte by byte', async ({ crowd }) => {
     const drops = size(50, 1000)
-    const [chunks, bytes] = [size(150, 600), 14]
+    const [chunks, bytes] = [size(150, 900), 14]
     const text = generatedText(chunks, bytes, { utf8: true })
     const readers = size(5, 20)
     let dropped = 0
     await Promise.all(crowd(readers).map(async (user, i) => {
       const random = drawn(i + 1)
-      const share = drops / readers
+      // all before the last fifth, so that each reader drops as often as it should
+      const places = Array.from({ length: drops / readers }, () => Math.floor(random.next().value * Buffer.byteLength(text) * 0.8)).sort((a, b) => a - b)
       let stream: AnswerStream = await user.send(null, `[[chunks=${chunks} size=${bytes} pace=12 utf8]] Long`)
       await stream.readText(1)
       const id = idOf(stream)
+      let last = stream.lastId
       let seen = ''
-      for (let at = 0; ; ) {
-        // as far as a random share of what is left allows for all the drops
-        const left = Buffer.byteLength(text) - Buffer.byteLength(seen)
-        const want = at < share ? Math.ceil((left / (share - at)) * 1.6 * random.next().value) : Infinity
-        while (!stream.closing && Buffer.byteLength(stream.content) < want && (await stream.next()));
+      let before = 0
+      for (const place of places) {
+        while (!stream.closing && before + Buffer.byteLength(stream.content) < place && (await stream.next()));
+        expect(stream.closing, 'the answer goes on').toBeUndefined()
         seen += stream.content
-        expect(text.startsWith(seen), `what was shown after ${at} drops is the beginning of the text`).toBe(true)
-        if (stream.closing) break
-        const last = stream.lastId
+        before = Buffer.byteLength(seen)
+        expect(text.startsWith(seen), `what was shown up to ${last} is the beginning of the text`).toBe(true)
+        last = stream.lastId ?? last
         stream.leave()
-        at++
         dropped++
         stream = await user.attach(id, last)
       }
-      expect(stream.closing.event).toBe('done')
+      await stream.readDone()
+      seen += stream.content
       expect(seen).toBe(text)
       expect(await rowOf(id)).toMatchObject({ status: 'complete', content: text })
     }))
     report(`${dropped} drops and attaches over ${readers} answers of ${Buffer.byteLength(text)} bytes: byte-identical`)
-    expect(dropped, 'enough drops before the end').toBeGreaterThanOrEqual(drops * 0.8)
+    expect(dropped).toBe(drops)
+  })
+})
+
+describe('a client that attaches', () => {
+  test('at whichever worker is at most 100 ms behind the one that was there first', async ({ crowd }) => {
+    const owners = crowd(size(4, 20))
+    const order = `[[chunks=${size(120, 600)} size=24 pace=25 timestamps]] Follow`
+    const late: number[] = []
+    await Promise.all(owners.map(async (user) => {
+      const first = await user.send(null, order)
+      await first.readText(24)
+      const seconds = await Promise.all(Array.from({ length: 4 }, () => user.attach(idOf(first)))) // some at the other worker
+      const arrivals = new Map<AnswerStream, number[]>()
+      await Promise.all([first, ...seconds].map(async (stream) => {
+        const at: number[] = [] // when the chunk of that number was there
+        arrivals.set(stream, at)
+        while (await stream.next()) while (at.length < Math.floor(stream.content.length / 24)) at.push(performance.now())
+        expect(stream.closing?.event).toBe('done')
+      }))
+      const owner = arrivals.get(first)!
+      for (const second of seconds) {
+        expect(second.content).toBe(first.content)
+        // not what was there before it came, nor what the first beat after it brings
+        arrivals.get(second)!.forEach((at, i) => i >= 20 && late.push(at - owner[i]!))
+      }
+    }))
+    report(`attached: behind the first by ${percentile(late, 0.5).toFixed(1)} ms (p50), ${percentile(late, 0.99).toFixed(1)} ms (p99), ${Math.max(...late).toFixed(1)} ms (last) over ${late.length} chunks`)
+    expect(percentile(late, 0.5)).toBeLessThanOrEqual(100)
+    if (whole) expect(percentile(late, 0.99)).toBeLessThanOrEqual(100)
+  })
+})
+
+describe('a client that stops an answer', () => {
+  test('at whichever worker: upstream is closed within 200 ms, silent or not, and the text so far is kept', async ({ crowd }) => {
+    const late: number[] = []
+    const stopOne = async (user: User, order: string) => {
+      const tag = freshTag()
+      const stream = await user.send(null, `[[chunks=3000 size=8 ${order} tag=${tag}]] Long`)
+      await (order.startsWith('first') ? stream.readStart() : stream.readText(24))
+      const asked = Date.now()
+      const [reply] = await Promise.all([user.post(`/api/v1/chat/messages/${idOf(stream)}/stop`), stream.readDone()])
+      expect(reply.status).toBe(200)
+      late.push((await until('upstream is closed', () => cancelOf(tag))).epoch_ms - asked)
+      expect(stream.closing!.data.message.status).toBe('stopped')
+      expect(await rowOf(idOf(stream))).toMatchObject({ status: 'stopped', content: stream.content })
+    }
+    // no more at once than there are request threads: each waits for the end of its answer
+    for (const order of ['pace=20', 'pace=20 stall=3', 'first=60000'])
+      for (let at = 0; at < size(1, 10); at++) await Promise.all(crowd(6).map((user) => stopOne(user, order)))
+    report(`stopped: upstream closed after ${percentile(late, 0.5).toFixed(1)} ms (p50), ${percentile(late, 0.99).toFixed(1)} ms (p99) of ${late.length}`)
+    expect(percentile(late, 0.5)).toBeLessThanOrEqual(200)
+    if (whole) expect(percentile(late, 0.99)).toBeLessThanOrEqual(200)
   })
 })
 
@@ -162,6 +216,43 @@ describe('a client that', () => {
       expect(each).toBeLessThan(6 * 1024)
     } finally {
       for (const socket of sockets) socket.destroy()
+    }
+  })
+
+  test('reads a byte a second holds nobody up, and is let go', async ({ crowd }) => {
+    const slow = crowd(size(5, 50))
+    const [chunks, bytes] = [400, 400]
+    const sockets = await Promise.all(slow.map(async (user) => {
+      const socket = await connected()
+      socket.on('readable', () => undefined) // a paused stream that is asked for what it has
+      const reading = setInterval(() => socket.read(1), 1_000)
+      socket.once('close', () => clearInterval(reading))
+      socket.write(rawSend(user, `[[chunks=${chunks} size=${bytes} pace=1]] Much`))
+      return socket
+    }))
+    try {
+      const others = await startAll(crowd(size(5, 50)), '[[chunks=100 size=12 pace=10]] Beside')
+      await Promise.all(others.map((stream) => stream.readDone()))
+      for (const stream of others) expect(stream.content).toBe(generatedText(100, 12))
+      for (const user of slow) expect(await answerOf(user)).toMatchObject({ status: 'complete', content: generatedText(chunks, bytes) })
+    } finally {
+      for (const socket of sockets) socket.destroy()
+    }
+  })
+
+  test('sends its head or its body a byte at a time takes nothing from others, and is let go', async ({ crowd, alice }) => {
+    const head = `POST ${sendPath(null)} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${alice.token}\r\nContent-Type: application/json\r\n`
+    const slow = Array.from({ length: size(100, 500) }, (_, i) => (i % 2 ? drip(`${head}X-Slow: `, 'a') : drip(`${head}Content-Length: 60000\r\n\r\n`, ' ')))
+    try {
+      await Promise.all(slow.map((each) => each.began))
+      const streams = await startAll(crowd(size(5, 50)), '[[chunks=60 size=12 pace=10]] Beside')
+      await Promise.all(streams.map((stream) => stream.readDone()))
+      for (const stream of streams) expect(stream.content).toBe(generatedText(60, 12))
+      // a head has so many seconds in all; a body that keeps coming is bounded by its size
+      if (whole) for (const [i, each] of slow.entries()) if (i % 2) expect(await each.closed).toMatch(/^$|^HTTP\/1\.1 408 /)
+      report(`${slow.length} heads and bodies a byte at a time: ${streams.length} answers beside them whole`)
+    } finally {
+      for (const each of slow) each.stop()
     }
   })
 

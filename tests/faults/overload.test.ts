@@ -1,5 +1,5 @@
 // More than there is room for: who is over is refused at once and told when to come again, who is in feels nothing.
-import { describe, expect, idOf, percentile, report, rowOf, size, test } from '../support/faults.ts'
+import { describe, expect, idOf, long, percentile, readOn, report, rowOf, size, test } from '../support/faults.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { startStack } from '../support/stack.ts'
 import { dailyUnits, keysMatching, sql } from '../support/stores.ts'
@@ -7,7 +7,7 @@ import { AnswerStream } from '../support/sse.ts'
 import { generatedText } from '../support/upstream.ts'
 import { User } from '../support/user.ts'
 import { until } from '../support/wait.ts'
-import { processes, freezing } from '../support/processes.ts'
+import { processes, freezing, workers } from '../support/processes.ts'
 
 describe('overload', () => {
   test('over CHAT_MAX_STREAMS: 503 overloaded with Retry-After at once, nothing is counted, and those admitted are whole', async () => {
@@ -53,7 +53,30 @@ describe('overload', () => {
     }
   })
 
-  test('all request threads wait for a store that stands still: every request is answered, and then all is well', async () => {
+  test('racing sends: exactly as many are admitted as the day allows, and of killed workers no lease is left', async () => {
+    const limit = size(20, 100)
+    const stack = await startStack({ CHAT_WORKERS: '2', CHAT_DAILY_MESSAGE_QUOTA: String(limit), CHAT_RATE_LIMIT_PER_MINUTE: '100000', CHAT_MAX_CONCURRENT_STREAMS: '100000' })
+    try {
+      const user = new User({ name: 'racer', url: stack.url })
+      const all = await Promise.all(Array.from({ length: limit * 10 }, () => user.trySend(null, '[[chunks=600 size=8 pace=100]] Race')))
+      const admitted = all.filter((each) => each instanceof AnswerStream)
+      for (const each of all) if (!(each instanceof AnswerStream)) expect(each.json().error.code).toBe('quota_exceeded')
+      expect(admitted).toHaveLength(limit)
+      expect(await dailyUnits(user.sub)).toBe(limit)
+      await Promise.all(admitted.map((stream) => stream.readText(1)))
+      for (const pid of workers(stack.stateDir)) process.kill(pid, 'SIGKILL')
+      const killed = performance.now()
+      await Promise.all(admitted.map(readOn))
+      await until('all are interrupted', async () => (await sql(`SELECT 1 FROM chat_messages WHERE user_id = $1 AND status = 'interrupted'`, [user.sub])).length === limit, 30_000)
+      report(`${all.length} racing sends at a limit of ${limit}: ${admitted.length} admitted; both workers killed: all interrupted after ${Math.round(performance.now() - killed)} ms`)
+      await expectInvariants(user)
+      expect(await keysMatching(`chat:streams:${user.sub}*`)).toEqual([])
+    } finally {
+      await stack.down()
+    }
+  }, 300_000)
+
+  long('all request threads wait for a store that stands still: every request is answered, and then all is well', async () => {
     const stack = await startStack({ CHAT_WORKERS: '1', CHAT_REQUEST_THREADS: '2' }, { ownStores: true })
     try {
       const user = new User({ name: 'queue', url: stack.url })
@@ -62,7 +85,7 @@ describe('overload', () => {
       const times: number[] = []
       const statuses = new Map<string, number>()
       await freezing(processes('postgres', stack.stateDir), async () => {
-        await Promise.all(Array.from({ length: size(40, 300) }, async () => {
+        await Promise.all(Array.from({ length: 300 }, async () => {
           const from = performance.now()
           const got = await user.get('/api/v1/chat/sessions')
           times.push(performance.now() - from)

@@ -1,14 +1,15 @@
 // Redis and Postgres away, frozen, slow, flapping, and Redis back empty, while answers are written (SPEC.md §§4-6).
 import pg from 'pg'
 import { env } from '../support/env.ts'
-import { describe, expect, freezeFor, idOf, report, rowOf, size, startAll, test, type AnswerStream } from '../support/faults.ts'
-import { frozen, kill, startAgain } from '../support/processes.ts'
+import { describe, expect, freezeFor, idOf, long, percentile, readOn, report, rowOf, size, startAll, test, writerOf, type AnswerStream } from '../support/faults.ts'
+import { frozen, kill, smallDisk, startAgain, workers } from '../support/processes.ts'
+import { redis, sql } from '../support/stores.ts'
 import type { User } from '../support/user.ts'
 import { generatedText } from '../support/upstream.ts'
 import { until } from '../support/wait.ts'
 
-const AWAY_MS = size(5_000, 60_000)
-const pace = size(15, 150)
+const AWAY_MS = size(3_000, 60_000)
+const pace = size(12, 240)
 const order = `[[chunks=300 size=12 pace=${pace}]] Through the outage`
 const text = generatedText(300, 12)
 const code = (reply: { json(): any }) => reply.json().error.code as string // eslint-disable-line
@@ -29,19 +30,28 @@ async function allWhole(streams: AnswerStream[]): Promise<void> {
   }
 }
 
+/** Now away, now back, faster than anybody notices. */
+async function flapping(name: string): Promise<void> {
+  for (const until = performance.now() + Math.min(AWAY_MS, 20_000); performance.now() < until; ) {
+    await frozen(name, () => freezeFor(200))
+    await freezeFor(200)
+  }
+}
+
 /** Refused by the limits in time, again and again, as long as it lasts. */
 async function refusedWithoutRedis(user: User, forMs: number): Promise<void> {
-  const slowest = { ms: 0 }
+  const took: number[] = []
   for (const until = performance.now() + forMs; performance.now() < until; ) {
     const { got, ms } = await timed(user.trySendJson(null, '[[text=Yes]] Hello'))
     expect(got.status).toBe(503)
     expect(code(got)).toBe('quota_unavailable')
     expect(got.headers['retry-after']).toBeDefined()
     expect(ms, 'never a hang').toBeLessThan(1_000)
-    slowest.ms = Math.max(slowest.ms, ms)
+    took.push(ms)
     await freezeFor(50)
   }
-  report(`refusals while Redis was away: the slowest after ${Math.round(slowest.ms)} ms, client, TLS and nginx included`)
+  report(`${took.length} refusals while Redis was away: after ${Math.round(percentile(took, 0.5))} ms (median), ${Math.round(percentile(took, 0.99))} ms (p99), client, TLS and nginx included`)
+  expect(percentile(took, 0.5), 'decided within 50 ms').toBeLessThanOrEqual(50)
 }
 
 async function refusedWithoutPostgres(user: User, forMs: number): Promise<void> {
@@ -82,13 +92,37 @@ describe('Redis', () => {
     await ready(other!)
   })
 
-  test('flapping: answers go on', async ({ crowd }) => {
-    const streams = await startAll(crowd(size(6, 50)), order)
-    for (const until = performance.now() + Math.min(AWAY_MS, 20_000); performance.now() < until; ) {
-      await frozen('redis', () => freezeFor(200))
-      await freezeFor(200)
+  long('flapping: answers go on', async ({ crowd }) => {
+    const streams = await startAll(crowd(50), order)
+    await flapping('redis')
+    await allWhole(streams)
+  })
+
+  long('slow: 5 s a command: limits refuse in time, answers go on', async ({ crowd }) => {
+    const streams = await startAll(crowd(50), order)
+    const [other] = crowd(1)
+    for (const until = performance.now() + AWAY_MS; performance.now() < until; ) {
+      await redis().call('CLIENT', 'PAUSE', '5000', 'ALL')
+      await refusedWithoutRedis(other!, 4_500)
+      await freezeFor(550)
     }
     await allWhole(streams)
+    await ready(other!)
+  })
+
+  test('back empty while an answer is silent: from whichever worker it can be followed and stopped', async ({ crowd }) => {
+    const users = crowd(4)
+    for (const user of users) user.checkCounter = false // Redis forgot it
+    const streams = await startAll(users, '[[stall=2 chunks=9 size=8]] Silence', 16)
+    kill('redis')
+    await startAgain()
+    await ready(users[0]!)
+    await Promise.all(streams.map(async (stream, i) => {
+      const others = await Promise.all(Array.from({ length: 3 }, () => users[i]!.attach(idOf(stream))))
+      await Promise.all(others.map((other) => other.readText(16)))
+      expect((await users[i]!.post(`/api/v1/chat/messages/${idOf(stream)}/stop`)).json().status).toBe('stopped')
+      for (const each of [stream, ...others]) expect((await each.readDone()).message.status).toBe('stopped')
+    }))
   })
 })
 
@@ -105,8 +139,8 @@ describe('Postgres', () => {
     await allWhole(streams)
   })
 
-  test('killed: the same', async ({ crowd }) => {
-    const users = crowd(size(6, 50))
+  long('killed: the same', async ({ crowd }) => {
+    const users = crowd(50)
     const streams = await startAll(users, order)
     const [other] = crowd(1)
     const reading = Promise.all(streams.map((stream) => stream.readDone()))
@@ -115,6 +149,86 @@ describe('Postgres', () => {
     await startAgain()
     await ready(other!)
     await allWhole(streams)
+  })
+
+  test('killed, and then all workers: what was shown as complete is stored as complete', async ({ crowd }) => {
+    const streams = await startAll(crowd(size(4, 50)), '[[chunks=100 size=12 pace=10]] Last words')
+    kill('postgres')
+    for (const stream of streams) expect((await stream.readDone()).message.status).toBe('complete')
+    for (const pid of workers()) process.kill(pid, 'SIGKILL')
+    const from = performance.now()
+    await startAgain()
+    for (const stream of streams) {
+      await until('it is stored', async () => (await rowOf(idOf(stream))).status !== 'streaming', 30_000)
+      expect(await rowOf(idOf(stream))).toMatchObject({ status: 'complete', content: stream.content })
+      expect(stream.content).toBe(generatedText(100, 12))
+    }
+    report(`shown as complete without Postgres, their workers killed: ${streams.length} answers stored so ${Math.round(performance.now() - from)} ms later`)
+  })
+
+  long('flapping: answers go on', async ({ crowd }) => {
+    const streams = await startAll(crowd(50), order)
+    await flapping('postgres')
+    await allWhole(streams)
+  })
+
+  // Postgres answers in time, but slowly: finishing what a killed worker left takes long. Who does it still lives.
+  long("slow to write: who ends a killed worker's answers is not taken for dead", async ({ crowd }) => {
+    const streams = await startAll(crowd(40), '[[chunks=300 size=12 pace=200]] Long', 100)
+    const writers = await Promise.all(streams.map((stream) => writerOf(idOf(stream))))
+    await sql(`CREATE FUNCTION slow_write() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END' LANGUAGE plpgsql`)
+    await sql('CREATE TRIGGER slow_write BEFORE UPDATE ON chat_messages FOR EACH STATEMENT EXECUTE FUNCTION slow_write()')
+    try {
+      process.kill(workers()[0]!, 'SIGKILL')
+      const reading = streams.map(readOn)
+      const ended = new Set<AnswerStream>()
+      streams.forEach((stream, i) => void reading[i]!.then((closed) => closed || ended.add(stream)))
+      await until('the killed one is known', () => ended.size > 0)
+      const dead = writers[streams.findIndex((stream) => ended.has(stream))]
+      const lost = streams.filter((_, i) => writers[i] === dead)
+      const others = streams.filter((_, i) => writers[i] !== dead)
+      await until('all of its answers are ended', async () => {
+        for (const stream of others) expect((await rowOf(idOf(stream))).status, "the other's go on").not.toBe('interrupted')
+        return (await Promise.all(lost.map((stream) => rowOf(idOf(stream))))).every((row) => row.status === 'interrupted')
+      }, 120_000)
+      await Promise.all(reading)
+      for (const stream of others) expect(stream.content).toBe(text)
+      report(`slow to write: ${lost.length} answers of a killed worker ended, 1.5 s each; ${others.length} of the other whole`)
+    } finally {
+      await sql('DROP TRIGGER slow_write ON chat_messages')
+      await sql('DROP FUNCTION slow_write')
+    }
+    await until('all is stored', async () => (await sql(`SELECT 1 FROM chat_messages WHERE status = 'streaming'`)).length === 0, 60_000)
+  })
+
+  test('its disk full: answers are shown to their end, new ones refused in time, and all is stored once there is room', async ({ crowd, skip }) => {
+    const disk = await smallDisk()
+    if (typeof disk === 'string') return skip(`no small disk can be made here: ${disk}`)
+    const longer = generatedText(400, 60) // beyond what pages in use have room for
+    try {
+      const streams = await startAll(crowd(size(6, 50)), `[[chunks=400 size=60 pace=${size(10, 40)}]] Long`)
+      const [other] = crowd(1)
+      await disk.fill()
+      const reading = Promise.all(streams.map((stream) => stream.readDone()))
+      const wide = Array.from({ length: 7_900 }, (_, i) => String.fromCodePoint(0x4e00 + ((i * 7919) % 20_000))).join('')
+      const { got, ms } = await timed(other!.trySendJson(null, `[[text=Yes]] ${wide}`))
+      expect(code(got)).toBe('database_unavailable')
+      expect(ms).toBeLessThan(4_000)
+      expect((await other!.get('/healthz')).status).toBe(200)
+      await reading
+      const waiting = (await Promise.all(streams.map((stream) => rowOf(idOf(stream))))).filter((row) => row.status === 'streaming').length
+      expect(waiting, 'some could not be stored').toBeGreaterThan(0)
+      await disk.empty()
+      for (const stream of streams) {
+        expect(stream.content).toBe(longer)
+        await until('it is stored', async () => (await rowOf(idOf(stream))).status === 'complete', 30_000)
+        expect((await rowOf(idOf(stream))).content).toBe(longer)
+      }
+      await ready(other!)
+      report(`disk full: ${streams.length} answers shown whole, ${waiting} of them stored once there was room; a refusal after ${Math.round(ms)} ms`)
+    } finally {
+      await disk.remove()
+    }
   })
 
   test('slow: a query that takes 5 s is refused in under 4 s, and answers go on', async ({ crowd }) => {

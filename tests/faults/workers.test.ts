@@ -1,9 +1,12 @@
 // Workers that are killed, frozen and replaced while they write answers.
-import { copyFileSync, readlinkSync, renameSync, statSync, utimesSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { env } from '../support/env.ts'
 import { request, trust } from '../support/http.ts'
 import { freezing, serviceOf, workers } from '../support/processes.ts'
-import { describe, expect, freezeFor, idOf, percentile, readOn, report, rowOf, size, startAll, test, whole, writerOf } from '../support/faults.ts'
+import { describe, expect, freezeFor, idOf, long, percentile, readOn, report, rowOf, size, startAll, test, whole, writerOf } from '../support/faults.ts'
+import { expectInvariants } from '../support/invariants.ts'
 import type { AnswerStream } from '../support/sse.ts'
 import { startStack } from '../support/stack.ts'
 import { dailyUnits, sql } from '../support/stores.ts'
@@ -18,8 +21,8 @@ const allWorkers = (but: number) => until('a new worker', () => workers().length
 
 describe('kill -9', () => {
   test("of a worker with live answers: the other's go on, its own end interrupted with all but the last second", async ({ crowd }) => {
-    const [chunks, bytes, pace] = [size(350, 800), 12, 30]
-    const users = crowd(size(20, 200))
+    const [chunks, bytes, pace] = [size(350, 600), 12, size(30, 100)]
+    const users = crowd(size(20, 400)) // half of them at each worker
     const streams = await startAll(users, `[[chunks=${chunks} size=${bytes} pace=${pace}]] Long`, 300)
     const writers = await Promise.all(streams.map((stream) => writerOf(idOf(stream))))
     expect(new Set(writers).size, 'both workers write').toBe(2)
@@ -96,7 +99,7 @@ test('a worker that is frozen until its lease is lost, and wakes, does no harm',
   await freezing([victim], async () => {
     await until('the others are done', async () => done.size > 0 && (await Promise.all(streams.filter((s) => !done.has(s)).map((s) => rowOf(idOf(s))))).every((row) => row.status === 'interrupted'), 30_000)
     reaped = streams.length - done.size
-    if (whole) await freezeFor(20_000)
+    if (whole) await freezeFor(30_000)
   })
   await Promise.all(reading)
   expect(reaped, 'the frozen one wrote some').toBeGreaterThan(0)
@@ -109,47 +112,109 @@ test('a worker that is frozen until its lease is lost, and wakes, does no harm',
   report(`frozen: ${reaped} of ${streams.length} answers interrupted by the other worker, all complete after the wake`)
 })
 
-describe('reload', () => {
+/** An address whose requests each have a connection of their own: nginx closes idle ones as it reloads, which no client
+ * takes for an answer. */
+function freshConnections(url: string, ca: string): string {
+  const fresh = url.replace('localhost', '127.0.0.1')
+  trust(fresh, ca, { fresh: true })
+  return fresh
+}
 
-  test('under live answers and new ones, binary swapped, nginx too: nobody is refused, nothing is cut', async ({ crowd }) => {
-    const reloads = size(3, 20)
-    const long = crowd(size(10, 200))
-    const streams = await startAll(long, `[[chunks=${size(400, 1500)} size=10 pace=30]] Long`)
-    let stopped = false
-    let sent = 0
-    // Each with a connection of its own: nginx closes idle ones as it reloads, which no client takes for an answer.
-    const fresh = env.url.replace('localhost', '127.0.0.1')
-    trust(fresh, env.ca, { fresh: true })
-    const senders = Array.from({ length: 4 }, async () => {
-      while (!stopped) {
-        const [user] = crowd(1, fresh)
-        await (await user!.send(null, '[[chunks=5 size=8 pace=5]] Short')).readDone()
-        sent++
-      }
-    })
-    const master = serviceOf('workers')
-    const program = readlinkSync(`/proc/${master}/exe`).replace(/ \(deleted\)$/, '') // swapped before
-    try {
-      for (let i = 0; i < reloads; i++) {
-        const old = workers()
-        const before = sent
+interface Reloads {
+  count: number
+  /** One long answer each; a user may be in it many times. */
+  held: User[]
+  /** Who sends short ones meanwhile, so many a second altogether. */
+  senders: User[]
+  perSecond: number
+  /** Another binary each time. */
+  swap?: boolean
+  stateDir?: string
+}
+
+/** SIGHUP to the master, and to nginx, again and again: each answer ends with done and all of its text. */
+async function reloads({ count, held, senders, perSecond, swap = false, stateDir = env.stateDir! }: Reloads): Promise<void> {
+  const [chunks, bytes] = [size(250, 170), 10]
+  const streams = await startAll(held, `[[chunks=${chunks} size=${bytes} pace=${size(30, 1000)}]] Long`)
+  const reading = streams.map((stream) => stream.readDone())
+  let stopped = false
+  let done = 0
+  const short: Promise<void>[] = []
+  const began = performance.now()
+  const sending = (async () => {
+    for (let sent = 0; !stopped; sent++) {
+      await freezeFor(began + (sent * 1000) / perSecond - performance.now())
+      const user = senders[sent % senders.length]!
+      const answer = user.send(null, '[[chunks=5 size=8 pace=5]] Short').then((stream) => stream.readDone()).then(() => void done++)
+      answer.catch(() => (stopped = true)) // and the test fails by it below
+      short.push(answer)
+    }
+  })()
+  const failed = new Promise<never>((_, reject) => reading.forEach((each) => each.catch(reject)))
+  const master = serviceOf('workers', stateDir)
+  const program = readlinkSync(`/proc/${master}/exe`).replace(/ \(deleted\)$/, '') // swapped before
+  const wanted = workers(stateDir).length
+  try {
+    for (let i = 0; i < count && !stopped; i++) {
+      const old = workers(stateDir)
+      const before = done
+      if (swap) {
         copyFileSync(program, `${program}.swap`) // another file, the same program
         utimesSync(`${program}.swap`, statSync(program).atime, statSync(program).mtime) // for `make up`, which looks at it
         renameSync(`${program}.swap`, program)
-        process.kill(master, 'SIGHUP')
-        await until('new workers', () => workers().filter((pid) => !old.includes(pid)).length >= Number(process.env['CHAT_WORKERS']), 20_000)
-        for (const pid of workers().filter((p) => !old.includes(p)))
-          expect(statSync(`/proc/${pid}/exe`).ino, 'the new binary').toBe(statSync(program).ino)
-        process.kill(serviceOf('nginx'), 'SIGHUP')
-        await Promise.race([until('answers go on', () => sent > before + 8, 20_000), ...senders])
+      }
+      process.kill(master, 'SIGHUP')
+      const fresh = () => workers(stateDir).filter((pid) => !old.includes(pid))
+      await Promise.race([until('new workers', () => fresh().length >= wanted, 20_000), failed])
+      const { ino } = statSync(program) // forked, a worker is still the old one for a moment
+      await until('the new binary', () => fresh().every((pid) => statSync(`/proc/${pid}/exe`).ino === ino))
+      process.kill(serviceOf('nginx', stateDir), 'SIGHUP')
+      await Promise.race([until('answers go on', () => stopped || done > before + perSecond, 20_000), failed])
+    }
+  } finally {
+    stopped = true
+  }
+  await sending
+  await Promise.all(short)
+  const seconds = (performance.now() - began) / 1000
+  report(`${count} reloads in ${seconds.toFixed(0)} s: ${streams.length} long answers, ${done} new ones meanwhile (${(done / seconds).toFixed(0)} a second), none refused`)
+  await Promise.all(reading)
+  for (const stream of streams) expect(stream.content).toBe(generatedText(chunks, bytes))
+}
+
+describe('reload', () => {
+  test('under live answers and new ones, binary swapped, nginx too: nobody is refused, nothing is cut', async ({ crowd }) => {
+    const users = crowd(size(10, 100))
+    const senders = crowd(10, freshConnections(env.url, env.ca))
+    await reloads({ count: size(3, 20), held: Array.from({ length: size(1, 10) }, () => users).flat(), senders, perSecond: size(20, 200), swap: true })
+    expect((await request('/healthz', { hold: false })).status).toBe(200)
+  })
+
+  long("under systemd's socket activation: the same", async () => {
+    // The way of the unit: the socket is systemd's, and the service finds it as descriptor 3.
+    const place = mkdtempSync(join(tmpdir(), 'chat-activated-'))
+    chmodSync(place, 0o777) // the service is another user
+    const socket = join(place, 'fcgi.sock')
+    const settings = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8').match(/^#? ?[A-Z_0-9]+(?==)/gm)!.map((name) => name.replace(/^# ?/, ''))
+    const passed = settings.filter((name) => name !== 'CHAT_LISTEN').flatMap((name) => ['-E', name, '-E', `${name}_FILE`])
+    const stack = await startStack({
+      CHAT_WORKERS: '2',
+      CHAT_LISTEN: socket,
+      CHAT_LAUNCHER: ['systemd-socket-activate', '-l', socket, '-E', 'CHAT_LISTEN=3', ...passed].join(' '),
+    })
+    try {
+      const ca = readFileSync(join(stack.stateDir, 'tls/ca.pem'), 'utf8')
+      const users = Array.from({ length: 100 }, () => new User({ name: 'activated', url: stack.url }))
+      const senders = Array.from({ length: 4 }, () => new User({ name: 'activated', url: freshConnections(stack.url, ca) }))
+      await reloads({ count: 10, held: users, senders, perSecond: 50, stateDir: stack.stateDir })
+      for (const user of [...users, ...senders]) {
+        user.hangUp()
+        await expectInvariants(user)
       }
     } finally {
-      stopped = true
+      await stack.down()
+      rmSync(place, { recursive: true, force: true })
     }
-    await Promise.all(senders)
-    for (const stream of streams) await stream.readDone()
-    report(`${reloads} reloads: ${streams.length} long answers whole, ${sent} new ones meanwhile, none refused`)
-    expect((await request('/healthz', { hold: false })).status).toBe(200)
   })
 
   test('at the deadline an answer ends with shutting_down, its text stored', async () => {

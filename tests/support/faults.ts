@@ -27,6 +27,9 @@ export const test = base.extend<{ alice: User; crowd: (count: number, url?: stri
   },
 })
 
+/** Only in full length. */
+export const long = test.runIf(whole)
+
 async function checked(users: User[], act: (users: User[]) => Promise<void>): Promise<void> {
   await closeBreaker()
   await act(users)
@@ -69,8 +72,6 @@ export async function readOn(stream: AnswerStream): Promise<boolean> {
 /** For the log of a long run. */
 export const report = (text: string) => console.log(`  ${text}`)
 export const percentile = (values: number[], p: number) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))]!
-
-
 
 /** The length of a fault that lasts; never a wait for something to be done. */
 export const freezeFor = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))

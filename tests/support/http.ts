@@ -34,7 +34,7 @@ const agents = new Map<string, Agent>()
 
 /** Takes a stack's own certificate authority for its certificate. `fresh`: each request has a connection of its own. */
 export function trust(url: string, ca: string, { fresh = false } = {}): void {
-  agents.set(url, new Agent({ connect: { ca }, connections: 256, pipelining: fresh ? 0 : 1, headersTimeout: 30_000, bodyTimeout: 60_000 }))
+  agents.set(url, new Agent({ connect: { ca }, connections: 4096, pipelining: fresh ? 0 : 1, headersTimeout: 30_000, bodyTimeout: 60_000 }))
 }
 trust(env.url, env.ca)
 

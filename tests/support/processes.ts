@@ -1,6 +1,7 @@
 // The stack's processes, to be harmed: a Redis or Postgres that is killed, frozen or back, workers that die.
-import { execFile, execFileSync } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -16,9 +17,9 @@ function needState(): string {
 
 export function childrenOf(pid: number): number[] {
   try {
-    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).trim().split('\n').map(Number)
+    return (readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? []).map(Number)
   } catch {
-    return [] // none
+    return [] // it is gone
   }
 }
 
@@ -66,10 +67,65 @@ export async function startAgain(): Promise<void> {
   await run('make', ['-s', '-C', root, 'up'], { env: environment, timeout: 120_000 })
 }
 
+/** What the messages are kept on, made so small that it can be filled; a reason where that can't be done. */
+export async function smallDisk(): Promise<string | { fill(): Promise<void>; empty(): Promise<void>; remove(): Promise<void> }> {
+  if (process.getuid!() !== 0) return 'mounting one takes root'
+  const place = mkdtempSync(join(tmpdir(), 'chat-disk-'))
+  const settings = readFileSync(`/proc/${serviceOf('postgres')}/cmdline`, 'utf8')
+  const sockets = /unix_socket_directories=([^\0]+)/.exec(settings)![1]!
+  const port = /\0-p\0(\d+)/.exec(settings)![1]!
+  const asPostgres = async (...statements: string[]) =>
+    (await run('setpriv', ['--reuid=postgres', '--regid=postgres', '--init-groups', '--', 'psql', '-X', '-q', '-t', '-h', sockets, '-p', port, '-d', 'chat', '-v', 'ON_ERROR_STOP=1', ...statements.flatMap((each) => ['-c', each])], { cwd: '/' })).stdout.trim()
+  const bytes = Number(await asPostgres(`SELECT pg_table_size('chat_messages')`)) + (6 << 20)
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=755`, 'none', place])
+  } catch (error) {
+    rmSync(place, { recursive: true })
+    return String((error as { stderr?: string }).stderr ?? error).trim()
+  }
+  await run('chown', ['postgres:', place])
+  const remove = async () => {
+    await asPostgres('DROP TABLE IF EXISTS filler', 'ALTER TABLE chat_messages SET TABLESPACE pg_default', 'ALTER TABLE chat_messages ALTER content SET STORAGE EXTENDED', 'DROP TABLESPACE IF EXISTS small', 'CHECKPOINT')
+    await run('umount', [place])
+    rmSync(place, { recursive: true })
+  }
+  await asPostgres(`CREATE TABLESPACE small LOCATION '${place}'`, 'ALTER TABLE chat_messages SET TABLESPACE small', 'ALTER TABLE chat_messages ALTER content SET STORAGE EXTERNAL', 'CREATE TABLE filler (page text) TABLESPACE small', 'ALTER TABLE filler ALTER page SET STORAGE PLAIN')
+  return {
+    async fill() {
+      const page = `INSERT INTO filler SELECT repeat('x', 8000) FROM generate_series(1, `
+      for (let pages = 1024; pages >= 1; ) {
+        try {
+          await asPostgres(`${page}${pages})`)
+        } catch (error) {
+          if (!/No space left on device/.test(String((error as { stderr?: string }).stderr))) throw error
+          pages /= 4 // what a failed statement made of pages stays
+        }
+      }
+    },
+    empty: async () => void (await asPostgres('DROP TABLE filler', 'CHECKPOINT')),
+    remove,
+  }
+}
+
 const proc = (pid: number, file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8')
 
 export const threads = (pid: number) => readdirSync(`/proc/${pid}/task`).length
-export const descriptors = (pid: number) => readdirSync(`/proc/${pid}/fd`).length
+
+/** Open descriptors of a process: idle connections to the provider (a pool of bounded size), and all others. */
+export function descriptors(pid: number): { idle: number; others: number } {
+  const port = Number(new URL(env.upstreamUrl).port).toString(16).toUpperCase().padStart(4, '0')
+  const upstream = new Set(readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[2]?.endsWith(`:${port}`)).map((fields) => `socket:[${fields[9]}]`))
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`)
+    } catch {
+      return '' // closed in this moment
+    }
+  })
+  const idle = links.filter((link) => upstream.has(link)).length
+  return { idle, others: links.length - idle }
+}
 /** Memory that is this process' share, in KiB. */
 export const pssKb = (pid: number) => Number(/^Pss:\s+(\d+)/m.exec(proc(pid, 'smaps_rollup'))![1])
 

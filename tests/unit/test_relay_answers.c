@@ -2,6 +2,7 @@
  * The relay for real: its thread, its job threads, and a provider's server on loopback, with fake stores behind it.
  * Every wait is for something to happen, never for time to pass; where time counts, the clock is turned.
  */
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,8 @@ enum { JOB_THREADS = 2, PING_MS = 15000, SLOW_CLIENT_MS = 30000 };
 
 static struct fake_chat chat;
 static struct fake_server *server;
-static struct job_pool *jobs, *other_jobs;
-static struct relay *relay, *other; /* the second plays another process with the same stores */
+static struct job_pool *jobs, *other_jobs, *log_jobs; /* the last: NULL where a test wants none */
+static struct relay *relay, *other;                   /* the second plays another process with the same stores */
 static struct fake_listener listener, second;
 static char answer_id[UUID_TEXT_SIZE];
 static const char *fallback_model;
@@ -57,6 +58,7 @@ static void set_up(void)
     turned_ms = 0;
     fallback_model = NULL;
     keep_warm = false;
+    log_jobs = NULL;
     relay = other = NULL;
     fake_chat_init(&chat);
     chat.breaker.rule.generation = 1; /* not at rest: it hears of everything */
@@ -76,6 +78,7 @@ static void open_relay_for(const struct provider *provider, int grace_ms, int ma
                                             .max_streams = max_streams,
                                             .detach_grace_ms = grace_ms,
                                             .keep_warm = keep_warm,
+                                            .log_jobs = log_jobs,
                                             .fallback_model = fallback_model};
 
     jobs = job_pool_open(each, JOB_THREADS);
@@ -96,6 +99,7 @@ static void close_relay(void)
     relay_drain(relay);
     relay_close(relay);
     job_pool_close(jobs);
+    job_pool_close(log_jobs);
     relay = NULL;
 }
 
@@ -955,6 +959,27 @@ START_TEST(with_the_database_away_the_end_is_told_within_two_seconds_and_stored_
 }
 END_TEST
 
+/* Told as complete, and then its process dies: what the row lacks must be known elsewhere. */
+START_TEST(with_the_database_away_the_log_knows_how_it_ended_before_it_is_told)
+{
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, -1);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_log_wait_end(&chat.log, answer_id));
+    ck_assert(!listener.ends);
+    ck_assert_int_eq(chat.log.answers[0].end.event, ANSWER_FINISHED);
+    ck_assert_str_eq(chat.log.answers[0].content, "Hello");
+    ck_assert_str_eq(chat.log.answers[0].finish_reason, "stop");
+    ck_assert_int_eq(chat.log.answers[0].end.usage.prompt_tokens, 7);
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_OK, 0);
+    while (!fake_repo_writes(chat.repo, answer_id)) turn_clock(500);
+    ck_assert(fake_log_wait_ended(&chat.log, answer_id));
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert(!chat.log.answers[0].has_end);
+}
+END_TEST
+
 START_TEST(a_short_outage_delays_the_end_and_nothing_is_done_twice)
 {
     fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
@@ -1031,6 +1056,56 @@ START_TEST(a_log_that_lost_the_beginning_gets_the_whole_text_again)
     ck_assert(fake_log_wait_content(&chat.log, answer_id, "onetwo"));
     fake_server_open_gate(server);
     assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(a_log_that_forgot_all_gets_a_silent_answer_again)
+{
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    fake_log_forget(&chat.log);
+    relay_log_forgotten(relay);
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+/* A job that a database which stands still holds up. */
+struct stuck_job {
+    struct job job; /* first */
+    sem_t *until;
+};
+static void run_stuck_job(struct job *job, const struct chat_ports *ports)
+{
+    (void)ports;
+    sem_wait(((struct stuck_job *)job)->until);
+}
+
+START_TEST(the_log_is_written_while_all_other_jobs_wait_for_the_database)
+{
+    const struct chat_ports *ports = &chat.ports;
+    struct stuck_job stuck[JOB_THREADS];
+    sem_t until;
+
+    sem_init(&until, 0, 0);
+    log_jobs = job_pool_open(&ports, 1);
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    for (int i = 0; i < JOB_THREADS; i++) {
+        stuck[i] = (struct stuck_job){.job.run = run_stuck_job, .until = &until};
+        job_pool_submit(jobs, &stuck[i].job);
+    }
+    ask();
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    for (int i = 0; i < JOB_THREADS; i++) sem_post(&until);
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    sem_destroy(&until);
 }
 END_TEST
 
@@ -1267,20 +1342,22 @@ UNIT_SUITE(relay_answers)
     tcase_add_loop_test(cases[3], a_provider_that_takes_too_long_is_given_up, 0, (int)UNIT_COUNT(timeouts));
     cases[4] =
         UNIT_CASE(suite, "the stores fail", with_the_database_away_the_end_is_told_within_two_seconds_and_stored_later,
+                  with_the_database_away_the_log_knows_how_it_ended_before_it_is_told,
                   a_short_outage_delays_the_end_and_nothing_is_done_twice,
                   an_error_that_is_no_outage_is_given_up_after_some_tries);
     cases[5] =
         UNIT_CASE(suite, "the end of the process", there_are_so_many_places_and_no_more,
                   tickets_of_live_answers_can_be_had_for_renewing,
                   a_drain_ends_what_is_live_as_interrupted_and_stores_it, a_drain_ends_one_that_waits_for_another_try);
-    cases[6] = UNIT_CASE(suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
-                         while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all,
-                         a_log_that_lost_the_beginning_gets_the_whole_text_again,
-                         an_answer_of_another_process_is_followed_to_its_end,
-                         a_client_attached_elsewhere_keeps_the_answer_going, a_stop_asked_elsewhere_reaches_the_writer,
-                         an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
-                         an_answer_that_is_over_by_now_is_told_from_its_row,
-                         a_drain_lets_who_follows_go_without_a_closing_event, without_a_place_nobody_is_attached);
+    cases[6] = UNIT_CASE(
+        suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
+        while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all,
+        a_log_that_lost_the_beginning_gets_the_whole_text_again, a_log_that_forgot_all_gets_a_silent_answer_again,
+        the_log_is_written_while_all_other_jobs_wait_for_the_database,
+        an_answer_of_another_process_is_followed_to_its_end, a_client_attached_elsewhere_keeps_the_answer_going,
+        a_stop_asked_elsewhere_reaches_the_writer, an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
+        an_answer_that_is_over_by_now_is_told_from_its_row, a_drain_lets_who_follows_go_without_a_closing_event,
+        without_a_place_nobody_is_attached);
     cases[7] = UNIT_CASE(suite, "warm", the_models_are_asked_for_at_the_start_and_again_in_quiet_times,
                          a_provider_that_is_away_is_asked_less_and_less_often,
                          after_a_quarter_of_an_hour_without_a_question_the_connection_may_go);

@@ -54,6 +54,24 @@ START_TEST(an_orphan_is_interrupted_with_the_text_of_the_log)
 }
 END_TEST
 
+START_TEST(one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended)
+{
+    struct log_end *end;
+
+    fake_log_put(&chat.log, answer_id, "Because", "");
+    end = &chat.log.answers[0].end;
+    *end = (struct log_end){.event = ANSWER_FINISHED, .model = "m-1", .finish_reason = "length", .usage = {7, 2, 9}};
+    chat.log.answers[0].has_end = true;
+    ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_COMPLETE);
+    ck_assert_str_eq(row().content, "Because");
+    ck_assert_str_eq(row().finish_reason, "length");
+    ck_assert_int_eq(row().usage.total_tokens, 9);
+    ck_assert(!row().tokens_estimated);
+    ck_assert_int_eq(chat.admission.settled, 1);
+}
+END_TEST
+
 START_TEST(one_that_never_had_text_ends_too)
 {
     ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
@@ -208,7 +226,8 @@ UNIT_SUITE(usecases_reap_answers)
 {
     Suite *suite = suite_create("usecases_reap_answers");
     TCase *tcase = UNIT_CASE(
-        suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log, one_that_never_had_text_ends_too,
+        suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log,
+        one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended, one_that_never_had_text_ends_too,
         a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
         one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
         one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,

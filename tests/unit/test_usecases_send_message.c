@@ -283,6 +283,19 @@ START_TEST(a_second_question_while_an_answer_is_written_names_that_answer)
 }
 END_TEST
 
+/* It has ended for who watched it; only the database must be told. */
+START_TEST(behind_an_answer_that_is_not_stored_yet_the_database_is_what_is_missing)
+{
+    const char *session_id = fake_chat_session(&chat);
+    const char *active = fake_chat_exchange(&chat, session_id, "first", NULL, MESSAGE_STREAMING);
+
+    fake_log_put(&chat.log, active, "Because", "");
+    chat.log.answers[0].has_end = true;
+    ck_assert_int_eq(ask(session_id, "second"), CHAT_ERR_DATABASE_UNAVAILABLE);
+    assert_given_back(1);
+}
+END_TEST
+
 START_TEST(what_cannot_be_replaced_names_the_field)
 {
     const char *session_id = fake_chat_session(&chat);
@@ -370,6 +383,7 @@ UNIT_SUITE(usecases_send_message)
                       where_limits_cannot_be_checked_no_quota_is_shown, what_the_store_refuses_is_given_back,
                       somebody_else_s_session_does_not_exist,
                       a_second_question_while_an_answer_is_written_names_that_answer,
+                      behind_an_answer_that_is_not_stored_yet_the_database_is_what_is_missing,
                       what_cannot_be_replaced_names_the_field, a_give_back_that_fails_does_not_hide_the_error,
                       an_admin_has_no_daily_unit_to_give_back, a_prompt_that_cannot_be_composed_ends_the_stored_answer,
                       an_answer_that_cannot_be_ended_either_is_given_back_all_the_same);

@@ -91,6 +91,27 @@ START_TEST(another_process_is_asked_through_the_log)
 }
 END_TEST
 
+/* Its writer is known from the second look on; it ends once it has been asked. */
+static void be_known_at_second_look(const struct clock *self, int64_t ms)
+{
+    manual_clock_advance((struct manual_clock *)(uintptr_t)self, ms);
+    if (++looks == 2) fake_log_put(&chat.log, answer_id, "Bec", "");
+    if (looks > 2 && chat.log.answers[0].stop_asked) end_as_stopped(NULL);
+}
+
+START_TEST(one_that_began_a_moment_ago_is_asked_for_as_soon_as_its_writer_is_known)
+{
+    int64_t started_ms = chat.clock.now_mono_ms;
+
+    looks = 0;
+    chat.answers.stop_result = STOP_NOT_HERE;
+    chat.clock.clock.sleep_ms = be_known_at_second_look;
+    ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &chat.arena, &message), CHAT_OK);
+    ck_assert_int_eq(message.status, MESSAGE_STOPPED);
+    ck_assert_int_le(chat.clock.now_mono_ms - started_ms, 100); /* upstream is to be closed within 200 */
+}
+END_TEST
+
 START_TEST(one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait)
 {
     int64_t started_ms = chat.clock.now_mono_ms;
@@ -111,6 +132,7 @@ UNIT_SUITE(usecases_stop_message)
     TCase *tcase = UNIT_CASE(suite, "stopping", a_running_answer_is_stopped_and_given_as_it_is_afterwards,
                              one_that_is_done_is_not_changed, somebody_else_s_answer_is_not_found_and_goes_on,
                              a_store_that_is_away_is_told, another_process_is_asked_through_the_log,
+                             one_that_began_a_moment_ago_is_asked_for_as_soon_as_its_writer_is_known,
                              one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
