@@ -35,6 +35,10 @@ static const struct setting table[] = {
     {"SAMBANOVA_API_KEY", NULL, SECRET, AT(api_key), 0, 0, "key of the model provider"},
     {"SAMBANOVA_API_BASE", "https://api.sambanova.ai/v1", TEXT, AT(api_base), 0, 0,
      "base URL of the provider; http:// only for a loopback address"},
+    {"SAMBANOVA_CA_FILE", "", TEXT, AT(ca_file), 0, 0,
+     "file with the certificate authorities (PEM) that may vouch for the provider, instead of the system's: for a "
+     "gateway "
+     "of one's own"},
     {"SAMBANOVA_MODEL", "Meta-Llama-3.3-70B-Instruct", TEXT, AT(default_model), 0, 0, "the default model"},
     {"SAMBANOVA_MODELS", "", TEXT, AT(models), 0, 0,
      "models offered to users, comma separated; the default model alone where empty"},
@@ -271,6 +275,24 @@ static bool check_models(struct loading *loading)
     return problem ? wrong(loading, "SAMBANOVA_PRICES", problem) : true;
 }
 
+/* Read by libcurl later; looked at here so that a wrong one stops the start. */
+static bool holds_certificate(const char *path)
+{
+    char line[128];
+    bool found = false;
+    FILE *in = fopen(path, "re");
+    while (in && !found && fgets(line, sizeof line, in)) found = strncmp(line, "-----BEGIN CERTIFICATE-----", 27) == 0;
+    if (in) fclose(in);
+    return found;
+}
+
+static bool check_ca_file(struct loading *loading)
+{
+    const char *path = loading->out->ca_file;
+    return !path || holds_certificate(path) ||
+           wrong(loading, "SAMBANOVA_CA_FILE", "takes a readable file with at least one certificate as PEM");
+}
+
 static bool check_jwt(struct loading *loading)
 {
     struct settings *out = loading->out;
@@ -336,7 +358,8 @@ bool settings_load(struct settings *out, const char *env_file, char *problem, si
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         out->workers = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
     }
-    return check_models(&loading) && check_jwt(&loading) && check_stores(&loading) && check_provider(&loading);
+    return check_models(&loading) && check_ca_file(&loading) && check_jwt(&loading) && check_stores(&loading) &&
+           check_provider(&loading);
 }
 
 void settings_fini(struct settings *settings)

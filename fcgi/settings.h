@@ -20,6 +20,7 @@ struct settings {
     struct jwt_policy jwt;
 
     const char *api_key, *api_base;
+    const char *ca_file;        /* NULL: the system's */
     const char *fallback_model; /* NULL: none */
     int connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
 

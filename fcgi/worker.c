@@ -307,6 +307,7 @@ static bool open_relay(struct worker *worker)
     struct relay_settings relay = {
         .titles = worker->titles,
         .provider = worker->provider,
+        .ca_file = worker->settings->ca_file,
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
         .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,

@@ -384,7 +384,7 @@ use_workers() {
   fi
   export CHAT_LISTEN
   local name program
-  for name in SAMBANOVA_API_KEY_FILE JWT_SECRET_FILE JWT_PUBLIC_KEY_FILE; do
+  for name in SAMBANOVA_API_KEY_FILE SAMBANOVA_CA_FILE JWT_SECRET_FILE JWT_PUBLIC_KEY_FILE; do
     if [ -n "${!name:-}" ]; then
       [ -r "${!name}" ] || fail "$name: ${!name} can't be read"
       export "$name=$(within_reach "$(realpath -- "${!name}")")"

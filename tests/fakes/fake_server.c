@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +129,9 @@ static void *accept_connections(void *argument)
 
     while ((fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
         struct served *served = calloc(1, sizeof *served);
+        int on = 1;
 
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* as where streams are served */
         fake_wait_lock(&server->wait);
         if (!served || server->connection_count == CONNECTIONS_MAX) abort();
         served->server = server;

@@ -249,6 +249,8 @@ static const struct {
     {"SAMBANOVA_API_BASE", "http://api.sambanova.ai/v1"},
     {"SAMBANOVA_API_BASE", "ftp://x"},
     {"SAMBANOVA_API_BASE", "api.sambanova.ai"},
+    {"SAMBANOVA_CA_FILE", "/nowhere/ca.pem"},
+    {"SAMBANOVA_CA_FILE", "/etc/hostname"},
     {"SAMBANOVA_CONNECT_TIMEOUT_MS", "99"},
     {"SAMBANOVA_CONNECT_TIMEOUT_MS", "3600001"},
     {"SAMBANOVA_FIRST_BYTE_TIMEOUT_MS", "1s"},
