@@ -190,7 +190,7 @@ static enum chat_error serve(struct http_call *call)
     if (found) call->route = (int)(route - route_table());
     if (needs_token(call, route)) {
         enum chat_error error = authenticate(call, found && route->access == BY_BEARER);
-        bool for_admins = route && (route->access == FOR_ADMINS || route->access == FOR_SCRAPERS);
+        bool for_admins = found && (route->access == FOR_ADMINS || route->access == FOR_SCRAPERS);
         if (error == CHAT_OK && behind_flag(path) && !has_feature(call)) error = CHAT_ERR_FEATURE_DISABLED;
         if (error == CHAT_OK && for_admins && !call->caller.is_admin) error = CHAT_ERR_FORBIDDEN;
         if (error != CHAT_OK) return refuse(call, error);

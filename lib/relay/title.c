@@ -98,6 +98,7 @@ static void count(const struct title_job *title, const struct chat_ports *ports)
     struct token_usage usage = title->usage;
     if (usage.prompt_tokens < 0 && usage.completion_tokens < 0)
         usage = (struct token_usage){(int64_t)(title->body_len + 3) / 4, (int64_t)(title->text.len + 3) / 4, -1};
+    if (usage.prompt_tokens <= 0 && usage.completion_tokens <= 0) return; /* it was never asked */
     int64_t cost = cost_micro_usd(ports->prices, model, &usage);
     metrics_usage(model, usage.prompt_tokens, usage.completion_tokens, cost);
     use_ledger_add(ports->ledger, title->user_id, title->day, model, 0, &usage, cost);

@@ -49,20 +49,29 @@ static const char *skip_blanks(const char *at, const char *end)
     return at;
 }
 
+/* The next key of the top level from `at` on, quotes included; NULL: no more. *depth begins at 0. */
+static const char *next_key(const char *at, const char *end, int *depth, size_t *len)
+{
+    for (; at < end; at++) {
+        if (*at == '{' || *at == '[') ++*depth;
+        if (*at == '}' || *at == ']') --*depth;
+        if (*at != '"') continue;
+        const char *string = at, *next = skip_string(at, end), *colon = skip_blanks(next, end);
+        *len = (size_t)(next - string);
+        if (*depth == 1 && colon < end && *colon == ':') return string;
+        at = next - 1;
+    }
+    return NULL;
+}
+
 /* Where the value of the top level's `key` (in quotes) begins; NULL: there is none. */
 static const char *find_value(const char *body, const char *end, const char *key)
 {
-    size_t key_len = strlen(key);
+    size_t len, key_len = strlen(key);
     int depth = 0;
-    for (const char *at = body; at < end; at++) {
-        if (*at == '{' || *at == '[') depth++;
-        if (*at == '}' || *at == ']') depth--;
-        if (*at != '"') continue;
-        const char *string = at, *next = skip_string(at, end), *colon = skip_blanks(next, end);
-        at = next - 1;
-        bool is_key = depth == 1 && colon < end && *colon == ':';
-        if (!is_key || (size_t)(next - string) != key_len || memcmp(string, key, key_len) != 0) continue;
-        const char *value = skip_blanks(colon + 1, end);
+    for (const char *at = body; (at = next_key(at, end, &depth, &len)); at += len) {
+        if (len != key_len || memcmp(at, key, key_len) != 0) continue;
+        const char *value = skip_blanks(skip_blanks(at + len, end) + 1, end);
         return value < end ? value : NULL;
     }
     return NULL;
@@ -101,15 +110,10 @@ static bool is_over(const char *value, const char *end, int64_t most, size_t *le
 /* "max_t\u006fkens" is max_tokens to the provider: whoever spells a key so has something to hide. */
 static bool has_escaped_key(const char *body, const char *end)
 {
+    size_t len;
     int depth = 0;
-    for (const char *at = body; at < end; at++) {
-        if (*at == '{' || *at == '[') depth++;
-        if (*at == '}' || *at == ']') depth--;
-        if (*at != '"') continue;
-        const char *string = at, *next = skip_string(at, end), *colon = skip_blanks(next, end);
-        at = next - 1;
-        if (depth == 1 && colon < end && *colon == ':' && memchr(string, '\\', (size_t)(next - string))) return true;
-    }
+    for (const char *at = body; (at = next_key(at, end, &depth, &len)); at += len)
+        if (memchr(at, '\\', len)) return true;
     return false;
 }
 

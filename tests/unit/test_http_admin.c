@@ -52,6 +52,16 @@ START_TEST(a_user_may_not)
 }
 END_TEST
 
+START_TEST(a_wrong_method_is_said_to_whoever_asks)
+{
+    fake_request_fini(&request);
+    fake_request_init(&request, "POST", USAGE);
+    fake_service_sign_in(&service, &request);
+    fake_service_serve(&service, &request);
+    ck_assert_int_eq(request.status, 405);
+}
+END_TEST
+
 START_TEST(use_is_told_row_by_row)
 {
     const struct json *json = ask("admin", USAGE, "");
@@ -174,9 +184,10 @@ END_TEST
 UNIT_SUITE(http_admin)
 {
     Suite *suite = suite_create("http_admin");
-    TCase *tcase = UNIT_CASE(suite, "admin", a_user_may_not, use_is_told_row_by_row,
-                             the_next_page_goes_on_where_the_first_ended, a_store_that_is_away_is_said,
-                             engagement_is_told_day_by_day, a_cursor_of_the_report_comes_back_as_it_was);
+    TCase *tcase =
+        UNIT_CASE(suite, "admin", a_user_may_not, a_wrong_method_is_said_to_whoever_asks, use_is_told_row_by_row,
+                  the_next_page_goes_on_where_the_first_ended, a_store_that_is_away_is_said,
+                  engagement_is_told_day_by_day, a_cursor_of_the_report_comes_back_as_it_was);
 
     tcase_add_loop_test(tcase, what_can_not_be_is_refused, 0, UNIT_COUNT(bad));
     tcase_add_checked_fixture(tcase, set_up, tear_down);
