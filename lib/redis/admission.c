@@ -196,6 +196,7 @@ static enum chat_error decide(struct redis_admission *self, bool at_rest, const 
     memset(ticket, 0, sizeof *ticket);
     snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
     snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
+    ticket->is_admin = caller->is_admin;
     quota_day(now_ms, ticket->day);
     *retry_after_s = 0;
 
@@ -224,22 +225,51 @@ static enum chat_error admit_at_rest(struct admission *admission, const struct c
 
 /* ---- the rest ---- */
 
-static enum chat_error settle(struct admission *admission, const struct admission_ticket *ticket, bool refund)
+static bool read_settled(const struct redis_admission *self, const redisReply *reply, int64_t now_ms, bool is_admin,
+                         struct settled *out)
+{
+    if (!reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) return false;
+    for (size_t i = 0; i < 3; i++)
+        if (reply->element[i]->type != REDIS_REPLY_INTEGER) return false;
+    *out = (struct settled){.known = true,
+                            .quota = quota_of(now_ms, self->policy->rate_limit_per_minute, reply->element[0]->integer,
+                                              self->policy->daily_message_quota, reply->element[1]->integer, is_admin),
+                            .breaker_at_rest = reply->element[2]->integer == 1};
+    return true;
+}
+
+static enum chat_error settle(struct admission *admission, const struct admission_ticket *ticket, bool refund,
+                              struct settled *out)
 {
     struct redis_admission *self = self_of(admission);
-    char settled[KEY_SIZE], streams[KEY_SIZE], daily[KEY_SIZE];
-    const char *const args[] = {settled, streams, daily, ticket->answer_id, refund && ticket->daily_counted ? "1" : "0",
+    const int64_t now_ms = clock_wall_ms(self->clock);
+    char settled[KEY_SIZE], streams[KEY_SIZE], daily[KEY_SIZE], rate[KEY_SIZE], today[KEY_SIZE], day[QUOTA_DAY_SIZE];
+    const char *const args[] = {settled,
+                                streams,
+                                daily,
+                                rate,
+                                today,
+                                REDIS_BREAKER_KEY,
+                                ticket->answer_id,
+                                refund && ticket->daily_counted ? "1" : "0",
                                 "86400"};
+    struct settled stand = {.known = false};
     redisReply *reply;
 
+    if (out) *out = stand;
     if (!ticket->leased && !ticket->daily_counted) return CHAT_OK;
     settled_key(settled, ticket->answer_id);
     streams_key(streams, ticket->user_id);
     daily_key(daily, ticket->user_id, ticket->day);
+    rate_key(rate, ticket->user_id, now_ms);
+    quota_day(now_ms, day);
+    daily_key(today, ticket->user_id, day);
     if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
-    reply = redis_conn_eval(self->conn, self->settle_script, 3, args, sizeof args / sizeof args[0]);
-    if (!redis_conn_done(self->conn, "settle", reply != NULL)) return CHAT_ERR_QUOTA_UNAVAILABLE;
-    freeReplyObject(reply);
+    reply = redis_conn_eval(self->conn, self->settle_script, 6, args, sizeof args / sizeof args[0]);
+    bool fine = read_settled(self, reply, now_ms, ticket->is_admin, &stand);
+    if (reply) freeReplyObject(reply);
+    if (!redis_conn_done(self->conn, "settle", fine)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (out) *out = stand;
     return CHAT_OK;
 }
 

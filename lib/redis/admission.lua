@@ -8,14 +8,15 @@
 -- once, 4 too late: nobody waits for this any more, 5 the breaker is not at rest.
 local time = redis.call('TIME')
 local clock_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local rate_used = tonumber(redis.call('GET', KEYS[1])) or 0
-local daily_used = tonumber(redis.call('GET', KEYS[2])) or 0
+local found = redis.call('MGET', KEYS[1], KEYS[2], KEYS[4])
+local rate_used = tonumber(found[1]) or 0
+local daily_used = tonumber(found[2]) or 0
 local daily_limit = tonumber(ARGV[6])
 
 if clock_ms > tonumber(ARGV[1]) then
     return {4, rate_used, daily_used, clock_ms}
 end
-if ARGV[10] == '1' and redis.call('EXISTS', KEYS[4]) == 1 then
+if ARGV[10] == '1' and found[3] then
     return {5, rate_used, daily_used, clock_ms}
 end
 if rate_used >= tonumber(ARGV[4]) then
@@ -29,11 +30,17 @@ if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[8]) then
     return {3, rate_used, daily_used, clock_ms}
 end
 
-rate_used = redis.call('INCR', KEYS[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
+-- Adds one; the first of a key sets when it ends, in the same step.
+local function count(key, before, life_ms)
+    if before == 0 then
+        redis.call('SET', key, 1, 'PX', life_ms)
+        return 1
+    end
+    return redis.call('INCR', key)
+end
+rate_used = count(KEYS[1], rate_used, ARGV[5])
 if daily_limit >= 0 then
-    daily_used = redis.call('INCR', KEYS[2])
-    redis.call('PEXPIRE', KEYS[2], ARGV[7])
+    daily_used = count(KEYS[2], daily_used, ARGV[7])
 end
 redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[9], ARGV[3])
 redis.call('PEXPIRE', KEYS[3], ARGV[9])

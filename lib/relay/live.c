@@ -56,14 +56,15 @@ static void run_finish_job(struct job *job, const struct chat_ports *ports)
     arena_init(&arena);
     struct session session;
     bool has_session;
-    if (!live->outcome_told) ports->breaker->ops->report(ports->breaker, &live->breaker, live->outcome);
-    live->outcome_told = true;
     live->finish_error = finish_answer(ports, &live->finish, &arena, &session, &has_session);
     if (has_session) {
         live->saved_session = live_copy_session(&session, &live->saved_strings);
         live->has_saved_session = true;
     }
-    if (live->finish_error == CHAT_OK)
+    if (live->finish_error == CHAT_OK && live->finish.stand.known) {
+        live->saved_quota = live->finish.stand.quota;
+        live->has_saved_quota = true;
+    } else if (live->finish_error == CHAT_OK)
         live->has_saved_quota =
             ports->admission->ops->peek(ports->admission, &live->caller, &live->saved_quota) == CHAT_OK;
     arena_fini(&arena);
@@ -457,8 +458,9 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     finish_answer_count_tokens(message, (int64_t)live->ask.body_len, reached_provider);
     free(live->ask.body);
     live->ask.body = NULL;
-    live->finish =
-        (struct finish_answer){.message = message, .supersedes_id = live->supersedes_id, .ticket = &live->ticket};
+    live->finish = (struct finish_answer){.message = message,
+                                          .supersedes_id = live->supersedes_id,
+                                          .leaving = {&live->ticket, &live->breaker, live->outcome, false}};
     log_end(live);
     submit_finish(live);
     loop_mark_dirty(live);

@@ -97,7 +97,6 @@ struct live {
     struct admission_ticket ticket;
     struct breaker_ticket breaker;
     enum breaker_outcome outcome; /* what this answer says of the provider, so far */
-    bool outcome_told;            /* the job's */
     struct caller caller;
     struct quota quota, saved_quota; /* the second as the job found it */
     bool has_saved_quota;

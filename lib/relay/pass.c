@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "usecases/leave_place.h"
 #include "usecases/use_ledger.h"
 
 enum {
@@ -145,9 +146,9 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     struct log_subject subject;
     set_subject(pass, &subject);
     bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
-    pass->settled = ports->admission->ops->settle(ports->admission, &pass->ticket, refund) == CHAT_OK;
-    if (pass->settled && refund && pass->ticket.daily_counted)
-        metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
+    struct leaving leaving = {&pass->ticket, &pass->breaker, pass->outcome, pass->settle_tries > 0};
+    struct settled stand;
+    pass->settled = leave_place(ports, &leaving, refund, &stand) == CHAT_OK;
     if (pass->settle_tries++ == 0) {
         int64_t cost = cost_micro_usd(ports->prices, pass->ask.model, &pass->usage);
         metrics_add(&metrics->counters.completions[pass->client_left ? COMPLETIONS_CLIENT_LEFT
@@ -156,7 +157,6 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
                     1);
         metrics_usage(pass->ask.model, pass->usage.prompt_tokens, pass->usage.completion_tokens, cost);
         use_ledger_add(ports->ledger, pass->ticket.user_id, pass->ticket.day, pass->ask.model, 1, &pass->usage, cost);
-        ports->breaker->ops->report(ports->breaker, &pass->breaker, pass->outcome);
         log_write(pass->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", pass->ask.model),
                   LOG_STR("code", pass->error ? error_code(pass->error) : NULL), LOG_STR("problem", pass->problem),
                   LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),

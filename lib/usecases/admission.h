@@ -20,6 +20,14 @@ struct admission_ticket {
     char day[QUOTA_DAY_SIZE];
     bool daily_counted; /* false: admin, or decided without Redis */
     bool leased;
+    bool is_admin;
+};
+
+/* Where things stand right after a lease ended, so that nobody need ask for it. Plain value. */
+struct settled {
+    bool known; /* false: there was nothing to settle, and nothing was asked */
+    struct quota quota;
+    bool breaker_at_rest; /* as in admit_at_rest: that a request went well is no news to it */
 };
 
 struct admission;
@@ -35,8 +43,10 @@ struct admission_ops {
     enum chat_error (*admit_at_rest)(struct admission *self, const struct caller *caller, const char *answer_id,
                                      struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
     /* Ends the lease; `refund` gives the daily unit back too. Does its work once for a ticket however often and
-     * from wherever it is called. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, call again later. */
-    enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund);
+     * from wherever it is called. *out (NULL: nobody wants to know) is set each time. CHAT_ERR_QUOTA_UNAVAILABLE: Redis
+     * is away, call again later. */
+    enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund,
+                              struct settled *out);
     /* Keeps leases alive for LEASE_SECONDS from now. */
     enum chat_error (*renew)(struct admission *self, const struct admission_ticket *const *tickets, size_t count);
     /* How long ago the lease was taken or renewed, by the clocks of this process and that one; -1: there is none;

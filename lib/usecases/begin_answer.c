@@ -18,7 +18,7 @@ static void give_back(const struct chat_ports *ports, struct problem *problem, s
 {
     ports->answers->ops->unreserve(ports->answers);
     ports->breaker->ops->report(ports->breaker, &out->spec.breaker, BREAKER_NEITHER);
-    if (ports->admission->ops->settle(ports->admission, &out->spec.ticket, true) != CHAT_OK)
+    if (ports->admission->ops->settle(ports->admission, &out->spec.ticket, true, NULL) != CHAT_OK)
         log_write(LOG_WARN, "give_back_failed", LOG_STR("message_id", out->spec.ticket.answer_id));
     else if (out->spec.ticket.daily_counted) {
         metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);

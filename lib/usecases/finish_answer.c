@@ -66,17 +66,19 @@ enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answ
     *has_session = false;
     if (!in->row_done) {
         enum chat_error error = write_row(ports, in, arena, session, has_session);
-        if (error != CHAT_OK) return error;
+        if (error != CHAT_OK) { /* the breaker has nothing to do with that */
+            leave_place_tell(ports, &in->leaving);
+            return error;
+        }
         in->row_done = true;
     }
     if (!in->settled) {
         /* the daily unit goes back where nothing was ever shown */
         bool refund =
             in->message->status == MESSAGE_FAILED && in->message->content_len == 0 && in->message->reasoning_len == 0;
-        enum chat_error error = ports->admission->ops->settle(ports->admission, in->ticket, refund);
+        enum chat_error error = leave_place(ports, &in->leaving, refund, &in->stand);
         if (error != CHAT_OK) return error;
         in->settled = true;
-        if (refund && in->ticket->daily_counted) metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
     }
     return CHAT_OK;
 }

@@ -2,14 +2,15 @@
 #ifndef USECASES_FINISH_ANSWER_H
 #define USECASES_FINISH_ANSWER_H
 
-#include "usecases/ports.h"
+#include "usecases/leave_place.h"
 
 struct finish_answer {
     const struct message *message; /* as it is to be stored, tokens counted */
     const char *supersedes_id;     /* NULL, or the earlier answer */
-    const struct admission_ticket *ticket;
-    bool row_done; /* in, out: the row is written (or somebody else ended it) */
-    bool settled;  /* in, out */
+    struct leaving leaving;        /* in, out */
+    bool row_done;                 /* in, out: the row is written (or somebody else ended it) */
+    bool settled;                  /* in, out */
+    struct settled stand;          /* out, once it is settled */
 };
 
 /* DATABASE_UNAVAILABLE or QUOTA_UNAVAILABLE: not all is done, call again. *session (arena) is set when the row was

@@ -56,7 +56,7 @@ static bool reap(const struct chat_ports *ports, const struct stale_answer *stal
     if (!answer_next(message.status, ANSWER_LOST, &message.status)) return false;
     message.usage = (struct token_usage){-1, -1, -1};
     finish_answer_count_tokens(&message, 0, message.content_len + message.reasoning_len > 0);
-    struct finish_answer finish = {.message = &message, .ticket = &ticket};
+    struct finish_answer finish = {.message = &message, .leaving = {.ticket = &ticket}};
     struct session session;
     bool has_session;
     enum chat_error error = finish_answer(ports, &finish, arena, &session, &has_session);

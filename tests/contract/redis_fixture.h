@@ -147,7 +147,7 @@ static inline struct outcome desk_admit(struct desk *desk)
 
 static inline enum chat_error desk_settle(struct desk *desk, const struct outcome *admitted, bool refund)
 {
-    return desk->admission->ops->settle(desk->admission, &admitted->ticket, refund);
+    return desk->admission->ops->settle(desk->admission, &admitted->ticket, refund, NULL);
 }
 
 static inline enum chat_error desk_ping(struct desk *desk)

@@ -272,6 +272,28 @@ START_TEST(settling_counts_once_from_wherever)
 }
 END_TEST
 
+START_TEST(settling_tells_where_the_user_stands_then)
+{
+    struct outcome first = desk_admit(&desk), second = desk_admit(&desk);
+    struct settled stand;
+
+    ck_assert_int_eq(desk.admission->ops->settle(desk.admission, &first.ticket, true, &stand), CHAT_OK);
+    ck_assert(stand.known && stand.breaker_at_rest);
+    ck_assert_int_eq(stand.quota.rate_remaining, 8);
+    ck_assert_int_eq(stand.quota.daily_used, 1);
+    ck_assert_int_eq(stand.quota.daily_reset_s, SECONDS("2026-02-01T00:00:00.000Z"));
+    /* again, and on another day: nothing changes but the day */
+    desk.clock.now_wall_ms = desk_time("2026-02-01T00:00:01.000Z");
+    ck_assert_int_eq(desk.admission->ops->settle(desk.admission, &first.ticket, true, &stand), CHAT_OK);
+    ck_assert_int_eq(stand.quota.daily_used, 0);
+    ck_assert_int_eq(stand.quota.rate_remaining, 10);
+    struct admission_ticket none = second.ticket;
+    none.leased = none.daily_counted = false;
+    ck_assert_int_eq(desk.admission->ops->settle(desk.admission, &none, true, &stand), CHAT_OK);
+    ck_assert(!stand.known);
+}
+END_TEST
+
 START_TEST(settled_without_a_refund_stays_so)
 {
     struct outcome held = desk_admit(&desk);
@@ -348,16 +370,16 @@ static Suite *admission(const char *name, const char *tag, SFun open, SFun close
 {
     Suite *suite = suite_create(name);
 
-    contract_fixture(CONTRACT_CASE(suite, "admission", an_admitted_request_is_counted_and_leased,
-                                   the_minute_is_limited_until_its_last_millisecond,
-                                   the_day_is_limited_until_midnight_utc, answers_at_once_are_limited,
-                                   what_is_refused_is_counted_nowhere, a_limit_of_0_allows_none,
-                                   a_lease_runs_out_by_itself, a_renewed_lease_lives_on,
-                                   a_settled_lease_is_not_renewed_into_being, a_refund_goes_to_the_day_it_came_from,
-                                   a_refund_leaves_the_minute_spent, settling_counts_once_from_wherever,
-                                   settled_without_a_refund_stays_so, admins_pass_the_daily_quota_alone,
-                                   peeking_counts_nothing, users_whose_ids_look_like_keys_stay_apart),
-                     tag, open, close);
+    contract_fixture(
+        CONTRACT_CASE(suite, "admission", an_admitted_request_is_counted_and_leased,
+                      the_minute_is_limited_until_its_last_millisecond, the_day_is_limited_until_midnight_utc,
+                      answers_at_once_are_limited, what_is_refused_is_counted_nowhere, a_limit_of_0_allows_none,
+                      a_lease_runs_out_by_itself, a_renewed_lease_lives_on, a_settled_lease_is_not_renewed_into_being,
+                      a_refund_goes_to_the_day_it_came_from, a_refund_leaves_the_minute_spent,
+                      settling_counts_once_from_wherever, settling_tells_where_the_user_stands_then,
+                      settled_without_a_refund_stays_so, admins_pass_the_daily_quota_alone, peeking_counts_nothing,
+                      users_whose_ids_look_like_keys_stay_apart),
+        tag, open, close);
     return suite;
 }
 

@@ -242,7 +242,7 @@ static void *hammer(void *context)
         struct outcome got = desk_admit(&own);
 
         if (got.took_ms > longest_ms) longest_ms = got.took_ms;
-        if (got.error == CHAT_OK) own.admission->ops->settle(own.admission, &got.ticket, true);
+        if (got.error == CHAT_OK) own.admission->ops->settle(own.admission, &got.ticket, true, NULL);
         usleep(1000);
     }
     redis_admission_close(own.admission);

@@ -105,6 +105,7 @@ static enum chat_error admit(struct admission *port, const struct caller *caller
     *ticket = (struct admission_ticket){.leased = false};
     snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
     snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
+    ticket->is_admin = caller->is_admin;
     quota_day(now_ms, ticket->day);
     error = self->refuse;
     if (error != CHAT_OK) {
@@ -145,11 +146,13 @@ static bool first_time(struct fake_admission *self, const char *answer_id)
     return true;
 }
 
-static enum chat_error settle(struct admission *port, const struct admission_ticket *ticket, bool refund)
+static enum chat_error settle(struct admission *port, const struct admission_ticket *ticket, bool refund,
+                              struct settled *out)
 {
     struct fake_admission *self = of(port);
     enum chat_error error = CHAT_OK;
 
+    if (out) *out = (struct settled){.known = false};
     fake_wait_lock(&self->wait);
     self->settle_calls++;
     if (self->settle_error_times != 0) {
@@ -165,6 +168,13 @@ static enum chat_error settle(struct admission *port, const struct admission_tic
             self->quota.daily_used--;
             self->quota.daily_remaining++;
         }
+    }
+    if (out && error == CHAT_OK && (ticket->leased || ticket->daily_counted)) {
+        struct caller caller = {.is_admin = ticket->is_admin};
+        snprintf(caller.user_id, sizeof caller.user_id, "%s", ticket->user_id);
+        *out = (struct settled){.known = true,
+                                .quota = standing(self, &caller, clock_wall_ms(self->clock)),
+                                .breaker_at_rest = !self->breaker || fake_breaker_at_rest(self->breaker)};
     }
     fake_wait_unlock(&self->wait);
     return error;

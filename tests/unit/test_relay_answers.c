@@ -59,6 +59,7 @@ static void set_up(void)
     keep_warm = false;
     relay = other = NULL;
     fake_chat_init(&chat);
+    chat.breaker.rule.generation = 1; /* not at rest: it hears of everything */
     chat.ports.clock = &turned_clock;
     server = fake_server_open();
     fake_provider_init(&chat.provider, fake_server_port(server));

@@ -29,7 +29,7 @@ static void set_up(void)
     message.finish_reason = "stop";
     message.usage = (struct token_usage){43, 100, 143};
     message.token_count = 100;
-    finish = (struct finish_answer){.message = &message, .ticket = &ticket};
+    finish = (struct finish_answer){.message = &message, .leaving = {.ticket = &ticket}};
 }
 
 static void tear_down(void)
@@ -101,7 +101,7 @@ START_TEST(an_answer_that_somebody_else_ended_is_left_as_it_is)
     struct message row;
 
     ck_assert_int_eq(finish_it(), CHAT_OK);
-    finish = (struct finish_answer){.message = &message, .ticket = &ticket};
+    finish = (struct finish_answer){.message = &message, .leaving = {.ticket = &ticket}};
     message.content = "Other.";
     message.content_len = 6;
     ck_assert_int_eq(finish_it(), CHAT_OK);
@@ -152,7 +152,7 @@ START_TEST(the_earlier_answer_is_superseded_once_the_new_one_has_text)
     message.status = MESSAGE_STOPPED;
     message.content = "new";
     message.content_len = 3;
-    finish = (struct finish_answer){.message = &message, .ticket = &ticket, .supersedes_id = old_id};
+    finish = (struct finish_answer){.message = &message, .leaving = {.ticket = &ticket}, .supersedes_id = old_id};
     ck_assert_int_eq(finish_it(), CHAT_OK);
     ck_assert(fake_repo_message(chat.repo, old_id, &old));
     ck_assert_str_eq(old.superseded_by, message.id);

@@ -127,7 +127,7 @@ START_TEST(one_whose_send_was_refused_is_ended)
     memcpy(ticket.answer_id, answer_id, UUID_TEXT_SIZE);
     chat.log.writers = WRITER_UNKNOWN;
     take_lease();
-    ck_assert_int_eq(chat.ports.admission->ops->settle(chat.ports.admission, &ticket, true), CHAT_OK);
+    ck_assert_int_eq(chat.ports.admission->ops->settle(chat.ports.admission, &ticket, true, NULL), CHAT_OK);
     ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
     ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
     ck_assert_int_eq(chat.admission.refunded, 1);

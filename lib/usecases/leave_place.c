@@ -1,0 +1,27 @@
+#include "usecases/leave_place.h"
+
+#include "metrics/metrics.h"
+
+void leave_place_tell(const struct chat_ports *ports, struct leaving *leaving)
+{
+    if (!leaving->told && leaving->breaker)
+        ports->breaker->ops->report(ports->breaker, leaving->breaker, leaving->outcome);
+    leaving->told = true;
+}
+
+/* At rest the breaker has nothing that a success could change, and no trial that it waits for. */
+static bool may_be_no_news(const struct leaving *leaving)
+{
+    return leaving->breaker && leaving->breaker->shared && leaving->outcome != BREAKER_FAILURE;
+}
+
+enum chat_error leave_place(const struct chat_ports *ports, struct leaving *leaving, bool refund, struct settled *out)
+{
+    if (!may_be_no_news(leaving)) leave_place_tell(ports, leaving);
+    enum chat_error error = ports->admission->ops->settle(ports->admission, leaving->ticket, refund, out);
+    if (error == CHAT_OK && out->known && out->breaker_at_rest) leaving->told = true;
+    leave_place_tell(ports, leaving);
+    if (error == CHAT_OK && refund && leaving->ticket->daily_counted)
+        metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
+    return error;
+}

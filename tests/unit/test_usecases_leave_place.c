@@ -1,0 +1,100 @@
+#include "usecases/leave_place.h"
+
+#include "tests/fakes/fake_chat.h"
+#include "unit.h"
+#include "usecases/take_place.h"
+
+static struct fake_chat chat;
+static struct problem problem;
+static struct place place;
+static struct leaving leaving;
+static struct settled stand;
+
+static void set_up(void)
+{
+    fake_chat_init(&chat);
+    problem = (struct problem){0};
+    ck_assert_int_eq(take_place(&chat.ports, &chat.alice, "0190a1b2-0000-7000-8000-000000000001", &problem, &place),
+                     CHAT_OK);
+    leaving = (struct leaving){.ticket = &place.ticket, .breaker = &place.breaker, .outcome = BREAKER_SUCCESS};
+}
+
+static void tear_down(void)
+{
+    fake_chat_fini(&chat);
+}
+
+static int reports(void)
+{
+    return fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS) + fake_breaker_reports(&chat.breaker, BREAKER_FAILURE) +
+           fake_breaker_reports(&chat.breaker, BREAKER_NEITHER);
+}
+
+START_TEST(the_lease_ends_and_it_is_known_where_the_user_stands)
+{
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert_int_eq(fake_admission_settled(&chat.admission), 1);
+    ck_assert(stand.known);
+    ck_assert_int_eq(stand.quota.daily_used, 1);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert_int_eq(fake_admission_settled(&chat.admission), 1);
+}
+END_TEST
+
+START_TEST(a_refund_is_in_what_is_known)
+{
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_OK);
+    ck_assert_int_eq(stand.quota.daily_used, 0);
+}
+END_TEST
+
+START_TEST(a_breaker_at_rest_hears_of_failures_alone)
+{
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert_int_eq(reports(), 0);
+    leaving = (struct leaving){.ticket = &place.ticket, .breaker = &place.breaker, .outcome = BREAKER_FAILURE};
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+}
+END_TEST
+
+START_TEST(a_success_clears_what_others_put_on_the_books_meanwhile)
+{
+    chat.breaker.rule.failures = BREAKER_FAILURES - 1;
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+    ck_assert_int_eq(chat.breaker.rule.failures, 0);
+}
+END_TEST
+
+START_TEST(without_the_limits_it_is_told_all_the_same_and_once)
+{
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(reports(), 1);
+    chat.breaker.rule.failures = 1;
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert_int_eq(reports(), 1);
+    ck_assert_int_eq(fake_admission_settled(&chat.admission), 1);
+}
+END_TEST
+
+START_TEST(who_decided_without_the_store_is_told_without_it)
+{
+    place.breaker.shared = false;
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+}
+END_TEST
+
+UNIT_SUITE(usecases_leave_place)
+{
+    Suite *suite = suite_create("usecases_leave_place");
+    tcase_add_checked_fixture(UNIT_CASE(suite, "leaving", the_lease_ends_and_it_is_known_where_the_user_stands,
+                                        a_refund_is_in_what_is_known, a_breaker_at_rest_hears_of_failures_alone,
+                                        a_success_clears_what_others_put_on_the_books_meanwhile,
+                                        without_the_limits_it_is_told_all_the_same_and_once,
+                                        who_decided_without_the_store_is_told_without_it),
+                              set_up, tear_down);
+    return suite;
+}
