@@ -66,7 +66,7 @@ describe('handed out', () => {
   test('more than a page of each', async () => {
     const alice = fresh('pages')
     await sql(`INSERT INTO chat_sessions (id, user_id, title, model, created_at, updated_at, deleted_at)
-      SELECT gen_random_uuid(), $1, 't' || i, 'm', to_timestamp(1700000000 + i), to_timestamp(1700000000), CASE WHEN i % 2 = 0 THEN to_timestamp(1700000000) END
+      SELECT gen_random_uuid(), $1, 't' || i, 'm', to_timestamp(1700000000 + i), to_timestamp(1700000000), CASE WHEN i % 2 = 0 THEN now() END
       FROM generate_series(1, 450) i`, [alice.sub])
     await sql(`INSERT INTO chat_messages (id, session_id, user_id, seq, role, status, content, created_at)
       SELECT gen_random_uuid(), s.id, s.user_id, n, 'user', 'complete', 'text ' || n, s.created_at
