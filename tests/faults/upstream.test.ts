@@ -1,6 +1,6 @@
 // A provider that breaks off anywhere, dribbles, refuses, or falls silent in any phase: no answer is shown as complete
 // that isn't, each has exactly one closing event, and what is stored is what was shown.
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, afterEach, beforeAll } from 'vitest'
 import { describe, expect, idOf, report, rowOf, size, test } from '../support/faults.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { startStack, type Stack } from '../support/stack.ts'
@@ -9,15 +9,16 @@ import type { AnswerStream } from '../support/sse.ts'
 import { generatedText } from '../support/upstream.ts'
 import { User } from '../support/user.ts'
 
-// Time limits short enough to wait for. Failures on purpose open its breaker, which is its own as the Redis is.
+// Time limits short enough to wait for.
 const LIMIT_MS = 1_500
 let stack: Stack
 beforeAll(async () => {
   stack = await startStack({
-    CHAT_WORKERS: '2', SAMBANOVA_FIRST_BYTE_TIMEOUT_MS: String(LIMIT_MS), SAMBANOVA_IDLE_TIMEOUT_MS: String(LIMIT_MS), SAMBANOVA_TOTAL_TIMEOUT_MS: '6000',
+    CHAT_WORKERS: '2', SAMBANOVA_FIRST_BYTE_TIMEOUT_MS: String(LIMIT_MS), SAMBANOVA_IDLE_TIMEOUT_MS: String(LIMIT_MS), SAMBANOVA_TOTAL_TIMEOUT_MS: '4000',
   })
 }, 180_000)
 afterAll(() => stack?.down(), 60_000)
+afterEach(closeBreaker) // failures on purpose must not refuse the next tests' answers
 
 /** Sends all of these orders, some at a time, each as a user of its own; gives what the streams showed. */
 async function each(orders: string[], see: (stream: AnswerStream, order: string, user: User) => Promise<void> | void): Promise<void> {

@@ -68,7 +68,7 @@ describe('kill -9', () => {
     await allWorkers(victim)
   })
 
-  test('of all workers at the moment an answer begins: it ends all the same', async ({ crowd }) => {
+  long('of all workers at the moment an answer begins: it ends all the same', async ({ crowd }) => {
     const users = crowd(4)
     const streams = await Promise.all(users.map((user) => user.send(null, '[[chunks=10 first=20000]] Silence')))
     await Promise.all(streams.map((stream) => stream.readStart()))
