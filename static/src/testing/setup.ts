@@ -34,8 +34,19 @@ vi.stubGlobal('matchMedia', (query: string) => ({
   removeEventListener: () => undefined,
 }));
 
+// Node's reaches the tests that run beside this one.
+vi.stubGlobal(
+  'BroadcastChannel',
+  class extends EventTarget {
+    postMessage(): void {
+      // Nobody else is there.
+    }
+  },
+);
+
 beforeAll(() => server.listen({ onUnhandledRequest: 'error' }));
 afterEach(() => {
+  window.localStorage.clear();
   // Toasts are kept outside the page, and would be there again in the next test.
   act(() => void toast.dismiss());
   cleanup();

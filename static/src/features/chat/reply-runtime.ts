@@ -2,6 +2,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import { ApiError, toApiError } from '@/lib/api/errors';
 import type { Message, Session } from '@/lib/api/types';
 import { createFrameScheduler } from '@/lib/frame-scheduler';
+import { onWake } from '@/lib/wake';
 import { attachMessage } from './api/attach-message';
 import { getMessage } from './api/get-message';
 import { quotaQuery } from './api/get-quota';
@@ -161,6 +162,11 @@ export class ReplyRuntime {
     this.tell();
   }
 
+  /** Lets go of all of them: the page is left. */
+  close(): void {
+    for (const key of [...this.running.keys()]) this.drop(key);
+  }
+
   private async stopNow(key: string, messageId: string): Promise<void> {
     try {
       await stopMessage(messageId);
@@ -216,7 +222,7 @@ export class ReplyRuntime {
         break;
       }
       if (stored !== null) this.update(key, { reconnecting: true });
-      await sleep(BACKOFF_MS[tries - 1] ?? 8_000);
+      await sleep(BACKOFF_MS[tries - 1] ?? 8_000, signal);
       if (isDropped()) return;
       if (stored !== null) {
         const settled = await this.settledWithoutUs(stored.id, tries);
@@ -313,6 +319,17 @@ function isFinal(error: ApiError, attaching: boolean): boolean {
   return attaching ? error.status >= 400 && error.status < 500 : error.status !== 0;
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Until it is over, or there is reason to think that it works now, or nobody waits any more. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      off();
+      signal.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    const off = onWake(over);
+    signal.addEventListener('abort', over);
+  });
 }

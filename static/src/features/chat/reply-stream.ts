@@ -1,9 +1,12 @@
 import { ApiError } from '@/lib/api/errors';
 import type { AnswerEvent } from '@/lib/api/types';
 import { SseDecoder, type ServerSentEvent } from '@/lib/sse-decoder';
+import { onWake } from '@/lib/wake';
 
 /** The service pings after 15 s of silence; a connection that is quiet for three of those is dead. */
 const SILENCE_MS = 45_000;
+/** After a sleep timers are late, and the connection may be gone without a word: then one missed ping is enough. */
+const SILENCE_AT_WAKE_MS = 20_000;
 
 /** How one connection is opened: a send, or an attach to an answer that is being written. */
 export type OpenReply = (signal: AbortSignal) => Promise<Response>;
@@ -58,12 +61,19 @@ const KNOWN: ReadonlySet<string> = new Set(['start', 'delta', 'reasoning', 'titl
 
 async function readBefore(reader: ReadableStreamDefaultReader<Uint8Array>, ms: number) {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let off = () => {};
+  const since = Date.now();
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(ApiError.local('connection_lost')), ms);
+    const lost = () => reject(ApiError.local('connection_lost'));
+    timer = setTimeout(lost, ms);
+    off = onWake(() => {
+      if (Date.now() - since >= SILENCE_AT_WAKE_MS) lost();
+    });
   });
   try {
     return await Promise.race([reader.read(), silence]);
   } finally {
     clearTimeout(timer);
+    off();
   }
 }

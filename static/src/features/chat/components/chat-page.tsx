@@ -9,8 +9,12 @@ import { Skeleton } from '@/components/ui/skeleton';
 import { toApiError } from '@/lib/api/errors';
 import { signOut } from '@/lib/api/sign-out';
 import type { Features } from '@/lib/api/types';
+import { onOtherTabs } from '@/lib/other-tabs';
 import { chatPath, leave, navigate, sessionIdOf, usePathname } from '@/lib/router';
 import { featuresQuery } from '../api/get-features';
+import { quotaQuery } from '../api/get-quota';
+import { SESSION } from '../api/get-session';
+import { sessionsQuery } from '../api/list-sessions';
 import { Drafts, DraftsContext } from '../drafts';
 import { ReplyRuntimeContext } from '../reply-context';
 import { ReplyRuntime } from '../reply-runtime';
@@ -58,7 +62,7 @@ export function ChatPage() {
 
 function Chat({ features }: { features: Features }) {
   const client = useQueryClient();
-  const [drafts] = useState(() => new Drafts());
+  const [drafts] = useState(() => new Drafts(features.user.id));
   const [runtime] = useState(
     () =>
       new ReplyRuntime(client, {
@@ -77,6 +81,16 @@ function Chat({ features }: { features: Features }) {
   const asideSearch = useRef<HTMLInputElement>(null);
   const drawerSearch = useRef<HTMLInputElement>(null);
   const sessionId = sessionIdOf(usePathname());
+
+  useEffect(
+    () =>
+      onOtherTabs(() => {
+        for (const queryKey of [SESSION, sessionsQuery.queryKey, quotaQuery.queryKey]) void client.invalidateQueries({ queryKey });
+      }),
+    [client],
+  );
+
+  useEffect(() => () => runtime.close(), [runtime]);
 
   if (sessionId === undefined) {
     return (
