@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useId, useLayoutEffect, useMemo, useState, type ReactNode } from 'react';
 import { toast } from 'sonner';
 import { Button } from '@/components/ui/button';
 import { ErrorNotice } from '@/components/ui/error-notice';
@@ -21,7 +21,7 @@ import { Composer } from './composer';
 import type { MessageActions, MessageItemProps } from './message-item';
 import { DRAWN_WHOLE, MessageList } from './message-list';
 import { ModelPicker } from './model-picker';
-import { QuotaLine } from './quota-line';
+import { QuotaLine, useQuotaUsedUp } from './quota-line';
 import { ShortcutsDialog } from './shortcuts-dialog';
 
 /** Earlier messages are fetched when this much is left above what is read. */
@@ -75,6 +75,8 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   const [versions, setVersions] = useState<Partial<Record<string, Message>>>({});
   const [helpOpen, setHelpOpen] = useState(false);
   const { mutate: rate } = useRateMessage();
+  const quotaId = useId();
+  const usedUp = useQuotaUsedUp();
 
   const actions = useMemo<MessageActions>(() => {
     const setEdit = (next: { id: string; text: string } | undefined) => setEdits((all) => ({ ...all, [chatKey]: next }));
@@ -292,12 +294,13 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
             maxLength={features.limits.max_message_length}
             writing={writing}
             stopping={reply?.stopping === true}
+            blockedBy={usedUp ? quotaId : null}
             onSend={send}
             onStop={() => void runtime.stop(chatKey)}
           />
           <div className="mt-2 flex justify-center gap-4 px-3 text-xs text-muted sm:justify-between">
             <span className="hidden sm:inline">Enter to send, Shift + Enter for a new line</span>
-            <QuotaLine />
+            <QuotaLine id={quotaId} />
           </div>
         </div>
       </div>

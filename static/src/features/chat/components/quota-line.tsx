@@ -11,8 +11,14 @@ const TICK_MS = 30_000;
 const AFTER_RESET_MS = 1_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** Whether today's messages are used up, as far as is known. */
+export function useQuotaUsedUp(): boolean {
+  const { data } = useQuery(quotaQuery);
+  return data !== undefined && !data.unlimited && data.daily.remaining !== null && data.daily.remaining <= 0;
+}
+
 /** Where the reader stands today; nothing while that is not known. */
-export function QuotaLine() {
+export function QuotaLine({ id }: { id: string }) {
   const client = useQueryClient();
   const { data } = useQuery(quotaQuery);
   const resetAt = data?.daily.reset_at;
@@ -33,6 +39,7 @@ export function QuotaLine() {
   const low = daily.used >= daily.limit * WARN_FROM;
   return (
     <span
+      id={id}
       data-testid="quota"
       data-level={usedUp ? 'error' : low ? 'warning' : 'ok'}
       role="status"
