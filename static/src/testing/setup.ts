@@ -1,8 +1,11 @@
 import '@testing-library/jest-dom/vitest';
-import { act, cleanup } from '@testing-library/react';
+import { act, cleanup, configure } from '@testing-library/react';
 import { toast } from 'sonner';
 import { afterAll, afterEach, beforeAll, vi } from 'vitest';
 import { server } from './server';
+
+// Conditions are waited for, and on a busy machine for longer.
+configure({ asyncUtilTimeout: 5_000 });
 
 // What jsdom lacks.
 vi.stubGlobal(

@@ -6,6 +6,11 @@ const PAGE = 50;
 /** Begins the keys of all sessions. */
 export const SESSION = ['session'];
 
+/** The session with its newest messages, past the cache. */
+export function getSession(sessionId: string): Promise<SessionDetail> {
+  return callJson<SessionDetail>(`/chat/sessions/${sessionId}`);
+}
+
 /** The first page has the newest messages; the "next" page is the one before it in time. */
 export function sessionQuery(sessionId: string) {
   return infiniteQueryOptions({

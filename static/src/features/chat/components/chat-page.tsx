@@ -15,9 +15,9 @@ import { featuresQuery } from '../api/get-features';
 import { quotaQuery } from '../api/get-quota';
 import { SESSION } from '../api/get-session';
 import { sessionsQuery } from '../api/list-sessions';
-import { Drafts, DraftsContext } from '../drafts';
+import { Drafts, DraftsContext, forgetDrafts } from '../drafts';
 import { ReplyRuntimeContext } from '../reply-context';
-import { ReplyRuntime } from '../reply-runtime';
+import { NEW_CHAT, ReplyRuntime } from '../reply-runtime';
 import { toastError } from '../toast-error';
 import { ChatWindow } from './chat-window';
 import { Sidebar } from './sidebar';
@@ -51,7 +51,7 @@ export function ChatPage() {
           You’re signed in as {features.data.user.id}, but chat is only open to some accounts at the moment. Ask whoever
           runs this service, or come back later.
         </p>
-        <Button variant="outline" className="mt-5" onClick={() => void signOut().finally(() => leave.to('/sign-in'))}>
+        <Button variant="outline" className="mt-5" onClick={() => void signOut().finally(leaveForGood)}>
           Sign out
         </Button>
       </Notice>
@@ -60,22 +60,36 @@ export function ChatPage() {
   return <Chat features={features.data} />;
 }
 
+function isInView(key: string): boolean {
+  return document.visibilityState === 'visible' && (sessionIdOf(window.location.pathname) ?? NEW_CHAT) === key;
+}
+
+function leaveForGood(): void {
+  forgetDrafts();
+  leave.to('/sign-in');
+}
+
 function Chat({ features }: { features: Features }) {
   const client = useQueryClient();
   const [drafts] = useState(() => new Drafts(features.user.id));
-  const [runtime] = useState(
-    () =>
-      new ReplyRuntime(client, {
-        onError: toastError,
-        onTextReturned: (key, content) => {
-          if (drafts.get(key) === '') drafts.set(key, content);
-        },
-        onSessionStarted: (session) => {
-          // Unless the reader has gone to another chat meanwhile.
-          if (sessionIdOf(window.location.pathname) === null) navigate(chatPath(session.id), { replace: true });
-        },
-      }),
-  );
+  const [runtime] = useState(() => {
+    const replies: ReplyRuntime = new ReplyRuntime(client, {
+      onError: (error, key) => {
+        // Where the reader looks, the chat itself says it, with the same ways out.
+        if (key !== null && isInView(key)) return;
+        const again = key === null || !error.retryable ? undefined : { label: 'Retry', onClick: () => replies.retry(key) };
+        toastError(error, undefined, again);
+      },
+      onTextReturned: (key, content) => {
+        if (drafts.get(key) === '') drafts.set(key, content);
+      },
+      onSessionStarted: (session) => {
+        // Unless the reader has gone to another chat meanwhile.
+        if (sessionIdOf(window.location.pathname) === null) navigate(chatPath(session.id), { replace: true });
+      },
+    });
+    return replies;
+  });
   const [listOpen, setListOpen] = useState(false);
   const [listHidden, setListHidden] = useState(false);
   const asideSearch = useRef<HTMLInputElement>(null);

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { AlertIcon } from '@/components/ui/icons';
-import { formatFullTime, formatTime, formatWait } from '@/lib/format-time';
+import { formatFullTime, formatWait } from '@/lib/format-time';
 import { quotaQuery } from '../api/get-quota';
 
 /** From this share of the day's messages on, the reader is warned. */
@@ -48,13 +48,9 @@ export function QuotaLine({ id }: { id: string }) {
       {(usedUp || low) && <AlertIcon />}
       <span>
         {daily.remaining.toLocaleString()} of {daily.limit.toLocaleString()} messages left today
-        {usedUp && (
+        {(usedUp || low) && (
           <>
-            , more from{' '}
-            <time dateTime={daily.reset_at} title={formatFullTime(daily.reset_at)}>
-              {formatTime(daily.reset_at)}
-            </time>
-            <Until iso={daily.reset_at} />
+            , renewed <Until iso={daily.reset_at} />
           </>
         )}
       </span>
@@ -70,5 +66,9 @@ function Until({ iso }: { iso: string }) {
     return () => clearInterval(timer);
   }, []);
   const wait = formatWait(Date.parse(iso) - now);
-  return wait === '' ? null : <span aria-live="off"> (in {wait})</span>;
+  return (
+    <time dateTime={iso} title={formatFullTime(iso)} aria-live="off">
+      {wait === '' ? 'now' : `in ${wait}`}
+    </time>
+  );
 }
