@@ -147,6 +147,26 @@ test('a reply that is lost on its way: the send is repeated with its key, and th
   expect(await questionsOf(user)).toHaveLength(1)
 })
 
+test('where events are held back on their way, the answer comes in one piece, asked for and counted once', async ({ page, chat, user }) => {
+  const asked: string[] = []
+  await page.route('**/api/v1/chat/**/messages', async (route) => {
+    asked.push(route.request().headers()['accept']!)
+    if (asked.at(-1) === 'application/json') return route.continue()
+    await route.fetch() // it arrives; what comes back is a proxy's page
+    await route.fulfill({ status: 200, contentType: 'text/html', body: 'Streams are not allowed here.' })
+  })
+  await page.route('**/api/v1/chat/messages', (route) => route.fallback())
+  await chat.send('[[text=In_one_piece]] Hello')
+  await expect(await chat.finishedAnswer()).toContainText('In one piece')
+  await page.waitForURL(/\/chat\/[0-9a-f-]{36}$/)
+  await chat.send('[[text=And_another]] Again')
+  await expect(chat.answers).toHaveCount(2)
+  await expect(await chat.finishedAnswer()).toContainText('And another')
+  expect(asked, 'it is known from the first time').toEqual(['text/event-stream', 'application/json', 'application/json'])
+  expect(await questionsOf(user)).toHaveLength(2)
+  expect((await user.quota()).daily.used).toBe(2)
+})
+
 test('a draft outlives a reload', async ({ page, chat }) => {
   await chat.message.fill('Half a thou')
   await page.reload()
@@ -166,12 +186,12 @@ test('the quota: a warning when little is left, why nothing goes any more, and a
   await chat.send('[[text=The_last]] Hello')
   await chat.finishedAnswer()
   await expect(line).toHaveAttribute('data-level', 'error')
-  await expect(line).toContainText(/0 of \d+ messages left today, more from .+ \(in .+\)/)
+  await expect(line).toContainText(/0 of \d+ messages left today, renewed in .+/)
 
   // What is typed is kept, and the field says why it can't be sent.
   await chat.message.fill('One more')
   await expect(page.getByRole('button', { name: 'Send message' })).toBeDisabled()
-  await expect(chat.message).toHaveAccessibleDescription(/0 of \d+ messages left today, more from/)
+  await expect(chat.message).toHaveAccessibleDescription(/0 of \d+ messages left today, renewed in/)
 
   user.usedBefore = -1 // the day's counter begins anew below
   await redis().del(...(await redis().keys(`chat:*${user.sub}*`)))
@@ -262,9 +282,85 @@ test('by keyboard alone: asks, stops, copies, finds the list of shortcuts, begin
   await expect(chat.message).toBeFocused()
 })
 
-for (const width of [390, 320])
-  test(`at ${width} px nothing is cut off or scrolls sideways, and all can be reached`, async ({ page, user }) => {
-    await page.setViewportSize({ width, height: 640 })
+test('in a fast stream: whoever scrolls up stays there, and one press leads back to the end and keeps to it', async ({ page, chat }) => {
+  await chat.send('[[endless size=60 pace=4]] Fast')
+  const frame = page.getByTestId('messages')
+  const left = () => frame.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight)
+  await expect.poll(() => frame.evaluate((element) => element.scrollHeight > 3 * element.clientHeight), { timeout: 15_000 }).toBe(true)
+  expect(await left(), 'it keeps to the end').toBeLessThan(48)
+  await frame.hover()
+  await page.mouse.wheel(0, -600)
+  const newest = page.getByRole('button', { name: 'Go to the newest message' })
+  await expect(newest).toBeVisible()
+  const top = await frame.evaluate((element) => element.scrollTop)
+  const height = await frame.evaluate((element) => element.scrollHeight)
+  await expect.poll(() => frame.evaluate((element) => element.scrollHeight), 'it grows on below').toBeGreaterThan(height + 200)
+  expect(Math.abs((await frame.evaluate((element) => element.scrollTop)) - top), 'what is read stays where it is').toBeLessThan(2)
+  await newest.click()
+  await expect(newest).toBeHidden()
+  const then = await frame.evaluate((element) => element.scrollHeight)
+  await expect.poll(() => frame.evaluate((element) => element.scrollHeight)).toBeGreaterThan(then + 200)
+  await expect.poll(left, 'and it keeps to the end again').toBeLessThan(48)
+  await page.keyboard.press('Escape')
+  await expect(chat.answers.last()).toHaveAttribute('data-status', 'stopped')
+})
+
+test('what a model thinks is folded, with its time', async ({ page, chat }) => {
+  await chat.send('[[reasoning=40 size=10 chunks=5 pace=40]] Think')
+  await expect(page.getByText(/^Thinking…/)).toBeVisible()
+  const answer = await chat.finishedAnswer()
+  await expect(answer.locator('summary')).toHaveText(/^Thought for \d+ s$/)
+  await expect(answer.getByText('r0:')).toBeHidden()
+  await answer.locator('summary').click()
+  await expect(answer.getByText('r0:')).toBeVisible()
+})
+
+test('who listens hears whole sentences, and nothing twice', async ({ page, chat }) => {
+  await page.evaluate(() => {
+    const heard: string[] = []
+    Object.assign(window, { heard })
+    new MutationObserver(() => {
+      const said = document.querySelector('[data-testid="sentences"]')?.textContent ?? ''
+      if (said !== '' && said !== heard.at(-1)) heard.push(said)
+    }).observe(document.body, { childList: true, subtree: true, characterData: true })
+  })
+  await chat.send('[[text=The_first_sentence_is_here._The_second_one,_with_3.5_of_something,_follows_it._And_**that**_is_all_of_it pace=150]] Speak')
+  await chat.finishedAnswer()
+  const heard = () => page.evaluate(() => (window as unknown as { heard: string[] }).heard)
+  await expect.poll(async () => (await heard()).join(' ')).toBe('The first sentence is here. The second one, with 3.5 of something, follows it. And that is all of it')
+  expect((await heard()).length, 'not in one piece at the end').toBeGreaterThan(1)
+  for (const each of (await heard()).slice(0, -1)) expect(each, 'whole sentences').toMatch(/\.$/)
+})
+
+test('`?` alone lists the shortcuts, and can be switched off; Ctrl + / always does', async ({ page, chat }) => {
+  const dialog = page.getByRole('dialog', { name: 'Keyboard shortcuts' })
+  await chat.message.blur()
+  await page.keyboard.press('?')
+  await dialog.getByRole('checkbox').uncheck()
+  await page.keyboard.press('Escape')
+  await expect(dialog).toBeHidden()
+  await page.reload()
+  await expect(chat.message).toBeFocused()
+  await chat.message.blur()
+  await page.keyboard.press('?')
+  await page.keyboard.press('Control+/')
+  await expect(dialog.getByRole('checkbox')).not.toBeChecked()
+})
+
+test('what moves stands still for who wants that', async ({ page, chat }) => {
+  await page.emulateMedia({ reducedMotion: 'reduce' })
+  await chat.send('[[headers=60000]] Wait')
+  await expect(page.getByTestId('typing-indicator')).toBeVisible()
+  const moving = () => page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === 'running').length)
+  await expect.poll(moving).toBe(0)
+  await page.getByRole('button', { name: 'Stop the answer' }).click()
+  await expect(chat.answers.last()).toHaveAttribute('data-status', 'stopped')
+})
+
+// 640 × 360 is a window of 1280 × 720 at 200 %.
+for (const [width, height] of [[390, 640], [320, 568], [640, 360]] as const)
+  test(`at ${width} × ${height} nothing is cut off or scrolls sideways, and all can be reached`, async ({ page, user }) => {
+    await page.setViewportSize({ width, height })
     const chat = new ChatPage(page)
     await chat.signIn(user.sub)
     await chat.send('Give me a table and some code')
