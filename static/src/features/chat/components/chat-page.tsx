@@ -5,6 +5,7 @@ import { preloadMarkdown } from '@/components/markdown/markdown';
 import { Button } from '@/components/ui/button';
 import { Drawer } from '@/components/ui/drawer';
 import { ErrorNotice } from '@/components/ui/error-notice';
+import { LogoIcon } from '@/components/ui/icons';
 import { Skeleton } from '@/components/ui/skeleton';
 import { toApiError } from '@/lib/api/errors';
 import { signOut } from '@/lib/api/sign-out';
@@ -165,14 +166,27 @@ function PageSkeleton() {
   return (
     <div role="status" className="flex h-dvh">
       <span className="sr-only">Loading</span>
-      <div className="hidden w-72 flex-col gap-4 border-r bg-surface p-4 md:flex">
-        <Skeleton className="h-6 w-24" />
-        <Skeleton className="h-10 w-full" />
-        <Skeleton className="h-5 w-4/5" />
-        <Skeleton className="h-5 w-3/5" />
+      <div className="hidden w-72 shrink-0 border-r bg-surface md:block">
+        <div className="flex h-14 items-center gap-2.5 px-4 text-[0.95rem] font-semibold">
+          <span className="text-2xl">
+            <LogoIcon />
+          </span>
+          Chat
+        </div>
+        <div className="flex flex-col gap-4 px-3">
+          <Skeleton className="h-10 w-full" />
+          <Skeleton className="h-9 w-full" />
+          <Skeleton className="h-5 w-4/5" />
+          <Skeleton className="h-5 w-3/5" />
+        </div>
       </div>
-      <div className="flex flex-1 flex-col justify-end p-4">
-        <Skeleton className="mx-auto mb-6 h-14 w-full max-w-3xl rounded-2xl" />
+      <div className="flex min-w-0 flex-1 flex-col">
+        <div className="flex h-14 items-center border-b px-4 text-[0.95rem] font-semibold md:px-7">
+          <span className="md:sr-only">Chat</span>
+        </div>
+        <div className="mx-auto mt-auto w-full max-w-3xl px-3 pb-9 md:px-6">
+          <Skeleton className="h-14 w-full rounded-2xl" />
+        </div>
       </div>
     </div>
   );
