@@ -27,10 +27,15 @@ async function takePictures(page: Page, state: string): Promise<void> {
   const before = page.viewportSize()
   for (const width of before !== null && before.width < 500 ? [before.width] : WIDTHS)
     for (const colorScheme of SCHEMES) {
-      await page.emulateMedia({ colorScheme })
-      await page.setViewportSize({ width, height: 800 })
-      await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)))
-      await page.screenshot({ path: join(folder, `${state.replaceAll(/\W+/g, '-')}-${width}-${colorScheme}.png`) })
+      await takePicture(page, join(folder, `${state.replaceAll(/\W+/g, '-')}-${width}-${colorScheme}.png`), colorScheme, { width, height: 800 })
     }
   if (before !== null) await page.setViewportSize(before)
+}
+
+export async function takePicture(page: Page, path: string, colorScheme: 'light' | 'dark', size: { width: number; height: number }): Promise<void> {
+  await page.setViewportSize(size)
+  await page.emulateMedia({ colorScheme })
+  // Colours that are on their way from one scheme to the other; what was taken back meanwhile is no loss.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)))
+  await page.screenshot({ path })
 }

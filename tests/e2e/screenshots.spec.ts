@@ -3,6 +3,7 @@ import { expect, test, type Page } from '@playwright/test'
 import { useDaily } from '../support/stores.ts'
 import { User } from '../support/user.ts'
 import { ChatPage } from './chat-page.ts'
+import { takePicture } from './look.ts'
 
 // The pictures of the documentation, made anew by:  SCREENSHOTS=yes scripts/test e2e
 test.skip(!process.env['SCREENSHOTS'], 'only where they are asked for')
@@ -12,10 +13,7 @@ const DESKTOP = { width: 1200, height: 800 }
 const PHONE = { width: 390, height: 780 }
 
 async function picture(page: Page, name: string, colorScheme: 'light' | 'dark', size: { width: number; height: number }): Promise<void> {
-  await page.setViewportSize(size)
-  await page.emulateMedia({ colorScheme })
-  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)))
-  await page.screenshot({ path: fileURLToPath(new URL(`../../docs/images/${name}.png`, import.meta.url)) })
+  await takePicture(page, fileURLToPath(new URL(`../../docs/images/${name}.png`, import.meta.url)), colorScheme, size)
 }
 
 test('the chat page, with an answer and a few chats, on desk and phone, light and dark', async ({ page }) => {
