@@ -38,5 +38,6 @@ test('the chat page, with an answer and a few chats, on desk and phone, light an
   await useDaily(user.sub, (await user.quota()).daily.limit!)
   await page.reload()
   await expect(page.getByTestId('quota')).toHaveAttribute('data-level', 'error')
+  await expect(page.locator('pre code').last()).toBeVisible()
   await picture(page, 'chat-quota', 'light', { width: 800, height: 360 })
 })
