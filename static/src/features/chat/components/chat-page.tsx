@@ -14,7 +14,7 @@ import { onOtherTabs } from '@/lib/other-tabs';
 import { chatPath, leave, navigate, sessionIdOf, usePathname } from '@/lib/router';
 import { featuresQuery } from '../api/get-features';
 import { quotaQuery } from '../api/get-quota';
-import { SESSION } from '../api/get-session';
+import { SESSION, sessionQuery } from '../api/get-session';
 import { sessionsQuery } from '../api/list-sessions';
 import { Drafts, DraftsContext, forgetDrafts } from '../drafts';
 import { ReplyRuntimeContext } from '../reply-context';
@@ -28,10 +28,18 @@ const PRELOAD_AFTER_MS = 800;
 export function ChatPage() {
   const features = useQuery(featuresQuery);
 
+  const client = useQueryClient();
   useEffect(() => {
+    const sessionId = sessionIdOf(window.location.pathname);
+    if (typeof sessionId === 'string') {
+      // What will be needed to show a chat is asked for together, not one after the other.
+      client.infiniteQuery(sessionQuery(sessionId)).catch(() => undefined); // who shows it says so
+      preloadMarkdown();
+      return undefined;
+    }
     const timer = setTimeout(preloadMarkdown, PRELOAD_AFTER_MS);
     return () => clearTimeout(timer);
-  }, []);
+  }, [client]);
 
   if (features.isPending) return <PageSkeleton />;
   if (features.data === undefined) {

@@ -76,7 +76,7 @@ export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onS
           aria-describedby={[showsCounter ? counterId : null, blockedBy].filter((id) => id !== null).join(' ') || undefined}
           placeholder="Ask anything"
           enterKeyHint="send"
-          className="max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none overflow-y-auto bg-transparent px-2.5 py-1.5 leading-6 outline-none placeholder:text-muted"
+          className="field-sizing-content max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none overflow-y-auto bg-transparent px-2.5 py-1.5 leading-6 outline-none placeholder:text-muted"
         />
         {writing ? (
           <Button
