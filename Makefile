@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults test-long soak coverage sanitize migration-load migrations-test fuzz bench bench-db hot-path install uninstall
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults test-long soak coverage sanitize migration-load migrations-test fuzz bench bench-db bench-page hot-path install uninstall
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,5 +64,7 @@ hot-path: ## instructions per chunk and per request, held against the stored fig
 	@scripts/hot-path
 bench: ## the relay beside bare nginx, ROUNDS=7; the table of docs/performance.md (20 minutes, a quiet machine)
 	@scripts/bench $(ROWS)
+bench-page: ## the page's figures in Chromium, at full speed and four times slower, against their budgets (2 minutes, a quiet machine)
+	@scripts/bench-page
 bench-db: ## the queries' plans and times at SESSIONS=1000000 MESSAGES=10000000
 	@scripts/bench-db

@@ -25,6 +25,7 @@ export default defineConfig(({ command }) => ({
     setupFiles: ['./src/testing/setup.ts'],
     include: ['src/**/*.test.{ts,tsx}'],
     restoreMocks: true,
+    testTimeout: 20_000,
     coverage: {
       include: ['src/**/*.{ts,tsx}'],
       exclude: ['src/testing/**', 'src/**/*.d.ts', 'src/app/*-main.tsx'],

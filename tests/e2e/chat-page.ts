@@ -18,8 +18,8 @@ export class ChatPage {
   }
 
   /** By the link that `make run` prints, as a user nobody else has. */
-  async signIn(sub = freshSub('browser')): Promise<void> {
-    await this.page.goto(`/sign-in#token=${tokenFor(sub)}`)
+  async signIn(sub = freshSub('browser'), at = ''): Promise<void> {
+    await this.page.goto(`${at}/sign-in#token=${tokenFor(sub)}`)
     await this.page.waitForURL('**/chat')
     await expect(this.message).toBeVisible()
   }

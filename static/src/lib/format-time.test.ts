@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { dayGroup, msToMidnight } from './format-time';
+import { dayGroup, formatDuration, msToMidnight } from './format-time';
 
 const before = process.env.TZ;
 const zone = (name: string) => (process.env.TZ = name);
@@ -8,6 +8,10 @@ beforeEach(() => void zone('UTC'));
 afterEach(() => {
   if (before === undefined) delete process.env.TZ;
   else process.env.TZ = before;
+});
+
+it.each([[0, '1 s'], [1499, '1 s'], [59_400, '59 s'], [61_000, '1 min 1 s']])('%i ms is %s', (ms, said) => {
+  expect(formatDuration(ms)).toBe(said);
 });
 
 describe('dayGroup', () => {

@@ -40,6 +40,12 @@ function daysAgo(time: Date, now: Date): number {
   return Math.round((midnight(now) - midnight(time)) / 86_400_000);
 }
 
+/** How long something took. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
 /** How long it is still, in the two largest units; empty where that is past or unknown. */
 export function formatWait(ms: number): string {
   if (!(ms > 0)) return '';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFrameScheduler } from './frame-scheduler';
 
 describe('createFrameScheduler', () => {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'requestAnimationFrame', 'cancelAnimationFrame'] }));
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'requestAnimationFrame', 'cancelAnimationFrame', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
 
   it('runs once per frame, however often it is asked', () => {
@@ -12,6 +12,25 @@ describe('createFrameScheduler', () => {
     expect(run).not.toHaveBeenCalled();
     vi.advanceTimersByTime(1000);
     expect(run).toHaveBeenCalledTimes(1);
+  });
+
+  it('leaves frames out where a run takes long, and none where it is quick', () => {
+    const runsIn = (costMs: number) => {
+      // What a run costs passes on the clock while it runs.
+      let spent = 0;
+      const clock = performance.now.bind(performance);
+      const spy = vi.spyOn(performance, 'now').mockImplementation(() => clock() + spent);
+      const run = vi.fn(() => void (spent += costMs));
+      const scheduler = createFrameScheduler(run);
+      for (const end = clock() + 1000; clock() + spent < end; ) {
+        scheduler.request();
+        vi.advanceTimersByTime(1);
+      }
+      spy.mockRestore();
+      return run.mock.calls.length;
+    };
+    expect(runsIn(0)).toBeGreaterThan(55);
+    expect(runsIn(15), 'a hundred milliseconds apart').toBeLessThan(12);
   });
 
   it('still runs while the page is hidden', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SAMPLE_ANSWER } from '@/testing/sample-answer';
-import { splitMarkdown } from './markdown-blocks';
+import { GrowingMarkdown, splitMarkdown } from './markdown-blocks';
 
 describe('splitMarkdown', () => {
   it('loses nothing, however much of an answer is there', () => {
@@ -8,6 +8,12 @@ describe('splitMarkdown', () => {
       const text = SAMPLE_ANSWER.slice(0, end);
       expect(splitMarkdown(text).join('')).toBe(text);
     }
+  });
+
+  it.each([SAMPLE_ANSWER.repeat(2), `${SAMPLE_ANSWER}\n\nx[^1]\n\n[^1]: note\n\nmore\n\nand more`])('cuts a growing text as it would the whole', (text) => {
+    const growing = new GrowingMarkdown();
+    for (let end = 0; end <= text.length; end++) expect(growing.split(text.slice(0, end))).toEqual(splitMarkdown(text.slice(0, end)));
+    expect(growing.split('# Another\n\ntext')).toEqual(['# Another\n\n', 'text']);
   });
 
   it('cuts at blank lines', () => {

@@ -46,6 +46,22 @@ export function splitMarkdown(text: string): string[] {
   return blocks;
 }
 
+/** The same for a text that grows: what was cut off before the last piece stays as it is, and is not looked at again. */
+export class GrowingMarkdown {
+  private text = '';
+  private blocks: string[] = [];
+
+  split(text: string): string[] {
+    const last = this.blocks.at(-1);
+    const grown = last !== undefined && text.startsWith(this.text);
+    const from = grown ? this.text.length - last.length : 0;
+    const tail = text.slice(from);
+    this.blocks = grown && !REACHES_FAR.test(tail) ? [...this.blocks.slice(0, -1), ...splitMarkdown(tail)] : splitMarkdown(text);
+    this.text = text;
+    return this.blocks;
+  }
+}
+
 function closes(fence: { mark: string; indent: number }, line: RegExpExecArray): boolean {
   const [, indent = '', mark = '', rest = ''] = line;
   return (

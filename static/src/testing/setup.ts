@@ -1,8 +1,11 @@
 import '@testing-library/jest-dom/vitest';
-import { act, cleanup } from '@testing-library/react';
+import { act, cleanup, configure } from '@testing-library/react';
 import { toast } from 'sonner';
 import { afterAll, afterEach, beforeAll, vi } from 'vitest';
 import { server } from './server';
+
+// Conditions are waited for, and on a busy machine for longer.
+configure({ asyncUtilTimeout: 5_000 });
 
 // What jsdom lacks.
 vi.stubGlobal(
@@ -34,8 +37,19 @@ vi.stubGlobal('matchMedia', (query: string) => ({
   removeEventListener: () => undefined,
 }));
 
+// Node's reaches the tests that run beside this one.
+vi.stubGlobal(
+  'BroadcastChannel',
+  class extends EventTarget {
+    postMessage(): void {
+      // Nobody else is there.
+    }
+  },
+);
+
 beforeAll(() => server.listen({ onUnhandledRequest: 'error' }));
 afterEach(() => {
+  window.localStorage.clear();
   // Toasts are kept outside the page, and would be there again in the next test.
   act(() => void toast.dismiss());
   cleanup();

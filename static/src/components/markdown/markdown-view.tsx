@@ -1,8 +1,8 @@
 import type { Element } from 'hast';
-import { memo, useId, useMemo } from 'react';
+import { memo, useId, useMemo, useState } from 'react';
 import ReactMarkdown, { type Components, type ExtraProps } from 'react-markdown';
 import remarkGfm from 'remark-gfm';
-import { splitMarkdown } from '@/lib/markdown-blocks';
+import { GrowingMarkdown } from '@/lib/markdown-blocks';
 import { CodeBlock } from './code-block';
 import { useHighlight } from './use-highlight';
 
@@ -14,7 +14,8 @@ interface MarkdownViewProps {
 
 /** Model output is untrusted: no raw HTML, no foreign images, and links that say where they lead and no more. */
 export default function MarkdownView({ text, growing }: MarkdownViewProps) {
-  const blocks = useMemo(() => splitMarkdown(text), [text]);
+  const [splitter] = useState(() => new GrowingMarkdown());
+  const blocks = useMemo(() => splitter.split(text), [splitter, text]);
   const id = useId();
   return (
     <div className="answer">
@@ -24,6 +25,11 @@ export default function MarkdownView({ text, growing }: MarkdownViewProps) {
       ))}
     </div>
   );
+}
+
+/** Parses once for nothing: code that runs for the first time is slow, and then it isn't the first answer's. */
+export function warmUp(): void {
+  ReactMarkdown({ children: '# a\n\n1. **b** `c` [d](https://e.f)\n\n| g |\n| - |\n| h |\n\n> i\n\n```j\nk\n```', remarkPlugins, components, urlTransform: safeUrl });
 }
 
 interface BlockProps {

@@ -2,7 +2,7 @@ import { render, screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it, vi } from 'vitest';
 import { SAMPLE_ANSWER } from '@/testing/sample-answer';
-import MarkdownView from './markdown-view';
+import MarkdownView, { warmUp } from './markdown-view';
 
 const show = (text: string, growing = false) => render(<MarkdownView text={text} growing={growing} />);
 
@@ -51,6 +51,10 @@ describe('Markdown', () => {
     await user.click(screen.getByRole('button', { name: 'Copy code' }));
     expect(write).toHaveBeenCalledWith('print("hi")\n');
     expect(await screen.findByText('Copied')).toBeInTheDocument();
+  });
+
+  it('can be tried out before there is an answer', () => {
+    expect(warmUp).not.toThrow();
   });
 
   it('draws a block plainly while it grows', () => {

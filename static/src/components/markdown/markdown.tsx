@@ -5,7 +5,7 @@ const MarkdownView = lazy(load);
 
 /** For when the browser has nothing else to do: the first answer then needs no wait. */
 export function preloadMarkdown(): void {
-  void load().catch(() => undefined);
+  void load().then(({ warmUp }) => setTimeout(warmUp)).catch(() => undefined);
 }
 
 interface MarkdownProps {

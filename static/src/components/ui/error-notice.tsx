@@ -6,7 +6,7 @@ import { AlertIcon } from './icons';
 interface ErrorNoticeProps {
   error: ApiError;
   className?: string;
-  /** What the reader can do about it. */
+  /** What the reader can do about it; null: nothing. */
   children?: ReactNode;
 }
 
@@ -25,7 +25,7 @@ export function ErrorNotice({ error, className, children }: ErrorNoticeProps) {
           {error.requestId !== null && (
             <p className="mt-1 text-xs break-all text-muted">Request {error.requestId}</p>
           )}
-          {children !== undefined && <div className="mt-3 flex flex-wrap gap-2">{children}</div>}
+          {children != null && <div className="mt-3 flex flex-wrap gap-2">{children}</div>}
         </div>
       </div>
     </div>

@@ -1,5 +1,5 @@
 import * as DropdownMenu from '@radix-ui/react-dropdown-menu';
-import type { ReactNode } from 'react';
+import { useRef, useState, type ReactNode } from 'react';
 import { cn } from '@/lib/class-names';
 
 interface MenuProps {
@@ -11,11 +11,16 @@ interface MenuProps {
 }
 
 export function Menu({ trigger, onClosed = () => false, children }: MenuProps) {
+  const button = useRef<HTMLButtonElement>(null);
+  // Drawn in the part of the page that the button belongs to, where a screen reader's reader expects it.
+  const [home, setHome] = useState<HTMLElement | null>(null);
   return (
     // The modal kind hides the page from screen readers, while what is in it can still have the focus.
-    <DropdownMenu.Root modal={false}>
-      <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
+    <DropdownMenu.Root modal={false} onOpenChange={() => setHome(button.current?.closest<HTMLElement>('aside, [role="dialog"]') ?? null)}>
+      <DropdownMenu.Trigger ref={button} asChild>
+        {trigger}
+      </DropdownMenu.Trigger>
+      <DropdownMenu.Portal container={home}>
         <DropdownMenu.Content
           align="end"
           sideOffset={4}

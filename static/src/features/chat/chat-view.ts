@@ -1,7 +1,7 @@
 import type { ApiError } from '@/lib/api/errors';
 import type { Message, MessageStatus } from '@/lib/api/types';
 import { isOver } from './reply-reducer';
-import type { LiveReply } from './reply-runtime';
+import type { LiveReply, Thought } from './reply-runtime';
 
 /** One message as it is drawn. */
 export interface ChatItem {
@@ -10,6 +10,9 @@ export interface ChatItem {
   content: string;
   reasoning: string;
   createdAt: string;
+  /** When the model began to think, and for how long it did before its first word; null: not known, or not yet. */
+  thinkingSince: number | null;
+  thoughtMs: number | null;
   /** `unsent`: the question never reached the service. `waiting`: no word of the answer yet. */
   status: MessageStatus | 'waiting' | 'unsent';
   error: ApiError | null;
@@ -19,7 +22,7 @@ export interface ChatItem {
 }
 
 /** Stored messages and the answer of the moment, as one list in the order of reading. */
-export function chatItems(loaded: Message[], reply: LiveReply | undefined): ChatItem[] {
+export function chatItems(loaded: Message[], reply: LiveReply | undefined, thoughts: ReadonlyMap<string, Thought>): ChatItem[] {
   const live = reply?.state;
   const edited = reply?.question?.replaces ?? null;
   // What an edit takes the place of is gone at once, and there again where it is refused.
@@ -27,11 +30,11 @@ export function chatItems(loaded: Message[], reply: LiveReply | undefined): Chat
   const hidden = live !== undefined && live.phase !== 'failed' ? reply?.replacesId : null;
   const items = newestAnswers(messages)
     .filter((message) => message.superseded_by === null && message.role !== 'system' && message.id !== hidden)
-    .map((message) => storedItem(message, message.id === live?.message?.id ? reply : undefined, versionsOf(message, messages)));
+    .map((message) => storedItem(message, message.id === live?.message?.id ? reply : undefined, versionsOf(message, messages), thoughts));
   if (reply === undefined || live === undefined) return items;
 
   if (live.message !== null) {
-    if (!messages.some(({ id }) => id === live.message?.id)) items.push(storedItem(live.message, reply, []));
+    if (!messages.some(({ id }) => id === live.message?.id)) items.push(storedItem(live.message, reply, [], thoughts));
     return items;
   }
   const { question } = reply;
@@ -45,6 +48,8 @@ export function chatItems(loaded: Message[], reply: LiveReply | undefined): Chat
       content: question.content,
       reasoning: '',
       createdAt: question.askedAt,
+      thinkingSince: null,
+      thoughtMs: null,
       status: live.phase === 'failed' ? 'unsent' : 'complete',
       error: live.error,
       message: null,
@@ -65,13 +70,15 @@ const WAITING: ChatItem = {
   content: '',
   reasoning: '',
   createdAt: '',
+  thinkingSince: null,
+  thoughtMs: null,
   status: 'waiting',
   error: null,
   message: null,
   versions: [],
 };
 
-function storedItem(message: Message, reply: LiveReply | undefined, versions: Message[]): ChatItem {
+function storedItem(message: Message, reply: LiveReply | undefined, versions: Message[], thoughts: ReadonlyMap<string, Thought>): ChatItem {
   const live = reply?.state;
   const writing = live !== undefined && !isOver(live);
   const content = live === undefined ? message.content : live.content;
@@ -84,6 +91,8 @@ function storedItem(message: Message, reply: LiveReply | undefined, versions: Me
     content: writing && content === '' ? message.content : content,
     reasoning,
     createdAt: message.created_at,
+    thinkingSince: thoughts.get(message.id)?.since ?? null,
+    thoughtMs: thoughts.get(message.id)?.ms ?? null,
     status: writing && content === '' && message.content === '' && reasoning === '' ? 'waiting' : status,
     error: live?.error ?? null,
     message,

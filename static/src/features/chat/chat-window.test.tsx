@@ -174,6 +174,18 @@ describe('the keyboard', () => {
     expect(opener).toHaveFocus();
   });
 
+  it('lets the single key be switched off', async () => {
+    const { user } = await openChat();
+    await user.click(await button('Keyboard shortcuts'));
+    await user.click(within(await screen.findByRole('dialog')).getByRole('checkbox'));
+    await user.keyboard('{Escape}');
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    await user.keyboard('?');
+    expect(screen.queryByRole('dialog')).toBeNull();
+    await user.keyboard('{Control>}/{/Control}');
+    expect(within(await screen.findByRole('dialog')).getByRole('checkbox')).not.toBeChecked();
+  });
+
   it('copies the last answer, goes to the message field, begins a new chat', async () => {
     const { user } = await openChat();
     await user.keyboard('{Control>}{Shift>}y{/Shift}{/Control}');
@@ -265,7 +277,7 @@ describe('the quota', () => {
     await openChat((api) => (api.quota = { ...api.quota, daily: daily(used, new Date(Date.now() + 5_370_000).toISOString()) }));
     const line = await screen.findByTestId('quota');
     expect(line).toHaveAttribute('data-level', level);
-    if (level === 'error') expect(line).toHaveTextContent('(in 1 h 30 min)');
+    expect(line).toHaveTextContent('renewed in 1 h 30 min');
     await expectAccessible();
   });
 

@@ -82,6 +82,43 @@ describe('a connection that breaks', () => {
   });
 });
 
+describe('events that do not get through', () => {
+  it('asks for the answer in one piece, under the same key', async () => {
+    const asked: [accept: string | null, key: string | null][] = [];
+    const { api, user } = renderChat();
+    server.use(
+      http.post('*/api/v1/chat/messages', ({ request }) => {
+        const accept = request.headers.get('Accept');
+        asked.push([accept, request.headers.get('Idempotency-Key')]);
+        if (accept === 'text/event-stream') return HttpResponse.html('<p>No streams here.</p>');
+        const session = api.addSession('Hi');
+        const question = api.addMessage(session, 'user', 'Hi');
+        const message = api.addMessage(session, 'assistant', 'All of **it**.', { parent_id: question.id });
+        return HttpResponse.json({ session, user_message: question, message, quota: api.quota }, { status: 201 });
+      }),
+    );
+    await user.type(await messageField(), 'Hi{Enter}');
+    await finished();
+    expect((await answers())[0]).toHaveTextContent('All of it.');
+    expect(asked.map(([accept]) => accept)).toEqual(['text/event-stream', 'application/json']);
+    expect(asked[0]?.[1]).toBe(asked[1]?.[1]);
+    expect(window.location.pathname).toBe(`/chat/${api.sessions[0]?.id}`);
+  });
+
+  it('shows what was stored where an answer can’t be followed to its end', async () => {
+    let refused = 0;
+    const { user } = renderChat('/chat', (mock) => {
+      mock.answerText = 'eins zwei drei vier fünf sechs sieben';
+      mock.breakAfter = 2;
+    });
+    server.use(http.get('*/api/v1/chat/messages/:id/stream', () => (refused++, HttpResponse.error())));
+    await user.type(await messageField(), 'Count{Enter}');
+    await finished();
+    expect((await answers())[0]).toHaveTextContent('eins zwei drei vier fünf sechs sieben');
+    expect(refused).toBeGreaterThan(0);
+  });
+});
+
 describe('errors', () => {
   it('shows a refused message with its request id, and sends it again under the same key', async () => {
     const { api, user } = renderChat('/chat', (mock) => {

@@ -1,5 +1,6 @@
 import { ApiError } from '@/lib/api/errors';
 import type { AnswerEvent, ClosingMessage, Message, Quota, Session } from '@/lib/api/types';
+import type { WholeReply } from './api/ask';
 import { utf8Length } from '@/lib/text-size';
 
 /**
@@ -28,7 +29,7 @@ export interface ReplyState {
   error: ApiError | null;
 }
 
-export type ReplyAction = AnswerEvent | { event: 'refused' | 'lost'; error: ApiError } | { event: 'stored'; message: Message };
+export type ReplyAction = AnswerEvent | { event: 'whole'; data: WholeReply } | { event: 'refused' | 'lost'; error: ApiError } | { event: 'stored'; message: Message };
 
 export const initialReply: ReplyState = {
   phase: 'waiting',
@@ -70,6 +71,10 @@ export function reduceReply(state: ReplyState, action: ReplyAction): ReplyState 
         quota: action.data.quota,
         lastEventId: action.id,
       };
+    case 'whole': {
+      const { session, user_message: userMessage, message, quota } = action.data;
+      return withStoredText({ ...initialReply, phase: 'writing', session, userMessage, message, quota }, message);
+    }
     case 'delta':
     case 'reasoning':
       return append(state, action.event, action.id, action.data.content);

@@ -1,17 +1,19 @@
 import type { QueryClient } from '@tanstack/react-query';
 import { ApiError, toApiError } from '@/lib/api/errors';
-import type { Message, Session } from '@/lib/api/types';
+import type { AnswerEvent, Message, Session } from '@/lib/api/types';
 import { createFrameScheduler } from '@/lib/frame-scheduler';
+import { onWake } from '@/lib/wake';
+import type { Ask } from './api/ask';
 import { attachMessage } from './api/attach-message';
 import { getMessage } from './api/get-message';
 import { quotaQuery } from './api/get-quota';
-import { sessionQuery } from './api/get-session';
+import { getSession, sessionQuery } from './api/get-session';
 import { featuresQuery } from './api/get-features';
 import { regenerateMessage } from './api/regenerate-message';
 import { sendMessage } from './api/send-message';
 import { stopMessage } from './api/stop-message';
 import { attachedReply, initialReply, isOver, reduceReply, type ReplyState } from './reply-reducer';
-import { replyEvents, type OpenReply } from './reply-stream';
+import { replyEvents } from './reply-stream';
 import { putMessages, putQuota, putSession, supersedeFrom } from './session-cache';
 
 /** The key of a chat that has no session yet. */
@@ -43,8 +45,15 @@ export interface LiveReply {
   state: ReplyState;
 }
 
+/** How long a model thought before its first word, where that was watched from its beginning. */
+export interface Thought {
+  since: number;
+  ms: number | null;
+}
+
 export interface RuntimeEvents {
-  onError: (error: ApiError) => void;
+  /** `key`: the chat whose answer failed; null: what was asked of one came to nothing. */
+  onError: (error: ApiError, key: string | null) => void;
   onSessionStarted: (session: Session) => void;
   /** The text of a send that can't go on goes back to the input. */
   onTextReturned: (key: string, content: string) => void;
@@ -63,6 +72,10 @@ export class ReplyRuntime {
   private readonly replies = new Map<string, LiveReply>();
   private readonly running = new Map<string, AbortController>();
   private readonly listeners = new Set<() => void>();
+  /** By the answer's id. */
+  readonly thoughts = new Map<string, Thought>();
+  /** Events didn't get through: what is asked next is asked for in one piece at once. */
+  private eventsBlocked = false;
 
   constructor(
     private readonly client: QueryClient,
@@ -99,14 +112,13 @@ export class ReplyRuntime {
 
   regenerate(sessionId: string, message: Message, model?: string): void {
     if (this.isBusy(sessionId)) return;
-    const open = regenerateMessage(message.id, crypto.randomUUID(), model);
-    this.begin(sessionId, { replacesId: message.id, model }, open, initialReply);
+    this.begin(sessionId, { replacesId: message.id, model }, regenerateMessage(message.id, crypto.randomUUID(), model), initialReply);
   }
 
   /** Joins an answer that is being written, begun by another tab or before a reload. */
   attach(sessionId: string, message: Message): void {
     if (this.isBusy(sessionId)) return;
-    this.begin(sessionId, {}, attachMessage(message.id, null), attachedReply(message));
+    this.begin(sessionId, {}, null, attachedReply(message));
   }
 
   /** Once more, whichever way the last try went wrong. */
@@ -116,23 +128,19 @@ export class ReplyRuntime {
     const { state, question } = reply;
     if (state.message !== null) {
       if (state.lastEventId === 'end') this.regenerate(key, state.message, reply.model);
-      else {
-        const open = attachMessage(state.message.id, state.lastEventId);
-        this.begin(key, {}, open, { ...state, phase: 'writing', error: null });
-      }
+      else this.begin(key, {}, null, { ...state, phase: 'writing', error: null });
     } else if (question !== null) {
       this.ask(key, question);
     } else if (reply.replacesId !== null) {
-      const open = regenerateMessage(reply.replacesId, crypto.randomUUID(), reply.model);
-      this.begin(key, { replacesId: reply.replacesId, model: reply.model }, open, initialReply);
+      const { replacesId, model } = reply;
+      this.begin(key, { replacesId, model }, regenerateMessage(replacesId, crypto.randomUUID(), model), initialReply);
     }
   }
 
   private ask(key: string, question: PendingQuestion): void {
     const { content, idempotencyKey, model, replaces } = question;
     const sessionId = key === NEW_CHAT ? null : key;
-    const open = sendMessage({ sessionId, content, idempotencyKey, model, replaces: replaces?.id });
-    this.begin(key, { question, model }, open, initialReply);
+    this.begin(key, { question, model }, sendMessage({ sessionId, content, idempotencyKey, model, replaces: replaces?.id }), initialReply);
   }
 
   /** Gives a message that could not be sent back to the input. */
@@ -149,8 +157,9 @@ export class ReplyRuntime {
     const reply = this.replies.get(key);
     if (reply === undefined || !this.isBusy(key) || reply.stopping) return;
     this.update(key, { stopping: true });
-    // Not stored yet: `start` brings the id, and run() stops it then.
-    if (reply.state.message !== null) await this.stopNow(key, reply.state.message.id);
+    // Not known yet: `start` brings the id, and run() stops it then.
+    const messageId = reply.state.message?.id ?? (this.eventsBlocked ? await this.activeIn(key) : null);
+    if (messageId !== null) await this.stopNow(key, messageId);
   }
 
   /** Lets go of a chat that was deleted. */
@@ -161,36 +170,59 @@ export class ReplyRuntime {
     this.tell();
   }
 
+  /** Lets go of all of them: the page is left. */
+  close(): void {
+    for (const key of [...this.running.keys()]) this.drop(key);
+  }
+
   private async stopNow(key: string, messageId: string): Promise<void> {
     try {
       await stopMessage(messageId);
     } catch (error) {
       this.update(key, { stopping: false });
-      this.events.onError(toApiError(error));
+      this.events.onError(toApiError(error), null);
     }
   }
 
-  private begin(key: string, about: Partial<LiveReply>, open: OpenReply, state: ReplyState): void {
+  /** The answer that is written in a chat, where no `start` has told. */
+  private async activeIn(key: string): Promise<string | null> {
+    if (key === NEW_CHAT) return null;
+    const session = await getSession(key).catch(() => null);
+    return session?.active_message_id ?? null;
+  }
+
+  /** Without anything to ask it attaches to the answer that the state knows. */
+  private begin(key: string, about: Partial<LiveReply>, ask: Ask | null, state: ReplyState): void {
     const controller = new AbortController();
     this.running.set(key, controller);
     this.replies.set(key, { question: null, replacesId: null, model: undefined, stopping: false, reconnecting: false, ...about, state });
     this.tell();
-    void this.run(key, open, state, controller.signal);
+    void this.run(key, ask, state, controller.signal);
   }
 
-  private async run(firstKey: string, firstOpen: OpenReply, firstState: ReplyState, signal: AbortSignal): Promise<void> {
+  private async run(firstKey: string, ask: Ask | null, firstState: ReplyState, signal: AbortSignal): Promise<void> {
     let key = firstKey;
-    let open = firstOpen;
     let state = firstState;
     let tries = 0;
+    let whole = this.eventsBlocked;
     const isDropped = () => signal.aborted;
     const screen = createFrameScheduler(() => this.update(key, { state, reconnecting: false }));
 
     while (!isOver(state)) {
       let error: ApiError = ApiError.local('connection_lost');
       try {
+        if (whole && ask !== null && state.message === null) {
+          state = reduceReply(state, { event: 'whole', data: await ask.whole(signal) });
+          this.eventsBlocked = true;
+          key = this.started(key, state);
+          if (isOver(state)) break;
+        }
+        const { message } = state;
+        const open = message === null ? ask?.asEvents : attachMessage(message.id, state.outOfStep ? null : state.lastEventId);
+        if (open === undefined) return;
         for await (const event of replyEvents(open, signal)) {
           state = reduceReply(state, event);
+          if (ask !== null) this.noteThought(state, event.event);
           if (event.event !== 'ping') tries = 0;
           if (event.event === 'start') {
             key = this.started(key, state);
@@ -211,17 +243,24 @@ export class ReplyRuntime {
       screen.flush();
       tries++;
       const stored = state.message;
+      if (stored === null && !whole && error.status === 0 && (error.code === 'events_blocked' || tries >= FIRST_TRIES)) {
+        whole = true;
+        continue;
+      }
       if (isFinal(error, stored !== null) || tries >= (stored === null ? FIRST_TRIES : ATTACH_TRIES)) {
         state = reduceReply(state, { event: stored === null ? 'refused' : 'lost', error });
         break;
       }
       if (stored !== null) this.update(key, { reconnecting: true });
-      await sleep(BACKOFF_MS[tries - 1] ?? 8_000);
+      await sleep(BACKOFF_MS[tries - 1] ?? 8_000, signal);
       if (isDropped()) return;
       if (stored !== null) {
-        const settled = await this.settledWithoutUs(stored.id, tries);
-        if (settled !== null) state = reduceReply(state, { event: 'stored', message: settled });
-        open = attachMessage(stored.id, state.outOfStep ? null : state.lastEventId);
+        const message = tries < 2 ? null : await getMessage(stored.id).catch(() => null);
+        if (message !== null) {
+          state = reduceReply(state, { event: 'stored', message });
+          // The service is there and goes on writing: it is only the events that don't come through.
+          tries = Math.min(tries, ATTACH_TRIES - 2);
+        }
       }
     }
 
@@ -234,11 +273,13 @@ export class ReplyRuntime {
     this.over(key, state);
   }
 
-  /** From the second try on, ask whether the answer ended while we were away. */
-  private async settledWithoutUs(messageId: string, tries: number): Promise<Message | null> {
-    if (tries < 2) return null;
-    const message = await getMessage(messageId).catch(() => null);
-    return message === null || message.status === 'streaming' ? null : message;
+  private noteThought({ message, reasoning }: ReplyState, event: AnswerEvent['event']): void {
+    if (message === null || reasoning === '') return;
+    const thought = this.thoughts.get(message.id);
+    if (thought === undefined) this.thoughts.set(message.id, { since: Date.now(), ms: null });
+    else if (thought.ms === null && event !== 'reasoning' && event !== 'ping') {
+      this.thoughts.set(message.id, { ...thought, ms: Date.now() - thought.since });
+    }
   }
 
   private started(key: string, state: ReplyState): string {
@@ -290,7 +331,7 @@ export class ReplyRuntime {
       this.takeBack(key);
       void this.client.invalidateQueries({ queryKey: sessionQuery(key).queryKey });
     }
-    if (error.status !== 401) this.events.onError(error);
+    if (error.status !== 401) this.events.onError(error, key);
   }
 
   private update(key: string, change: Partial<LiveReply>): void {
@@ -313,6 +354,17 @@ function isFinal(error: ApiError, attaching: boolean): boolean {
   return attaching ? error.status >= 400 && error.status < 500 : error.status !== 0;
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Until it is over, or there is reason to think that it works now, or nobody waits any more. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer);
+      off();
+      signal.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    const off = onWake(over);
+    signal.addEventListener('abort', over);
+  });
 }

@@ -1,9 +1,14 @@
-import { ApiError } from '@/lib/api/errors';
+import { ApiError, type LocalCode } from '@/lib/api/errors';
 import type { AnswerEvent } from '@/lib/api/types';
 import { SseDecoder, type ServerSentEvent } from '@/lib/sse-decoder';
+import { onWake } from '@/lib/wake';
 
 /** The service pings after 15 s of silence; a connection that is quiet for three of those is dead. */
 const SILENCE_MS = 45_000;
+/** Both ends of a wire that lets events through say something at once, or ping: one that is quiet from the start doesn't. */
+const FIRST_SILENCE_MS = 20_000;
+/** After a sleep timers are late, and the connection may be gone without a word: then one missed ping is enough. */
+const SILENCE_AT_WAKE_MS = 20_000;
 
 /** How one connection is opened: a send, or an attach to an answer that is being written. */
 export type OpenReply = (signal: AbortSignal) => Promise<Response>;
@@ -17,8 +22,8 @@ export async function* replyEvents(open: OpenReply, signal: AbortSignal): AsyncG
   const response = await open(signal);
   if (response.status === 204 || response.body === null) return;
   if (!(response.headers.get('Content-Type') ?? '').startsWith('text/event-stream')) {
-    await response.body.cancel();
-    throw ApiError.local('unreadable');
+    void response.body.cancel().catch(() => undefined);
+    throw ApiError.local('events_blocked');
   }
 
   const reader = response.body.getReader();
@@ -26,8 +31,10 @@ export async function* replyEvents(open: OpenReply, signal: AbortSignal): AsyncG
   const stop = () => void reader.cancel().catch(() => undefined);
   signal.addEventListener('abort', stop);
   try {
-    for (;;) {
-      const { done, value } = await readBefore(reader, SILENCE_MS);
+    for (let heard = false; ; heard = true) {
+      const { done, value } = await (heard
+        ? readBefore(reader, SILENCE_MS, 'connection_lost')
+        : readBefore(reader, FIRST_SILENCE_MS, 'events_blocked'));
       if (signal.aborted || done) return;
       for (const raw of decoder.push(value)) {
         const event = toAnswerEvent(raw);
@@ -56,14 +63,21 @@ export function toAnswerEvent(raw: ServerSentEvent): AnswerEvent | null {
 
 const KNOWN: ReadonlySet<string> = new Set(['start', 'delta', 'reasoning', 'title', 'ping', 'done', 'error']);
 
-async function readBefore(reader: ReadableStreamDefaultReader<Uint8Array>, ms: number) {
+async function readBefore(reader: ReadableStreamDefaultReader<Uint8Array>, ms: number, otherwise: LocalCode) {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let off = () => {};
+  const since = Date.now();
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(ApiError.local('connection_lost')), ms);
+    const lost = () => reject(ApiError.local(otherwise));
+    timer = setTimeout(lost, ms);
+    off = onWake(() => {
+      if (Date.now() - since >= SILENCE_AT_WAKE_MS) lost();
+    });
   });
   try {
     return await Promise.race([reader.read(), silence]);
   } finally {
     clearTimeout(timer);
+    off();
   }
 }

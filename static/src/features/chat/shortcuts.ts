@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent } from 'react';
+import { useEffect, useEffectEvent, useSyncExternalStore } from 'react';
 
 export type ShortcutName = 'help' | 'newChat' | 'search' | 'notifications' | 'focusMessage' | 'stop' | 'copyAnswer' | 'toggleList';
 
@@ -26,8 +26,46 @@ export const SHORTCUTS: Shortcut[] = [
   { name: 'stop', label: 'Stop the answer', keys: ['Esc'], matches: (event) => plain(event) && !event.shiftKey && event.key === 'Escape' },
   { name: 'copyAnswer', label: 'Copy the last answer', keys: [COMMAND, 'Shift', 'Y'], matches: (event) => withCommand(event) && event.shiftKey && isLetter(event, 'y') },
   { name: 'notifications', label: 'Go to the last notice, to undo or try again', keys: [isMac ? '⌥' : 'Alt', 'T'], matches: () => false },
-  { name: 'help', label: 'This list', keys: ['?'], matches: (event) => plain(event) && event.key === '?' && !isTyping(event.target) },
+  { name: 'help', label: 'This list', keys: [COMMAND, '/'], matches: (event) => withCommand(event) && event.key === '/' },
 ];
+/** A single key, which who speaks to the computer or has unsteady hands presses unawares: it can be switched off (WCAG 2.1.4). */
+const QUESTION_MARK: Pick<Shortcut, 'name' | 'matches'> = {
+  name: 'help',
+  matches: (event) => plain(event) && event.key === '?' && !isTyping(event.target) && singleKeys.get(),
+};
+
+const SINGLE_KEYS = 'chat.single-keys';
+const listeners = new Set<() => void>();
+let switchedOff = false;
+
+/** Whether a single key is a shortcut; kept by the browser. */
+export const singleKeys = {
+  get: (): boolean => {
+    try {
+      return window.localStorage.getItem(SINGLE_KEYS) !== 'off';
+    } catch {
+      return !switchedOff;
+    }
+  },
+  set: (on: boolean): void => {
+    switchedOff = !on;
+    try {
+      if (on) window.localStorage.removeItem(SINGLE_KEYS);
+      else window.localStorage.setItem(SINGLE_KEYS, 'off');
+    } catch {
+      // A browser that keeps nothing: as long as the page is open.
+    }
+    listeners.forEach((tell) => tell());
+  },
+  subscribe: (listener: () => void): (() => void) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  },
+};
+
+export function useSingleKeys(): boolean {
+  return useSyncExternalStore(singleKeys.subscribe, singleKeys.get);
+}
 
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
@@ -39,7 +77,7 @@ export function useShortcuts(run: (name: ShortcutName) => boolean): void {
     if (event.defaultPrevented || event.isComposing || event.repeat) return;
     // An open dialog has the keyboard to itself.
     if (document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]') !== null) return;
-    const shortcut = SHORTCUTS.find(({ matches }) => matches(event));
+    const shortcut = [...SHORTCUTS, QUESTION_MARK].find(({ matches }) => matches(event));
     if (shortcut !== undefined && run(shortcut.name)) event.preventDefault();
   });
   useEffect(() => {

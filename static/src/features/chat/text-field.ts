@@ -6,12 +6,15 @@ export function isComposing(event: KeyboardEvent): boolean {
   return event.nativeEvent.isComposing || event.keyCode === 229;
 }
 
+/** Browsers that do it themselves spare a layout for each key (the class `field-sizing-content`). */
+const GROWS_BY_ITSELF = 'fieldSizing' in document.documentElement.style;
+
 /** As high as its text; CSS says where that ends. */
 export function useAutoHeight(text: string): RefObject<HTMLTextAreaElement | null> {
   const input = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
     const field = input.current;
-    if (field === null) return;
+    if (field === null || GROWS_BY_ITSELF) return;
     field.style.height = 'auto';
     field.style.height = `${field.scrollHeight}px`;
   }, [text]);

@@ -5,5 +5,10 @@ import type { ApiError } from '@/lib/api/errors';
 export function toastError(error: ApiError, what?: string, action?: Action): void {
   const request = error.requestId === null ? '' : `Request ${error.requestId}`;
   const description = what === undefined ? request : `${error.message} ${request}`.trim();
-  toast.error(what ?? error.message, { ...(description === '' ? {} : { description }), ...(action === undefined ? {} : { action }) });
+  toast.error(what ?? error.message, {
+    ...(description === '' ? {} : { description }),
+    ...(action === undefined ? {} : { action }),
+    // Whoever runs the service finds it in the log by this.
+    ...(error.requestId === null ? {} : { cancel: { label: 'Copy details', onClick: () => void navigator.clipboard.writeText(`${error.message} ${request}`) } }),
+  });
 }

@@ -1,3 +1,4 @@
+import { tellOtherTabs } from '../other-tabs';
 import { ApiError } from './errors';
 
 export interface CallOptions {
@@ -34,7 +35,10 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
     if (signal?.aborted === true) throw error;
     throw ApiError.local('offline');
   }
-  if (response.ok) return response;
+  if (response.ok) {
+    if (method !== 'GET') tellOtherTabs();
+    return response;
+  }
   if (response.status === 401 && headers.Authorization === undefined) signedOutListeners.forEach((tell) => tell());
   throw await ApiError.fromResponse(response);
 }

@@ -1,7 +1,7 @@
 import type { ErrorBody, ErrorCode, ErrorObject } from './types';
 
 /** What went wrong without the service having said so. */
-export type LocalCode = 'offline' | 'connection_lost' | 'unreadable';
+export type LocalCode = 'offline' | 'connection_lost' | 'events_blocked' | 'unreadable';
 
 /** Every failed call, whether the service answered or not, reaches the page as one of these. */
 export class ApiError extends Error {
@@ -54,6 +54,7 @@ export function toApiError(error: unknown): ApiError {
 const LOCAL_MESSAGES: Record<LocalCode, string> = {
   offline: 'The service can’t be reached. Check your connection and try again.',
   connection_lost: 'The connection was lost while the answer was being written.',
+  events_blocked: 'Something between you and the service holds answers back. Try again, or use another network.',
   unreadable: 'The service sent something this page can’t read. Try again, or reload the page.',
 };
 

@@ -16,6 +16,7 @@ export type Features = Schemas['Features'];
 export type ErrorCode = Schemas['ErrorCode'];
 export type ErrorObject = Schemas['Error'];
 export type ErrorBody = Schemas['ErrorBody'];
+export type SendResult = Schemas['SendResult'];
 export type StartEvent = Schemas['StartEvent'];
 export type DoneEvent = Schemas['DoneEvent'];
 export type ErrorEvent = Schemas['ErrorEvent'];

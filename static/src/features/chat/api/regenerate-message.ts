@@ -1,13 +1,6 @@
-import { call } from '@/lib/api/client';
-import type { OpenReply } from '../reply-stream';
+import { ask, type Ask } from './ask';
 
 /** A new answer to the same question. */
-export function regenerateMessage(messageId: string, idempotencyKey: string, model?: string): OpenReply {
-  return (signal) =>
-    call(`/chat/messages/${messageId}/regenerate`, {
-      method: 'POST',
-      headers: { Accept: 'text/event-stream', 'Idempotency-Key': idempotencyKey },
-      body: { stream: true, model },
-      signal,
-    });
+export function regenerateMessage(messageId: string, idempotencyKey: string, model?: string): Ask {
+  return ask(`/chat/messages/${messageId}/regenerate`, idempotencyKey, { model });
 }

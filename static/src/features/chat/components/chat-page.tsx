@@ -5,15 +5,20 @@ import { preloadMarkdown } from '@/components/markdown/markdown';
 import { Button } from '@/components/ui/button';
 import { Drawer } from '@/components/ui/drawer';
 import { ErrorNotice } from '@/components/ui/error-notice';
+import { LogoIcon } from '@/components/ui/icons';
 import { Skeleton } from '@/components/ui/skeleton';
 import { toApiError } from '@/lib/api/errors';
 import { signOut } from '@/lib/api/sign-out';
 import type { Features } from '@/lib/api/types';
+import { onOtherTabs } from '@/lib/other-tabs';
 import { chatPath, leave, navigate, sessionIdOf, usePathname } from '@/lib/router';
 import { featuresQuery } from '../api/get-features';
-import { Drafts, DraftsContext } from '../drafts';
+import { quotaQuery } from '../api/get-quota';
+import { SESSION, sessionQuery } from '../api/get-session';
+import { sessionsQuery } from '../api/list-sessions';
+import { Drafts, DraftsContext, forgetDrafts } from '../drafts';
 import { ReplyRuntimeContext } from '../reply-context';
-import { ReplyRuntime } from '../reply-runtime';
+import { NEW_CHAT, ReplyRuntime } from '../reply-runtime';
 import { toastError } from '../toast-error';
 import { ChatWindow } from './chat-window';
 import { Sidebar } from './sidebar';
@@ -23,10 +28,18 @@ const PRELOAD_AFTER_MS = 800;
 export function ChatPage() {
   const features = useQuery(featuresQuery);
 
+  const client = useQueryClient();
   useEffect(() => {
+    const sessionId = sessionIdOf(window.location.pathname);
+    if (typeof sessionId === 'string') {
+      // What will be needed to show a chat is asked for together, not one after the other.
+      client.infiniteQuery(sessionQuery(sessionId)).catch(() => undefined); // who shows it says so
+      preloadMarkdown();
+      return undefined;
+    }
     const timer = setTimeout(preloadMarkdown, PRELOAD_AFTER_MS);
     return () => clearTimeout(timer);
-  }, []);
+  }, [client]);
 
   if (features.isPending) return <PageSkeleton />;
   if (features.data === undefined) {
@@ -47,7 +60,7 @@ export function ChatPage() {
           You’re signed in as {features.data.user.id}, but chat is only open to some accounts at the moment. Ask whoever
           runs this service, or come back later.
         </p>
-        <Button variant="outline" className="mt-5" onClick={() => void signOut().finally(() => leave.to('/sign-in'))}>
+        <Button variant="outline" className="mt-5" onClick={() => void signOut().finally(leaveForGood)}>
           Sign out
         </Button>
       </Notice>
@@ -56,27 +69,51 @@ export function ChatPage() {
   return <Chat features={features.data} />;
 }
 
+function isInView(key: string): boolean {
+  return document.visibilityState === 'visible' && (sessionIdOf(window.location.pathname) ?? NEW_CHAT) === key;
+}
+
+function leaveForGood(): void {
+  forgetDrafts();
+  leave.to('/sign-in');
+}
+
 function Chat({ features }: { features: Features }) {
   const client = useQueryClient();
-  const [drafts] = useState(() => new Drafts());
-  const [runtime] = useState(
-    () =>
-      new ReplyRuntime(client, {
-        onError: toastError,
-        onTextReturned: (key, content) => {
-          if (drafts.get(key) === '') drafts.set(key, content);
-        },
-        onSessionStarted: (session) => {
-          // Unless the reader has gone to another chat meanwhile.
-          if (sessionIdOf(window.location.pathname) === null) navigate(chatPath(session.id), { replace: true });
-        },
-      }),
-  );
+  const [drafts] = useState(() => new Drafts(features.user.id));
+  const [runtime] = useState(() => {
+    const replies: ReplyRuntime = new ReplyRuntime(client, {
+      onError: (error, key) => {
+        // Where the reader looks, the chat itself says it, with the same ways out.
+        if (key !== null && isInView(key)) return;
+        const again = key === null || !error.retryable ? undefined : { label: 'Retry', onClick: () => replies.retry(key) };
+        toastError(error, undefined, again);
+      },
+      onTextReturned: (key, content) => {
+        if (drafts.get(key) === '') drafts.set(key, content);
+      },
+      onSessionStarted: (session) => {
+        // Unless the reader has gone to another chat meanwhile.
+        if (sessionIdOf(window.location.pathname) === null) navigate(chatPath(session.id), { replace: true });
+      },
+    });
+    return replies;
+  });
   const [listOpen, setListOpen] = useState(false);
   const [listHidden, setListHidden] = useState(false);
   const asideSearch = useRef<HTMLInputElement>(null);
   const drawerSearch = useRef<HTMLInputElement>(null);
   const sessionId = sessionIdOf(usePathname());
+
+  useEffect(
+    () =>
+      onOtherTabs(() => {
+        for (const queryKey of [SESSION, sessionsQuery.queryKey, quotaQuery.queryKey]) void client.invalidateQueries({ queryKey });
+      }),
+    [client],
+  );
+
+  useEffect(() => () => runtime.close(), [runtime]);
 
   if (sessionId === undefined) {
     return (
@@ -137,14 +174,27 @@ function PageSkeleton() {
   return (
     <div role="status" className="flex h-dvh">
       <span className="sr-only">Loading</span>
-      <div className="hidden w-72 flex-col gap-4 border-r bg-surface p-4 md:flex">
-        <Skeleton className="h-6 w-24" />
-        <Skeleton className="h-10 w-full" />
-        <Skeleton className="h-5 w-4/5" />
-        <Skeleton className="h-5 w-3/5" />
+      <div className="hidden w-72 shrink-0 border-r bg-surface md:block">
+        <div className="flex h-14 items-center gap-2.5 px-4 text-[0.95rem] font-semibold">
+          <span className="text-2xl">
+            <LogoIcon />
+          </span>
+          Chat
+        </div>
+        <div className="flex flex-col gap-4 px-3">
+          <Skeleton className="h-10 w-full" />
+          <Skeleton className="h-9 w-full" />
+          <Skeleton className="h-5 w-4/5" />
+          <Skeleton className="h-5 w-3/5" />
+        </div>
       </div>
-      <div className="flex flex-1 flex-col justify-end p-4">
-        <Skeleton className="mx-auto mb-6 h-14 w-full max-w-3xl rounded-2xl" />
+      <div className="flex min-w-0 flex-1 flex-col">
+        <div className="flex h-14 items-center border-b px-4 text-[0.95rem] font-semibold md:px-7">
+          <span className="md:sr-only">Chat</span>
+        </div>
+        <div className="mx-auto mt-auto w-full max-w-3xl px-3 pb-9 md:px-6">
+          <Skeleton className="h-14 w-full rounded-2xl" />
+        </div>
       </div>
     </div>
   );

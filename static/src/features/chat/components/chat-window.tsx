@@ -1,27 +1,29 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useId, useLayoutEffect, useMemo, useState, type ReactNode } from 'react';
 import { toast } from 'sonner';
 import { Button } from '@/components/ui/button';
 import { ErrorNotice } from '@/components/ui/error-notice';
-import { ArrowDownIcon, KeyboardIcon, MenuIcon, PlusIcon } from '@/components/ui/icons';
+import { AlertIcon, ArrowDownIcon, KeyboardIcon, MenuIcon, PlusIcon } from '@/components/ui/icons';
 import { Skeleton } from '@/components/ui/skeleton';
 import { toApiError } from '@/lib/api/errors';
 import type { Features, Message } from '@/lib/api/types';
 import { chatPath, navigate } from '@/lib/router';
+import { useOnline } from '@/lib/use-online';
 import { sessionQuery } from '../api/get-session';
 import { useRateMessage } from '../api/rate-message';
 import { chatItems, type ChatItem } from '../chat-view';
 import { useLiveReply, useReplyRuntime } from '../reply-context';
 import { isOver } from '../reply-reducer';
-import { NEW_CHAT, type LiveReply } from '../reply-runtime';
+import { NEW_CHAT } from '../reply-runtime';
 import { flattenSession } from '../session-cache';
 import { useShortcuts, type ShortcutName } from '../shortcuts';
 import { useStickToBottom } from '../use-stick-to-bottom';
+import { Announcer } from './announcer';
 import { Composer } from './composer';
 import type { MessageActions, MessageItemProps } from './message-item';
 import { DRAWN_WHOLE, MessageList } from './message-list';
 import { ModelPicker } from './model-picker';
-import { QuotaLine } from './quota-line';
+import { QuotaLine, useQuotaUsedUp } from './quota-line';
 import { ShortcutsDialog } from './shortcuts-dialog';
 
 /** Earlier messages are fetched when this much is left above what is read. */
@@ -43,7 +45,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   const reply = useLiveReply(chatKey);
   const stored = useInfiniteQuery({ ...sessionQuery(chatKey), enabled: sessionId !== null });
   const loaded = useMemo(() => (stored.data === undefined ? null : flattenSession(stored.data)), [stored.data]);
-  const items = useMemo(() => chatItems(loaded?.messages ?? [], reply), [loaded, reply]);
+  const items = useMemo(() => chatItems(loaded?.messages ?? [], reply, runtime.thoughts), [loaded, reply, runtime]);
   const { frame, content, away, stick, release, onScroll } = useStickToBottom(
     chatKey,
     loaded?.messages[0]?.id,
@@ -75,6 +77,10 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   const [versions, setVersions] = useState<Partial<Record<string, Message>>>({});
   const [helpOpen, setHelpOpen] = useState(false);
   const { mutate: rate } = useRateMessage();
+  const quotaId = useId();
+  const usedUp = useQuotaUsedUp();
+  const hintId = useId();
+  const online = useOnline();
 
   const actions = useMemo<MessageActions>(() => {
     const setEdit = (next: { id: string; text: string } | undefined) => setEdits((all) => ({ ...all, [chatKey]: next }));
@@ -247,7 +253,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
           size="icon"
           className="hidden text-muted md:inline-flex"
           aria-label="Keyboard shortcuts"
-          title="Keyboard shortcuts (?)"
+          title="Keyboard shortcuts"
           onClick={() => setHelpOpen(true)}
         >
           <KeyboardIcon />
@@ -287,17 +293,27 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
       </div>
       <div className="shrink-0 pb-[max(0.75rem,env(safe-area-inset-bottom))]">
         <div className="mx-auto w-full max-w-3xl px-3 md:px-6">
+          <p role="status" className={online ? 'sr-only' : 'mb-2 flex items-center justify-center gap-1.5 text-sm text-warning [&_svg]:size-4'}>
+            {!online && (
+              <>
+                <AlertIcon /> You’re offline. What you write is kept.
+              </>
+            )}
+          </p>
           <Composer
             chatKey={chatKey}
             maxLength={features.limits.max_message_length}
             writing={writing}
             stopping={reply?.stopping === true}
+            blockedBy={writing ? hintId : usedUp ? quotaId : null}
             onSend={send}
             onStop={() => void runtime.stop(chatKey)}
           />
           <div className="mt-2 flex justify-center gap-4 px-3 text-xs text-muted sm:justify-between">
-            <span className="hidden sm:inline">Enter to send, Shift + Enter for a new line</span>
-            <QuotaLine />
+            <span id={hintId} className={usedUp ? 'hidden' : 'hidden sm:inline'}>
+              {writing ? 'You can send again once the answer is complete, or stopped' : 'Enter to send, Shift + Enter for a new line'}
+            </span>
+            <QuotaLine id={quotaId} />
           </div>
         </div>
       </div>
@@ -308,21 +324,6 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
 }
 
 const MESSAGE_FIELD = 'textarea[aria-label="Message"]';
-
-/** Says how the answer stands, once per step; never its words one by one. */
-function Announcer({ reply }: { reply: LiveReply | undefined }) {
-  let text = '';
-  if (reply?.state.phase === 'waiting') text = 'Message sent. Waiting for the answer.';
-  else if (reply?.state.phase === 'writing') text = 'The answer is being written.';
-  else if (reply?.state.phase === 'done') {
-    text = reply.state.message?.status === 'stopped' ? 'The answer was stopped.' : 'The answer is complete.';
-  }
-  return (
-    <div role="status" className="sr-only" data-testid="announcer">
-      {text}
-    </div>
-  );
-}
 
 function EmptyChat() {
   return (

@@ -14,17 +14,19 @@ interface ComposerProps {
   maxLength: number;
   writing: boolean;
   stopping: boolean;
+  /** The id of what says why nothing can be sent now; null: it can. Writing goes on. */
+  blockedBy: string | null;
   onSend: (content: string) => void;
   onStop: () => void;
 }
 
-export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop }: ComposerProps) {
+export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onSend, onStop }: ComposerProps) {
   const [text, setText] = useDraft(chatKey);
   const input = useAutoHeight(text);
   const counterId = useId();
   const length = codePointLength(text);
   const tooLong = length > maxLength;
-  const canSend = !writing && !tooLong && text.trim() !== '';
+  const canSend = !writing && blockedBy === null && !tooLong && text.trim() !== '';
   const showsCounter = length >= maxLength * COUNTER_FROM;
 
   useEffect(() => {
@@ -71,10 +73,10 @@ export function Composer({ chatKey, maxLength, writing, stopping, onSend, onStop
           onKeyDown={onKeyDown}
           aria-label="Message"
           aria-invalid={tooLong}
-          aria-describedby={showsCounter ? counterId : undefined}
+          aria-describedby={[showsCounter ? counterId : null, blockedBy].filter((id) => id !== null).join(' ') || undefined}
           placeholder="Ask anything"
           enterKeyHint="send"
-          className="max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none overflow-y-auto bg-transparent px-2.5 py-1.5 leading-6 outline-none placeholder:text-muted"
+          className="field-sizing-content max-h-[40dvh] min-h-9 min-w-0 flex-1 resize-none overflow-y-auto bg-transparent px-2.5 py-1.5 leading-6 outline-none placeholder:text-muted"
         />
         {writing ? (
           <Button

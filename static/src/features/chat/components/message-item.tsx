@@ -1,4 +1,4 @@
-import { memo } from 'react';
+import { memo, useEffect, useState } from 'react';
 import { CopyButton } from '@/components/copy-button';
 import { Markdown } from '@/components/markdown/markdown';
 import { Button } from '@/components/ui/button';
@@ -7,7 +7,7 @@ import { ChevronLeftIcon, ChevronRightIcon, PencilIcon, RegenerateIcon, ThumbDow
 import { ApiError } from '@/lib/api/errors';
 import type { Message } from '@/lib/api/types';
 import { cn } from '@/lib/class-names';
-import { formatFullTime, formatTime } from '@/lib/format-time';
+import { formatDuration, formatFullTime, formatTime } from '@/lib/format-time';
 import type { Rating } from '../api/rate-message';
 import type { ChatItem } from '../chat-view';
 import { QuestionEditor } from './question-editor';
@@ -78,7 +78,9 @@ function Question({ item, onRetry, actions, changeable, editing, maxLength }: Me
             )}
           </span>
         )}
-        <Time iso={item.createdAt} />
+        <span className="px-1">
+          <Time iso={item.createdAt} />
+        </span>
       </div>
       {item.status === 'unsent' && item.error !== null && (
         <ErrorNotice error={item.error} className="mt-2 w-full max-w-md">
@@ -109,7 +111,9 @@ function Answer({ item, reconnecting, onRetry, actions, version, changeable, sho
       <h2 className="sr-only">Assistant</h2>
       {reasoning !== '' && (
         <details className="mb-3 rounded-xl border px-4 py-2 text-sm text-muted">
-          <summary className="cursor-pointer font-medium">{writing && content === '' ? 'Thinking…' : 'Reasoning'}</summary>
+          <summary className="cursor-pointer font-medium">
+            {writing && content === '' ? <Thinking since={item.thinkingSince} /> : thoughtFor(earlier === null ? item.thoughtMs : null)}
+          </summary>
           <div className="mt-2 leading-relaxed break-words whitespace-pre-wrap">{reasoning}</div>
         </details>
       )}
@@ -117,11 +121,21 @@ function Answer({ item, reconnecting, onRetry, actions, version, changeable, sho
       {writing && content === '' && <TypingIndicator />}
       {reconnecting && writing && <p className="mt-2 text-sm text-muted">Connection lost. Reconnecting…</p>}
       {!writing && (
-        <div className="mt-1.5 -ml-2 flex min-h-8 flex-wrap items-center gap-x-0.5">
+        <div className="mt-1.5 flex min-h-8 flex-wrap items-center gap-x-3">
+          {/* What stays in view comes first: the buttons of an earlier answer are seen where it is pointed at. */}
+          <span className="flex min-w-0 items-center text-xs text-muted">
+            <Time iso={message?.created_at ?? item.createdAt} />
+            {showsModel && message?.model != null && (
+              <span className="max-w-56 truncate" title={message.model}>
+                &nbsp;· {message.model}
+              </span>
+            )}
+            {NOTES[status] !== undefined && <span className="whitespace-nowrap">&nbsp;· {NOTES[status]}</span>}
+          </span>
           {item.versions.length > 1 && message !== null && (
             <VersionSwitch versions={item.versions} shown={message} onShow={actions.showVersion} />
           )}
-          <span className="message-action-group flex">
+          <span className="message-action-group -ml-2 flex">
             {content !== '' && <CopyButton label="Copy answer" getText={() => content} />}
             {content !== '' && message !== null && <Thumbs message={message} onRate={actions.rate} />}
             {changeable && item.message !== null && content !== '' && (
@@ -130,18 +144,11 @@ function Answer({ item, reconnecting, onRetry, actions, version, changeable, sho
               </ActionButton>
             )}
           </span>
-          <Time iso={message?.created_at ?? item.createdAt} />
-          {showsModel && message?.model != null && (
-            <span className="max-w-48 truncate text-xs text-muted" title={message.model}>
-              · {message.model}
-            </span>
-          )}
-          {NOTES[status] !== undefined && <span className="px-1 text-xs text-muted">· {NOTES[status]}</span>}
         </div>
       )}
       {!writing && error !== null && (
         <ErrorNotice error={error} className="mt-2 max-w-xl">
-          {onRetry !== null && (
+          {onRetry === null ? null : (
             <Button size="small" variant="outline" onClick={onRetry}>
               Try again
             </Button>
@@ -183,7 +190,7 @@ function VersionSwitch({ versions, shown, onShow }: VersionSwitchProps) {
   const previous = versions[at - 1];
   const next = versions[at + 1];
   return (
-    <span role="group" aria-label="Answers to this question" className="flex items-center text-muted">
+    <span role="group" aria-label="Answers to this question" className="-ml-2 flex items-center text-muted">
       <ActionButton label="Previous answer" disabled={previous === undefined} onClick={() => previous && onShow(previous)}>
         <ChevronLeftIcon />
       </ActionButton>
@@ -236,10 +243,24 @@ function storedFailure(item: ChatItem): ApiError | null {
 function Time({ iso }: { iso: string }) {
   if (iso === '') return null;
   return (
-    <time dateTime={iso} title={formatFullTime(iso)} className="px-1 text-xs text-muted">
+    <time dateTime={iso} title={formatFullTime(iso)} className="text-xs whitespace-nowrap text-muted">
       {formatTime(iso)}
     </time>
   );
+}
+
+function thoughtFor(ms: number | null): string {
+  return ms === null ? 'Reasoning' : `Thought for ${formatDuration(ms)}`;
+}
+
+/** Counts up, silently. */
+function Thinking({ since }: { since: number | null }) {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return since === null || now - since < 1000 ? 'Thinking…' : `Thinking… ${formatDuration(now - since)}`;
 }
 
 function TypingIndicator() {
@@ -260,6 +281,8 @@ function sameItem(a: MessageItemProps, b: MessageItemProps): boolean {
     a.item.content === b.item.content &&
     a.item.reasoning === b.item.reasoning &&
     a.item.status === b.item.status &&
+    a.item.thinkingSince === b.item.thinkingSince &&
+    a.item.thoughtMs === b.item.thoughtMs &&
     a.item.error === b.item.error &&
     a.item.createdAt === b.item.createdAt &&
     a.item.message?.feedback === b.item.message?.feedback &&

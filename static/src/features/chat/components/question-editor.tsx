@@ -59,7 +59,7 @@ export function QuestionEditor({ text, maxLength, error, onChange, onSave, onCan
         aria-label="Edited message"
         aria-invalid={over > 0}
         aria-describedby={hintId}
-        className="max-h-[40dvh] w-full resize-none overflow-y-auto bg-transparent px-1 leading-relaxed outline-none"
+        className="field-sizing-content max-h-[40dvh] w-full resize-none overflow-y-auto bg-transparent px-1 leading-relaxed outline-none"
       />
       <div className="mt-2 flex flex-wrap items-center justify-end gap-2">
         <p id={hintId} className={over > 0 ? 'mr-auto text-xs text-danger' : 'mr-auto hidden text-xs text-muted sm:block'}>

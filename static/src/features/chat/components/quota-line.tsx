@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { AlertIcon } from '@/components/ui/icons';
-import { formatFullTime, formatTime, formatWait } from '@/lib/format-time';
+import { formatFullTime, formatWait } from '@/lib/format-time';
 import { quotaQuery } from '../api/get-quota';
 
 /** From this share of the day's messages on, the reader is warned. */
@@ -11,8 +11,14 @@ const TICK_MS = 30_000;
 const AFTER_RESET_MS = 1_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** Whether today's messages are used up, as far as is known. */
+export function useQuotaUsedUp(): boolean {
+  const { data } = useQuery(quotaQuery);
+  return data !== undefined && !data.unlimited && data.daily.remaining !== null && data.daily.remaining <= 0;
+}
+
 /** Where the reader stands today; nothing while that is not known. */
-export function QuotaLine() {
+export function QuotaLine({ id }: { id: string }) {
   const client = useQueryClient();
   const { data } = useQuery(quotaQuery);
   const resetAt = data?.daily.reset_at;
@@ -33,6 +39,7 @@ export function QuotaLine() {
   const low = daily.used >= daily.limit * WARN_FROM;
   return (
     <span
+      id={id}
       data-testid="quota"
       data-level={usedUp ? 'error' : low ? 'warning' : 'ok'}
       role="status"
@@ -41,13 +48,9 @@ export function QuotaLine() {
       {(usedUp || low) && <AlertIcon />}
       <span>
         {daily.remaining.toLocaleString()} of {daily.limit.toLocaleString()} messages left today
-        {usedUp && (
+        {(usedUp || low) && (
           <>
-            , more from{' '}
-            <time dateTime={daily.reset_at} title={formatFullTime(daily.reset_at)}>
-              {formatTime(daily.reset_at)}
-            </time>
-            <Until iso={daily.reset_at} />
+            , renewed <Until iso={daily.reset_at} />
           </>
         )}
       </span>
@@ -63,5 +66,9 @@ function Until({ iso }: { iso: string }) {
     return () => clearInterval(timer);
   }, []);
   const wait = formatWait(Date.parse(iso) - now);
-  return wait === '' ? null : <span aria-live="off"> (in {wait})</span>;
+  return (
+    <time dateTime={iso} title={formatFullTime(iso)} aria-live="off">
+      {wait === '' ? 'now' : `in ${wait}`}
+    </time>
+  );
 }

@@ -2,7 +2,7 @@ import * as Dialog from '@radix-ui/react-dialog';
 import { useRef } from 'react';
 import { Button } from '@/components/ui/button';
 import { CloseIcon } from '@/components/ui/icons';
-import { SHORTCUTS } from '../shortcuts';
+import { SHORTCUTS, singleKeys, useSingleKeys } from '../shortcuts';
 
 interface ShortcutsDialogProps {
   open: boolean;
@@ -11,6 +11,7 @@ interface ShortcutsDialogProps {
 
 export function ShortcutsDialog({ open, onOpenChange }: ShortcutsDialogProps) {
   const opener = useRef<Element | null>(null);
+  const singleKey = useSingleKeys();
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
@@ -41,16 +42,29 @@ export function ShortcutsDialog({ open, onOpenChange }: ShortcutsDialogProps) {
                 <dt>{label}</dt>
                 <dd className="flex gap-1">
                   {keys.map((key) => (
-                    <kbd key={key} className="rounded-md border border-strong-border bg-surface px-1.5 py-0.5 font-sans text-xs">
-                      {key}
-                    </kbd>
+                    <Key key={key}>{key}</Key>
                   ))}
                 </dd>
               </div>
             ))}
           </dl>
+          <label className="flex cursor-pointer items-center justify-between gap-4 border-t pt-3 text-sm">
+            <span>
+              <Key>?</Key> alone opens this list too
+            </span>
+            <input
+              type="checkbox"
+              checked={singleKey}
+              onChange={(event) => singleKeys.set(event.target.checked)}
+              className="size-5 shrink-0 accent-(--primary)"
+            />
+          </label>
         </Dialog.Content>
       </Dialog.Portal>
     </Dialog.Root>
   );
+}
+
+function Key({ children }: { children: string }) {
+  return <kbd className="rounded-md border border-strong-border bg-surface px-1.5 py-0.5 font-sans text-xs">{children}</kbd>;
 }

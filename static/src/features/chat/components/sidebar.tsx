@@ -5,6 +5,7 @@ import { signOut } from '@/lib/api/sign-out';
 import { toApiError } from '@/lib/api/errors';
 import type { Features } from '@/lib/api/types';
 import { chatPath, leave, navigate } from '@/lib/router';
+import { forgetDrafts } from '../drafts';
 import { toastError } from '../toast-error';
 import { useDebounced } from '../use-debounced';
 import { useSessionRows } from '../use-session-rows';
@@ -40,6 +41,7 @@ export function Sidebar({ activeId, features, onNavigate = STAY, searchRef }: Si
   async function leaveChat(): Promise<void> {
     try {
       await signOut();
+      forgetDrafts();
       leave.to('/sign-in');
     } catch (error) {
       toastError(toApiError(error));
