@@ -14,6 +14,18 @@ interface Row {
   status: string
 }
 
+async function countedAndStored(user: User): Promise<{ counted: string; stored: string }> {
+  const [use] = await sql<{ counted: string; stored: string }>(
+    `SELECT (SELECT row_to_json(u) FROM (SELECT coalesce(sum(answers), 0) AS answers, coalesce(sum(stopped), 0) AS stopped,
+              coalesce(sum(interrupted), 0) AS interrupted, coalesce(sum(failed), 0) AS failed, coalesce(sum(rated_up), 0) AS up,
+              coalesce(sum(rated_down), 0) AS down FROM chat_usage_daily WHERE user_id = $1) u)::text AS counted,
+            (SELECT row_to_json(m) FROM (SELECT count(*) AS answers, count(*) FILTER (WHERE status = 'stopped') AS stopped,
+              count(*) FILTER (WHERE status = 'interrupted') AS interrupted, count(*) FILTER (WHERE status = 'failed') AS failed,
+              count(*) FILTER (WHERE feedback = 'up') AS up, count(*) FILTER (WHERE feedback = 'down') AS down
+              FROM chat_messages WHERE user_id = $1 AND role = 'assistant') m)::text AS stored`, [user.sub])
+  return use!
+}
+
 export async function expectInvariants(user: User): Promise<void> {
   const shown = user.shown()
   await until(`no answer of ${user.sub} is left streaming`, async () =>
@@ -46,16 +58,14 @@ export async function expectInvariants(user: User): Promise<void> {
         AND message_count <> (SELECT count(*) FROM chat_messages m WHERE m.session_id = s.id)`, [user.sub])
   expect(Number(counts!.wrong), 'sessions whose message_count is wrong').toBe(0)
 
-  // However answers ended, raced or were reaped: the user's days count each once, as its row stands.
-  const [use] = await sql<{ counted: string; stored: string }>(
-    `SELECT (SELECT row_to_json(u) FROM (SELECT coalesce(sum(answers), 0) AS answers, coalesce(sum(stopped), 0) AS stopped,
-              coalesce(sum(interrupted), 0) AS interrupted, coalesce(sum(failed), 0) AS failed, coalesce(sum(rated_up), 0) AS up,
-              coalesce(sum(rated_down), 0) AS down FROM chat_usage_daily WHERE user_id = $1) u)::text AS counted,
-            (SELECT row_to_json(m) FROM (SELECT count(*) AS answers, count(*) FILTER (WHERE status = 'stopped') AS stopped,
-              count(*) FILTER (WHERE status = 'interrupted') AS interrupted, count(*) FILTER (WHERE status = 'failed') AS failed,
-              count(*) FILTER (WHERE feedback = 'up') AS up, count(*) FILTER (WHERE feedback = 'down') AS down
-              FROM chat_messages WHERE user_id = $1 AND role = 'assistant') m)::text AS stored`, [user.sub])
-  expect(use!.counted, 'what the days count').toBe(use!.stored)
+  // However answers ended, raced or were reaped: the user's days count each once, as its row stands. A send whose worker was
+  // killed under it may be stored only now, and is reaped then.
+  await until('the days count what has ended', async () => {
+    const use = await countedAndStored(user)
+    return use.counted === use.stored
+  }, 15_000).catch(() => undefined)
+  const use = await countedAndStored(user)
+  expect(use.counted, 'what the days count').toBe(use.stored)
 
   await until(`no lease of ${user.sub} is left`, async () => (await leasesOf(user.sub)).length === 0)
   if (user.checkCounter && user.role === 'user' && shown.size > 0)
