@@ -130,6 +130,7 @@ test('is used in the drawer of a phone', async ({ browser, baseURL }) => {
   await expect(menu, 'without a pointer that hovers').toBeVisible()
   await menu.tap()
   await page.getByRole('menuitem', { name: 'Rename' }).tap()
+  await expect(page.getByRole('textbox', { name: 'New name for “Rivers”' })).toBeFocused()
   await page.keyboard.type('Lakes')
   await page.keyboard.press('Enter')
   await expect(list.row('Lakes')).toBeVisible()

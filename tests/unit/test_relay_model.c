@@ -274,7 +274,10 @@ static void taken_for_dead(void)
     run.chat.log.writers = WRITER_DEAD;
     reap_answers(&run.chat.ports, LONGEST_MS); /* which may write the row and then find the limits away */
     run.chat.log.writers = WRITER_ALIVE;
-    if (row().status != MESSAGE_INTERRUPTED || fake_repo_writes(run.chat.repo, run.answer_id) == before) return;
+    enum message_status status = row().status; /* before the count: its owner may be ending it right now */
+    int written = fake_repo_writes(run.chat.repo, run.answer_id) - before;
+    if (written < 2 && status != MESSAGE_INTERRUPTED) return; /* twice: the owner has had the last word already */
+    if (written == 0) return;
     note("reaped");
     run.reaped = true;
 }
