@@ -19,6 +19,7 @@
 #include "postgres/message_repo.h"
 #include "postgres/session_repo.h"
 #include "postgres/usage_repo.h"
+#include "postgres/user_data.h"
 #include "tests/fakes/fake_repo.h"
 
 struct store_kind;
@@ -27,6 +28,7 @@ struct store {
     struct session_repo *sessions;
     struct message_repo *messages;
     struct usage_repo *usage;
+    struct user_data *data;
     struct arena arena;
     char user[64];
     int64_t now_ms; /* a made-up time: the store is told every time */
@@ -52,6 +54,7 @@ static inline void store_open_postgres(struct store *store)
     store->sessions = pg_session_repo_open(store->conn);
     store->messages = pg_message_repo_open(store->conn);
     store->usage = pg_usage_repo_open(store->conn);
+    store->data = pg_user_data_open(store->conn);
 }
 static inline void store_join_postgres(struct store *store, const struct store *first)
 {
@@ -60,6 +63,7 @@ static inline void store_join_postgres(struct store *store, const struct store *
 }
 static inline void store_close_postgres(struct store *store)
 {
+    pg_user_data_close(store->data);
     pg_usage_repo_close(store->usage);
     pg_message_repo_close(store->messages);
     pg_session_repo_close(store->sessions);
@@ -74,6 +78,7 @@ static inline void store_join_fake(struct store *store, const struct store *firs
     store->sessions = fake_repo_sessions(store->fake);
     store->messages = fake_repo_messages(store->fake);
     store->usage = fake_repo_usage(store->fake);
+    store->data = fake_repo_user_data(store->fake);
 }
 static inline void store_open_fake(struct store *store)
 {

@@ -21,14 +21,17 @@ struct session_row {
 
 struct message_row {
     struct message message;
+    const char *feedback_comment;
     int writes;
     int64_t cost_micro_usd;
+    bool uncounted; /* its use was erased */
 };
 
 struct fake_repo {
     struct session_repo sessions;
     struct message_repo messages;
     struct usage_repo usage;
+    struct user_data data;
     struct fake_wait wait;
     struct arena strings;
     struct session_row session_rows[ROWS_MAX];
@@ -42,7 +45,7 @@ struct fake_repo {
     } writers[8];
     struct {
         enum chat_error error;
-        int times, calls;
+        int fine, times, calls; /* fine: calls that still come before the error */
     } calls[FAKE_REPO_CALLS];
 };
 
@@ -63,7 +66,7 @@ static enum chat_error enter(struct fake_repo *repo, enum fake_repo_call call)
 
     fake_wait_lock(&repo->wait);
     repo->calls[call].calls++;
-    if (repo->calls[call].times != 0) {
+    if (repo->calls[call].times != 0 && repo->calls[call].fine-- <= 0) {
         error = repo->calls[call].error;
         if (repo->calls[call].times > 0) repo->calls[call].times--;
     }
@@ -582,12 +585,12 @@ static enum chat_error message_feedback_op(struct message_repo *self, const char
     enum chat_error error = enter(repo, FAKE_MESSAGE_FEEDBACK);
     struct message_row *row = find_message(repo, message_id);
 
-    (void)comment;
     (void)arena;
     if (error == CHAT_OK && (!row || !owned(repo, user_id, row->message.session_id, false)))
         error = CHAT_ERR_MESSAGE_NOT_FOUND;
     if (error == CHAT_OK) {
         row->message.feedback = feedback;
+        row->feedback_comment = arena_strdup(&repo->strings, comment);
         *out = row->message;
     }
     return leave(repo, error);
@@ -690,7 +693,8 @@ static size_t all_use(struct fake_repo *repo, struct usage_row *out)
 
     memcpy(out, repo->counted, count * sizeof *out);
     for (size_t i = 0; i < repo->message_count; i++)
-        if (repo->message_rows[i].message.role == ROLE_ASSISTANT && repo->message_rows[i].writes)
+        if (repo->message_rows[i].message.role == ROLE_ASSISTANT && repo->message_rows[i].writes &&
+            !repo->message_rows[i].uncounted)
             out[count++] = use_of(repo, &repo->message_rows[i]);
     return count;
 }
@@ -797,6 +801,128 @@ static enum chat_error usage_engagement(struct usage_repo *self, const char *fro
     return leave(repo, error);
 }
 
+/* ---- all of one user ---- */
+
+static struct fake_repo *of_data(struct user_data *self)
+{
+    return (struct fake_repo *)(void *)((char *)self - offsetof(struct fake_repo, data));
+}
+
+static const struct session_row *next_deleted(struct fake_repo *repo, const char *user_id, const char *after_id)
+{
+    const struct session_row *next = NULL;
+
+    for (size_t i = 0; i < repo->session_count; i++) {
+        const struct session_row *row = &repo->session_rows[i];
+
+        if (!row->deleted || row->purged || strcmp(row->user_id, user_id) != 0) continue;
+        if (strcmp(row->session.id, after_id) > 0 && (!next || strcmp(row->session.id, next->session.id) < 0))
+            next = row;
+    }
+    return next;
+}
+
+static enum chat_error data_deleted(struct user_data *self, const char *user_id, const char *after_id, int limit,
+                                    struct arena *arena, struct deleted_session **out, size_t *count)
+{
+    struct fake_repo *repo = of_data(self);
+    enum chat_error error = enter(repo, FAKE_USER_DELETED);
+    const struct session_row *row;
+
+    *count = 0;
+    *out = arena_alloc(arena, (size_t)limit * sizeof **out);
+    while (error == CHAT_OK && *count < (size_t)limit && (row = next_deleted(repo, user_id, after_id))) {
+        (*out)[(*count)++] = (struct deleted_session){.session = row->session, .deleted_at_ms = row->deleted_at_ms};
+        after_id = row->session.id;
+    }
+    return leave(repo, error);
+}
+
+static enum chat_error data_messages(struct user_data *self, const char *user_id, const char *session_id, int64_t after,
+                                     int limit, struct arena *arena, struct stored_message **out, size_t *count)
+{
+    struct fake_repo *repo = of_data(self);
+    enum chat_error error = enter(repo, FAKE_USER_MESSAGES);
+
+    *count = 0;
+    *out = arena_alloc(arena, (size_t)limit * sizeof **out);
+    if (error != CHAT_OK || !owned(repo, user_id, session_id, true)) return leave(repo, error);
+    for (size_t i = 0; i < repo->message_count && *count < (size_t)limit; i++) { /* rows are in the order of seq */
+        const struct message_row *row = &repo->message_rows[i];
+
+        if (in_session(row, session_id) && row->message.seq > after)
+            (*out)[(*count)++] =
+                (struct stored_message){.message = row->message, .feedback_comment = row->feedback_comment};
+    }
+    return leave(repo, CHAT_OK);
+}
+
+/* The user's days of use, in order; `out` takes 2 * ROWS_MAX. */
+static size_t days_of(struct fake_repo *repo, const char *user_id, struct usage_row *out)
+{
+    size_t count = all_use(repo, out), own = 0, days = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(out[i].key.user_id, user_id) == 0) out[own++] = out[i];
+    qsort(out, own, sizeof *out, by_key);
+    for (size_t i = 0; i < own; i++)
+        if (!days || by_key(&out[days - 1], &out[i]) != 0) out[days++] = out[i];
+    return days;
+}
+
+static void erase_day(struct fake_repo *repo, const struct usage_row *day)
+{
+    for (size_t i = 0; i < repo->counted_count; i++)
+        if (by_key(&repo->counted[i], day) == 0) repo->counted[i--] = repo->counted[--repo->counted_count];
+    for (size_t i = 0; i < repo->message_count; i++) {
+        struct message_row *row = &repo->message_rows[i];
+
+        if (row->message.role != ROLE_ASSISTANT || !row->writes) continue;
+        const struct usage_row use = use_of(repo, row);
+        if (by_key(&use, day) == 0) row->uncounted = true;
+    }
+}
+
+static enum chat_error data_erase(struct user_data *self, const char *user_id, int limit, struct user_data_counts *gone)
+{
+    struct fake_repo *repo = of_data(self);
+    enum chat_error error = enter(repo, FAKE_USER_ERASE);
+    struct usage_row *days = calloc(2 * ROWS_MAX, sizeof *days);
+    size_t day_count = 0;
+
+    if (!days) abort();
+    *gone = (struct user_data_counts){0};
+    for (size_t i = 0; error == CHAT_OK && i < repo->session_count && gone->sessions < limit; i++) {
+        struct session_row *row = &repo->session_rows[i];
+
+        if (!row->deleted || row->purged || strcmp(row->user_id, user_id) != 0) continue;
+        if (active_answer(repo, row->session.id)[0]) continue;
+        row->purged = true;
+        gone->sessions++;
+        for (size_t j = 0; j < repo->message_count; j++)
+            gone->messages += in_session(&repo->message_rows[j], row->session.id);
+    }
+    if (error == CHAT_OK) day_count = days_of(repo, user_id, days);
+    for (size_t i = 0; i < day_count && gone->usage_rows < limit; i++, gone->usage_rows++) erase_day(repo, &days[i]);
+    free(days);
+    return leave(repo, error);
+}
+
+static enum chat_error data_count(struct user_data *self, const char *user_id, struct user_data_counts *out)
+{
+    struct fake_repo *repo = of_data(self);
+    enum chat_error error = enter(repo, FAKE_USER_COUNT);
+    struct usage_row *days = calloc(2 * ROWS_MAX, sizeof *days);
+
+    if (!days) abort();
+    *out = (struct user_data_counts){0};
+    for (size_t i = 0; error == CHAT_OK && i < repo->session_count; i++)
+        out->sessions += !repo->session_rows[i].purged && strcmp(repo->session_rows[i].user_id, user_id) == 0;
+    if (error == CHAT_OK) out->usage_rows = (int64_t)days_of(repo, user_id, days);
+    free(days);
+    return leave(repo, error);
+}
+
 /* ---- for tests ---- */
 
 struct fake_repo *fake_repo_open(void)
@@ -821,9 +947,12 @@ struct fake_repo *fake_repo_open(void)
     };
     static const struct usage_repo_ops usage_ops = {
         .count = usage_count, .list = usage_list, .engagement = usage_engagement};
+    static const struct user_data_ops data_ops = {
+        .deleted = data_deleted, .messages = data_messages, .erase = data_erase, .count = data_count};
     struct fake_repo *repo = calloc(1, sizeof *repo);
 
     if (!repo) abort();
+    repo->data.ops = &data_ops;
     repo->usage.ops = &usage_ops;
     repo->sessions.ops = &session_ops;
     repo->messages.ops = &message_ops;
@@ -854,12 +983,28 @@ struct usage_repo *fake_repo_usage(struct fake_repo *repo)
     return &repo->usage;
 }
 
-void fake_repo_fail(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int times)
+struct user_data *fake_repo_user_data(struct fake_repo *repo)
+{
+    return &repo->data;
+}
+
+static void fail(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int fine, int times)
 {
     fake_wait_lock(&repo->wait);
     repo->calls[call].error = error;
+    repo->calls[call].fine = fine;
     repo->calls[call].times = error == CHAT_OK ? 0 : times;
     fake_wait_unlock(&repo->wait);
+}
+
+void fake_repo_fail(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int times)
+{
+    fail(repo, call, error, 0, times);
+}
+
+void fake_repo_fail_later(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int fine)
+{
+    fail(repo, call, error, fine, 1);
 }
 
 int fake_repo_calls(struct fake_repo *repo, enum fake_repo_call call)

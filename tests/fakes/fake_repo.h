@@ -1,7 +1,7 @@
 /*
- * Sessions, messages and use in memory, with the rules of domain/session_repo.h, domain/message_repo.h and
- * domain/usage_repo.h, compare-and-set included, and errors on command. Any thread may call. Texts that are given out
- * live as long as the fake.
+ * Sessions, messages and use in memory, with the rules of domain/session_repo.h, domain/message_repo.h,
+ * domain/usage_repo.h and domain/user_data.h, compare-and-set included, and errors on command. Any thread may call.
+ * Texts that are given out live as long as the fake.
  */
 #ifndef FAKES_FAKE_REPO_H
 #define FAKES_FAKE_REPO_H
@@ -9,6 +9,7 @@
 #include "domain/message_repo.h"
 #include "domain/session_repo.h"
 #include "domain/usage_repo.h"
+#include "domain/user_data.h"
 
 enum fake_repo_call {
     FAKE_SESSION_CREATE,
@@ -28,6 +29,10 @@ enum fake_repo_call {
     FAKE_USAGE_COUNT,
     FAKE_USAGE_LIST,
     FAKE_USAGE_ENGAGEMENT,
+    FAKE_USER_DELETED,
+    FAKE_USER_MESSAGES,
+    FAKE_USER_ERASE,
+    FAKE_USER_COUNT,
     FAKE_REPO_CALLS
 };
 
@@ -37,9 +42,12 @@ void fake_repo_close(struct fake_repo *repo);
 struct session_repo *fake_repo_sessions(struct fake_repo *repo);
 struct message_repo *fake_repo_messages(struct fake_repo *repo);
 struct usage_repo *fake_repo_usage(struct fake_repo *repo);
+struct user_data *fake_repo_user_data(struct fake_repo *repo);
 
 /* The next `times` calls give this error and do nothing; times < 0: until told otherwise (CHAT_OK ends it). */
 void fake_repo_fail(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int times);
+/* The call after the next `fine` ones does. */
+void fake_repo_fail_later(struct fake_repo *repo, enum fake_repo_call call, enum chat_error error, int fine);
 int fake_repo_calls(struct fake_repo *repo, enum fake_repo_call call);
 bool fake_repo_wait_calls(struct fake_repo *repo, enum fake_repo_call call, int at_least);
 
