@@ -190,6 +190,7 @@ static void put_counts(struct json_writer *json, const char *key, const struct u
     json_end_object(json);
 }
 
+/* left NULL: it is not known. */
 static void tell(const char *user_id, const struct user_data_counts *gone, const struct user_data_counts *left)
 {
     struct buf out;
@@ -199,7 +200,10 @@ static void tell(const char *user_id, const struct user_data_counts *gone, const
     json_begin_object(&json);
     json_field_string(&json, "user_id", user_id);
     put_counts(&json, "erased", gone);
-    put_counts(&json, "left", left);
+    if (left)
+        put_counts(&json, "left", left);
+    else
+        json_field_null(&json, "left");
     json_end_object(&json);
     printf("%.*s\n", (int)out.len, out.data);
     buf_fini(&out);
@@ -213,7 +217,7 @@ int admin_erase_user(const struct settings *settings, const char *user_id)
     enum chat_error error = open_stores(&admin, settings) ? CHAT_OK : CHAT_ERR_INTERNAL;
     if (error == CHAT_OK) error = erase_user(&admin.ports, admin.data, admin.keys, user_id, &gone, &left);
     close_stores(&admin);
-    tell(user_id, &gone, &left);
+    tell(user_id, &gone, error == CHAT_OK ? &left : NULL);
     if (error == CHAT_OK && left.sessions + left.usage_rows + left.redis_keys > 0) {
         fputs("chat-fcgi: something is left: the user is still at work; run it again\n", stderr);
         return 1;

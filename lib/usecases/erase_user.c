@@ -62,10 +62,10 @@ enum chat_error erase_user(const struct chat_ports *ports, struct user_data *dat
     for (int i = 0; i < ERASE_PASSES; i++) {
         if (i) clock_sleep_ms(ports->clock, ERASE_PAUSE_MS);
         enum chat_error error = pass(ports, data, keys, user_id, &found);
+        add(gone, &found); /* a pass that failed may have taken some */
         if (error == CHAT_OK) error = data->ops->count(data, user_id, left);
         if (error != CHAT_OK) return error;
         left->redis_keys = found.redis_keys; /* of the last pass, some may be back */
-        add(gone, &found);
         if (none(&found) && none(left)) break;
     }
     return CHAT_OK;

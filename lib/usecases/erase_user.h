@@ -12,8 +12,8 @@
 
 enum { ERASE_PASSES = 10, ERASE_PAUSE_MS = 3000 };
 
-/* *gone: what went; *left: what is there afterwards, all 0 unless the user was at work meanwhile, or a store went away.
- * The stores' errors. */
+/* *gone: what went, also before an error; *left: what is there afterwards, all 0 unless the user was at work meanwhile.
+ * The stores' errors: what is left is not known then. */
 enum chat_error erase_user(const struct chat_ports *ports, struct user_data *data, struct user_keys *keys,
                            const char *user_id, struct user_data_counts *gone,
                            struct user_data_counts *left) MUST_CHECK;

@@ -152,8 +152,9 @@ describe('refused', () => {
     const alice = fresh('away')
     for (const [command, away] of [['--export-user', 'DATABASE_URL'], ['--erase-user', 'DATABASE_URL'], ['--erase-user', 'REDIS_URL']] as const) {
       const url = away === 'DATABASE_URL' ? 'postgres://chat@127.0.0.1:1/chat' : 'redis://127.0.0.1:1'
-      const { code, stderr } = await failure([command, alice.sub], { [away]: url })
+      const { code, stdout, stderr } = await failure([command, alice.sub], { [away]: url })
       expect(code).toBe(1)
+      if (command === '--erase-user') expect(JSON.parse(stdout)).toEqual({ user_id: alice.sub, erased: nothing, left: null })
       expect(stderr).toContain('run it again')
     }
   })

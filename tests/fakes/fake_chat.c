@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,23 @@ const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, c
         messages->ops->end_answer(messages, &end, &chat->arena, &written, &session) != CHAT_OK)
         abort();
     return arena_strdup(&chat->arena, answer_id);
+}
+
+void fake_chat_use(struct fake_chat *chat, const char *user_id, const char *model, int days)
+{
+    static const int64_t day_ms = INT64_C(24) * 3600 * 1000;
+    struct usage_row row = {.counts.completions = 3};
+    struct usage_batch batch = {.writer_id = "one", .rows = &row, .count = 1};
+    int64_t from_ms;
+
+    if (!usage_day_parse("2020-01-01", &from_ms)) abort();
+    snprintf(row.key.user_id, sizeof row.key.user_id, "%s", user_id);
+    snprintf(row.key.model, sizeof row.key.model, "%s", model);
+    for (int i = 0; i < days; i++) {
+        batch.number = fake_repo_calls(chat->repo, FAKE_USAGE_COUNT) + 1;
+        quota_day(from_ms + i * day_ms, row.key.day);
+        if (chat->ports.usage->ops->count(chat->ports.usage, &batch) != CHAT_OK) abort();
+    }
 }
 
 static char *base64url(struct arena *arena, const void *bytes, size_t len)
