@@ -1,66 +1,72 @@
-/* All of one user's data: every page of each kind, in order, and an error never taken for the end. */
 #include "usecases/export_user.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "tests/fakes/fake_chat.h"
-#include "tests/fakes/fake_user_data.h"
 #include "unit.h"
-#include "usecases/delete_session.h"
 #include "usecases/list_sessions.h"
 
 static struct fake_chat chat;
-static struct fake_user_data data;
 
-static struct test_sink {
+/* Keeps what it is given as lines, a session, message or day each. */
+struct test_sink {
     struct user_export_sink sink; /* first */
-    int standing, deleted, open, messages, usage;
-    int64_t last_deleted_ms, last_seq;
-} sink;
+    bool in_session;
+    const char *title;
+    size_t count;
+    const char *lines[1024];
+};
+static struct test_sink sink, whole;
+
+static void add_line(const char *line)
+{
+    ck_assert_uint_lt(sink.count, UNIT_COUNT(sink.lines));
+    sink.lines[sink.count++] = line;
+}
 
 static void take_session(struct user_export_sink *self, const struct session *session, int64_t deleted_at_ms)
 {
     (void)self;
-    ck_assert_int_eq(sink.open++, 0);
-    ck_assert(session->id[0]);
-    sink.last_seq = 0;
-    if (!deleted_at_ms) {
-        sink.standing++;
-        ck_assert_msg(sink.deleted == 0, "sessions that stand come first");
-        return;
-    }
-    sink.deleted++;
-    ck_assert_int_eq(deleted_at_ms, sink.last_deleted_ms + 1); /* none twice, none left out */
-    sink.last_deleted_ms = deleted_at_ms;
+    ck_assert(!sink.in_session);
+    sink.in_session = true;
+    sink.title = arena_strdup(&chat.arena, session->title);
+    add_line(arena_printf(&chat.arena, "%s %lld", session->title, (long long)deleted_at_ms));
 }
 
 static void take_message(struct user_export_sink *self, const struct stored_message *message)
 {
     (void)self;
-    ck_assert_int_eq(sink.open, 1);
-    ck_assert_int_eq(message->message.seq, ++sink.last_seq);
-    sink.messages++;
+    ck_assert(sink.in_session);
+    add_line(arena_printf(&chat.arena, "%s: %lld %s %s%s%s", sink.title, (long long)message->message.seq,
+                          message->message.content, message_status_name(message->message.status),
+                          message->feedback_comment ? " " : "",
+                          message->feedback_comment ? message->feedback_comment : ""));
 }
 
 static void end_session(struct user_export_sink *self)
 {
     (void)self;
-    ck_assert_int_eq(sink.open--, 1);
+    ck_assert(sink.in_session);
+    sink.in_session = false;
 }
 
 static void take_usage(struct user_export_sink *self, const struct usage_row *row)
 {
     (void)self;
-    ck_assert_int_eq(sink.open, 0);
-    ck_assert_str_eq(row->key.user_id, chat.alice.user_id);
-    sink.usage++;
+    ck_assert(!sink.in_session);
+    ck_assert_str_eq(row->key.user_id, "alice");
+    add_line(arena_printf(&chat.arena, "%s %s %lld", row->key.day, row->key.model, (long long)row->counts.completions));
+}
+
+static void reset_sink(void)
+{
+    sink = (struct test_sink){.sink = {take_session, take_message, end_session, take_usage}};
 }
 
 static void set_up(void)
 {
     fake_chat_init(&chat);
-    fake_user_data_init(&data, chat.alice.user_id);
-    sink = (struct test_sink){.sink = {take_session, take_message, end_session, take_usage}};
+    reset_sink();
 }
 
 static void tear_down(void)
@@ -68,66 +74,242 @@ static void tear_down(void)
     fake_chat_fini(&chat);
 }
 
-static enum chat_error export(const char *user_id) { return export_user(&chat.ports, &data.data, user_id, &sink.sink); }
+static enum chat_error export(void) {
+    reset_sink(); enum chat_error error = export_user(&chat.ports, fake_repo_user_data(chat.repo), "alice", &sink.sink);
+    ck_assert(!sink.in_session);
+    return error;
+}
 
-static void put_usage(int days)
+/* A millisecond after the one before it. */
+static const char *add_session(const char *user_id, const char *title)
 {
-    struct usage_row row = {.counts = {.completions = 1}};
-    snprintf(row.key.user_id, sizeof row.key.user_id, "%s", chat.alice.user_id);
-    for (int i = 0; i < days; i++) {
-        snprintf(row.key.day, sizeof row.key.day, "2026-01-%02d", 1 + i % 28);
-        snprintf(row.key.model, sizeof row.key.model, "model-%d", i / 28);
-        struct usage_batch batch = {
-            .writer_id = "0190a1b2-0000-7000-8000-00000000000f", .number = i + 1, .rows = &row, .count = 1};
-        ck_assert_int_eq(chat.ports.usage->ops->count(chat.ports.usage, &batch), CHAT_OK);
+    struct session session = {.title = title, .model = "llama"};
+
+    manual_clock_advance(&chat.clock, 1);
+    session.created_at_ms = session.updated_at_ms = clock_wall_ms(&chat.clock.clock);
+    uuid_v7(session.created_at_ms, session.id);
+    ck_assert_int_eq(chat.ports.sessions->ops->create(chat.ports.sessions, user_id, &session), CHAT_OK);
+    return arena_strdup(&chat.arena, session.id);
+}
+
+static void remove_session(const char *id)
+{
+    char active[UUID_TEXT_SIZE];
+
+    ck_assert_int_eq(chat.ports.sessions->ops->remove(chat.ports.sessions, "alice", id, 7, active), CHAT_OK);
+}
+
+/* Sessions "<name>1", "<name>2", …; gives the first one's id. */
+static const char *add_sessions(const char *name, int count, bool deleted)
+{
+    const char *first = NULL;
+
+    for (int i = 1; i <= count; i++) {
+        const char *id = add_session("alice", arena_printf(&chat.arena, "%s%d", name, i));
+
+        if (deleted) remove_session(id);
+        if (!first) first = id;
+    }
+    return first;
+}
+
+static void add_messages(const char *session_id, int count)
+{
+    for (int i = 1; i <= count; i++) {
+        struct message message = {.seq = i, .status = MESSAGE_COMPLETE, .content = "text", .content_len = 4};
+
+        uuid_v7(1, message.id);
+        memcpy(message.session_id, session_id, UUID_TEXT_SIZE);
+        fake_repo_put(chat.repo, &message);
     }
 }
 
-START_TEST(of_somebody_without_anything_it_is_nothing)
+/* Everything, `count` of each: sessions that stand, deleted ones, messages in one of each, days. */
+static void add_all(int count)
 {
-    fake_chat_session(&chat);
-    data.deleted = data.messages_each = 1;
-    ck_assert_int_eq(export("somebody"), CHAT_OK);
-    ck_assert_int_eq(sink.standing + sink.deleted + sink.messages + sink.usage, 0);
-}
-END_TEST
+    const char *standing = add_sessions("s", count, false), *deleted = add_sessions("d", count, true);
 
-START_TEST(every_page_of_each_kind_is_given)
-{
-    for (int i = 0; i < PAGE_LIMIT_MAX + 3; i++) fake_chat_session(&chat);
-    data.deleted = 2 * PAGE_LIMIT_MAX; /* ends with a full page */
-    data.messages_each = PAGE_LIMIT_MAX + 1;
-    put_usage(PAGE_LIMIT_MAX + 5);
-    ck_assert_int_eq(export(chat.alice.user_id), CHAT_OK);
-    ck_assert_int_eq(sink.standing, PAGE_LIMIT_MAX + 3);
-    ck_assert_int_eq(sink.deleted, 2 * PAGE_LIMIT_MAX);
-    ck_assert_int_eq(sink.messages, (3 * PAGE_LIMIT_MAX + 3) * (PAGE_LIMIT_MAX + 1));
-    ck_assert_int_eq(sink.usage, PAGE_LIMIT_MAX + 5);
-    ck_assert_int_le(data.most_asked, PAGE_LIMIT_MAX);
+    if (count) add_messages(standing, count);
+    if (count) add_messages(deleted, count);
+    fake_chat_use(&chat, "alice", "llama", count);
 }
-END_TEST
 
-START_TEST(an_error_in_any_phase_is_no_end)
+static size_t at; /* the line that is expected next */
+
+static void expect(const char *line)
 {
-    fake_chat_session(&chat);
-    data.deleted = PAGE_LIMIT_MAX + 1;
-    data.messages_each = PAGE_LIMIT_MAX + 1;
-    switch (_i) {
-    case 0: fake_repo_fail(chat.repo, FAKE_SESSION_LIST, CHAT_ERR_DATABASE_UNAVAILABLE, 1); break;
-    case 1: data.messages_error = CHAT_ERR_DATABASE_UNAVAILABLE; break;
-    case 2: /* the second page of the first session */
-        data.messages_error = CHAT_ERR_DATABASE_UNAVAILABLE;
-        data.fail_from = 1;
-        break;
-    case 3: data.deleted_error = CHAT_ERR_DATABASE_UNAVAILABLE; break;
-    case 4: /* the second page of deleted ones */
-        data.deleted_error = CHAT_ERR_DATABASE_UNAVAILABLE;
-        data.fail_from = 1;
-        break;
-    default: fake_repo_fail(chat.repo, FAKE_USAGE_LIST, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    ck_assert_uint_lt(at, sink.count);
+    ck_assert_str_eq(sink.lines[at++], line);
+}
+
+static void expect_messages(const char *title, int count)
+{
+    for (int seq = 1; seq <= count; seq++) expect(arena_printf(&chat.arena, "%s: %d text complete", title, seq));
+}
+
+static const int counts[] = {0, 1, PAGE_LIMIT_MAX - 1, PAGE_LIMIT_MAX, PAGE_LIMIT_MAX + 1, 2 * PAGE_LIMIT_MAX};
+
+/* Sessions newest first, then the deleted in the order of their ids, then days. */
+START_TEST(any_number_of_each_is_given_once_and_in_order)
+{
+    int count = counts[_i];
+    char day[QUOTA_DAY_SIZE];
+    int64_t from_ms;
+
+    add_all(count);
+    ck_assert_int_eq(export(), CHAT_OK);
+    at = 0;
+    for (int i = count; i >= 1; i--) expect(arena_printf(&chat.arena, "s%d 0", i));
+    expect_messages("s1", count);
+    for (int i = 1; i <= count; i++) {
+        expect(arena_printf(&chat.arena, "d%d 7", i));
+        if (i == 1) expect_messages("d1", count);
     }
-    ck_assert_int_eq(export(chat.alice.user_id), CHAT_ERR_DATABASE_UNAVAILABLE);
-    ck_assert_int_eq(sink.open, 0); /* each session that was begun has its end */
+    ck_assert(usage_day_parse("2020-01-01", &from_ms));
+    for (int i = 0; i < count; i++) {
+        quota_day(from_ms + i * INT64_C(24) * 3600 * 1000, day);
+        expect(arena_printf(&chat.arena, "%s llama 3", day));
+    }
+    ck_assert_uint_eq(at, sink.count);
+}
+END_TEST
+
+START_TEST(messages_are_whole_also_superseded_ones_and_the_comment_with_its_feedback)
+{
+    const char *id = add_session("alice", "t"), *answer_id;
+    struct message old = {.seq = 3,
+                          .status = MESSAGE_COMPLETE,
+                          .content = "old",
+                          .content_len = 3,
+                          .superseded_by = "019c1a2b-3c4d-7e5f-8a9b-0c1d2e3f4a5b"};
+    struct message rated;
+
+    answer_id = fake_chat_exchange(&chat, id, "Why?", "So", MESSAGE_COMPLETE);
+    ck_assert_int_eq(chat.ports.messages->ops->set_feedback(chat.ports.messages, "alice", answer_id, FEEDBACK_DOWN,
+                                                            "Too short.", &chat.arena, &rated),
+                     CHAT_OK);
+    uuid_v7(1, old.id);
+    memcpy(old.session_id, id, UUID_TEXT_SIZE);
+    fake_repo_put(chat.repo, &old);
+    ck_assert_int_eq(export(), CHAT_OK);
+    at = 0;
+    expect("t 0");
+    expect("t: 1 Why? complete");
+    expect("t: 2 So complete Too short.");
+    expect("t: 3 old complete");
+}
+END_TEST
+
+START_TEST(an_answer_that_is_being_written_is_given_as_it_is_stored_and_goes_on)
+{
+    const char *answer_id = fake_chat_exchange(&chat, add_session("alice", "t"), "Why?", NULL, MESSAGE_STREAMING);
+    struct message message;
+
+    ck_assert_int_eq(export(), CHAT_OK);
+    at = 0;
+    expect("t 0");
+    expect("t: 1 Why? complete");
+    expect("t: 2  streaming");
+    ck_assert_uint_eq(at, sink.count);
+    ck_assert_int_eq(chat.answers.stopped, 0);
+    ck_assert(fake_repo_message(chat.repo, answer_id, &message));
+    ck_assert_int_eq(message.status, MESSAGE_STREAMING);
+}
+END_TEST
+
+START_TEST(days_are_told_apart_by_model)
+{
+    fake_chat_use(&chat, "alice", "qwen", 2);
+    fake_chat_use(&chat, "alice", "llama", 2);
+    ck_assert_int_eq(export(), CHAT_OK);
+    at = 0;
+    expect("2020-01-01 llama 3");
+    expect("2020-01-01 qwen 3");
+    expect("2020-01-02 llama 3");
+    expect("2020-01-02 qwen 3");
+    ck_assert_uint_eq(at, sink.count);
+}
+END_TEST
+
+START_TEST(of_users_whose_ids_begin_alike_there_is_nothing)
+{
+    static const char *const others[] = {"alic", "alice2", "alice:9", "Alice"};
+
+    for (size_t i = 0; i < UNIT_COUNT(others); i++) {
+        char active[UUID_TEXT_SIZE];
+
+        add_messages(add_session(others[i], "theirs"), 1);
+        ck_assert_int_eq(chat.ports.sessions->ops->remove(chat.ports.sessions, others[i],
+                                                          add_session(others[i], "deleted"), 7, active),
+                         CHAT_OK);
+        fake_chat_use(&chat, others[i], "llama", 1);
+    }
+    ck_assert_int_eq(export(), CHAT_OK);
+    ck_assert_uint_eq(sink.count, 0);
+}
+END_TEST
+
+static const char *on_second_page;
+
+static void then_delete(struct user_export_sink *self, const struct session *session, int64_t deleted_at_ms)
+{
+    take_session(self, session, deleted_at_ms);
+    if (sink.count == 1) remove_session(on_second_page);
+}
+
+static void then_rename(struct user_export_sink *self, const struct session *session, int64_t deleted_at_ms)
+{
+    const struct session_patch patch = {
+        .title = "new", .pinned = -1, .archived = -1, .now_ms = clock_wall_ms(&chat.clock.clock) + 1};
+    struct session renamed;
+
+    take_session(self, session, deleted_at_ms);
+    if (sink.count == 1)
+        ck_assert_int_eq(chat.ports.sessions->ops->update(chat.ports.sessions, "alice", on_second_page, &patch,
+                                                          &chat.arena, &renamed),
+                         CHAT_OK);
+}
+
+static const struct {
+    void (*session)(struct user_export_sink *self, const struct session *session, int64_t deleted_at_ms);
+    const char *last_line;
+} meanwhile[] = {{then_delete, "s1 7"}, {then_rename, "new 0"}};
+
+START_TEST(a_session_that_is_deleted_or_written_to_meanwhile_is_not_missed)
+{
+    on_second_page = add_sessions("s", PAGE_LIMIT_MAX + 1, false);
+    sink.sink.session = meanwhile[_i].session;
+    ck_assert_int_eq(export_user(&chat.ports, fake_repo_user_data(chat.repo), "alice", &sink.sink), CHAT_OK);
+    ck_assert_uint_eq(sink.count, PAGE_LIMIT_MAX + 1);
+    ck_assert_str_eq(sink.lines[PAGE_LIMIT_MAX], meanwhile[_i].last_line);
+}
+END_TEST
+
+static const struct {
+    enum fake_repo_call call;
+    int calls;
+} phases[] = {
+    {FAKE_SESSION_LIST, 2},
+    {FAKE_USER_DELETED, 2},
+    {FAKE_USER_MESSAGES, 2 * (PAGE_LIMIT_MAX + 2)}, /* each session's, and a second page in one of each */
+    {FAKE_USAGE_LIST, 2},
+};
+
+START_TEST(a_store_that_goes_away_at_any_call_is_an_error_and_nothing_comes_after_it)
+{
+    add_all(PAGE_LIMIT_MAX + 1);
+    ck_assert_int_eq(export(), CHAT_OK);
+    whole = sink;
+    ck_assert_int_eq(fake_repo_calls(chat.repo, phases[_i].call), phases[_i].calls);
+    for (int fine = 0; fine < phases[_i].calls; fine++) {
+        fake_repo_fail_later(chat.repo, phases[_i].call, CHAT_ERR_DATABASE_UNAVAILABLE, fine);
+        ck_assert_int_eq(export(), CHAT_ERR_DATABASE_UNAVAILABLE);
+        ck_assert_int_eq(fake_repo_calls(chat.repo, phases[_i].call), phases[_i].calls + (fine + 1) * (fine + 2) / 2);
+        ck_assert_uint_lt(sink.count, whole.count);
+        for (size_t i = 0; i < sink.count; i++) ck_assert_str_eq(sink.lines[i], whole.lines[i]);
+    }
+    ck_assert_int_eq(export(), CHAT_OK); /* and then it is whole again */
+    ck_assert_uint_eq(sink.count, whole.count);
 }
 END_TEST
 
@@ -135,8 +317,15 @@ UNIT_SUITE(usecases_export_user)
 {
     Suite *suite = suite_create("usecases_export_user");
     TCase *tcase =
-        UNIT_CASE(suite, "export", of_somebody_without_anything_it_is_nothing, every_page_of_each_kind_is_given);
-    tcase_add_loop_test(tcase, an_error_in_any_phase_is_no_end, 0, 6);
+        UNIT_CASE(suite, "exporting", messages_are_whole_also_superseded_ones_and_the_comment_with_its_feedback,
+                  an_answer_that_is_being_written_is_given_as_it_is_stored_and_goes_on, days_are_told_apart_by_model,
+                  of_users_whose_ids_begin_alike_there_is_nothing);
+
+    tcase_add_loop_test(tcase, a_session_that_is_deleted_or_written_to_meanwhile_is_not_missed, 0,
+                        UNIT_COUNT(meanwhile));
+    tcase_add_loop_test(tcase, any_number_of_each_is_given_once_and_in_order, 0, UNIT_COUNT(counts));
+    tcase_add_loop_test(tcase, a_store_that_goes_away_at_any_call_is_an_error_and_nothing_comes_after_it, 0,
+                        UNIT_COUNT(phases));
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
 }
