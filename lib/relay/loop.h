@@ -86,7 +86,8 @@ struct live {
     struct relay *relay;
     struct live *hash_next, *previous, *next, *dirty_next;
     bool dirty, gone;
-    bool mirror; /* another process writes it; the text comes from the log, the end from the row */
+    bool job_running, saved; /* the loop's, apart from what a job writes meanwhile */
+    bool mirror;             /* another process writes it; the text comes from the log, the end from the row */
     enum live_phase phase;
 
     struct message message;
@@ -125,7 +126,6 @@ struct live {
     struct session saved_session;            /* as the job found it; strings in saved_strings */
     struct arena saved_strings;
     bool has_saved_session;
-    bool job_running, saved;
     int64_t ended_ms, finish_retry_ms;
     int finish_tries;
 
