@@ -273,7 +273,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
           ref={frame}
           onScroll={onFrameScroll}
           data-testid="messages"
-          className="h-full overflow-y-auto overscroll-contain [overflow-anchor:none]"
+          className="h-full overflow-y-auto contain-content overscroll-contain [overflow-anchor:none]"
         >
           <div ref={content} className="mx-auto flex min-h-full w-full max-w-3xl flex-col px-4 pt-6 pb-8 md:px-6">
             {body}
