@@ -4,7 +4,7 @@ import type { ChatItem } from '../chat-view';
 import { MessageItem, type MessageItemProps } from './message-item';
 
 /** Up to here all messages are in the page; above it only those near the part that is read. */
-export const DRAWN_WHOLE = 30;
+export const DRAWN_WHOLE = 60;
 const GUESSED_HEIGHT = 160;
 const GAP = 24;
 const OVERSCAN = 4;
