@@ -23,6 +23,8 @@ struct fcgi_connection {
     int fd;
     uint16_t request_id;
     bool gone;
+    bool held;   /* pending waits for what is written next, not for room */
+    bool corked; /* all does, until flush or finish */
     struct buf pending;
     size_t sent; /* of pending */
 };
@@ -55,7 +57,7 @@ void records_head(struct buf *out, const struct http_response *response)
 static enum connection_state state_of(const struct fcgi_connection *self)
 {
     if (self->gone || self->pending.failed) return CONNECTION_GONE;
-    return self->pending.len > self->sent ? CONNECTION_BLOCKED : CONNECTION_READY;
+    return self->pending.len > self->sent && !self->held ? CONNECTION_BLOCKED : CONNECTION_READY;
 }
 
 /* Bytes taken by the kernel; 0 where there is no room; sets gone. */
@@ -84,19 +86,41 @@ static void keep_rest(struct fcgi_connection *self, const struct iovec *part, si
     *skip = 0;
 }
 
-/* One record, sent at once where nothing waits before it. */
+/* Back to small. */
+static void drop_pending(struct fcgi_connection *self)
+{
+    bool failed = self->pending.failed;
+    buf_fini(&self->pending);
+    buf_init(&self->pending, PENDING_MAX_BYTES);
+    self->pending.failed = failed;
+    self->sent = 0;
+}
+
+/* Sent at once, with what is held before it; kept where something waits for room, or all is held. */
+static void put(struct fcgi_connection *self, const struct iovec *first, const struct iovec *second)
+{
+    size_t skip = 0;
+    if (self->gone) return;
+    if (self->corked) {
+        self->held = self->held || self->pending.len == 0;
+    } else if (self->held || self->pending.len == 0) {
+        struct iovec parts[3] = {{self->pending.data, self->pending.len}, *first, *second};
+        size_t before = self->pending.len;
+        self->held = false;
+        skip = send_some(self, before ? parts : parts + 1, (before ? 1u : 0u) + (second->iov_len ? 2u : 1u));
+        self->sent = skip < before ? skip : before;
+        skip -= self->sent;
+        if (before && self->sent == before) drop_pending(self);
+    }
+    keep_rest(self, first, &skip);
+    keep_rest(self, second, &skip);
+}
+
 static void put_record(struct fcgi_connection *self, int type, const void *content, size_t len)
 {
     unsigned char header[RECORD_HEADER];
     record_header(header, type, self->request_id, len);
-    struct iovec parts[2] = {{header, sizeof header}, {(void *)(uintptr_t)content, len}};
-    size_t skip = 0;
-    if (self->gone) return;
-    if (self->pending.len == 0) skip = send_some(self, parts, len ? 2 : 1);
-    if (skip < sizeof header + len) {
-        keep_rest(self, &parts[0], &skip);
-        keep_rest(self, &parts[1], &skip);
-    }
+    put(self, &(struct iovec){header, sizeof header}, &(struct iovec){(void *)(uintptr_t)content, len});
 }
 
 static int records_fd(const struct connection *self)
@@ -118,30 +142,32 @@ static enum connection_state records_write(struct connection *self, const char *
 
 static enum connection_state records_head_op(struct connection *self, const struct http_response *response)
 {
-    struct buf head;
-    buf_init(&head, RECORD_MAX_CONTENT);
-    records_head(&head, response);
-    enum connection_state state = head.failed ? CONNECTION_GONE : records_write(self, head.data, head.len);
-    buf_fini(&head);
-    return state;
+    struct fcgi_connection *to = of(self);
+    unsigned char header[RECORD_HEADER] = {0};
+    buf_append(&to->pending, (const char *)header, sizeof header);
+    records_head(&to->pending, response);
+    if (to->pending.failed || to->pending.len > RECORD_MAX_CONTENT) return CONNECTION_GONE;
+    record_header((unsigned char *)to->pending.data, TYPE_STDOUT, to->request_id, to->pending.len - RECORD_HEADER);
+    to->held = true;
+    return state_of(to);
+}
+
+static void records_cork(struct connection *self)
+{
+    of(self)->corked = true;
 }
 
 static enum connection_state records_flush(struct connection *self)
 {
     struct fcgi_connection *to = of(self);
+    to->held = to->corked = false;
     while (!to->gone && to->sent < to->pending.len) {
         struct iovec part = {to->pending.data + to->sent, to->pending.len - to->sent};
         size_t sent = send_some(to, &part, 1);
         if (!sent) break;
         to->sent += sent;
     }
-    if (to->sent == to->pending.len) { /* back to small */
-        bool failed = to->pending.failed;
-        buf_fini(&to->pending);
-        buf_init(&to->pending, PENDING_MAX_BYTES);
-        to->pending.failed = failed;
-        to->sent = 0;
-    }
+    if (to->sent == to->pending.len) drop_pending(to);
     return state_of(to);
 }
 
@@ -150,19 +176,16 @@ static enum connection_state records_finish(struct connection *self)
     struct fcgi_connection *to = of(self);
     unsigned char ends[3 * RECORD_HEADER] = {
         0}; /* the end of STDOUT; END_REQUEST: appStatus 0, FCGI_REQUEST_COMPLETE */
-    struct iovec part = {ends, sizeof ends};
-    size_t skip = 0;
     record_header(ends, TYPE_STDOUT, to->request_id, 0);
     record_header(ends + RECORD_HEADER, TYPE_END_REQUEST, to->request_id, RECORD_HEADER);
-    if (to->gone) return CONNECTION_GONE;
-    if (to->pending.len == 0) skip = send_some(to, &part, 1);
-    if (skip < sizeof ends) keep_rest(to, &part, &skip);
+    to->corked = false;
+    put(to, &(struct iovec){ends, sizeof ends}, &(struct iovec){0});
     return state_of(to);
 }
 
 static size_t records_pending(const struct connection *self)
 {
-    return of(self)->pending.len - of(self)->sent;
+    return of(self)->held ? 0 : of(self)->pending.len - of(self)->sent;
 }
 
 static void records_close(struct connection *self)
@@ -175,6 +198,7 @@ static void records_close(struct connection *self)
 static const struct connection_ops records_ops = {
     .fd = records_fd,
     .head = records_head_op,
+    .cork = records_cork,
     .write = records_write,
     .flush = records_flush,
     .finish = records_finish,

@@ -214,9 +214,7 @@ static void *request_main(void *argument)
     arena_init(&arena);
     FCGX_InitRequest(&fcgi, worker->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
     while (wait_for_connection(worker, epoll_fd)) {
-        int accepted = FCGX_Accept_r(&fcgi);
-        go_to_the_end(worker, epoll_fd);
-        if (accepted < 0) continue; /* another thread was faster (the socket doesn't block) */
+        if (FCGX_Accept_r(&fcgi) < 0) continue; /* another thread was faster (the socket doesn't block) */
         struct fcgi_request request;
         fcgi_request_init(&request, &fcgi, &arena);
         redis_conn_new_request(self->stores.redis);
@@ -225,6 +223,7 @@ static void *request_main(void *argument)
         metrics_move(&metrics->gauges.requests_running, -1);
         FCGX_Finish_r(&fcgi);
         arena_reset(&arena);
+        go_to_the_end(worker, epoll_fd); /* while it was busy, the kernel passed it over */
     }
     arena_fini(&arena);
     close(epoll_fd);

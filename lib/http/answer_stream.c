@@ -95,7 +95,7 @@ static enum listener_state events_open(struct answer_listener *self, struct buf 
     struct http_listener *to = of(self);
     struct connection *connection = to->taken.connection;
     if (connection->ops->head(connection, &to->taken.head) == CONNECTION_GONE) return LISTENER_GONE;
-    if (!to->opening) return pending(to) ? LISTENER_BLOCKED : LISTENER_READY;
+    if (!to->opening) return taken_flush(&to->taken);
     buf_reset(scratch);
     put_event(scratch, "0.0", "start");
     buf_append(scratch, to->opening, to->opening_len);
@@ -165,6 +165,7 @@ static enum listener_state events_end(struct answer_listener *self, const struct
     }
     json_end_object(&json);
     buf_append(scratch, "\n\n", 2);
+    taken_cork(&to->taken);
     if (send_scratch(to, scratch) == LISTENER_GONE) return LISTENER_GONE;
     return taken_finish(&to->taken);
 }

@@ -39,6 +39,11 @@ static enum listener_state client_frames(struct completion_client *self, const c
     return connection->ops->pending(connection) > LAG_MAX_BYTES ? LISTENER_GONE : state;
 }
 
+static void client_cork(struct completion_client *self)
+{
+    taken_cork(&of(self)->taken);
+}
+
 static enum listener_state client_comment(struct completion_client *self)
 {
     static const char comment[] = ": waiting\n\n";
@@ -92,6 +97,7 @@ static void client_close(struct completion_client *self)
 static const struct completion_client_ops client_ops = {
     .fd = client_fd,
     .frames = client_frames,
+    .cork = client_cork,
     .comment = client_comment,
     .whole = client_whole,
     .end = client_end,

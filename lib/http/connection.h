@@ -33,15 +33,17 @@ enum connection_state { CONNECTION_READY, CONNECTION_BLOCKED, CONNECTION_GONE };
 struct connection;
 struct connection_ops {
     int (*fd)(const struct connection *self);
-    /* Head of a response whose body follows by write. */
+    /* Head of a response, the first of it. It goes out with what is written next, or by flush. */
     enum connection_state (*head)(struct connection *self, const struct http_response *response);
+    /* What is written from now on goes out with flush or finish, in one piece. */
+    void (*cork)(struct connection *self);
     /* All bytes are taken; BLOCKED: some of them wait for room. GONE: the client left, or over max_pending waits. */
     enum connection_state (*write)(struct connection *self, const char *bytes, size_t len);
     /* Sends what waits. */
     enum connection_state (*flush)(struct connection *self);
     /* The end of the response; nothing may follow but flush and close. */
     enum connection_state (*finish)(struct connection *self);
-    size_t (*pending)(const struct connection *self); /* bytes that wait */
+    size_t (*pending)(const struct connection *self); /* bytes that wait for room */
     void (*close)(struct connection *self);           /* frees it */
 };
 struct connection {

@@ -57,6 +57,11 @@ enum listener_state taken_write(struct taken *taken, const char *bytes, size_t l
     return state_of(taken->connection->ops->write(taken->connection, bytes, len));
 }
 
+void taken_cork(struct taken *taken)
+{
+    taken->connection->ops->cork(taken->connection);
+}
+
 enum listener_state taken_flush(struct taken *taken)
 {
     return state_of(taken->connection->ops->flush(taken->connection));

@@ -28,6 +28,8 @@ void taken_add_quota_headers(struct taken *taken, struct http_call *call, const 
 /* The head with its length, then the body. */
 enum listener_state taken_send_whole(struct taken *taken, const char *body, size_t len);
 enum listener_state taken_write(struct taken *taken, const char *bytes, size_t len);
+/* Before the last of the body: it goes out together with the end. */
+void taken_cork(struct taken *taken);
 enum listener_state taken_flush(struct taken *taken);
 enum listener_state taken_finish(struct taken *taken);
 /* {"error":…}. */

@@ -309,8 +309,6 @@ static void run_task(struct relay *relay, struct task *task)
 
 static void run_inbox(struct relay *relay)
 {
-    uint64_t count;
-    while (read(relay->wake.fd, &count, sizeof count) < 0 && errno == EINTR) {}
     pthread_mutex_lock(&relay->lock);
     struct task *task = relay->inbox_first;
     relay->inbox_first = relay->inbox_last = NULL;
@@ -449,7 +447,7 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
     pthread_condattr_destroy(&monotonic);
     relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     relay->wake = (struct watch){.kind = WATCH_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-    if (relay->epoll_fd >= 0 && relay->wake.fd >= 0 && loop_watch(relay, &relay->wake, EPOLLIN) &&
+    if (relay->epoll_fd >= 0 && relay->wake.fd >= 0 && loop_watch(relay, &relay->wake, EPOLLIN | EPOLLET) &&
         upstream_init(relay) && start_thread(relay))
         return relay;
     relay_free(relay);

@@ -219,6 +219,7 @@ static void tell(struct pass *pass)
     enum listener_state state = LISTENER_READY;
     if (pass->error == CHAT_OK && pass->stream) {
         bool has_own = pass->frame.len > 0;
+        pass->client->ops->cork(pass->client);
         state = pass->client->ops->frames(pass->client, has_own ? pass->frame.data : done,
                                           has_own ? pass->frame.len : sizeof done - 1);
     } else if (pass->error == CHAT_OK)
@@ -328,6 +329,15 @@ void pass_client_event(struct watch *watch, uint32_t events)
 
 /* ---- frames ---- */
 
+/* Bytes before the line's end, or all. */
+static size_t line_length(const char *bytes, size_t len)
+{
+    const char *end = memchr(bytes, '\n', len);
+    if (end) len = (size_t)(end - bytes);
+    end = memchr(bytes, '\r', len);
+    return end ? (size_t)(end - bytes) : len;
+}
+
 /* Takes bytes up to and with the end of an event. *ended: there was one. */
 static size_t take_event(struct pass *pass, const char *bytes, size_t len, bool *ended)
 {
@@ -335,18 +345,19 @@ static size_t take_event(struct pass *pass, const char *bytes, size_t len, bool 
     size_t i = 0;
     *ended = false;
     while (i < len && !*ended) {
-        char c = bytes[i++];
-        if (c == '\n' && scan->after_cr) { /* belongs to the line end before it */
-            scan->after_cr = false;
+        bool of_cr = scan->after_cr && bytes[i] == '\n'; /* belongs to the line end before it */
+        scan->after_cr = false;
+        if (of_cr) {
+            i++;
             continue;
         }
-        scan->after_cr = c == '\r';
-        if (c != '\r' && c != '\n') {
-            /* lines of other fields ("event", "id", "retry") and comments begin otherwise, a BOM aside */
-            if (scan->line == 0) scan->has_data |= c == 'd' || c == '\xef';
-            scan->line++;
-            continue;
-        }
+        size_t line = line_length(bytes + i, len - i);
+        /* lines of other fields ("event", "id", "retry") and comments begin otherwise, a BOM aside */
+        if (line && scan->line == 0) scan->has_data |= bytes[i] == 'd' || bytes[i] == '\xef';
+        scan->line += line;
+        i += line;
+        if (i == len) break;
+        scan->after_cr = bytes[i++] == '\r';
         *ended = scan->line == 0;
         scan->line = 0;
     }

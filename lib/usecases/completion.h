@@ -17,6 +17,8 @@ struct completion_client_ops {
     int (*fd)(const struct completion_client *self); /* watched for a peer that left, and for room while BLOCKED */
     /* Frames of the stream, as they came; the first call opens the response. */
     enum listener_state (*frames)(struct completion_client *self, const char *bytes, size_t len);
+    /* The next frames are the last: they go out together with the end. */
+    void (*cork)(struct completion_client *self);
     /* Silence: a comment. Only after the first frames. */
     enum listener_state (*comment)(struct completion_client *self);
     /* The whole answer of one that is not streamed; then end follows. */

@@ -78,6 +78,16 @@ START_TEST(the_tables_hold_the_domains_rules)
     ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_ERR_INTERNAL);
     in.title = "fine";
     ck_assert_int_eq(store.sessions->ops->create(store.sessions, "not a user id", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "with%20percent", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "line\n", &in), CHAT_ERR_INTERNAL);
+    char longest[257] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@|+=/-";
+    size_t alphabet = strlen(longest);
+    memset(longest + alphabet, 'x', sizeof longest - 1 - alphabet);
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, longest, &in), CHAT_ERR_INTERNAL); /* 256 */
+    longest[255] = '\0';
+    ck_assert_int_eq(store.sessions->ops->create(store.sessions, longest, &in), CHAT_OK);
+    memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
     ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
 }
 END_TEST

@@ -53,7 +53,14 @@ static enum connection_state connection_head(struct connection *connection, cons
     struct fake_request *self = of_connection(connection);
 
     keep_head(self, response);
+    self->held = true;
     return state_of(self);
+}
+
+static void connection_cork(struct connection *connection)
+{
+    of_connection(connection)->corked = true;
+    of_connection(connection)->held = true;
 }
 
 static enum connection_state connection_write(struct connection *connection, const char *bytes, size_t len)
@@ -61,6 +68,7 @@ static enum connection_state connection_write(struct connection *connection, con
     struct fake_request *self = of_connection(connection);
     size_t now = self->waiting.len ? 0 : self->room && len > self->room ? self->room : len;
 
+    self->held = self->corked;
     buf_append(&self->out, bytes, now);
     buf_append(&self->waiting, bytes + now, len - now);
     return state_of(self);
@@ -72,6 +80,7 @@ static enum connection_state connection_flush(struct connection *connection)
     size_t now = self->room && self->waiting.len > self->room ? self->room : self->waiting.len;
 
     self->flushes++;
+    self->held = self->corked = false;
     buf_append(&self->out, self->waiting.data, now);
     buf_consume(&self->waiting, now);
     return state_of(self);
@@ -79,8 +88,12 @@ static enum connection_state connection_flush(struct connection *connection)
 
 static enum connection_state connection_finish(struct connection *connection)
 {
-    of_connection(connection)->finished = true;
-    return state_of(of_connection(connection));
+    struct fake_request *self = of_connection(connection);
+
+    if (self->corked) self->singles++;
+    self->held = self->corked = false;
+    self->finished = true;
+    return state_of(self);
 }
 
 static size_t connection_pending(const struct connection *self)
@@ -138,6 +151,7 @@ static struct connection *request_take(struct http_request *request)
     static const struct connection_ops ops = {
         .fd = connection_fd,
         .head = connection_head,
+        .cork = connection_cork,
         .write = connection_write,
         .flush = connection_flush,
         .finish = connection_finish,

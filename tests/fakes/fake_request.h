@@ -25,6 +25,8 @@ struct fake_request {
     /* what went out */
     int responses; /* whole responses and heads of taken ones: one in the end */
     bool body_read, taken, finished, closed;
+    bool held;   /* a head, or what was written after cork: nothing has sent it yet */
+    int singles; /* ends that went out together with the last of the body */
     int status;
     struct arena arena; /* of the headers below */
     struct http_header headers[HTTP_MAX_HEADERS];
@@ -32,6 +34,7 @@ struct fake_request {
     struct buf out;     /* the body, NUL-terminated by fake_request_body */
     struct buf waiting; /* written, but not taken by the client yet */
     int flushes;
+    bool corked;
 };
 
 void fake_request_init(struct fake_request *self, const char *method, const char *path);

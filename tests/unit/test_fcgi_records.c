@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "metrics/metrics.h"
 #include "unit.h"
 
 enum { REQUEST_ID = 258, STDOUT = 6, END_REQUEST = 3, PENDING_MAX = 16 << 20 };
@@ -129,6 +130,87 @@ START_TEST(a_response_is_head_body_and_end)
 }
 END_TEST
 
+static uint64_t sends(void)
+{
+    return metrics->counters.stream_writes;
+}
+
+START_TEST(a_head_goes_out_with_what_follows)
+{
+    struct http_response response = {.status = 200};
+    uint64_t before = sends();
+    ck_assert_int_eq(connection->ops->head(connection, &response), CONNECTION_READY);
+    ck_assert_uint_eq(connection->ops->pending(connection), 0);
+    ck_assert_uint_eq(sends(), before);
+    ck_assert_int_eq(connection->ops->write(connection, "data: 1\n\n", 9), CONNECTION_READY);
+    ck_assert_uint_eq(sends(), before + 1);
+    receive();
+    struct parsed parsed = parse();
+    ck_assert_int_eq(parsed.records, 2);
+    buf_append_char(&parsed.out, '\0');
+    ck_assert_ptr_nonnull(strstr(parsed.out.data, "\r\n\r\ndata: 1\n\n"));
+    buf_fini(&parsed.out);
+}
+END_TEST
+
+START_TEST(a_head_with_nothing_behind_it_is_sent_by_flush)
+{
+    struct http_response response = {.status = 200};
+    connection->ops->head(connection, &response);
+    ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_READY);
+    receive();
+    struct parsed parsed = parse();
+    ck_assert_int_eq(parsed.records, 1);
+    buf_fini(&parsed.out);
+}
+END_TEST
+
+START_TEST(the_last_bytes_go_out_with_the_end)
+{
+    struct http_response response = {.status = 200};
+    connection->ops->head(connection, &response);
+    connection->ops->write(connection, "first ", 6);
+    uint64_t before = sends();
+    connection->ops->cork(connection);
+    ck_assert_int_eq(connection->ops->write(connection, "last ", 5), CONNECTION_READY);
+    ck_assert_int_eq(connection->ops->write(connection, "words", 5), CONNECTION_READY);
+    ck_assert_uint_eq(sends(), before);
+    ck_assert_int_eq(connection->ops->finish(connection), CONNECTION_READY);
+    ck_assert_uint_eq(sends(), before + 1);
+    receive();
+    struct parsed parsed = parse();
+    ck_assert_int_eq(parsed.ends, 1);
+    buf_append_char(&parsed.out, '\0');
+    ck_assert_ptr_nonnull(strstr(parsed.out.data, "\r\n\r\nfirst last words"));
+    buf_fini(&parsed.out);
+}
+END_TEST
+
+/* Whatever the socket takes of head, body and end, in one piece or in many. */
+START_TEST(what_is_held_and_finds_no_room_comes_in_order)
+{
+    struct http_response response = {.status = 200};
+    char *bytes = pattern(300000);
+    connection->ops->head(connection, &response);
+    if (_i == 0) connection->ops->cork(connection);
+    connection->ops->write(connection, bytes, 300000);
+    if (_i == 1) connection->ops->cork(connection); /* while it is blocked */
+    connection->ops->write(connection, "tail", 4);
+    ck_assert_int_eq(connection->ops->finish(connection), CONNECTION_BLOCKED);
+    ck_assert_uint_gt(connection->ops->pending(connection), 0);
+    drain();
+    struct parsed parsed = parse();
+    ck_assert_int_eq(parsed.ends, 1);
+    ck_assert_uint_gt(parsed.out.len, 300004);
+    const char *body = parsed.out.data + parsed.out.len - 300004;
+    ck_assert_int_eq(memcmp(body - 4, "\r\n\r\n", 4), 0);
+    ck_assert_int_eq(memcmp(body, bytes, 300000), 0);
+    ck_assert_int_eq(memcmp(body + 300000, "tail", 4), 0);
+    buf_fini(&parsed.out);
+    free(bytes);
+}
+END_TEST
+
 /* Bytes that need none, one and several records, whatever room the socket has. */
 static const size_t sizes[] = {1, 7, 8, 4096, 32759, 32760, 32761, 65535, 65536, 100000, 1000003};
 
@@ -244,11 +326,13 @@ END_TEST
 UNIT_SUITE(fcgi_records)
 {
     Suite *suite = suite_create("fcgi_records");
-    TCase *tcase = UNIT_CASE(suite, "records", a_response_is_head_body_and_end,
+    TCase *tcase = UNIT_CASE(suite, "records", a_response_is_head_body_and_end, a_head_goes_out_with_what_follows,
+                             a_head_with_nothing_behind_it_is_sent_by_flush, the_last_bytes_go_out_with_the_end,
                              after_it_was_drained_it_sends_at_once_again, nothing_overtakes_what_waits,
                              a_client_that_left_is_gone_without_a_signal, a_client_that_leaves_while_bytes_wait_is_gone,
                              what_may_wait_is_bounded, closing_closes_the_descriptor);
 
+    tcase_add_loop_test(tcase, what_is_held_and_finds_no_room_comes_in_order, 0, 3);
     tcase_add_loop_test(tcase, what_the_socket_does_not_take_waits_and_comes_in_order, 0, (int)UNIT_COUNT(sizes));
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);

@@ -188,9 +188,11 @@ START_TEST(an_answer_is_start_deltas_and_done)
     ck_assert_int_eq(text("", "Hel"), LISTENER_READY);
     ck_assert_int_eq(text("", "Hello"), LISTENER_READY);
     ck_assert_int_eq(text("", "Hello"), LISTENER_READY); /* nothing new: nothing sent */
+    ck_assert(!request.held);
     ck_assert_int_eq(end_as(CHAT_OK, MESSAGE_COMPLETE, "Hello"), LISTENER_READY);
     close_it();
-    ck_assert(request.finished && request.closed);
+    ck_assert(request.finished && request.closed && !request.held);
+    ck_assert_int_eq(request.singles, 1); /* `done` and the end wake nginx once */
     ck_assert_int_eq(request.responses, 1);
     ck_assert_int_eq(request.status, 200);
     ck_assert_str_eq(fake_request_header(&request, "Content-Type"), "text/event-stream");
@@ -565,6 +567,8 @@ START_TEST(a_running_answer_is_attached_to)
     ck_assert_int_eq(answers->attached, 1);
     ck_assert_str_eq(answers->answer.id, id);
     open_it();
+    ck_assert_int_eq(request.status, 200);
+    ck_assert(!request.held); /* however long the answer is silent */
     text("", "abc");
     end_as(CHAT_OK, MESSAGE_COMPLETE, "abc");
     close_it();
