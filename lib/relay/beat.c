@@ -12,7 +12,8 @@
 
 enum {
     BEAT_MS = 50,          /* notes (a stop, an attacher) are looked for this often: a stop has 200 ms in all */
-    TEXT_BEAT_MS = 250,    /* text is written this often */
+    TEXT_BEAT_MS = 250,    /* an answer's text is written this often: each at a time of its own, so that the texts of
+                            * thousands don't come in one burst that chunks wait for */
     FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
     TELL_WATCHED_MS = 3000,
     END_AFTER_MS = 200, /* an answer that is over for so long and not stored: Postgres may be away */
@@ -74,6 +75,7 @@ static void add_write(struct beat *beat, struct live *live)
     memcpy(write->answer_id, live->message.id, UUID_TEXT_SIZE);
     live->logged = true;
     live->log_lost = false;
+    live->logged_ms = live->relay->now_ms;
     live->logged_reasoning = live->reasoning.len;
     live->logged_content = live->content.len;
 }
@@ -126,6 +128,11 @@ static void add_ended(struct beat *beat)
     }
 }
 
+static bool text_due(const struct live *live)
+{
+    return !live->logged || followed(live->relay, live) || live->relay->now_ms - live->logged_ms >= TEXT_BEAT_MS;
+}
+
 static bool has_news(const struct live *live)
 {
     return live->log_lost || !live->logged || live->reasoning.len > live->logged_reasoning ||
@@ -146,14 +153,12 @@ static struct beat *make_beat(struct relay *relay)
     beat->exchange.process_id = relay->process_id;
     beat->exchange.writes = arena_alloc(&beat->arena, lives * sizeof *beat->exchange.writes);
     beat->exchange.reads = arena_alloc(&beat->arena, lives * sizeof *beat->exchange.reads);
-    bool text_due = relay->now_ms - relay->text_beat_ms >= TEXT_BEAT_MS;
-    if (text_due) relay->text_beat_ms = relay->now_ms;
     for (struct live *live = relay->lives; live; live = live->next) {
         if (live->mirror) {
             if (live->phase < LIVE_SAVING) add_read(beat, live);
-        } else if (live->phase < LIVE_SAVING && has_news(live) && (text_due || !live->logged || followed(relay, live)))
+        } else if (live->phase < LIVE_SAVING && has_news(live) && text_due(live))
             add_write(beat, live);
-        else if (text_due && end_due(live))
+        else if (end_due(live))
             add_end(beat, live);
     }
     add_ended(beat);

@@ -117,6 +117,7 @@ struct live {
     bool has_loaded;
     size_t logged_reasoning, logged_content; /* how much of the text the log has */
     bool logged;                             /* the log knows this answer */
+    int64_t logged_ms;                       /* since when it knows that much */
     bool log_lost;                           /* write all of it again */
     bool end_logged;                         /* the log knows how it ended, until the row is written */
     enum answer_event event;                 /* how it ended, from LIVE_SAVING on */
@@ -211,7 +212,6 @@ struct relay {
     char process_id[UUID_TEXT_SIZE]; /* names this process to others */
     struct beat *beat;               /* the one exchange with the log that may be under way */
     int64_t beat_at_ms;              /* when the next is due; -1: nothing lives */
-    int64_t text_beat_ms;            /* when text was last written */
     struct ended_id *ended_ids;      /* for the next exchange */
 };
 

@@ -31,6 +31,7 @@ static bool keep_warm;
 
 /* The machine's clock, and what the test has turned it forward by. */
 static atomic_llong turned_ms;
+static atomic_llong stopped_at_ms; /* not 0: only turning moves it */
 
 static int64_t turned_wall_ms(const struct clock *self)
 {
@@ -41,7 +42,7 @@ static int64_t turned_wall_ms(const struct clock *self)
 static int64_t turned_mono_ms(const struct clock *self)
 {
     (void)self;
-    return clock_mono_ms(clock_system()) + turned_ms;
+    return (stopped_at_ms ? stopped_at_ms : clock_mono_ms(clock_system())) + turned_ms;
 }
 
 /* Time passes for who would sleep. */
@@ -55,7 +56,7 @@ static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms, turned
 
 static void set_up(void)
 {
-    turned_ms = 0;
+    turned_ms = stopped_at_ms = 0;
     fallback_model = NULL;
     keep_warm = false;
     log_jobs = NULL;
@@ -1074,6 +1075,36 @@ START_TEST(a_log_that_forgot_all_gets_a_silent_answer_again)
 }
 END_TEST
 
+/* Not with the texts of all others: that would be a burst of thousands that chunks wait for. */
+START_TEST(each_answers_text_is_written_at_a_time_of_its_own)
+{
+    static const char *const one_word[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_HOLD, NULL};
+    stopped_at_ms = clock_mono_ms(clock_system());
+    fake_server_reply(server, one_word);
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    turn_clock(50);
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one")); /* at 50: due again at 300 */
+    turn_clock(125);
+    ask_for(&second);
+    ck_assert(fake_listener_wait_content(&second, "one"));
+    turn_clock(50);
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one")); /* at 225: at 475 */
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_content(&second, "onetwo"));
+    int exchanges = fake_log_exchanges(&chat.log);
+    turn_clock(75);
+    ck_assert(fake_log_wait_exchanges(&chat.log, exchanges + 1));
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    turn_clock(175);
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "onetwo"));
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_closed(&second));
+}
+END_TEST
+
 /* A job that a database which stands still holds up. */
 struct stuck_job {
     struct job job; /* first */
@@ -1352,8 +1383,8 @@ UNIT_SUITE(relay_answers)
     cases[6] = UNIT_CASE(
         suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
         while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all,
-        a_log_that_lost_the_beginning_gets_the_whole_text_again, a_log_that_forgot_all_gets_a_silent_answer_again,
-        the_log_is_written_while_all_other_jobs_wait_for_the_database,
+        a_log_that_lost_the_beginning_gets_the_whole_text_again, each_answers_text_is_written_at_a_time_of_its_own,
+        a_log_that_forgot_all_gets_a_silent_answer_again, the_log_is_written_while_all_other_jobs_wait_for_the_database,
         an_answer_of_another_process_is_followed_to_its_end, a_client_attached_elsewhere_keeps_the_answer_going,
         a_stop_asked_elsewhere_reaches_the_writer, an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
         an_answer_that_is_over_by_now_is_told_from_its_row, a_drain_lets_who_follows_go_without_a_closing_event,
