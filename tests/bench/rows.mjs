@@ -20,7 +20,7 @@ const setup = process.env.BENCH_SETUP ? JSON.parse(process.env.BENCH_SETUP) : un
 
 /* ---- what processes use ---- */
 
-/** Processes by session: a server and its children share one. */
+/** Processes by session: a server and its children share one, but those of Postgres make one of their own each. */
 function processesOf(session) {
   const found = []
   for (const pid of readdirSync('/proc')) {
@@ -28,7 +28,7 @@ function processesOf(session) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      if (Number(fields[3]) === session) found.push({ pid, cpu: (Number(fields[11]) + Number(fields[12])) / TICKS })
+      if (Number(fields[3]) === session || Number(fields[1]) === session) found.push({ pid, cpu: (Number(fields[11]) + Number(fields[12])) / TICKS })
     } catch {
       // it has ended meanwhile
     }
