@@ -11,7 +11,7 @@
 enum {
     KEY_SIZE = UUID_TEXT_SIZE + 40,
     NUMBER_SIZE = 24,
-    COMMANDS_A_TRIP = 256, /* keeps a round trip short: the deadline is for each */
+    COMMANDS_A_TRIP = 400, /* keeps a round trip short: the deadline is for each */
 };
 #define TEXT_SECONDS "600"      /* longer than an answer may take, with its end */
 #define ENDED_SECONDS "60"      /* for those still reading from it */
@@ -202,21 +202,6 @@ static bool take_write(struct redis_conn *conn, struct log_write *write, bool *f
                                   (write->ended ? LAST_SECONDS_REPLIES : 0u));
 }
 
-static bool exchange_writes(const struct redis_answer_log *self, struct log_exchange *exchange)
-{
-    struct redis_conn *conn = self->conn;
-    enum { WRITES_A_TRIP = COMMANDS_A_TRIP / 6 };
-    for (size_t from = 0; from < exchange->write_count; from += WRITES_A_TRIP) {
-        size_t to = exchange->write_count - from > WRITES_A_TRIP ? from + WRITES_A_TRIP : exchange->write_count;
-        if (!redis_conn_begin(conn)) return false;
-        for (size_t i = from; i < to; i++)
-            if (!send_write(self, &exchange->writes[i], exchange->process_id)) return false;
-        for (size_t i = from; i < to; i++)
-            if (!take_write(conn, &exchange->writes[i], &exchange->forgotten)) return false;
-    }
-    return true;
-}
-
 enum { NOTE_LETTER_STOP = 's', NOTE_LETTER_WATCHED = 'w', NOTE_SIZE = UUID_TEXT_SIZE + 1 };
 
 /* "s<answer id>" or "w<answer id>"; two replies. */
@@ -301,18 +286,41 @@ static void read_note(const redisReply *reply, struct log_exchange *exchange)
     if (uuid_parse(reply->str + 1, reply->len - 1, note->answer_id)) exchange->note_count++;
 }
 
-static bool take_notes(struct redis_conn *conn, struct log_exchange *exchange)
+static bool ask_notes(struct redis_conn *conn, const char *process_id)
 {
     char key[KEY_SIZE], count[NUMBER_SIZE];
-    exchange->note_count = 0;
-    notes_key(key, exchange->process_id);
+    notes_key(key, process_id);
     snprintf(count, sizeof count, "%d", LOG_NOTES_MAX);
-    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"LPOP", key, count}, 3)) return false;
+    return redis_conn_send(conn, (const char *const[]){"LPOP", key, count}, 3);
+}
+
+static bool take_notes(struct redis_conn *conn, struct log_exchange *exchange)
+{
     redisReply *reply = next_reply(conn);
     if (!reply) return false;
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
         read_note(reply->element[i], exchange);
     freeReplyObject(reply);
+    return true;
+}
+
+/* What others tell is asked for with the first of what we write: mostly that is all, and one round trip. */
+static bool exchange_writes(const struct redis_answer_log *self, struct log_exchange *exchange)
+{
+    struct redis_conn *conn = self->conn;
+    enum { WRITES_A_TRIP = COMMANDS_A_TRIP / 6 };
+    size_t from = 0;
+    do {
+        size_t to = exchange->write_count - from > WRITES_A_TRIP ? from + WRITES_A_TRIP : exchange->write_count;
+        if (!redis_conn_begin(conn)) return false;
+        if (from == 0 && !ask_notes(conn, exchange->process_id)) return false;
+        for (size_t i = from; i < to; i++)
+            if (!send_write(self, &exchange->writes[i], exchange->process_id)) return false;
+        if (from == 0 && !take_notes(conn, exchange)) return false;
+        for (size_t i = from; i < to; i++)
+            if (!take_write(conn, &exchange->writes[i], &exchange->forgotten)) return false;
+        from = to;
+    } while (from < exchange->write_count);
     return true;
 }
 
@@ -328,9 +336,8 @@ static enum chat_error exchange(struct answer_log *log, struct log_exchange *exc
 {
     struct redis_conn *conn = self_of(log)->conn;
     exchange->forgotten = false;
-    bool fine =
-        exchange_writes(self_of(log), exchange) && exchange_reads(conn, exchange, arena) && take_notes(conn, exchange);
-    return outcome(conn, fine);
+    exchange->note_count = 0;
+    return outcome(conn, exchange_writes(self_of(log), exchange) && exchange_reads(conn, exchange, arena));
 }
 
 /* One command's reply; NULL: the log is away. */

@@ -12,9 +12,10 @@
 
 enum {
     BEAT_MS = 50,          /* notes (a stop, an attacher) are looked for this often: a stop has 200 ms in all */
-    TEXT_BEAT_MS = 250,    /* an answer's text is written this often: each at a time of its own, so that the texts of
-                            * thousands don't come in one burst that chunks wait for */
+    TEXT_BEAT_MS = 250,    /* an answer's text is written this often */
     FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
+    TEXTS_A_BEAT = 64,     /* more are due: exchanges follow one another. Thousands at once would be a burst that chunks
+                            * wait for */
     TELL_WATCHED_MS = 3000,
     END_AFTER_MS = 200, /* an answer that is over for so long and not stored: Postgres may be away */
 };
@@ -47,10 +48,86 @@ void beat_note_ended(struct live *live)
     live->relay->ended_ids = ended;
 }
 
-static bool followed(const struct relay *relay, const struct live *live)
+/* ---- what is due for the log ---- */
+
+static void put_in_line(struct live *live)
 {
-    return live->mirror || live->watched_until_ms > relay->now_ms;
+    struct relay *relay = live->relay;
+    if (live->log_due) return;
+    timer_clear(&relay->timers, &live->log_timer);
+    live->log_due = true;
+    live->log_next = NULL;
+    if (relay->log_last)
+        relay->log_last->log_next = live;
+    else
+        relay->log_first = live;
+    relay->log_last = live;
+    if (++relay->log_count >= TEXTS_A_BEAT && !relay->log_away && !relay->beat) relay->beat_at_ms = relay->now_ms;
 }
+
+static struct live *take_from_line(struct relay *relay)
+{
+    struct live *live = relay->log_first;
+    if (!live) return NULL;
+    relay->log_first = live->log_next;
+    if (!relay->log_first) relay->log_last = NULL;
+    relay->log_count--;
+    live->log_due = false;
+    return live;
+}
+
+static void on_log_timer(void *owner)
+{
+    put_in_line(owner);
+}
+
+static void due_at(struct live *live, int64_t at_ms)
+{
+    if (live->log_due) return;
+    live->log_timer.owner = live;
+    live->log_timer.fire = on_log_timer;
+    if (at_ms <= live->relay->now_ms || !timer_set(&live->relay->timers, &live->log_timer, at_ms)) put_in_line(live);
+}
+
+void beat_news(struct live *live)
+{
+    if (live->mirror || live->log_due || live->log_timer.slot) return;
+    bool followed = live->watched_until_ms > live->relay->now_ms;
+    if (followed || !live->logged || live->log_lost)
+        put_in_line(live);
+    else
+        due_at(live, live->logged_ms + TEXT_BEAT_MS);
+}
+
+void beat_followed(struct live *live)
+{
+    struct relay *relay = live->relay;
+    if (live->watched_until_ms > relay->watched_until_ms) relay->watched_until_ms = live->watched_until_ms;
+    if (live->log_timer.slot) put_in_line(live);
+}
+
+void beat_ended(struct live *live)
+{
+    due_at(live, live->ended_ms + END_AFTER_MS);
+}
+
+void beat_forget(struct live *live)
+{
+    struct relay *relay = live->relay;
+    timer_clear(&relay->timers, &live->log_timer);
+    if (!live->log_due) return;
+    struct live **place = &relay->log_first, *before = NULL;
+    while (*place != live) {
+        before = *place;
+        place = &before->log_next;
+    }
+    *place = live->log_next;
+    if (relay->log_last == live) relay->log_last = before;
+    relay->log_count--;
+    live->log_due = false;
+}
+
+/* ---- making an exchange ---- */
 
 static const char *copy(struct arena *arena, const struct buf *buf, size_t from)
 {
@@ -78,13 +155,6 @@ static void add_write(struct beat *beat, struct live *live)
     live->logged_ms = live->relay->now_ms;
     live->logged_reasoning = live->reasoning.len;
     live->logged_content = live->content.len;
-}
-
-/* Over, but its row isn't written: what this process knows must survive it. */
-static bool end_due(const struct live *live)
-{
-    return live->phase >= LIVE_SAVING && !live->saved && !live->end_logged &&
-           live->relay->now_ms - live->ended_ms >= END_AFTER_MS;
 }
 
 static void add_end(struct beat *beat, struct live *live)
@@ -128,39 +198,40 @@ static void add_ended(struct beat *beat)
     }
 }
 
-static bool text_due(const struct live *live)
-{
-    return !live->logged || followed(live->relay, live) || live->relay->now_ms - live->logged_ms >= TEXT_BEAT_MS;
-}
-
 static bool has_news(const struct live *live)
 {
     return live->log_lost || !live->logged || live->reasoning.len > live->logged_reasoning ||
            live->content.len > live->logged_content;
 }
 
+static void add_live(struct beat *beat, struct live *live)
+{
+    if (live->phase < LIVE_SAVING) {
+        if (has_news(live)) add_write(beat, live);
+    } else if (!live->saved && !live->end_logged) { /* what this process knows must survive it */
+        if (live->relay->now_ms - live->ended_ms >= END_AFTER_MS)
+            add_end(beat, live);
+        else
+            beat_ended(live);
+    }
+}
+
 /* NULL: out of memory, or nothing to say and nobody to hear. */
 static struct beat *make_beat(struct relay *relay)
 {
-    size_t lives = 0;
-    for (const struct live *live = relay->lives; live; live = live->next) lives++;
-    for (const struct ended_id *ended = relay->ended_ids; ended; ended = ended->next) lives++;
-    struct beat *beat = lives ? calloc(1, sizeof *beat) : NULL;
+    size_t texts = relay->log_count < TEXTS_A_BEAT ? relay->log_count : TEXTS_A_BEAT, ended = 0;
+    for (const struct ended_id *id = relay->ended_ids; id; id = id->next) ended++;
+    struct beat *beat = relay->lives || ended ? calloc(1, sizeof *beat) : NULL;
     if (!beat) return NULL;
     beat->job.run = run_beat;
     beat->relay = relay;
     arena_init(&beat->arena);
     beat->exchange.process_id = relay->process_id;
-    beat->exchange.writes = arena_alloc(&beat->arena, lives * sizeof *beat->exchange.writes);
-    beat->exchange.reads = arena_alloc(&beat->arena, lives * sizeof *beat->exchange.reads);
-    for (struct live *live = relay->lives; live; live = live->next) {
-        if (live->mirror) {
-            if (live->phase < LIVE_SAVING) add_read(beat, live);
-        } else if (live->phase < LIVE_SAVING && has_news(live) && text_due(live))
-            add_write(beat, live);
-        else if (end_due(live))
-            add_end(beat, live);
-    }
+    beat->exchange.writes = arena_alloc(&beat->arena, (texts + ended) * sizeof *beat->exchange.writes);
+    beat->exchange.reads = arena_alloc(&beat->arena, (size_t)relay->mirrors * sizeof *beat->exchange.reads);
+    while (texts--) add_live(beat, take_from_line(relay));
+    for (struct live *live = relay->mirrors ? relay->lives : NULL; live; live = live->next)
+        if (live->mirror && live->phase < LIVE_SAVING) add_read(beat, live);
     add_ended(beat);
     return beat;
 }
@@ -168,21 +239,17 @@ static struct beat *make_beat(struct relay *relay)
 static void set_next(struct relay *relay)
 {
     relay->beat_at_ms = -1;
-    if (relay->lives || relay->ended_ids) relay->beat_at_ms = relay->now_ms + BEAT_MS;
-    for (const struct live *live = relay->lives; live; live = live->next) {
-        if (!followed(relay, live)) continue;
-        relay->beat_at_ms = relay->now_ms + FOLLOWED_BEAT_MS;
-        return;
-    }
+    if (!relay->lives && !relay->ended_ids) return;
+    bool followed = relay->mirrors || relay->watched_until_ms > relay->now_ms;
+    bool at_once = relay->log_count >= TEXTS_A_BEAT && !relay->log_away;
+    relay->beat_at_ms = relay->now_ms + (at_once ? 0 : followed ? FOLLOWED_BEAT_MS : BEAT_MS);
 }
 
 void beat_due(struct relay *relay)
 {
     if (relay->beat) return; /* its end sets the next */
-    if (relay->beat_at_ms < 0) {
-        if (relay->lives || relay->ended_ids) set_next(relay);
-        return;
-    }
+    if (relay->beat_at_ms < 0) set_next(relay);
+    if (relay->beat_at_ms < 0) return;
     if (relay->beat_at_ms > relay->now_ms) return;
     relay->beat = make_beat(relay);
     if (relay->beat)
@@ -205,6 +272,7 @@ static void write_anew(struct live *live)
 {
     live->log_lost = true;
     live->end_logged = false;
+    put_in_line(live);
 }
 
 void beat_write_all_anew(struct relay *relay)
@@ -243,11 +311,11 @@ static void take_note(struct relay *relay, const struct log_note *note)
 void beat_over(struct relay *relay, struct beat *beat)
 {
     struct log_exchange *exchange = &beat->exchange;
-    bool failed = beat->error != CHAT_OK;
+    bool failed = relay->log_away = beat->error != CHAT_OK;
     for (size_t i = 0; i < exchange->write_count; i++) take_write(relay, &exchange->writes[i], failed);
     if (!failed && exchange->forgotten) beat_write_all_anew(relay);
     for (size_t i = 0; !failed && i < exchange->read_count; i++) take_read(relay, &exchange->reads[i]);
-    for (size_t i = 0; !failed && i < exchange->note_count; i++) take_note(relay, &exchange->notes[i]);
+    for (size_t i = 0; i < exchange->note_count; i++) take_note(relay, &exchange->notes[i]);
     beat_free(beat);
     relay->beat = NULL;
     set_next(relay);

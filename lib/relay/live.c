@@ -120,6 +120,7 @@ void live_link(struct live *live)
 {
     metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, 1);
     struct relay *relay = live->relay;
+    if (live->mirror) relay->mirrors++;
     live->next = relay->lives;
     if (relay->lives) relay->lives->previous = live;
     relay->lives = live;
@@ -132,6 +133,7 @@ static void unlink_live(struct live *live)
 {
     metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, -1);
     struct relay *relay = live->relay;
+    if (live->mirror) relay->mirrors--;
     if (live->previous)
         live->previous->next = live->next;
     else
@@ -149,6 +151,7 @@ void live_bury_if_over(struct live *live)
     if (live->gone || !over || live->job_running) return;
     struct relay *relay = live->relay;
     if (!live->mirror && live->logged) beat_note_ended(live);
+    beat_forget(live);
     unlink_live(live);
     timer_clear(&relay->timers, &live->timer);
     upstream_close(live->relay, &live->transfer);
@@ -323,6 +326,7 @@ void live_watched(struct live *live)
     live->watched_until_ms = live->relay->now_ms + WATCHED_MS;
     if (live->detach_at_ms && live->detach_at_ms < live->watched_until_ms + live->relay->settings.detach_grace_ms)
         live->detach_at_ms = live->watched_until_ms + live->relay->settings.detach_grace_ms;
+    beat_followed(live);
 }
 
 void live_title(struct live *live, const char *title)
@@ -374,6 +378,7 @@ static void take_text(struct live *live, struct buf *to, const char *text, size_
     metrics_add(&metrics->counters.chunk_bytes, len);
     live->outcome = BREAKER_SUCCESS;
     upstream_trial_passed(live->relay, &live->breaker);
+    beat_news(live);
     loop_mark_dirty(live);
 }
 
@@ -464,6 +469,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
                                           .leaving = {&live->ticket, &live->breaker, live->outcome, false}};
     log_end(live);
     submit_finish(live);
+    beat_ended(live);
     loop_mark_dirty(live);
     live_arm(live);
 }
@@ -593,6 +599,7 @@ void live_start(struct live *live)
 {
     live_link(live);
     live->started_ms = live->shown_ms = live->relay->now_ms;
+    beat_news(live);
     ask(live);
     live_arm(live);
 }

@@ -119,12 +119,15 @@ struct live {
     bool logged;                             /* the log knows this answer */
     int64_t logged_ms;                       /* since when it knows that much */
     bool log_lost;                           /* write all of it again */
-    bool end_logged;                         /* the log knows how it ended, until the row is written */
-    enum answer_event event;                 /* how it ended, from LIVE_SAVING on */
-    char writer[UUID_TEXT_SIZE];             /* mirror: process that writes it */
-    int64_t told_watched_ms;                 /* mirror: when that one was told */
-    int64_t watched_until_ms;                /* somebody is attached in another process */
-    struct session saved_session;            /* as the job found it; strings in saved_strings */
+    struct timer log_timer;                  /* when it is due for the log again */
+    struct live *log_next;                   /* among those that are due */
+    bool log_due;
+    bool end_logged;              /* the log knows how it ended, until the row is written */
+    enum answer_event event;      /* how it ended, from LIVE_SAVING on */
+    char writer[UUID_TEXT_SIZE];  /* mirror: process that writes it */
+    int64_t told_watched_ms;      /* mirror: when that one was told */
+    int64_t watched_until_ms;     /* somebody is attached in another process */
+    struct session saved_session; /* as the job found it; strings in saved_strings */
     struct arena saved_strings;
     bool has_saved_session;
     int64_t ended_ms, finish_retry_ms;
@@ -209,10 +212,15 @@ struct relay {
     struct buf shown;     /* frames of `showing` that are sent together */
     struct pass *showing; /* NULL: nobody's */
 
-    char process_id[UUID_TEXT_SIZE]; /* names this process to others */
-    struct beat *beat;               /* the one exchange with the log that may be under way */
-    int64_t beat_at_ms;              /* when the next is due; -1: nothing lives */
-    struct ended_id *ended_ids;      /* for the next exchange */
+    char process_id[UUID_TEXT_SIZE];   /* names this process to others */
+    struct beat *beat;                 /* the one exchange with the log that may be under way */
+    int64_t beat_at_ms;                /* when the next is due; -1: nothing lives */
+    struct live *log_first, *log_last; /* answers of ours that are due for the log, oldest first */
+    size_t log_count;
+    bool log_away;              /* the last exchange failed */
+    int mirrors;                /* among lives */
+    int64_t watched_until_ms;   /* an answer of ours is followed elsewhere */
+    struct ended_id *ended_ids; /* for the next exchange */
 };
 
 /* An answer of ours whose row is written: its log may go. */
@@ -264,7 +272,11 @@ void mirror_loaded(struct live *live);
 /* beat.c: the exchange with the log */
 void beat_due(struct relay *relay);
 void beat_over(struct relay *relay, struct beat *beat);
-void beat_free(struct beat *beat); /* NULL is fine */
+void beat_free(struct beat *beat);     /* NULL is fine */
+void beat_news(struct live *live);     /* it has begun, or has more text */
+void beat_followed(struct live *live); /* from now on its text is awaited elsewhere */
+void beat_ended(struct live *live);    /* it is over, but its row isn't written */
+void beat_forget(struct live *live);   /* before it goes */
 void beat_note_ended(struct live *live);
 void beat_write_all_anew(struct relay *relay);
 

@@ -60,7 +60,7 @@ struct log_exchange {
     size_t write_count;
     struct log_read *reads;
     size_t read_count;
-    struct log_note notes[LOG_NOTES_MAX]; /* out */
+    struct log_note notes[LOG_NOTES_MAX]; /* out; also where the exchange failed later: they are gone from the log */
     size_t note_count;
     bool forgotten; /* out: as say_alive's; told where something was written whole */
 };
