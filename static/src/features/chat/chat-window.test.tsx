@@ -73,6 +73,7 @@ describe('what can be done with an answer', () => {
     const { api, user } = await openChat((mock) => (mock.answerText = 'The Amazon.'));
     expect(screen.queryByRole('button', { name: 'Previous answer' })).toBeNull();
     await user.click(await button('Regenerate answer'));
+    expect(screen.getByRole('textbox', { name: 'Message' }), 'the button is gone').toHaveFocus();
     await finishedAnswer('The Amazon.');
     expect(api.regenerations).toHaveLength(1);
     const versions = await screen.findByRole('group', { name: 'Answers to this question' });
@@ -98,6 +99,7 @@ describe('editing the last question', () => {
     await expectAccessible();
     await user.clear(editor);
     await user.type(editor, 'Which river is deepest?{Enter}');
+    expect(screen.getByRole('textbox', { name: 'Message' }), 'the editor is gone').toHaveFocus();
     await finishedAnswer('The Congo.');
     expect(screen.getByRole('article', { name: 'Your message' })).toHaveTextContent('Which river is deepest?');
     expect(screen.queryByText('Which river is longest?')).toBeNull();

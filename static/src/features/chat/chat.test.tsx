@@ -144,6 +144,7 @@ describe('errors', () => {
     expect(screen.getByTestId('quota')).toHaveTextContent('0 of 100 messages left today');
     await user.click(screen.getByRole('button', { name: 'Edit message' }));
     expect(await messageField()).toHaveValue('Hi there');
+    expect(await messageField()).toHaveFocus();
   });
 
   it('keeps what was written before an answer failed, and asks for it anew', async () => {
@@ -157,6 +158,7 @@ describe('errors', () => {
     api.failAnswer = null;
     api.answerText = 'A whole sentence.';
     await user.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(await messageField(), 'the button is gone').toHaveFocus();
     await finished();
     expect(await answers()).toHaveLength(1);
     expect((await answers())[0]).toHaveTextContent('A whole sentence.');
