@@ -7,6 +7,7 @@ import { generatedText } from '../support/upstream.ts'
 import { User } from '../support/user.ts'
 import { ChatPage } from './chat-page.ts'
 import { CuttableWire } from './cuttable.ts'
+import { expectAccessible } from './look.ts'
 
 const test = base.extend<{ user: User; chat: ChatPage }>({
   // eslint-disable-next-line no-empty-pattern
@@ -165,6 +166,25 @@ test('where events are held back on their way, the answer comes in one piece, as
   expect(asked, 'it is known from the first time').toEqual(['text/event-stream', 'application/json', 'application/json'])
   expect(await questionsOf(user)).toHaveLength(2)
   expect((await user.quota()).daily.used).toBe(2)
+})
+
+test('a page that breaks while it is drawn says so, asks for a reload, and nothing is lost by it', async ({ page, chat }) => {
+  await chat.send('[[text=Kept]] Hello')
+  await chat.finishedAnswer()
+  await page.waitForURL(/\/chat\/[0-9a-f-]{36}$/)
+  await chat.message.fill('Half a thou')
+  // Something in it that no page of ours has been written for.
+  await page.route('**/api/v1/chat/features', async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, json: { ...((await response.json()) as object), user: null } })
+  })
+  await page.reload()
+  await expect(notice(page)).toContainText('Something broke on this page')
+  await expectAccessible(page, 'broken')
+  await page.unrouteAll()
+  await page.getByRole('button', { name: 'Reload' }).click()
+  await expect(chat.message).toHaveValue('Half a thou')
+  await expect(await chat.finishedAnswer()).toContainText('Kept')
 })
 
 test('a draft outlives a reload', async ({ page, chat }) => {

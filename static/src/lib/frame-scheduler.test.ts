@@ -33,6 +33,50 @@ describe('createFrameScheduler', () => {
     expect(runsIn(15), 'a hundred milliseconds apart').toBeLessThan(12);
   });
 
+  it('prepares in tasks of their own until there is no more of it, and runs then', () => {
+    const did: string[] = [];
+    let parts = 3;
+    const scheduler = createFrameScheduler(
+      () => did.push('run'),
+      () => {
+        did.push('part');
+        return --parts > 0;
+      },
+    );
+    scheduler.request();
+    expect(did, 'one part, and the thread is free again').toEqual(['part']);
+    scheduler.request();
+    vi.advanceTimersByTime(1000);
+    expect(did).toEqual(['part', 'part', 'part', 'run']);
+  });
+
+  it('runs in the end where there is always more to prepare, and leaves frames out for what it took', () => {
+    let spent = 0;
+    const clock = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => clock() + spent);
+    const run = vi.fn();
+    const scheduler = createFrameScheduler(run, () => {
+      spent += 50;
+      return true;
+    });
+    scheduler.request();
+    vi.advanceTimersByTime(100);
+    expect(run).toHaveBeenCalledTimes(1);
+    expect(spent).toBe(200);
+  });
+
+  it('ends with what is left prepared, and runs no more', async () => {
+    const run = vi.fn();
+    let parts = 3;
+    const scheduler = createFrameScheduler(run, () => --parts > 0);
+    scheduler.request();
+    const ended = scheduler.end();
+    await vi.advanceTimersByTimeAsync(1000);
+    await ended;
+    expect(parts).toBe(0);
+    expect(run).not.toHaveBeenCalled();
+  });
+
   it('still runs while the page is hidden', () => {
     vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden');
     const run = vi.fn();

@@ -7,21 +7,44 @@ const LONGEST_PAUSE_MS = 200;
 /**
  * Gathers many requests into one call per animation frame: a model may write 1,000 tokens a second,
  * a screen shows 60 pictures. Where a call is costly, by its work or by a slow device, it leaves frames out,
- * so that there is always time for the reader.
+ * so that there is always time for the reader. Before it comes `prepare`, which does a part of the work ahead
+ * and says whether there is more: each part is a task of its own, between which keys and clicks are answered.
  */
-export function createFrameScheduler(run: () => void) {
+export function createFrameScheduler(run: () => void, prepare: () => boolean = () => false) {
   let cancelPending: (() => void) | null = null;
   let pauseUntil = 0;
+  let preparingSince: number | null = null;
+  let preparedMs = 0;
 
   function fire(): void {
     cancelPending?.();
     cancelPending = null;
-    const began = performance.now();
+    const began = performance.now() - preparedMs;
+    preparedMs = 0;
+    preparingSince = null;
     run();
     // Layout and paint, which come before the next timer, are part of what it costs.
     setTimeout(() => {
       pauseUntil = began + Math.min(LONGEST_PAUSE_MS, (performance.now() - began) / SHARE);
     });
+  }
+
+  /** One part, and whether to go on: as long as a pause at most, and what is left then is done by the run. */
+  function preparePart(): boolean {
+    const began = performance.now();
+    preparingSince ??= began;
+    const more = began - preparingSince < LONGEST_PAUSE_MS && prepare();
+    preparedMs += performance.now() - began;
+    return more;
+  }
+
+  function prepareThenFire(): void {
+    if (!preparePart()) {
+      onNextFrame();
+      return;
+    }
+    const timer = setTimeout(prepareThenFire);
+    cancelPending = () => clearTimeout(timer);
   }
 
   /** What the last run cost is known a little after it, so a frame that was asked for meanwhile is looked at again. */
@@ -31,7 +54,7 @@ export function createFrameScheduler(run: () => void) {
       then();
       return;
     }
-    const timer = setTimeout(onNextFrame, pause);
+    const timer = setTimeout(prepareThenFire, pause);
     cancelPending = () => clearTimeout(timer);
   }
 
@@ -55,15 +78,21 @@ export function createFrameScheduler(run: () => void) {
 
   return {
     request(): void {
-      if (cancelPending === null) whenRested(onNextFrame);
+      if (cancelPending === null) whenRested(prepareThenFire);
     },
     /** Runs now if something is waiting. */
     flush(): void {
       if (cancelPending !== null) fire();
     },
+    /** Runs no more; what a last drawing will need is prepared. */
+    async end(): Promise<void> {
+      this.cancel();
+      while (preparePart()) await new Promise((resolve) => setTimeout(resolve));
+    },
     cancel(): void {
       cancelPending?.();
       cancelPending = null;
+      preparingSince = null;
     },
   };
 }

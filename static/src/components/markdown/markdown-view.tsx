@@ -1,10 +1,10 @@
 import type { Element } from 'hast';
-import { memo, useId, useMemo, useState } from 'react';
-import ReactMarkdown, { type Components, type ExtraProps } from 'react-markdown';
+import { memo, useEffect, useId, useMemo, useState, type ReactNode } from 'react';
+import ReactMarkdown, { type Components, type ExtraProps, type Options } from 'react-markdown';
 import remarkGfm from 'remark-gfm';
 import { GrowingMarkdown } from '@/lib/markdown-blocks';
 import { CodeBlock } from './code-block';
-import { useHighlight } from './use-highlight';
+import { highlightNow, useHighlight } from './use-highlight';
 
 interface MarkdownViewProps {
   text: string;
@@ -29,7 +29,40 @@ export default function MarkdownView({ text, growing }: MarkdownViewProps) {
 
 /** Parses once for nothing: code that runs for the first time is slow, and then it isn't the first answer's. */
 export function warmUp(): void {
-  ReactMarkdown({ children: '# a\n\n1. **b** `c` [d](https://e.f)\n\n| g |\n| - |\n| h |\n\n> i\n\n```j\nk\n```', remarkPlugins, components, urlTransform: safeUrl });
+  void parse('# a\n\n1. **b** `c` [d](https://e.f)\n\n| g |\n| - |\n| h |\n\n> i\n\n```j\nk\n```', [], '');
+}
+
+type Plugins = NonNullable<Options['rehypePlugins']>;
+
+function parse(text: string, rehypePlugins: Plugins, idPrefix: string): ReactNode {
+  return ReactMarkdown({ children: text, remarkPlugins, remarkRehypeOptions: { clobberPrefix: idPrefix }, rehypePlugins, components, urlTransform: safeUrl });
+}
+
+/** A task of parsing ends with the block in which this is over. */
+const PARSE_MS = 8;
+const ahead = new GrowingMarkdown();
+let aheadText = '';
+/** So many blocks of it have been parsed. */
+let aheadDone = 0;
+/** Those of them that are not drawn yet, by their text. */
+const parsed = new Map<string, { plugins: Plugins; nodes: ReactNode }>();
+
+/** Parses blocks that stand and aren't drawn yet, for a few milliseconds; true while there are more of them. */
+export function parseAhead(text: string): boolean {
+  if (!text.startsWith(aheadText)) {
+    parsed.clear();
+    aheadDone = 0;
+  }
+  aheadText = text;
+  const began = performance.now();
+  for (const block of ahead.split(text).slice(aheadDone, -1)) {
+    if (performance.now() - began > PARSE_MS) return true;
+    const plugins = highlightNow(hasCode(block));
+    // Footnotes, which would need the prefix of their place, keep their text in one block.
+    parsed.set(block, { plugins, nodes: parse(block, plugins, '') });
+    aheadDone++;
+  }
+  return false;
 }
 
 interface BlockProps {
@@ -39,21 +72,16 @@ interface BlockProps {
 }
 
 const Block = memo(function Block({ text, standing, idPrefix }: BlockProps) {
-  const plugins = useHighlight(standing && /^\s*(?:[-*+>]\s+|\d+[.)]\s+)*(?:`{3,}|~{3,})\s*\w/m.test(text));
-  return (
-    <div className="block">
-      <ReactMarkdown
-        remarkPlugins={remarkPlugins}
-        remarkRehypeOptions={{ clobberPrefix: idPrefix }}
-        rehypePlugins={plugins}
-        components={components}
-        urlTransform={safeUrl}
-      >
-        {text}
-      </ReactMarkdown>
-    </div>
-  );
+  const plugins = useHighlight(standing && hasCode(text));
+  useEffect(() => void parsed.delete(text), [text]);
+  const before = parsed.get(text);
+  return <div className="block">{before?.plugins === plugins ? before.nodes : parse(text, plugins, idPrefix)}</div>;
 });
+
+/** With a language named, so that there is something to colour. */
+function hasCode(text: string): boolean {
+  return /^\s*(?:[-*+>]\s+|\d+[.)]\s+)*(?:`{3,}|~{3,})\s*\w/m.test(text);
+}
 
 const remarkPlugins = [remarkGfm];
 

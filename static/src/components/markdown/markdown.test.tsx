@@ -1,8 +1,12 @@
 import { render, screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
+import ReactMarkdown from 'react-markdown';
 import { describe, expect, it, vi } from 'vitest';
 import { SAMPLE_ANSWER } from '@/testing/sample-answer';
-import MarkdownView, { warmUp } from './markdown-view';
+import MarkdownView, { parseAhead, warmUp } from './markdown-view';
+
+// As it is, but with its calls counted.
+vi.mock('react-markdown', { spy: true });
 
 const show = (text: string, growing = false) => render(<MarkdownView text={text} growing={growing} />);
 
@@ -51,6 +55,39 @@ describe('Markdown', () => {
     await user.click(screen.getByRole('button', { name: 'Copy code' }));
     expect(write).toHaveBeenCalledWith('print("hi")\n');
     expect(await screen.findByText('Copied')).toBeInTheDocument();
+  });
+
+  it('draws what was parsed ahead as it would without, when it has grown, and when another answer begins', () => {
+    const texts = [SAMPLE_ANSWER, `${SAMPLE_ANSWER}\n\n${SAMPLE_ANSWER}`, 'Another.\n\n- one\n- two\n\nAnd the end.'];
+    const plainly = texts.map((text) => {
+      const { container, unmount } = show(text, true);
+      const { textContent, childElementCount } = container.firstElementChild as Element;
+      unmount();
+      return { textContent, childElementCount };
+    });
+    for (const [at, text] of texts.entries()) {
+      while (parseAhead(text));
+      const { container, unmount } = show(text, true);
+      expect(container.firstElementChild).toHaveTextContent(plainly[at]?.textContent ?? '', { normalizeWhitespace: false });
+      expect(container.firstElementChild?.childElementCount).toBe(plainly[at]?.childElementCount);
+      unmount();
+    }
+  });
+
+  it('parses a few blocks a time ahead, never the open one, and draws them without parsing again', () => {
+    // Each look at the clock is 5 ms after the last.
+    let now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => (now += 5));
+    const text = 'Ahead 1\n\nAhead 2\n\nAhead 3\n\nAhead 4\n\nOpen';
+    expect(parseAhead('Ahead')).toBe(false);
+    let tasks = 1;
+    while (parseAhead(text)) tasks++;
+    expect(tasks).toBeGreaterThan(2);
+    vi.mocked(ReactMarkdown).mockClear();
+    const { container } = show(text, true);
+    expect(vi.mocked(ReactMarkdown).mock.calls.map(([{ children }]) => children)).toEqual(['Open']);
+    expect([...container.querySelectorAll('p')].map((p) => p.textContent)).toEqual(['Ahead 1', 'Ahead 2', 'Ahead 3', 'Ahead 4', 'Open']);
+    expect(parseAhead(text), 'nothing is left').toBe(false);
   });
 
   it('can be tried out before there is an answer', () => {

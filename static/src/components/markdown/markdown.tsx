@@ -1,11 +1,22 @@
 import { lazy, Suspense } from 'react';
 
-const load = () => import('./markdown-view');
+let parseAhead: (text: string) => boolean = () => false;
+
+async function load() {
+  const view = await import('./markdown-view');
+  parseAhead = view.parseAhead;
+  return view;
+}
 const MarkdownView = lazy(load);
 
 /** For when the browser has nothing else to do: the first answer then needs no wait. */
 export function preloadMarkdown(): void {
   void load().then(({ warmUp }) => setTimeout(warmUp)).catch(() => undefined);
+}
+
+/** Does a part of what drawing a growing text will take, and says whether there is more. */
+export function prepareMarkdown(text: string): boolean {
+  return parseAhead(text);
 }
 
 interface MarkdownProps {

@@ -25,9 +25,14 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
+/** The same outside a component, and without waiting for it. */
+export function highlightNow(needed: boolean): Plugins {
+  return needed ? loaded : NONE;
+}
+
 /** The highlighter once it is there, for who needs it; until then nothing. */
 export function useHighlight(needed: boolean): Plugins {
-  const plugins = useSyncExternalStore(subscribe, () => (needed ? loaded : NONE));
+  const plugins = useSyncExternalStore(subscribe, () => highlightNow(needed));
   useEffect(() => {
     if (needed) void load();
   }, [needed]);

@@ -1,6 +1,6 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { http, HttpResponse } from 'msw';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { REQUEST_ID } from '@/testing/mock-api';
 import { renderChat } from '@/testing/render-chat';
 import { server } from '@/testing/server';
@@ -144,6 +144,7 @@ describe('errors', () => {
     expect(screen.getByTestId('quota')).toHaveTextContent('0 of 100 messages left today');
     await user.click(screen.getByRole('button', { name: 'Edit message' }));
     expect(await messageField()).toHaveValue('Hi there');
+    expect(await messageField()).toHaveFocus();
   });
 
   it('keeps what was written before an answer failed, and asks for it anew', async () => {
@@ -157,6 +158,7 @@ describe('errors', () => {
     api.failAnswer = null;
     api.answerText = 'A whole sentence.';
     await user.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(await messageField(), 'the button is gone').toHaveFocus();
     await finished();
     expect(await answers()).toHaveLength(1);
     expect((await answers())[0]).toHaveTextContent('A whole sentence.');
@@ -231,6 +233,37 @@ describe('the input', () => {
 });
 
 describe('around the window', () => {
+  it('says in a notice that an answer failed elsewhere, whose details can be copied, and which is tried again from there', async () => {
+    const { api, user } = renderChat('/chat', (mock) => {
+      mock.hold = true;
+      mock.failAnswer = { status: 200, code: 'upstream_error' };
+      mock.answerText = 'Half of it';
+    });
+    const copied = vi.spyOn(navigator.clipboard, 'writeText');
+    await user.type(await messageField(), 'Long question{Enter}');
+    await screen.findByRole('button', { name: 'Stop the answer' });
+    await waitFor(() => expect(window.location.pathname).not.toBe('/chat'));
+    for (const action of ['Copy details', 'Retry']) {
+      await user.click(screen.getByRole('link', { name: 'New chat' }));
+      api.release();
+      const button = await screen.findByRole('button', { name: action });
+      const notice = button.closest('li');
+      api.hold = true;
+      if (action === 'Retry') api.failAnswer = null;
+      await user.click(button);
+      await waitFor(() => expect(notice).not.toBeInTheDocument());
+      if (action === 'Copy details') {
+        expect(copied.mock.lastCall?.[0]).toMatch(/\. Request \S+$/);
+        await user.click(screen.getByRole('link', { name: 'Long question' }));
+        await user.click(await screen.findByRole('button', { name: 'Try again' }));
+      }
+    }
+    await waitFor(() => expect(api.regenerations).toHaveLength(2));
+    api.release();
+    await user.click(screen.getByRole('link', { name: 'Long question' }));
+    await waitFor(() => expect(screen.getByRole('article', { name: 'Answer' })).toHaveAttribute('data-status', 'complete'));
+  });
+
   it('shows older messages when asked', async () => {
     const { user } = renderChat('/chat', (mock) => {
       const session = mock.addSession('Long');

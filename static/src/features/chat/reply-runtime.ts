@@ -57,6 +57,8 @@ export interface RuntimeEvents {
   onSessionStarted: (session: Session) => void;
   /** The text of a send that can't go on goes back to the input. */
   onTextReturned: (key: string, content: string) => void;
+  /** Does a part of what drawing this text will take; true while there is more. */
+  prepareText: (key: string, content: string) => boolean;
 }
 
 const FIRST_TRIES = 2;
@@ -206,7 +208,10 @@ export class ReplyRuntime {
     let tries = 0;
     let whole = this.eventsBlocked;
     const isDropped = () => signal.aborted;
-    const screen = createFrameScheduler(() => this.update(key, { state, reconnecting: false }));
+    const screen = createFrameScheduler(
+      () => this.update(key, { state, reconnecting: false }),
+      () => this.events.prepareText(key, state.content),
+    );
 
     while (!isOver(state)) {
       let error: ApiError = ApiError.local('connection_lost');
@@ -270,6 +275,8 @@ export class ReplyRuntime {
       // The error, if there was one, is still what ended it.
       if (message !== null) state = { ...reduceReply(state, { event: 'stored', message }), error: state.error };
     }
+    await screen.end();
+    if (isDropped()) return;
     this.over(key, state);
   }
 

@@ -530,6 +530,11 @@ describe('searching', () => {
     await user.keyboard('{Escape}');
     expect(own).toHaveValue('');
     expect(drawer).toBeInTheDocument();
+    within(drawer).getByRole('button', { name: 'Sign out' }).focus();
+    await user.keyboard('{Control>}k{/Control}');
+    expect(own, 'from anywhere in it').toHaveFocus();
+    await user.keyboard('{Control>}{Shift>}o{/Shift}{/Control}');
+    expect(drawer, 'the other keys are the window’s').toBeInTheDocument();
     await user.keyboard('{Escape}');
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
   });

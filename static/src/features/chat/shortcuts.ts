@@ -75,10 +75,12 @@ function isTyping(target: EventTarget | null): boolean {
 export function useShortcuts(run: (name: ShortcutName) => boolean): void {
   const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
     if (event.defaultPrevented || event.isComposing || event.repeat) return;
-    // An open dialog has the keyboard to itself.
-    if (document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]') !== null) return;
     const shortcut = [...SHORTCUTS, QUESTION_MARK].find(({ matches }) => matches(event));
-    if (shortcut !== undefined && run(shortcut.name)) event.preventDefault();
+    if (shortcut === undefined) return;
+    // An open dialog has the keyboard to itself; that with the list of chats has its search.
+    const own = [...document.querySelectorAll('[role="dialog"], [role="alertdialog"], [role="menu"]')];
+    if (own.some((each) => shortcut.name !== 'search' || each.querySelector('[role="searchbox"]') === null)) return;
+    if (run(shortcut.name)) event.preventDefault();
   });
   useEffect(() => {
     const listener = (event: KeyboardEvent) => onKeyDown(event);

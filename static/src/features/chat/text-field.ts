@@ -6,6 +6,21 @@ export function isComposing(event: KeyboardEvent): boolean {
   return event.nativeEvent.isComposing || event.keyCode === 229;
 }
 
+/** On a touch screen focus would bring up the keyboard unasked. */
+export function hasKeyboard(): boolean {
+  return window.matchMedia('(pointer: fine)').matches;
+}
+
+/** Where messages are written. */
+export function focusMessageField(): void {
+  document.querySelector<HTMLElement>('textarea[aria-label="Message"]')?.focus();
+}
+
+/** What was pressed goes away with what it did, and would take the focus with it. */
+export function keepFocus(): void {
+  if (hasKeyboard()) focusMessageField();
+}
+
 /** Browsers that do it themselves spare a layout for each key (the class `field-sizing-content`). */
 const GROWS_BY_ITSELF = 'fieldSizing' in document.documentElement.style;
 

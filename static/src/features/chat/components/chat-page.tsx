@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { flushSync } from 'react-dom';
-import { preloadMarkdown } from '@/components/markdown/markdown';
+import { preloadMarkdown, prepareMarkdown } from '@/components/markdown/markdown';
 import { Button } from '@/components/ui/button';
 import { Drawer } from '@/components/ui/drawer';
 import { ErrorNotice } from '@/components/ui/error-notice';
@@ -92,6 +92,7 @@ function Chat({ features }: { features: Features }) {
       onTextReturned: (key, content) => {
         if (drafts.get(key) === '') drafts.set(key, content);
       },
+      prepareText: (key, content) => isInView(key) && prepareMarkdown(content),
       onSessionStarted: (session) => {
         // Unless the reader has gone to another chat meanwhile.
         if (sessionIdOf(window.location.pathname) === null) navigate(chatPath(session.id), { replace: true });

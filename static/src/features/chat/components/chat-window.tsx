@@ -17,6 +17,7 @@ import { isOver } from '../reply-reducer';
 import { NEW_CHAT } from '../reply-runtime';
 import { flattenSession } from '../session-cache';
 import { useShortcuts, type ShortcutName } from '../shortcuts';
+import { focusMessageField, keepFocus } from '../text-field';
 import { useStickToBottom } from '../use-stick-to-bottom';
 import { Announcer } from './announcer';
 import { Composer } from './composer';
@@ -91,6 +92,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
         setVersions((all) => ({ ...all, [message.parent_id ?? '']: undefined }));
         runtime.regenerate(sessionId, message, modelSent);
         stick();
+        keepFocus();
       },
       showVersion: (version) => setVersions((all) => ({ ...all, [version.parent_id ?? '']: version })),
       edit: (message) => setEdit({ id: message.id, text: message.content }),
@@ -98,14 +100,18 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
       saveEdit: (message, text) => {
         runtime.send(sessionId, text, { model: modelSent, replaces: message });
         stick();
+        keepFocus();
       },
       cancelEdit: () => {
         setEdit(undefined);
         // What was refused goes with it.
         if (runtime.get(chatKey)?.question?.replaces != null) runtime.takeBack(chatKey);
-        document.querySelector<HTMLElement>(MESSAGE_FIELD)?.focus();
+        focusMessageField();
       },
-      takeBack: () => runtime.takeBack(chatKey),
+      takeBack: () => {
+        runtime.takeBack(chatKey);
+        keepFocus();
+      },
     };
   }, [runtime, rate, stick, sessionId, chatKey, modelSent]);
 
@@ -151,7 +157,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
         onSearch();
         return true;
       case 'focusMessage':
-        document.querySelector<HTMLElement>(MESSAGE_FIELD)?.focus();
+        focusMessageField();
         return true;
       case 'stop':
         if (writing) void runtime.stop(chatKey);
@@ -175,11 +181,20 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
     }
   });
 
-  function retryOf(item: ChatItem): (() => void) | null {
+  function againOf(item: ChatItem): (() => void) | null {
     if (item.error !== null) return item.error.retryable || item.status === 'unsent' ? () => runtime.retry(chatKey) : null;
     const { message } = item;
     if (message === null || sessionId === null) return null;
     return () => runtime.regenerate(sessionId, message, modelSent);
+  }
+
+  function retryOf(item: ChatItem): (() => void) | null {
+    const again = againOf(item);
+    if (again === null) return null;
+    return () => {
+      again();
+      keepFocus();
+    };
   }
 
   const lastQuestion = items.findLastIndex(({ role }) => role === 'user');
@@ -322,8 +337,6 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
     </main>
   );
 }
-
-const MESSAGE_FIELD = 'textarea[aria-label="Message"]';
 
 function EmptyChat() {
   return (

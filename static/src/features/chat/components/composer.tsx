@@ -4,7 +4,7 @@ import { SendIcon, StopIcon } from '@/components/ui/icons';
 import { cn } from '@/lib/class-names';
 import { codePointLength } from '@/lib/text-size';
 import { useDraft } from '../drafts';
-import { isComposing, useAutoHeight } from '../text-field';
+import { hasKeyboard, isComposing, keepFocus, useAutoHeight } from '../text-field';
 
 /** The counter shows itself when this share of the limit is used. */
 const COUNTER_FROM = 0.8;
@@ -30,7 +30,6 @@ export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onS
   const showsCounter = length >= maxLength * COUNTER_FROM;
 
   useEffect(() => {
-    // On a touch screen focus would bring up the keyboard unasked.
     if (hasKeyboard()) input.current?.focus();
   }, [chatKey, input]);
 
@@ -39,11 +38,6 @@ export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onS
     setText('');
     onSend(text);
     keepFocus();
-  }
-
-  /** The button that was pressed gives way to the other one, and would take the focus with it. */
-  function keepFocus(): void {
-    if (hasKeyboard()) input.current?.focus();
   }
 
   function onSubmit(event: SyntheticEvent): void {
@@ -107,8 +101,4 @@ export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onS
       )}
     </form>
   );
-}
-
-function hasKeyboard(): boolean {
-  return window.matchMedia('(pointer: fine)').matches;
 }
