@@ -7,6 +7,9 @@ import type { User } from './user.ts'
 import { stats } from './upstream.ts'
 import { until } from './wait.ts'
 
+/** ADMISSION_LEASE_SECONDS */
+const LEASE_MS = 15_000
+
 interface Row {
   id: string
   content: string
@@ -67,7 +70,12 @@ export async function expectInvariants(user: User): Promise<void> {
   const use = await countedAndStored(user)
   expect(use.counted, 'what the days count').toBe(use.stored)
 
-  await until(`no lease of ${user.sub} is left`, async () => (await leasesOf(user.sub)).length === 0)
+  await until(`no lease of ${user.sub}'s ended answers is left`, async () => {
+    const held = (await leasesOf(user.sub)).map((lease) => lease.split(' ')[1])
+    return (await sql(`SELECT 1 FROM chat_messages WHERE id = ANY($1) AND status <> 'streaming'`, [held])).length === 0
+  })
+  // A send whose worker was killed before its row was stored has no answer to end: its lease runs out by itself.
+  await until(`no lease of ${user.sub} is left`, async () => (await leasesOf(user.sub)).length === 0, user.sendLost ? LEASE_MS + 2_000 : undefined)
   if (user.checkCounter && user.role === 'user' && shown.size > 0)
     expect(await dailyUnits(user.sub), "the day's counter is the number of counted sends").toBe(user.usedBefore + user.counted())
 }
