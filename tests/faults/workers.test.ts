@@ -10,7 +10,7 @@ import { describe, expect, freezeFor, idOf, long, percentile, readOn, report, ro
 import { expectInvariants } from '../support/invariants.ts'
 import type { AnswerStream } from '../support/sse.ts'
 import { startStack } from '../support/stack.ts'
-import { dailyUnits, leasesOf, sql } from '../support/stores.ts'
+import { dailyUnits, leasesOf, redis, sql } from '../support/stores.ts'
 import { generatedText } from '../support/upstream.ts'
 import { User } from '../support/user.ts'
 import { until } from '../support/wait.ts'
@@ -88,7 +88,7 @@ describe('kill -9', () => {
 
   long('while a send is being stored: there is no answer, and its place is free again by itself', async ({ alice }) => {
     alice.checkCounter = false // its unit is spent
-    alice.sendLost = true
+    alice.workerKilled = () => true
     const locker = new pg.Client({ connectionString: env.databaseUrl })
     await locker.connect()
     await locker.query('BEGIN; LOCK TABLE chat_messages IN ACCESS EXCLUSIVE MODE')
@@ -105,6 +105,20 @@ describe('kill -9', () => {
     expect(await leasesOf(alice.sub), 'its place is still taken').toHaveLength(1)
     await until('new workers', () => workers().length === victims.length && !workers().some((pid) => victims.includes(pid)), 15_000)
     // the checker waits until the place is free
+  })
+
+  long('between the last row and giving the place back: the answer stands, and its place is free by itself', async ({ alice }) => {
+    alice.workerKilled = () => true
+    const stream = await alice.send(null, '[[chunks=20 size=8 pace=50]] Short')
+    await stream.readText(8)
+    await redis().call('CLIENT', 'PAUSE', '5000', 'ALL')
+    await until('its row is written', async () => (await rowOf(idOf(stream))).status === 'complete')
+    const victims = workers()
+    for (const pid of victims) process.kill(pid, 'SIGKILL') // and Redis drops what it was asked for meanwhile
+    await readOn(stream)
+    expect(await leasesOf(alice.sub), 'its place is still taken').toHaveLength(1)
+    await until('new workers', () => workers().length === victims.length && !workers().some((pid) => victims.includes(pid)), 15_000)
+    expect((await rowOf(idOf(stream))).content).toBe(generatedText(20, 8))
   })
 })
 

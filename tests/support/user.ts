@@ -34,8 +34,8 @@ export class User {
   usedBefore = 0
   /** Off where a test expects units that the simple rule of `counted` doesn't know of. */
   checkCounter = true
-  /** A send of theirs was lost with its worker, and may not have become an answer. */
-  sendLost = false
+  /** Whether a worker was killed that may have held a lease of theirs, so far. */
+  workerKilled = () => false
   readonly #streams: AnswerStream[] = []
   readonly #shown = new Map<string, Shown>()
 
