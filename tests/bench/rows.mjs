@@ -89,6 +89,8 @@ async function run(way, load, fromMs, untilMs, whileOpen) {
     at: performance.now(),
     chunks: (await upstreamStats()).chunks,
     cpu: sessions.map((name) => cpuOf(setup.sessions[name])).reduce((a, b) => a + b, 0),
+    workers: cpuOf(setup.sessions.workers),
+    redis: cpuOf(setup.sessions.redis),
     stores: cpuOf(setup.sessions.postgres) + cpuOf(setup.sessions.redis),
     upstream: cpuOf(setup.sessions.upstream),
     client: cpuOfOne(child.pid),
@@ -106,7 +108,8 @@ async function run(way, load, fromMs, untilMs, whileOpen) {
     window = {
       chunks_per_s: chunks / seconds,
       us_per_chunk: ((after.cpu - before.cpu) * 1e6) / chunks,
-      stores_us_per_chunk: ((after.stores - before.stores) * 1e6) / chunks,
+      workers_us_per_chunk: ((after.workers - before.workers) * 1e6) / chunks,
+      redis_us_per_chunk: ((after.redis - before.redis) * 1e6) / chunks,
       ours: used / (seconds * cpus().length),
       others: Math.max(0, (after.machine.busy - before.machine.busy - used) / (seconds * cpus().length)),
       client_core: (after.client - before.client) / seconds,
@@ -301,6 +304,23 @@ const ROWS = {
         plain(`— at ${streams.toLocaleString('en')} streams; a chunk's delay p99 ${figure(at(streams, (one) => one.p99))} ms`, '', at(streams, (one) => one.us), 'µs'),
       ),
     ]
+  },
+
+  /** Of what a chunk costs, the part that the answer log is in: docs/adr/0001 holds it against a build without the log. */
+  async log() {
+    const rows = []
+    for (const [streams, perSecond, seconds] of [[1000, 20, 15], [5000, 5, 25]]) {
+      const load = onStreams(streams, perSecond, seconds)
+      const all = await rounds(['messages'], (way) => run(way, load, ...windowOf(load)))
+      const runs = runsOf(all)
+      const at = (pick) => median(runs.map((one) => pick(one.window)))
+      const name = `${streams.toLocaleString('en')} streams × ${perSecond}/s`
+      rows.push(
+        { ...plain(`processor time per chunk, ${name}: workers`, '', at((w) => w.workers_us_per_chunk), 'µs'), notes: [...tooMuch(runs), ...failed(runs)] },
+        plain('— Redis', '', at((w) => w.redis_us_per_chunk), 'µs'),
+      )
+    }
+    return rows
   },
 
   async ten() {
