@@ -7,7 +7,7 @@ import { pssKb, workers } from '../support/processes.ts'
 import { startStack } from '../support/stack.ts'
 import { sql } from '../support/stores.ts'
 import { AnswerStream } from '../support/sse.ts'
-import { cancelOf, freshTag, generatedText } from '../support/upstream.ts'
+import { cancelOf, freshTag, generatedText, stats } from '../support/upstream.ts'
 import { sendPath, User } from '../support/user.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { until } from '../support/wait.ts'
@@ -119,7 +119,10 @@ describe('a client that stops an answer', () => {
     const stopOne = async (user: User, order: string) => {
       const tag = freshTag()
       const stream = await user.send(null, `[[chunks=3000 size=8 ${order} tag=${tag}]] Long`)
-      await (order.startsWith('first') ? stream.readStart() : stream.readText(24))
+      if (order.startsWith('first')) {
+        await stream.readStart()
+        await until('the provider is asked', async () => (await stats()).recent_chats.some((chat) => chat.body.includes(tag)))
+      } else await stream.readText(24)
       const asked = Date.now()
       const [reply] = await Promise.all([user.post(`/api/v1/chat/messages/${idOf(stream)}/stop`), stream.readDone()])
       expect(reply.status).toBe(200)
