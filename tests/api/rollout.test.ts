@@ -56,7 +56,7 @@ async function step(flag: Record<string, string>): Promise<void> {
 }
 
 // Always the same people, so that how many are in is a figure and no chance. Their hash as anybody may compute it.
-const people = Array.from({ length: 200 }, (_, i) => `rollout-${i}`)
+const people = Array.from({ length: 100 }, (_, i) => `rollout-${i}`)
 function bucket(sub: string): number {
   let hash = 0xcbf29ce484222325n
   for (const byte of Buffer.from(sub)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn

@@ -89,6 +89,8 @@ async function run(way, load, fromMs, untilMs, whileOpen) {
     at: performance.now(),
     chunks: (await upstreamStats()).chunks,
     cpu: sessions.map((name) => cpuOf(setup.sessions[name])).reduce((a, b) => a + b, 0),
+    workers: cpuOf(setup.sessions.workers),
+    redis: cpuOf(setup.sessions.redis),
     stores: cpuOf(setup.sessions.postgres) + cpuOf(setup.sessions.redis),
     upstream: cpuOf(setup.sessions.upstream),
     client: cpuOfOne(child.pid),
@@ -106,7 +108,8 @@ async function run(way, load, fromMs, untilMs, whileOpen) {
     window = {
       chunks_per_s: chunks / seconds,
       us_per_chunk: ((after.cpu - before.cpu) * 1e6) / chunks,
-      stores_us_per_chunk: ((after.stores - before.stores) * 1e6) / chunks,
+      workers_us_per_chunk: ((after.workers - before.workers) * 1e6) / chunks,
+      redis_us_per_chunk: ((after.redis - before.redis) * 1e6) / chunks,
       ours: used / (seconds * cpus().length),
       others: Math.max(0, (after.machine.busy - before.machine.busy - used) / (seconds * cpus().length)),
       client_core: (after.client - before.client) / seconds,
@@ -303,6 +306,23 @@ const ROWS = {
     ]
   },
 
+  /** Where it is asked for: of what a chunk costs, the part that the answer log is in. docs/adr/0001 holds it against a build without the log. */
+  async log() {
+    const rows = []
+    for (const [streams, perSecond, seconds] of [[1000, 20, 15], [5000, 5, 25]]) {
+      const load = onStreams(streams, perSecond, seconds)
+      const all = await rounds(['messages'], (way) => run(way, load, ...windowOf(load)))
+      const runs = runsOf(all)
+      const at = (pick) => median(runs.map((one) => pick(one.window)))
+      const name = `${streams.toLocaleString('en')} streams × ${perSecond}/s`
+      rows.push(
+        { ...plain(`processor time per chunk, ${name}: workers`, '', at((w) => w.workers_us_per_chunk), 'µs'), notes: [...tooMuch(runs), ...failed(runs)] },
+        plain('— Redis', '', at((w) => w.redis_us_per_chunk), 'µs'),
+      )
+    }
+    return rows
+  },
+
   async ten() {
     const load = onStreams(10000, 2, 35)
     const [from, until] = windowOf(load)
@@ -400,7 +420,7 @@ if (mode === 'list') {
   for (const name of chosen) if (!known[name]) throw new Error(`there is no row "${name}": ${Object.keys(known).join(' ')}`)
 } else if (mode === 'run') {
   const tools = await ceilings()
-  const rows = await measure(chosen.length ? chosen.filter((name) => ROWS[name]) : Object.keys(ROWS))
+  const rows = await measure(chosen.length ? chosen.filter((name) => ROWS[name]) : Object.keys(ROWS).filter((name) => name !== 'log'))
   writeFileSync(process.env.BENCH_JSON, JSON.stringify({ rounds: ROUNDS, cores: cpus().length, tools, rows }, null, 2))
 } else if (mode === 'run-tls') {
   const before = read()

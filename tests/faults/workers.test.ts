@@ -2,6 +2,7 @@
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { env } from '../support/env.ts'
 import { request, trust } from '../support/http.ts'
 import { freezing, serviceOf, workers } from '../support/processes.ts'
@@ -9,7 +10,7 @@ import { describe, expect, freezeFor, idOf, long, percentile, readOn, report, ro
 import { expectInvariants } from '../support/invariants.ts'
 import type { AnswerStream } from '../support/sse.ts'
 import { startStack } from '../support/stack.ts'
-import { dailyUnits, sql } from '../support/stores.ts'
+import { dailyUnits, leasesOf, redis, sql } from '../support/stores.ts'
 import { generatedText } from '../support/upstream.ts'
 import { User } from '../support/user.ts'
 import { until } from '../support/wait.ts'
@@ -83,6 +84,41 @@ describe('kill -9', () => {
     }))
     report(`killed at the start: interrupted after ${Math.round(Math.max(...times))} ms at the latest`)
     await until('new workers', () => workers().length === victims.length && !workers().some((pid) => victims.includes(pid)), 15_000)
+  })
+
+  long('while a send is being stored: there is no answer, and its place is free again by itself', async ({ alice }) => {
+    alice.checkCounter = false // its unit is spent
+    alice.workerKilled = () => true
+    const locker = new pg.Client({ connectionString: env.databaseUrl })
+    await locker.connect()
+    await locker.query('BEGIN; LOCK TABLE chat_messages IN ACCESS EXCLUSIVE MODE')
+    const sent = alice.trySend(null, '[[text=Yes]] Hello').catch(() => undefined) // to nobody
+    await until('it has a place', async () => (await leasesOf(alice.sub)).length === 1)
+    const waiting = `FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+    await until('its row waits', async () => (await sql(`SELECT 1 ${waiting}`)).length > 0)
+    const victims = workers()
+    for (const pid of victims) process.kill(pid, 'SIGKILL')
+    await sql(`SELECT pg_terminate_backend(pid) ${waiting}`)
+    await locker.end()
+    await sent
+    expect(await sql('SELECT 1 FROM chat_messages WHERE user_id = $1', [alice.sub]), 'nothing was stored').toEqual([])
+    expect(await leasesOf(alice.sub), 'its place is still taken').toHaveLength(1)
+    await until('new workers', () => workers().length === victims.length && !workers().some((pid) => victims.includes(pid)), 15_000)
+    // the checker waits until the place is free
+  })
+
+  long('between the last row and giving the place back: the answer stands, and its place is free by itself', async ({ alice }) => {
+    alice.workerKilled = () => true
+    const stream = await alice.send(null, '[[chunks=20 size=8 pace=50]] Short')
+    await stream.readText(8)
+    await redis().call('CLIENT', 'PAUSE', '5000', 'ALL')
+    await until('its row is written', async () => (await rowOf(idOf(stream))).status === 'complete')
+    const victims = workers()
+    for (const pid of victims) process.kill(pid, 'SIGKILL') // and Redis drops what it was asked for meanwhile
+    await readOn(stream)
+    expect(await leasesOf(alice.sub), 'its place is still taken').toHaveLength(1)
+    await until('new workers', () => workers().length === victims.length && !workers().some((pid) => victims.includes(pid)), 15_000)
+    expect((await rowOf(idOf(stream))).content).toBe(generatedText(20, 8))
   })
 })
 

@@ -34,6 +34,8 @@ export class User {
   usedBefore = 0
   /** Off where a test expects units that the simple rule of `counted` doesn't know of. */
   checkCounter = true
+  /** Whether a worker was killed that may have held a lease of theirs, so far. */
+  workerKilled = () => false
   readonly #streams: AnswerStream[] = []
   readonly #shown = new Map<string, Shown>()
 
