@@ -40,7 +40,9 @@ enum {
     WARM_UP_TRIES = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
     TRIM_AFTER_STREAMS = 256,
+    TRIM_AFTER_LAST = 64,
     HOUSEKEEPING_MS = 2000,
+    MEMORY_LOOKS = 4,            /* in each of these */
     REAP_AFTER_REDIS_MS = 15000, /* once Redis is back, processes need a moment to say that they live */
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
@@ -435,7 +437,8 @@ static void give_memory_back(struct worker *worker)
 {
     int live = relay_live(worker->relay);
     if (live > worker->live_peak) worker->live_peak = live;
-    if (worker->live_peak - live < TRIM_AFTER_STREAMS || live > worker->live_peak / 2) return;
+    int ended = worker->live_peak - live;
+    if (live > 0 ? ended < TRIM_AFTER_STREAMS || live > ended : ended < TRIM_AFTER_LAST) return;
     worker->live_peak = live;
     malloc_trim(0);
 }
@@ -451,10 +454,11 @@ static int next_signal(const struct worker *worker, int timeout_ms)
 
 static void run_until_told(struct worker *worker, int *signal_number)
 {
+    int look = 0;
     do {
         give_memory_back(worker);
-        say_alive(worker);
-        *signal_number = next_signal(worker, HOUSEKEEPING_MS);
+        if (look++ % MEMORY_LOOKS == 0) say_alive(worker);
+        *signal_number = next_signal(worker, HOUSEKEEPING_MS / MEMORY_LOOKS);
     } while (*signal_number != SIGTERM && *signal_number != SIGINT);
 }
 

@@ -175,7 +175,7 @@ struct task {
     char *title;                      /* TITLE, malloc'ed */
 };
 
-enum { TURN_MAX_EVENTS = 512 };
+enum { TURN_MAX_EVENTS = 64 }; /* what they bring is sent at the turn's end: more of them would wait for one another */
 
 struct relay {
     struct answers answers; /* first: the port */

@@ -259,6 +259,8 @@ const ROWS = {
   async many() {
     const load = onStreams(5000, 5, 20)
     const [from, until] = windowOf(load)
+    await run('messages', onStreams(2000, 5, 8)) // what a worker keeps once it has worked is no stream's
+    await sleep(2000)
     const before = pssOf(setup.sessions.workers)
     const all = await rounds(['direct', 'bare', 'messages'], async (way) => {
       const one = await run(way, load, from, until, way === 'messages' ? () => pssOf(setup.sessions.workers) : undefined)
