@@ -5,7 +5,7 @@
 #include "tests/fakes/fake_wait.h"
 #include "usecases/answer_log.h"
 
-enum { FAKE_LOG_ANSWERS = 64, FAKE_LOG_TEXT = 8192 };
+enum { FAKE_LOG_ANSWERS = 96, FAKE_LOG_TEXT = 8192 };
 
 struct fake_log_answer {
     char answer_id[UUID_TEXT_SIZE];
@@ -30,6 +30,7 @@ struct fake_log {
     struct fake_log_answer answers[FAKE_LOG_ANSWERS];
     int count;
     int exchanges, whole_writes, stops_asked, alive_said, watched_given;
+    size_t most_writes; /* of one exchange */
 };
 
 void fake_log_init(struct fake_log *self);

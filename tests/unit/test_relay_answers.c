@@ -1105,6 +1105,33 @@ START_TEST(each_answers_text_is_written_at_a_time_of_its_own)
 }
 END_TEST
 
+START_TEST(more_answers_than_one_exchange_takes_are_all_written_a_part_at_a_time)
+{
+    enum { COUNT = 70, AT_ONCE = 64 };
+    static const char *const one_word[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_HOLD, NULL};
+    static struct fake_listener listeners[COUNT];
+    static char ids[COUNT][UUID_TEXT_SIZE];
+    stopped_at_ms = clock_mono_ms(clock_system());
+    for (int i = 0; i < COUNT; i++) fake_server_reply(server, one_word);
+    chat.policy.max_concurrent_streams = chat.policy.rate_limit_per_minute = chat.policy.daily_message_quota = COUNT;
+    open_relay_for(&chat.provider.provider, 30000, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        fake_listener_init(&listeners[i]);
+        ask_for(&listeners[i]);
+        memcpy(ids[i], answer_id, UUID_TEXT_SIZE);
+    }
+    for (int i = 0; i < COUNT; i++) ck_assert(fake_listener_wait_content(&listeners[i], "one"));
+    turn_clock(300);
+    for (int i = 0; i < COUNT; i++) {
+        turn_clock(50);
+        ck_assert(fake_log_wait_content(&chat.log, ids[i], "one"));
+    }
+    close_relay();
+    ck_assert_uint_eq(chat.log.most_writes, AT_ONCE);
+    for (int i = 0; i < COUNT; i++) fake_listener_fini(&listeners[i]);
+}
+END_TEST
+
 /* A job that a database which stands still holds up. */
 struct stuck_job {
     struct job job; /* first */
@@ -1383,8 +1410,10 @@ UNIT_SUITE(relay_answers)
     cases[6] = UNIT_CASE(
         suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
         while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all,
-        a_log_that_lost_the_beginning_gets_the_whole_text_again, each_answers_text_is_written_at_a_time_of_its_own,
-        a_log_that_forgot_all_gets_a_silent_answer_again, the_log_is_written_while_all_other_jobs_wait_for_the_database,
+        a_log_that_lost_the_beginning_gets_the_whole_text_again,
+        more_answers_than_one_exchange_takes_are_all_written_a_part_at_a_time,
+        each_answers_text_is_written_at_a_time_of_its_own, a_log_that_forgot_all_gets_a_silent_answer_again,
+        the_log_is_written_while_all_other_jobs_wait_for_the_database,
         an_answer_of_another_process_is_followed_to_its_end, a_client_attached_elsewhere_keeps_the_answer_going,
         a_stop_asked_elsewhere_reaches_the_writer, an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
         an_answer_that_is_over_by_now_is_told_from_its_row, a_drain_lets_who_follows_go_without_a_closing_event,
