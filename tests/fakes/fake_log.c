@@ -261,6 +261,14 @@ static bool has_content(struct fake_log *self, const char *answer_id, const char
     return answer && strcmp(answer->content, content) == 0;
 }
 
+bool fake_log_has_content(struct fake_log *self, const char *answer_id, const char *content)
+{
+    fake_wait_lock(&self->wait);
+    bool has = has_content(self, answer_id, content);
+    fake_wait_unlock(&self->wait);
+    return has;
+}
+
 bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const char *content)
 {
     bool came;

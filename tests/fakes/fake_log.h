@@ -40,6 +40,7 @@ void fake_log_fail(struct fake_log *self, enum chat_error error);
 void fake_log_forget(struct fake_log *self);
 /* Puts an answer's text in, as a process that died would have left it. */
 void fake_log_put(struct fake_log *self, const char *answer_id, const char *content, const char *reasoning);
+bool fake_log_has_content(struct fake_log *self, const char *answer_id, const char *content); /* now */
 bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const char *content);
 /* How it ended is written, its row isn't. */
 bool fake_log_wait_end(struct fake_log *self, const char *answer_id);
