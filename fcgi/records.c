@@ -96,31 +96,34 @@ static void drop_pending(struct fcgi_connection *self)
     self->sent = 0;
 }
 
-/* Sent at once, with what is held before it; kept where something waits for room, or all is held. */
-static void put(struct fcgi_connection *self, const struct iovec *first, const struct iovec *second)
+/* parts[1] and [2] are sent at once, with what is held before them; kept where something waits for room, or all is
+ * held. parts[0] is ours to fill in. */
+static void put(struct fcgi_connection *self, struct iovec parts[3])
 {
-    size_t skip = 0;
+    size_t skip = 0, before = self->pending.len;
     if (self->gone) return;
-    if (self->corked) {
-        self->held = self->held || self->pending.len == 0;
-    } else if (self->held || self->pending.len == 0) {
-        struct iovec parts[3] = {{self->pending.data, self->pending.len}, *first, *second};
-        size_t before = self->pending.len;
+    if (self->corked)
+        self->held = self->held || before == 0;
+    else if (before == 0)
+        skip = send_some(self, parts + 1, parts[2].iov_len ? 2 : 1);
+    else if (self->held) {
+        parts[0] = (struct iovec){self->pending.data, before};
         self->held = false;
-        skip = send_some(self, before ? parts : parts + 1, (before ? 1u : 0u) + (second->iov_len ? 2u : 1u));
+        skip = send_some(self, parts, parts[2].iov_len ? 3 : 2);
         self->sent = skip < before ? skip : before;
         skip -= self->sent;
-        if (before && self->sent == before) drop_pending(self);
+        if (self->sent == before) drop_pending(self);
     }
-    keep_rest(self, first, &skip);
-    keep_rest(self, second, &skip);
+    if (skip == parts[1].iov_len + parts[2].iov_len) return;
+    keep_rest(self, &parts[1], &skip);
+    keep_rest(self, &parts[2], &skip);
 }
 
 static void put_record(struct fcgi_connection *self, int type, const void *content, size_t len)
 {
     unsigned char header[RECORD_HEADER];
     record_header(header, type, self->request_id, len);
-    put(self, &(struct iovec){header, sizeof header}, &(struct iovec){(void *)(uintptr_t)content, len});
+    put(self, (struct iovec[3]){{0}, {header, sizeof header}, {(void *)(uintptr_t)content, len}});
 }
 
 static int records_fd(const struct connection *self)
@@ -179,7 +182,7 @@ static enum connection_state records_finish(struct connection *self)
     record_header(ends, TYPE_STDOUT, to->request_id, 0);
     record_header(ends + RECORD_HEADER, TYPE_END_REQUEST, to->request_id, RECORD_HEADER);
     to->corked = false;
-    put(to, &(struct iovec){ends, sizeof ends}, &(struct iovec){0});
+    put(to, (struct iovec[3]){{0}, {ends, sizeof ends}, {0}});
     return state_of(to);
 }
 
