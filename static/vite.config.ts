@@ -3,12 +3,13 @@ import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 import { apiDocument } from './build/api-document.ts';
+import { fastStart } from './build/fast-start.ts';
 import { noRuntimeStyles } from './build/no-runtime-styles.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig(({ command }) => ({
-  plugins: [noRuntimeStyles(), react(), tailwindcss(), apiDocument()],
+  plugins: [noRuntimeStyles(), react(), tailwindcss(), apiDocument(), fastStart()],
   resolve: { alias: { '@': here('./src') } },
   // Holds the mock service worker alone, which has no place in a build.
   publicDir: command === 'serve' ? 'dev-public' : false,
@@ -28,7 +29,7 @@ export default defineConfig(({ command }) => ({
     testTimeout: 20_000,
     coverage: {
       include: ['src/**/*.{ts,tsx}'],
-      exclude: ['src/testing/**', 'src/**/*.d.ts', 'src/app/*-main.tsx'],
+      exclude: ['src/testing/**', 'src/**/*.d.ts', 'src/app/*-main.ts*', 'src/app/chat-start.tsx'],
       thresholds: { lines: 80 },
     },
   },

@@ -32,6 +32,27 @@ test('signs in by the link, asks, reads the answer as it is written, and finds i
   }
 })
 
+test('a chat that is opened asks for its messages while the page’s code is still on its way, and asks once', async ({ page }) => {
+  const chat = new ChatPage(page)
+  await chat.signIn()
+  await chat.send('Hello')
+  await chat.finishedAnswer()
+  await page.waitForURL(/\/chat\/[0-9a-f-]{36}$/)
+
+  const asked: string[] = []
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname.replace(/[0-9a-f-]{36}/, 'ID')))
+  const first = Promise.all([page.waitForRequest('**/chat/features'), page.waitForRequest('**/chat/sessions/*?limit=*')])
+  await page.route('**/assets/chat-start-*.js', async (route) => {
+    await first
+    await route.continue()
+  })
+  await page.reload()
+  await expect(chat.questions).toHaveText(/Hello/)
+  await chat.finishedAnswer()
+  await expect(chat.chats).toHaveCount(1)
+  for (const path of ['features', 'sessions/ID']) expect(asked.filter((each) => each === `/api/v1/chat/${path}`), path).toHaveLength(1)
+})
+
 test('goes on with a chat from the list', async ({ page }) => {
   const chat = new ChatPage(page)
   await chat.signIn()

@@ -1,22 +1,28 @@
 import { lazy, Suspense } from 'react';
+import type * as View from './markdown-view';
 
-let parseAhead: (text: string) => boolean = () => false;
+/** Once it has been loaded. */
+let view: typeof View | undefined;
 
-async function load() {
-  const view = await import('./markdown-view');
-  parseAhead = view.parseAhead;
+async function load(): Promise<typeof View> {
+  view = await import('./markdown-view');
   return view;
 }
 const MarkdownView = lazy(load);
 
-/** For when the browser has nothing else to do: the first answer then needs no wait. */
+/** For a chat that is being opened: its messages need it at once. */
 export function preloadMarkdown(): void {
-  void load().then(({ warmUp }) => setTimeout(warmUp)).catch(() => undefined);
+  load().catch(() => undefined); // who draws with it says so
+}
+
+/** For when the browser has nothing else to do: the first answer then needs no wait. */
+export function warmUpMarkdown(): void {
+  load().then(({ warmUp }) => setTimeout(warmUp)).catch(() => undefined);
 }
 
 /** Does a part of what drawing a growing text will take, and says whether there is more. */
 export function prepareMarkdown(text: string): boolean {
-  return parseAhead(text);
+  return view?.parseAhead(text) ?? false;
 }
 
 interface MarkdownProps {

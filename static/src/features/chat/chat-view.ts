@@ -119,3 +119,18 @@ function newestAnswers(messages: Message[]): Message[] {
   }
   return messages.filter((message) => message.role !== 'assistant' || message.parent_id === null || chosen.get(message.parent_id) === message);
 }
+
+/** Of the text of a message, in a window of any width; fewer and lower than they are, so that too much is drawn and not too little. */
+const CHARACTERS_A_LINE = 100;
+const LINE_PX = 20;
+
+/** The newest messages, as many as fill a screen of this height for sure. */
+export function lastScreen(items: ChatItem[], screenPx: number): ChatItem[] {
+  let from = items.length;
+  for (let left = screenPx; left > 0 && from > 0; ) {
+    from--;
+    const lines = items[from]?.content.split('\n').reduce((sum, line) => sum + Math.ceil(line.length / CHARACTERS_A_LINE), 0) ?? 0;
+    left -= Math.max(lines, 1) * LINE_PX;
+  }
+  return items.slice(from);
+}

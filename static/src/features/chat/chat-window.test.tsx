@@ -234,9 +234,8 @@ describe('a long chat', () => {
     });
     await user.click(await screen.findByRole('link', { name: 'Long' }));
     expect(await screen.findByText('Question 150')).toBeInTheDocument();
-    const list = screen.getByRole('list', { name: 'Messages' });
-    // It opens with what fills a screen; the pages behind it are larger.
-    expect(within(list).getAllByRole('listitem')).toHaveLength(24);
+    // It opens with a page of a few screens; the pages behind it are larger.
+    await waitFor(() => expect(within(screen.getByRole('list', { name: 'Messages' })).getAllByRole('listitem')).toHaveLength(24));
     for (let page = 2; page <= 7; page++) {
       await user.click(await button('Show earlier messages'));
       await waitFor(() => expect(screen.queryByRole('button', { name: 'Loading…' })).toBeNull());
@@ -248,6 +247,24 @@ describe('a long chat', () => {
     expect(document.querySelectorAll('*').length).toBeLessThan(4000);
     expect(drawn[drawn.length - 1]).toHaveAttribute('aria-posinset', '300');
     expect(screen.getByText('Answer 150')).toBeInTheDocument();
+  });
+
+  it('draws what fills a screen before the messages above it', async () => {
+    const { user } = renderChat('/chat', (api) => {
+      const session = api.addSession('Long');
+      for (let number = 1; number <= 60; number++) api.addMessage(session, 'user', `Message ${number}${'\nand a line'.repeat(10)}`);
+    });
+    const counts: number[] = [];
+    const observer = new MutationObserver(() => {
+      const count = document.querySelectorAll('li[data-key]').length;
+      if (count > 0 && count !== counts.at(-1)) counts.push(count);
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+    await user.click(await screen.findByRole('link', { name: 'Long' }));
+    expect(await button('Show earlier messages')).toBeEnabled();
+    observer.disconnect();
+    expect(counts).toEqual([4, 24]);
+    expect(screen.getByText(/^Message 60/)).toBeInTheDocument();
   });
 
   it('loads earlier messages when somebody scrolls up to them', async () => {

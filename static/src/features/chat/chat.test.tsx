@@ -272,7 +272,7 @@ describe('around the window', () => {
     await user.click(await screen.findByRole('link', { name: 'Long' }));
     expect(await screen.findByText('Message 60')).toBeInTheDocument();
     expect(screen.queryByText('Message 1')).toBeNull();
-    await user.click(screen.getByRole('button', { name: 'Show earlier messages' }));
+    await user.click(await screen.findByRole('button', { name: 'Show earlier messages' }));
     expect(await screen.findByText('Message 1')).toBeInTheDocument();
   });
 

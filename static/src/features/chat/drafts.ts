@@ -1,6 +1,8 @@
-import { createContext, useCallback, useContext, useSyncExternalStore } from 'react';
+import { createContext, useContext, useSyncExternalStore } from 'react';
 
 const PREFIX = 'chat.draft.';
+/** A browser's store is slow for each key typed; what was typed last is written when the typing pauses, or the page goes. */
+const WRITE_AFTER_MS = 300;
 
 /**
  * What was typed and not sent, per chat. It outlives a reload and a closed tab, on this device and for this user alone:
@@ -10,6 +12,9 @@ export class Drafts {
   private readonly texts = new Map<string, string>();
   private readonly listeners = new Set<() => void>();
   private readonly prefix: string;
+  private readonly unwritten = new Set<string>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private forgotten = false;
 
   constructor(userId: string) {
     this.prefix = `${PREFIX}${encodeURIComponent(userId)}.`;
@@ -18,6 +23,9 @@ export class Drafts {
       if (!name.startsWith(this.prefix)) storage((store) => store.removeItem(name));
       else if (typeof text === 'string') this.texts.set(name.slice(this.prefix.length), text);
     }
+    // A page that goes, or that a phone puts aside, is told so by these, and may be told nothing more.
+    window.addEventListener('pagehide', this.write);
+    document.addEventListener('visibilitychange', this.write);
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -30,18 +38,38 @@ export class Drafts {
   }
 
   set(key: string, text: string): void {
+    this.unwritten.add(key);
     if (text === '') {
       this.texts.delete(key);
-      storage((store) => store.removeItem(this.prefix + key));
+      // At once: what has been sent must not come back.
+      this.write();
     } else {
       this.texts.set(key, text);
-      storage((store) => store.setItem(this.prefix + key, text));
+      clearTimeout(this.timer);
+      this.timer = setTimeout(this.write, WRITE_AFTER_MS);
     }
     this.listeners.forEach((listener) => listener());
   }
+
+  /** On signing out: of this user and everybody, and nothing is written from here on. */
+  forget(): void {
+    this.forgotten = true;
+    this.texts.clear();
+    forgetDrafts();
+  }
+
+  private readonly write = (): void => {
+    clearTimeout(this.timer);
+    if (this.forgotten) return;
+    for (const key of this.unwritten) {
+      const text = this.texts.get(key);
+      storage((store) => (text === undefined ? store.removeItem(this.prefix + key) : store.setItem(this.prefix + key, text)));
+    }
+    this.unwritten.clear();
+  };
 }
 
-/** Of everybody, on signing out. */
+/** Of everybody. */
 export function forgetDrafts(): void {
   for (const name of storedNames()) storage((store) => store.removeItem(name));
 }
@@ -61,9 +89,14 @@ function storage<T>(use: (store: Storage) => T): T | undefined {
 
 export const DraftsContext = createContext<Drafts | null>(null);
 
-export function useDraft(key: string): [string, (text: string) => void] {
+export function useDrafts(): Drafts {
   const drafts = useContext(DraftsContext);
-  if (drafts === null) throw new Error('useDraft needs a DraftsContext.');
-  const text = useSyncExternalStore(drafts.subscribe, () => drafts.get(key));
-  return [text, useCallback((next: string) => drafts.set(key, next), [drafts, key])];
+  if (drafts === null) throw new Error('useDrafts needs a DraftsContext.');
+  return drafts;
+}
+
+/** Something about a draft; a key typed that doesn't change it draws nothing anew. */
+export function useOfDraft<Value extends string | number | boolean>(key: string, read: (text: string) => Value): Value {
+  const drafts = useDrafts();
+  return useSyncExternalStore(drafts.subscribe, () => read(drafts.get(key)));
 }

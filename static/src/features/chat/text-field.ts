@@ -25,13 +25,14 @@ export function keepFocus(): void {
 const GROWS_BY_ITSELF = 'fieldSizing' in document.documentElement.style;
 
 /** As high as its text; CSS says where that ends. */
+export function fitHeight(field: HTMLTextAreaElement | null): void {
+  if (field === null || GROWS_BY_ITSELF) return;
+  field.style.height = 'auto';
+  field.style.height = `${field.scrollHeight}px`;
+}
+
 export function useAutoHeight(text: string): RefObject<HTMLTextAreaElement | null> {
   const input = useRef<HTMLTextAreaElement>(null);
-  useLayoutEffect(() => {
-    const field = input.current;
-    if (field === null || GROWS_BY_ITSELF) return;
-    field.style.height = 'auto';
-    field.style.height = `${field.scrollHeight}px`;
-  }, [text]);
+  useLayoutEffect(() => fitHeight(input.current), [text]);
   return input;
 }

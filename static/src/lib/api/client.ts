@@ -1,4 +1,5 @@
 import { tellOtherTabs } from '../other-tabs';
+import { ask, takeEarly } from './early';
 import { ApiError } from './errors';
 
 export interface CallOptions {
@@ -22,15 +23,13 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
   const { method = 'GET', body, headers = {}, signal } = options;
   let response: Response;
   try {
-    response = await fetch(`/api/v1${path}`, {
-      method,
-      headers: body === undefined ? headers : { 'Content-Type': 'application/json', ...headers },
-      body: body === undefined ? null : JSON.stringify(body),
-      credentials: 'same-origin',
-      cache: 'no-store',
-      redirect: 'error',
-      signal: signal ?? null,
-    });
+    response = await ((method === 'GET' ? takeEarly(path) : undefined) ??
+      ask(path, {
+        method,
+        headers: body === undefined ? headers : { 'Content-Type': 'application/json', ...headers },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: signal ?? null,
+      }));
   } catch (error) {
     if (signal?.aborted === true) throw error;
     throw ApiError.local('offline');

@@ -1,9 +1,9 @@
 import { infiniteQueryOptions } from '@tanstack/react-query';
 import { callJson, query } from '@/lib/api/client';
 import type { SessionDetail } from '@/lib/api/types';
+import { newestPagePath } from './first-requests';
 
-/** What a chat is opened with fills any screen; who reads back gets more at once. */
-const FIRST_PAGE = 24;
+/** Of earlier messages. */
 const PAGE = 50;
 /** Begins the keys of all sessions. */
 export const SESSION = ['session'];
@@ -18,7 +18,10 @@ export function sessionQuery(sessionId: string) {
   return infiniteQueryOptions({
     queryKey: [...SESSION, sessionId],
     queryFn: ({ pageParam, signal }) =>
-      callJson<SessionDetail>(`/chat/sessions/${sessionId}${query({ limit: pageParam === null ? FIRST_PAGE : PAGE, before: pageParam })}`, { signal }),
+      callJson<SessionDetail>(
+        pageParam === null ? newestPagePath(sessionId) : `/chat/sessions/${sessionId}${query({ limit: PAGE, before: pageParam })}`,
+        { signal },
+      ),
     initialPageParam: null as string | null,
     getNextPageParam: (page: SessionDetail) => page.next_before,
   });

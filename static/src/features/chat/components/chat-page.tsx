@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { flushSync } from 'react-dom';
-import { preloadMarkdown, prepareMarkdown } from '@/components/markdown/markdown';
+import { preloadMarkdown, prepareMarkdown, warmUpMarkdown } from '@/components/markdown/markdown';
 import { Button } from '@/components/ui/button';
 import { Drawer } from '@/components/ui/drawer';
 import { ErrorNotice } from '@/components/ui/error-notice';
@@ -10,8 +10,9 @@ import { Skeleton } from '@/components/ui/skeleton';
 import { toApiError } from '@/lib/api/errors';
 import { signOut } from '@/lib/api/sign-out';
 import type { Features } from '@/lib/api/types';
+import { chatPath, sessionIdOf } from '@/lib/chat-address';
 import { onOtherTabs } from '@/lib/other-tabs';
-import { chatPath, leave, navigate, sessionIdOf, usePathname } from '@/lib/router';
+import { leave, navigate, usePathname } from '@/lib/router';
 import { featuresQuery } from '../api/get-features';
 import { quotaQuery } from '../api/get-quota';
 import { SESSION, sessionQuery } from '../api/get-session';
@@ -23,7 +24,7 @@ import { toastError } from '../toast-error';
 import { ChatWindow } from './chat-window';
 import { Sidebar } from './sidebar';
 
-const PRELOAD_AFTER_MS = 800;
+const WARM_UP_AFTER_MS = 800;
 
 export function ChatPage() {
   const features = useQuery(featuresQuery);
@@ -33,11 +34,11 @@ export function ChatPage() {
     const sessionId = sessionIdOf(window.location.pathname);
     if (typeof sessionId === 'string') {
       // What will be needed to show a chat is asked for together, not one after the other.
-      client.infiniteQuery(sessionQuery(sessionId)).catch(() => undefined); // who shows it says so
       preloadMarkdown();
+      client.infiniteQuery(sessionQuery(sessionId)).catch(() => undefined); // who shows it says so
       return undefined;
     }
-    const timer = setTimeout(preloadMarkdown, PRELOAD_AFTER_MS);
+    const timer = setTimeout(warmUpMarkdown, WARM_UP_AFTER_MS);
     return () => clearTimeout(timer);
   }, [client]);
 

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useId, useLayoutEffect, useMemo, useState, type ReactNode } from 'react';
+import { useCallback, useDeferredValue, useEffect, useId, useLayoutEffect, useMemo, useState, type ReactNode } from 'react';
 import { toast } from 'sonner';
 import { Button } from '@/components/ui/button';
 import { ErrorNotice } from '@/components/ui/error-notice';
@@ -7,11 +7,12 @@ import { AlertIcon, ArrowDownIcon, KeyboardIcon, MenuIcon, PlusIcon } from '@/co
 import { Skeleton } from '@/components/ui/skeleton';
 import { toApiError } from '@/lib/api/errors';
 import type { Features, Message } from '@/lib/api/types';
-import { chatPath, navigate } from '@/lib/router';
+import { chatPath } from '@/lib/chat-address';
+import { navigate } from '@/lib/router';
 import { useOnline } from '@/lib/use-online';
 import { sessionQuery } from '../api/get-session';
 import { useRateMessage } from '../api/rate-message';
-import { chatItems, type ChatItem } from '../chat-view';
+import { chatItems, lastScreen, type ChatItem } from '../chat-view';
 import { useLiveReply, useReplyRuntime } from '../reply-context';
 import { isOver } from '../reply-reducer';
 import { NEW_CHAT } from '../reply-runtime';
@@ -47,10 +48,16 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   const stored = useInfiniteQuery({ ...sessionQuery(chatKey), enabled: sessionId !== null });
   const loaded = useMemo(() => (stored.data === undefined ? null : flattenSession(stored.data)), [stored.data]);
   const items = useMemo(() => chatItems(loaded?.messages ?? [], reply, runtime.thoughts), [loaded, reply, runtime]);
+  const hasItems = items.length > 0;
+  const opened = hasItems ? chatKey : null;
+  const long = items.length > DRAWN_WHOLE;
+  // The messages above what fills the screen are drawn once that is seen.
+  const whole = useDeferredValue(opened, null) === opened || long;
+  const drawn = whole ? items : lastScreen(items, window.innerHeight);
   const { frame, content, away, stick, release, onScroll } = useStickToBottom(
     chatKey,
-    loaded?.messages[0]?.id,
-    items.length > DRAWN_WHOLE,
+    whole ? loaded?.messages[0]?.id : drawn[0]?.key,
+    long,
   );
   const writing = reply !== undefined && !isOver(reply.state);
 
@@ -120,10 +127,9 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   // Where the list begins in what is scrolled, for the part of a long one that is drawn.
   const [heights] = useState(() => new Map<string, number>());
   const [listOffset, setListOffset] = useState(0);
-  const hasItems = items.length > 0;
   useLayoutEffect(() => {
     setListOffset(content.current?.querySelector('ol[aria-label="Messages"]')?.parentElement?.offsetTop ?? 0);
-  }, [content, hasItems, hasNextPage, chatKey]);
+  }, [content, hasItems, whole, hasNextPage, chatKey]);
 
   const showEarlier = useCallback(() => {
     content.current?.querySelectorAll<HTMLElement>('li[data-key]').forEach((element) => {
@@ -236,7 +242,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   else {
     body = (
       <>
-        {(hasNextPage || (stored.data?.pages.length ?? 0) > 1) && (
+        {whole && (hasNextPage || (stored.data?.pages.length ?? 0) > 1) && (
           // It keeps its height at the chat's beginning too, so that nothing below it moves.
           <div className="flex h-14 shrink-0 flex-col items-center text-sm text-muted">
             {hasNextPage ? (
@@ -249,7 +255,13 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
           </div>
         )}
         <div>
-          <MessageList items={items} frame={frame} heights={heights} offset={listOffset} propsOf={propsOf} />
+          <MessageList
+            items={drawn}
+            frame={frame}
+            heights={heights}
+            offset={listOffset}
+            propsOf={(item, index) => propsOf(item, index + items.length - drawn.length)}
+          />
         </div>
       </>
     );

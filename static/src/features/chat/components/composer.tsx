@@ -1,10 +1,10 @@
-import { useEffect, useId, type KeyboardEvent, type SyntheticEvent } from 'react';
+import { useEffect, useId, useLayoutEffect, useRef, type KeyboardEvent, type SyntheticEvent } from 'react';
 import { Button } from '@/components/ui/button';
 import { SendIcon, StopIcon } from '@/components/ui/icons';
 import { cn } from '@/lib/class-names';
 import { codePointLength } from '@/lib/text-size';
-import { useDraft } from '../drafts';
-import { hasKeyboard, isComposing, keepFocus, useAutoHeight } from '../text-field';
+import { useDrafts, useOfDraft } from '../drafts';
+import { fitHeight, hasKeyboard, isComposing, keepFocus } from '../text-field';
 
 /** The counter shows itself when this share of the limit is used. */
 const COUNTER_FROM = 0.8;
@@ -21,13 +21,28 @@ interface ComposerProps {
 }
 
 export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onSend, onStop }: ComposerProps) {
-  const [text, setText] = useDraft(chatKey);
-  const input = useAutoHeight(text);
+  const drafts = useDrafts();
+  const input = useRef<HTMLTextAreaElement>(null);
   const counterId = useId();
-  const length = codePointLength(text);
+  const blank = useOfDraft(chatKey, (text) => text.trim() === '');
+  const counted = Math.ceil(maxLength * COUNTER_FROM);
+  // Not told apart below what the counter shows, so that most keys draw nothing.
+  const length = useOfDraft(chatKey, (text) => Math.max(codePointLength(text), counted - 1));
   const tooLong = length > maxLength;
-  const canSend = !writing && blockedBy === null && !tooLong && text.trim() !== '';
-  const showsCounter = length >= maxLength * COUNTER_FROM;
+  const canSend = !writing && blockedBy === null && !tooLong && !blank;
+  const showsCounter = length >= counted;
+
+  // The field holds its text itself; what others do to the draft comes in here.
+  useLayoutEffect(() => {
+    const show = () => {
+      const field = input.current;
+      const text = drafts.get(chatKey);
+      if (field !== null && field.value !== text) field.value = text;
+      fitHeight(field);
+    };
+    show();
+    return drafts.subscribe(show);
+  }, [drafts, chatKey]);
 
   useEffect(() => {
     if (hasKeyboard()) input.current?.focus();
@@ -35,7 +50,8 @@ export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onS
 
   function send(): void {
     if (!canSend) return;
-    setText('');
+    const text = drafts.get(chatKey);
+    drafts.set(chatKey, '');
     onSend(text);
     keepFocus();
   }
@@ -62,8 +78,8 @@ export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onS
         <textarea
           ref={input}
           rows={1}
-          value={text}
-          onChange={(event) => setText(event.target.value)}
+          defaultValue={drafts.get(chatKey)}
+          onChange={(event) => drafts.set(chatKey, event.target.value)}
           onKeyDown={onKeyDown}
           aria-label="Message"
           aria-invalid={tooLong}

@@ -1,7 +1,8 @@
 import type { CSSProperties, MouseEvent, ReactNode, Ref } from 'react';
 import { cn } from '@/lib/class-names';
 import type { Session } from '@/lib/api/types';
-import { chatPath, navigate } from '@/lib/router';
+import { chatPath } from '@/lib/chat-address';
+import { navigate } from '@/lib/router';
 import type { SessionActions } from '../use-session-actions';
 import { SessionMenu } from './session-menu';
 import { TitleEditor } from './title-editor';

@@ -4,8 +4,9 @@ import { ArchiveIcon, ChevronLeftIcon, LogoIcon, PlusIcon, SignOutIcon } from '@
 import { signOut } from '@/lib/api/sign-out';
 import { toApiError } from '@/lib/api/errors';
 import type { Features } from '@/lib/api/types';
-import { chatPath, leave, navigate } from '@/lib/router';
-import { forgetDrafts } from '../drafts';
+import { chatPath } from '@/lib/chat-address';
+import { leave, navigate } from '@/lib/router';
+import { useDrafts } from '../drafts';
 import { toastError } from '../toast-error';
 import { useDebounced } from '../use-debounced';
 import { useSessionRows } from '../use-session-rows';
@@ -26,6 +27,7 @@ const STAY = () => undefined;
 /** Drawn beside the window, and again in the drawer of a small one: each has its own state. */
 export function Sidebar({ activeId, features, onNavigate = STAY, searchRef }: SidebarProps) {
   const area = useRef<HTMLElement>(null);
+  const drafts = useDrafts();
   const [archived, setArchived] = useState(false);
   const [typed, setTyped] = useState('');
   const words = useDebounced(typed.trim(), SEARCH_AFTER_MS);
@@ -41,7 +43,7 @@ export function Sidebar({ activeId, features, onNavigate = STAY, searchRef }: Si
   async function leaveChat(): Promise<void> {
     try {
       await signOut();
-      forgetDrafts();
+      drafts.forget();
       leave.to('/sign-in');
     } catch (error) {
       toastError(toApiError(error));

@@ -2,7 +2,6 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ChatApp } from './chat-app';
 import { startMocks } from './start-mocks';
-import './styles.css';
 
 await startMocks();
 const root = document.getElementById('root');
