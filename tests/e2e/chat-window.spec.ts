@@ -262,46 +262,6 @@ test('an answer that fails half-way says so, with the id of the request, and is 
   await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible()
 })
 
-test('by keyboard alone: asks, stops, copies, finds the list of shortcuts, begins another chat', async ({ page, chat, context }) => {
-  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
-  await expect(chat.message).toBeFocused()
-  await page.keyboard.type(ENDLESS)
-  await page.keyboard.press('Enter')
-  await begun(chat)
-  await page.keyboard.press('Escape')
-  await expect(chat.answers.last()).toHaveAttribute('data-status', 'stopped')
-  // Every stop of the Tab key shows where it is; backwards, as the field stands near the end of the page.
-  const seen = new Set<string>()
-  for (let i = 0; i < 12; i++) {
-    await page.keyboard.press('Shift+Tab')
-    const focus = await page.evaluate(() => {
-      const element = document.activeElement as HTMLElement
-      const style = getComputedStyle(element)
-      const near = [element, element.parentElement, element.closest('div')].filter((each) => each !== null).map((each) => getComputedStyle(each))
-      return {
-        name: element.getAttribute('aria-label') ?? element.textContent ?? element.tagName,
-        body: element === document.body,
-        shown: style.outlineStyle !== 'none' || near.some((each) => each.boxShadow !== 'none' && each.boxShadow !== ''),
-      }
-    })
-    seen.add(focus.name)
-    if (!focus.body) expect(focus.shown, `focus on ${focus.name} is seen`).toBe(true)
-  }
-  expect(seen.size, 'Tab goes somewhere').toBeGreaterThan(6)
-  await page.keyboard.press('Shift+Escape')
-  await expect(chat.message).toBeFocused()
-  await page.keyboard.press('Shift+Tab')
-  await page.keyboard.press('Control+Shift+y')
-  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain('3:')
-  await page.keyboard.press('?')
-  await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible()
-  await page.keyboard.press('Escape')
-  await expect(page.getByRole('dialog')).toBeHidden()
-  await page.keyboard.press('Control+Shift+o')
-  await page.waitForURL(/\/chat$/)
-  await expect(chat.message).toBeFocused()
-})
-
 test('in a fast stream: whoever scrolls up stays there, and one press leads back to the end and keeps to it', async ({ page, chat }) => {
   await chat.send('[[endless size=60 pace=4]] Fast')
   const frame = page.getByTestId('messages')
