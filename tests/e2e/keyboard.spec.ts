@@ -48,6 +48,7 @@ async function tabTo(target: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise
 }
 
 test('from signing in to signing out, by keyboard alone', async ({ page, context }) => {
+  test.slow() // it is a long one
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   const user = new User({ name: 'keyboard' })
   await user.sendJson(null, '[[text=Feed_the_starter_daily]] Sourdough')

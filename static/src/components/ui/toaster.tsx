@@ -1,6 +1,9 @@
 import { useEffect, useEffectEvent, useRef, type FocusEvent, type KeyboardEvent } from 'react';
 import { Toaster as Sonner } from 'sonner';
 
+/** What is in a page's header stays in reach. */
+const BELOW_HEADER = { top: '4rem', right: '1rem', left: '1rem' };
+
 interface ToasterProps {
   /** A notice that had the focus is gone, and so is what had it before. */
   onFocusLost: () => void;
@@ -40,6 +43,8 @@ export function Toaster({ onFocusLost }: ToasterProps) {
     <div ref={home} role="presentation" className="contents" data-own-escape onFocus={onFocus} onKeyDown={onKeyDown}>
       <Sonner
         position="top-right"
+        offset={BELOW_HEADER}
+        mobileOffset={BELOW_HEADER}
         theme="system"
         closeButton
         toastOptions={{
