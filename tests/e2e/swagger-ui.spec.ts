@@ -31,7 +31,7 @@ test('the interface can be read and tried out in the browser, within the content
 // The page has one colour scheme.
 for (const width of [1280, 390])
   test(`at ${width} pixels no rule of axe is broken: loaded, operations open and tried out, a schema open, authorizing`, async ({ page }) => {
-    test.slow()
+    test.setTimeout(180_000) // axe looks at thousands of elements; a busy machine takes its time over them
     await page.setViewportSize({ width, height: 800 })
     await opened(page)
     await expectAccessible(page, 'interface', ['light'])
