@@ -17,7 +17,8 @@ export default defineConfig({
     baseURL: process.env['CHAT_URL'] ?? 'https://localhost:8443',
     // The stack's certificate comes from a certificate authority of its own, which Chromium doesn't know.
     ignoreHTTPSErrors: true,
-    trace: 'retain-on-failure',
+    // With the page as it stood at each step, but no film of it, which is a tenth of a run.
+    trace: { mode: 'retain-on-failure', screenshots: false },
     launchOptions: {
       executablePath: chromium,
       // Chromium's sandbox refuses to run as root.

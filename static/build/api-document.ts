@@ -12,7 +12,7 @@ const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dis
 /**
  * The API's document and its browser, beside the pages:
  *   dist/openapi.json   docs/openapi.yaml, which stays the only source; nginx serves it as /api/v1/openapi.json
- *   dist/swagger-ui/    swagger-ui-dist's page, with an index and an initializer of our own
+ *   dist/swagger-ui/    swagger-ui-dist's page, with an index and an initializer of our own, and amendments
  * Names without a hash, as nothing of it is cached; compressed here, as the script is 1.7 MB.
  */
 export function apiDocument(): Plugin {
@@ -28,7 +28,7 @@ export function apiDocument(): Plugin {
         emit(`swagger-ui/${name}`, source);
         if (/\.(js|css)$/.test(name)) emit(`swagger-ui/${name}.gz`, gzipSync(source, { level: 9 }));
       };
-      for (const name of ['index.html', 'initializer.js']) emitPage(here('../swagger-ui'), name);
+      for (const name of ['index.html', 'initializer.js', 'accessible.js', 'accessible.css']) emitPage(here('../swagger-ui'), name);
       for (const name of ['swagger-ui-bundle.js', 'swagger-ui-bundle.js.LICENSE.txt', 'swagger-ui.css', 'favicon-32x32.png', 'LICENSE', 'NOTICE'])
         emitPage(swaggerUi, name);
     },

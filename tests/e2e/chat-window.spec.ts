@@ -1,6 +1,6 @@
 // The chat window through what happens to people: a reload, a second tab, a lost connection, a stop, limits, outages.
 // Whatever is done, each ends with the checker of the invariants.
-import { expect, test as base, type Page } from '@playwright/test'
+import { expect, test as base, type Locator, type Page } from '@playwright/test'
 import { expectInvariants } from '../support/invariants.ts'
 import { closeBreaker, forgetMinute, redis, sql, useDaily, useMinute } from '../support/stores.ts'
 import { generatedText } from '../support/upstream.ts'
@@ -262,46 +262,6 @@ test('an answer that fails half-way says so, with the id of the request, and is 
   await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible()
 })
 
-test('by keyboard alone: asks, stops, copies, finds the list of shortcuts, begins another chat', async ({ page, chat, context }) => {
-  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
-  await expect(chat.message).toBeFocused()
-  await page.keyboard.type(ENDLESS)
-  await page.keyboard.press('Enter')
-  await begun(chat)
-  await page.keyboard.press('Escape')
-  await expect(chat.answers.last()).toHaveAttribute('data-status', 'stopped')
-  // Every stop of the Tab key shows where it is; backwards, as the field stands near the end of the page.
-  const seen = new Set<string>()
-  for (let i = 0; i < 12; i++) {
-    await page.keyboard.press('Shift+Tab')
-    const focus = await page.evaluate(() => {
-      const element = document.activeElement as HTMLElement
-      const style = getComputedStyle(element)
-      const near = [element, element.parentElement, element.closest('div')].filter((each) => each !== null).map((each) => getComputedStyle(each))
-      return {
-        name: element.getAttribute('aria-label') ?? element.textContent ?? element.tagName,
-        body: element === document.body,
-        shown: style.outlineStyle !== 'none' || near.some((each) => each.boxShadow !== 'none' && each.boxShadow !== ''),
-      }
-    })
-    seen.add(focus.name)
-    if (!focus.body) expect(focus.shown, `focus on ${focus.name} is seen`).toBe(true)
-  }
-  expect(seen.size, 'Tab goes somewhere').toBeGreaterThan(6)
-  await page.keyboard.press('Shift+Escape')
-  await expect(chat.message).toBeFocused()
-  await page.keyboard.press('Shift+Tab')
-  await page.keyboard.press('Control+Shift+y')
-  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain('3:')
-  await page.keyboard.press('?')
-  await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible()
-  await page.keyboard.press('Escape')
-  await expect(page.getByRole('dialog')).toBeHidden()
-  await page.keyboard.press('Control+Shift+o')
-  await page.waitForURL(/\/chat$/)
-  await expect(chat.message).toBeFocused()
-})
-
 test('in a fast stream: whoever scrolls up stays there, and one press leads back to the end and keeps to it', async ({ page, chat }) => {
   await chat.send('[[endless size=60 pace=4]] Fast')
   const frame = page.getByTestId('messages')
@@ -386,15 +346,37 @@ for (const [width, height] of [[390, 640], [320, 568], [640, 360]] as const)
     await chat.send('Give me a table and some code')
     const answer = await chat.finishedAnswer()
     await expect(answer.locator('pre').first()).toBeVisible()
-    const wide = await page.evaluate(() => ({ page: document.documentElement.scrollWidth, window: innerWidth }))
-    expect(wide.page, 'the page does not scroll sideways').toBeLessThanOrEqual(wide.window)
+    const expectRoom = async (state: string) => {
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+      expect(wide, `${state}: the page does not scroll sideways`).toBeLessThanOrEqual(0)
+    }
+    const expectWithin = async (target: Locator, name: string) => {
+      await expect(target).toBeVisible()
+      await expect(async () => {
+        const box = (await target.boundingBox())!
+        expect(box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= height, `${name} is within the window`).toBe(true)
+      }).toPass({ timeout: 2_000 }) // once it has come in
+      await expectRoom(name)
+    }
+    await expectRoom('an answer')
     for (const name of ['Open the chat list', 'New chat', 'Send message']) {
       const box = (await page.getByRole('button', { name, exact: true }).first().boundingBox())!
       expect(box.x >= 0 && box.x + box.width <= width, `${name} is within the window`).toBe(true)
       expect(Math.min(box.width, box.height), `${name} is big enough for a finger`).toBeGreaterThanOrEqual(24)
     }
+    await page.keyboard.press('Control+/')
+    await expectWithin(page.getByRole('dialog', { name: 'Keyboard shortcuts' }), 'the list of shortcuts')
+    await page.keyboard.press('Escape')
     await page.getByRole('button', { name: 'Open the chat list' }).click()
     await expect(page.getByRole('link', { name: /Give me a table/ })).toBeVisible()
+    await expectWithin(page.getByRole('dialog', { name: 'Your chats' }), 'the list of chats')
+    await page.getByRole('button', { name: /^Options for/ }).click()
+    await expectWithin(page.getByRole('menu'), 'the menu of a chat')
+    await page.getByRole('menuitem', { name: 'Delete' }).click()
+    await expectWithin(page.getByRole('listitem').filter({ hasText: 'Chat deleted' }), 'the notice')
     await page.keyboard.press('Escape')
     await expect(chat.message).toBeVisible()
+    const top = async () => (await page.getByRole('listitem').filter({ hasText: 'Chat deleted' }).boundingBox())!.y
+    const header = (await page.locator('header').boundingBox())!
+    await expect.poll(top, 'the header stays in reach above the notice').toBeGreaterThanOrEqual(header.y + header.height)
   })

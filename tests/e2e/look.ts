@@ -7,8 +7,8 @@ import { expect, type Page } from '@playwright/test'
 const WIDTHS = [1280, 390]
 const SCHEMES = ['light', 'dark'] as const
 
-export async function expectAccessible(page: Page, state: string): Promise<void> {
-  for (const colorScheme of SCHEMES) {
+export async function expectAccessible(page: Page, state: string, schemes: readonly (typeof SCHEMES)[number][] = SCHEMES): Promise<void> {
+  for (const colorScheme of schemes) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     // All rules, WCAG 2.2 AA and axe's good practices; the second time those of colour, which alone may have changed.
     // Without a second tab for the report, which would take the focus.
@@ -17,16 +17,16 @@ export async function expectAccessible(page: Page, state: string): Promise<void>
     const found = violations.map(({ id, help, nodes }) => `${id} (${help}): ${nodes.map(({ html }) => html).join(' ')}`)
     expect(found, `${state}, ${colorScheme}`).toEqual([])
   }
-  await takePictures(page, state)
+  await takePictures(page, state, schemes)
 }
 
-async function takePictures(page: Page, state: string): Promise<void> {
+async function takePictures(page: Page, state: string, schemes: readonly (typeof SCHEMES)[number][]): Promise<void> {
   const folder = process.env['LOOK']
   if (!folder) return
   mkdirSync(folder, { recursive: true })
   const before = page.viewportSize()
   for (const width of before !== null && before.width < 500 ? [before.width] : WIDTHS)
-    for (const colorScheme of SCHEMES) {
+    for (const colorScheme of schemes) {
       await takePicture(page, join(folder, `${state.replaceAll(/\W+/g, '-')}-${width}-${colorScheme}.png`), colorScheme, { width, height: 800 })
     }
   if (before !== null) await page.setViewportSize(before)

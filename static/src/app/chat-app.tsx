@@ -3,6 +3,7 @@ import { useEffect, useState } from 'react';
 import { ErrorBoundary } from '@/components/error-boundary';
 import { Toaster } from '@/components/ui/toaster';
 import { ChatPage } from '@/features/chat/components/chat-page';
+import { recoverFocus } from '@/features/chat/text-field';
 import { onSignedOut } from '@/lib/api/client';
 import { toApiError } from '@/lib/api/errors';
 import { leave } from '@/lib/router';
@@ -40,7 +41,7 @@ export function ChatApp() {
     <ErrorBoundary>
       <QueryClientProvider client={client}>
         <ChatPage />
-        <Toaster />
+        <Toaster onFocusLost={recoverFocus} />
       </QueryClientProvider>
     </ErrorBoundary>
   );

@@ -253,7 +253,8 @@ describe('deleting a chat', () => {
     await waitFor(() => expect(api.deleted).toHaveLength(1));
     await user.keyboard('{Alt>}t{/Alt}');
     const undo = await screen.findByRole('button', { name: 'Undo' });
-    for (let steps = 0; steps < 3 && document.activeElement !== undo; steps++) await user.tab();
+    // The notice itself and its close button come first.
+    for (let steps = 0; steps < 2; steps++) await user.tab();
     expect(undo).toHaveFocus();
     await user.keyboard('{Enter}');
     await waitFor(() => expect(window.location.pathname).toBe(path));
@@ -304,6 +305,66 @@ describe('deleting a chat', () => {
     await user.click(screen.getByRole('button', { name: 'Try again' }));
     await waitFor(() => expect(api.sessions).toHaveLength(3));
     expect(await screen.findByRole('link', { name: 'First' })).toBeInTheDocument();
+  });
+});
+
+describe('the focus, when a notice goes', () => {
+  /** Alt + T, and from the notice on to its buttons. */
+  async function goTo(user: User, button: string): Promise<void> {
+    await user.keyboard('{Alt>}t{/Alt}');
+    const target = await screen.findByRole('button', { name: button });
+    expect(target.closest('li')).toHaveFocus();
+    for (let steps = 0; steps < 3 && document.activeElement !== target; steps++) await user.tab();
+    expect(target).toHaveFocus();
+  }
+
+  it.each(['Delete', 'Archive'])('goes to the chat that is back after %s was undone', async (item) => {
+    const { user } = renderChat('/chat', three);
+    await choose(user, 'First', item);
+    await screen.findByRole('button', { name: 'Undo' });
+    await waitFor(() => expect(screen.getByRole('button', { name: 'Options for “Second”' })).toHaveFocus());
+    await goTo(user, 'Undo');
+    await user.keyboard('{Enter}');
+    await waitFor(() => expect(row('First')).toHaveFocus());
+  });
+
+  it('goes back to who was writing', async () => {
+    const { user } = renderChat('/chat', three);
+    await choose(user, 'First', 'Delete');
+    await screen.findByRole('button', { name: 'Undo' });
+    await user.type(screen.getByRole('textbox', { name: 'Message' }), 'Half a thou');
+    await goTo(user, 'Undo');
+    await user.keyboard('{Enter}');
+    expect(await screen.findByRole('link', { name: 'First' })).toBeInTheDocument();
+    await user.keyboard('ght');
+    expect(screen.getByRole('textbox', { name: 'Message' })).toHaveValue('Half a thought');
+  });
+
+  it.each([
+    ['Escape', '{Escape}'],
+    ['its button', '{Enter}'],
+  ])('goes to the message field where what had it before is gone: closed by %s', async (_, key) => {
+    const { user } = renderChat('/chat', three);
+    await choose(user, 'First', 'Delete');
+    await screen.findByRole('button', { name: 'Undo' });
+    const before = screen.getByRole('button', { name: 'Options for “Second”' });
+    await waitFor(() => expect(before).toHaveFocus());
+    await goTo(user, 'Close toast');
+    before.remove();
+    await user.keyboard(key);
+    await waitFor(() => expect(screen.queryByText('Chat deleted')).toBeNull());
+    expect(screen.getByRole('textbox', { name: 'Message' })).toHaveFocus();
+  });
+
+  it('goes to the list where the message field is out of reach', async () => {
+    const { user } = renderChat('/chat', three);
+    await choose(user, 'First', 'Delete');
+    await screen.findByRole('button', { name: 'Undo' });
+    (document.activeElement as HTMLElement).blur();
+    await goTo(user, 'Close toast');
+    screen.getByRole<HTMLTextAreaElement>('textbox', { name: 'Message' }).disabled = true;
+    await user.keyboard('{Escape}');
+    await waitFor(() => expect(list()).toHaveFocus());
   });
 });
 
@@ -554,7 +615,8 @@ describe('the drawer of a small window', () => {
     undo.focus();
     expect(undo, 'nothing takes the focus back').toHaveFocus();
     await user.click(undo);
-    expect(await within(drawer).findByRole('link', { name: 'First' })).toBeInTheDocument();
+    const back = await within(drawer).findByRole('link', { name: 'First' });
+    await waitFor(() => expect(back).toHaveFocus());
     await waitFor(() => expect(api.sessions).toHaveLength(3));
     await user.click(within(drawer).getByRole('button', { name: 'Close the chat list' }));
     await waitFor(() => expect(opener).toHaveFocus());

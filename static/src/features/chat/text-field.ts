@@ -13,12 +13,34 @@ export function hasKeyboard(): boolean {
 
 /** Where messages are written. */
 export function focusMessageField(): void {
-  document.querySelector<HTMLElement>('textarea[aria-label="Message"]')?.focus();
+  focusFirst('textarea[aria-label="Message"]');
 }
 
 /** What was pressed goes away with what it did, and would take the focus with it. */
 export function keepFocus(): void {
   if (hasKeyboard()) focusMessageField();
+}
+
+/** It has no place any more: the message field, or where that is out of reach the list of chats. */
+export function recoverFocus(): void {
+  keepFocus();
+  if (document.activeElement === document.body) focusFirst('nav[aria-label="Chats"]');
+}
+
+/** Whoever was writing goes on; for anybody else the chat that is back in the list. */
+export function focusReturned(sessionId: string): void {
+  // Once it is drawn: the cache tells the page of it a task later.
+  setTimeout(() => {
+    if (document.activeElement?.matches('input, textarea') !== true) focusFirst(`[data-session="${sessionId}"] a`);
+  });
+}
+
+/** The list is there twice while its drawer is open; what is hidden or inert doesn't take the focus. */
+function focusFirst(selector: string): void {
+  for (const element of document.querySelectorAll<HTMLElement>(selector)) {
+    if (element.closest('[inert]') === null) element.focus();
+    if (document.activeElement === element) return;
+  }
 }
 
 /** Browsers that do it themselves spare a layout for each key (the class `field-sizing-content`). */

@@ -13,6 +13,7 @@ import { updateSession } from './api/update-session';
 import { useReplyRuntime } from './reply-context';
 import type { ReplyRuntime } from './reply-runtime';
 import { changeSession, dropSession, refreshSearches, returnSession } from './session-cache';
+import { focusReturned } from './text-field';
 import { toastError } from './toast-error';
 
 /** Long enough to be reached by keyboard; it also waits while it has the pointer or the focus. */
@@ -83,7 +84,10 @@ async function setArchived(client: QueryClient, session: Session, archived: bool
     duration: UNDO_MS,
     action: {
       label: 'Undo',
-      onClick: () => void change(client, { ...session, archived }, { archived: !archived }, `“${session.title}” could not be moved back`),
+      onClick: () => {
+        void change(client, { ...session, archived }, { archived: !archived }, `“${session.title}” could not be moved back`);
+        focusReturned(session.id);
+      },
     },
   });
 }
@@ -107,6 +111,7 @@ async function remove(client: QueryClient, runtime: ReplyRuntime, session: Sessi
   const undo = async (): Promise<void> => {
     asked.undone = true;
     returnSession(client, session);
+    focusReturned(session.id);
     try {
       // Not before the delete has arrived; where that failed there is nothing to undo.
       if (await gone.then(() => true, () => false)) await inTurn(session.id, () => restoreSession(session.id));

@@ -113,14 +113,14 @@ export function SignInPage({ initialToken }: SignInPageProps) {
             type="password"
             value={token}
             onChange={(event) => setToken(event.target.value)}
-            disabled={busy}
+            readOnly={busy} // disabled, it would lose the focus
             autoComplete="off"
             autoCapitalize="off"
             spellCheck={false}
             placeholder="eyJ…"
             aria-invalid={error !== null}
             aria-describedby={error === null ? undefined : errorId}
-            className="mt-2 h-11 w-full rounded-lg border border-strong-border bg-background px-3 font-mono text-sm placeholder:text-muted aria-invalid:border-danger disabled:opacity-60"
+            className="mt-2 h-11 w-full rounded-lg border border-strong-border bg-background px-3 font-mono text-sm placeholder:text-muted aria-invalid:border-danger read-only:opacity-60"
           />
           <div role="alert">
             {error !== null && (

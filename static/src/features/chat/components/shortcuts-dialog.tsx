@@ -40,7 +40,7 @@ export function ShortcutsDialog({ open, onOpenChange }: ShortcutsDialogProps) {
             {SHORTCUTS.map(({ name, label, keys }) => (
               <div key={name} className="flex flex-wrap items-center justify-between gap-x-4 gap-y-1 py-2.5">
                 <dt>{label}</dt>
-                <dd className="flex gap-1">
+                <dd className="ml-auto flex gap-1">
                   {keys.map((key) => (
                     <Key key={key}>{key}</Key>
                   ))}
