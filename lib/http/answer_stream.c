@@ -226,7 +226,7 @@ static enum listener_state json_end(struct answer_listener *self, const struct a
     struct http_listener *to = of(self);
     enum listener_state state;
     if (final->error)
-        state = taken_send_error(&to->taken, final->error, final->retry_after_s, scratch);
+        state = taken_send_error(&to->taken, final->error, final->retry_after_s, final->quota, scratch);
     else {
         buf_reset(scratch);
         compose_answer(to, final, scratch);
@@ -274,7 +274,7 @@ struct answer_listener *answer_stream_events(struct http_call *call, const struc
     struct http_listener *to = listener_new(call, &events_ops, 200, "text/event-stream");
     if (!to) return NULL;
     http_add_header(&to->taken.head, "X-Accel-Buffering", "no");
-    if (start->counted) taken_add_quota_headers(&to->taken, call, start->quota);
+    if (start->counted) taken_add_quota_headers(&to->taken, start->quota);
     to->reasoning_at = start->reasoning_at;
     to->content_at = start->content_at;
     if (start->resume) return &to->listener;
@@ -301,7 +301,7 @@ struct answer_listener *answer_stream_json(struct http_call *call, const struct 
 {
     struct http_listener *to = listener_new(call, &json_ops, 201, "application/json; charset=utf-8");
     if (!to) return NULL;
-    if (start->counted) taken_add_quota_headers(&to->taken, call, start->quota);
+    if (start->counted) taken_add_quota_headers(&to->taken, start->quota);
     struct json_writer json = call_json(call);
     json_begin_object(&json);
     if (start->show_session) {

@@ -184,7 +184,7 @@ enum chat_error call_send(struct http_call *call, int status, const char *conten
     return CHAT_OK;
 }
 
-void call_quota_headers(struct http_call *call, struct http_response *response, const struct quota *quota)
+void http_add_quota_headers(struct http_response *response, const struct quota *quota, struct arena *strings)
 {
     const struct {
         const char *name;
@@ -198,5 +198,5 @@ void call_quota_headers(struct http_call *call, struct http_response *response, 
         {"X-Daily-Quota-Reset", quota->daily_reset_s},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        http_add_header(response, rows[i].name, arena_printf(call->arena, "%lld", (long long)rows[i].value));
+        http_add_header(response, rows[i].name, arena_printf(strings, "%lld", (long long)rows[i].value));
 }

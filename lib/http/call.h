@@ -72,6 +72,6 @@ enum chat_error call_send_json(struct http_call *call, int status);
 /* What stands in call->out, as it is. */
 enum chat_error call_send(struct http_call *call, int status, const char *content_type);
 /* X-RateLimit-* and X-Daily-Quota-*. */
-void call_quota_headers(struct http_call *call, struct http_response *response, const struct quota *quota);
+void http_add_quota_headers(struct http_response *response, const struct quota *quota, struct arena *strings);
 
 #endif

@@ -64,13 +64,14 @@ static enum listener_state send_error_frame(struct completion_client *self, enum
 {
     buf_reset(scratch);
     buf_append_str(scratch, "data: ");
-    taken_compose_error(&of(self)->taken, error, retry_after_s, scratch);
+    struct problem problem = {.error = error, .retry_after_s = retry_after_s};
+    taken_compose_error(&of(self)->taken, &problem, scratch);
     buf_append_str(scratch, "\n\n");
     return scratch->failed ? LISTENER_GONE : client_frames(self, scratch->data, scratch->len);
 }
 
 static enum listener_state client_end(struct completion_client *self, enum chat_error error, int64_t retry_after_s,
-                                      struct buf *scratch)
+                                      const struct quota *quota, struct buf *scratch)
 {
     struct http_client *to = of(self);
     enum listener_state state = LISTENER_READY;
@@ -78,7 +79,7 @@ static enum listener_state client_end(struct completion_client *self, enum chat_
         state = send_error_frame(self, error, retry_after_s, scratch);
     else if (error != CHAT_OK) {
         http_add_header(&to->taken.head, "Content-Type", "application/json; charset=utf-8");
-        state = taken_send_error(&to->taken, error, retry_after_s, scratch);
+        state = taken_send_error(&to->taken, error, retry_after_s, quota, scratch);
     }
     return state == LISTENER_GONE ? LISTENER_GONE : taken_finish(&to->taken);
 }
@@ -115,6 +116,6 @@ struct completion_client *completion_stream(struct http_call *call, bool stream,
     }
     to->client.ops = &client_ops;
     to->stream = stream;
-    taken_add_quota_headers(&to->taken, call, quota);
+    taken_add_quota_headers(&to->taken, quota);
     return &to->client;
 }

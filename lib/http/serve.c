@@ -219,7 +219,7 @@ static void compose_error(struct http_call *call, enum chat_error error)
     if (problem->retry_after_s > 0)
         http_add_header(&call->response, "Retry-After",
                         arena_printf(call->arena, "%lld", (long long)problem->retry_after_s));
-    if (problem->has_quota) call_quota_headers(call, &call->response, &problem->quota);
+    if (problem->has_quota) http_add_quota_headers(&call->response, &problem->quota, call->arena);
     if (call_send_json(call, error_view(error)->status) != CHAT_OK) call->response.status = 500;
 }
 

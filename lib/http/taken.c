@@ -43,13 +43,21 @@ void taken_close(struct taken *taken, bool stream)
     arena_fini(&taken->strings);
 }
 
-/* Header values live in the request's arena: move them to ours. */
-void taken_add_quota_headers(struct taken *taken, struct http_call *call, const struct quota *quota)
+void taken_add_quota_headers(struct taken *taken, const struct quota *quota)
 {
-    size_t from = taken->head.header_count;
-    call_quota_headers(call, &taken->head, quota);
-    for (size_t i = from; i < taken->head.header_count; i++)
-        taken->head.headers[i].value = arena_strdup(&taken->strings, taken->head.headers[i].value);
+    taken->has_quota = true;
+    taken->quota = *quota;
+    taken->quota_at = taken->head.header_count;
+    http_add_quota_headers(&taken->head, quota, &taken->strings);
+}
+
+static void renew_quota(struct taken *taken, const struct quota *quota)
+{
+    struct http_response now = {0};
+    if (!taken->has_quota || !quota) return;
+    taken->quota = *quota;
+    http_add_quota_headers(&now, quota, &taken->strings);
+    for (size_t i = 0; i < now.header_count; i++) taken->head.headers[taken->quota_at + i] = now.headers[i];
 }
 
 enum listener_state taken_write(struct taken *taken, const char *bytes, size_t len)
@@ -80,24 +88,26 @@ enum listener_state taken_send_whole(struct taken *taken, const char *body, size
     return taken_write(taken, body, len);
 }
 
-void taken_compose_error(struct taken *taken, enum chat_error error, int64_t retry_after_s, struct buf *out)
+void taken_compose_error(struct taken *taken, const struct problem *problem, struct buf *out)
 {
-    struct problem problem = {.error = error, .retry_after_s = retry_after_s};
     struct json_writer json;
     json_writer_init(&json, out);
     json_begin_object(&json);
     json_put_key(&json, "error");
-    error_write(&json, &problem, taken->request_id);
+    error_write(&json, problem, taken->request_id);
     json_end_object(&json);
 }
 
 enum listener_state taken_send_error(struct taken *taken, enum chat_error error, int64_t retry_after_s,
-                                     struct buf *scratch)
+                                     const struct quota *quota, struct buf *scratch)
 {
+    renew_quota(taken, quota);
+    struct problem problem = {
+        .error = error, .retry_after_s = retry_after_s, .has_quota = taken->has_quota, .quota = taken->quota};
     taken->head.status = error_view(error)->status;
     if (retry_after_s > 0)
         http_add_header(&taken->head, "Retry-After", arena_printf(&taken->strings, "%lld", (long long)retry_after_s));
     buf_reset(scratch);
-    taken_compose_error(taken, error, retry_after_s, scratch);
+    taken_compose_error(taken, &problem, scratch);
     return scratch->failed ? LISTENER_GONE : taken_send_whole(taken, scratch->data, scratch->len);
 }

@@ -17,6 +17,9 @@ struct taken {
     char user_id[USER_ID_SIZE];
     int64_t started_ms;
     int route; /* its row in the routes table */
+    bool has_quota;
+    size_t quota_at; /* the first of its headers */
+    struct quota quota;
     bool finished;
 };
 
@@ -24,7 +27,7 @@ struct taken {
 bool taken_open(struct taken *taken, struct http_call *call);
 /* Writes the request's log line (499 where it was not finished), closes and frees all but the struct. */
 void taken_close(struct taken *taken, bool stream);
-void taken_add_quota_headers(struct taken *taken, struct http_call *call, const struct quota *quota);
+void taken_add_quota_headers(struct taken *taken, const struct quota *quota);
 /* The head with its length, then the body. */
 enum listener_state taken_send_whole(struct taken *taken, const char *body, size_t len);
 enum listener_state taken_write(struct taken *taken, const char *bytes, size_t len);
@@ -33,9 +36,10 @@ void taken_cork(struct taken *taken);
 enum listener_state taken_flush(struct taken *taken);
 enum listener_state taken_finish(struct taken *taken);
 /* {"error":…}. */
-void taken_compose_error(struct taken *taken, enum chat_error error, int64_t retry_after_s, struct buf *out);
-/* The same as the whole response: status, Retry-After, body. */
+void taken_compose_error(struct taken *taken, const struct problem *problem, struct buf *out);
+/* The same as the whole response: status, Retry-After, body. quota: where the user stands by now, for the headers that
+ * taken_add_quota_headers made and a 429's details; NULL: as then. */
 enum listener_state taken_send_error(struct taken *taken, enum chat_error error, int64_t retry_after_s,
-                                     struct buf *scratch);
+                                     const struct quota *quota, struct buf *scratch);
 
 #endif

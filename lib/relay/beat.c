@@ -16,7 +16,7 @@ enum {
     FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
     TEXTS_A_BEAT = 64,     /* more are due: exchanges follow one another. Thousands at once would be a burst that chunks
                             * wait for */
-    TELL_WATCHED_MS = 3000,
+    TELL_WATCHED_MS = 1000,
     END_AFTER_MS = 200, /* an answer that is over for so long and not stored: Postgres may be away */
 };
 

@@ -15,7 +15,7 @@ enum {
     FINISH_RETRY_MIN_MS = 100,
     FINISH_RETRY_MAX_MS = 2000,
     FINISH_TRIES_MAX = 5, /* for errors that are no outage */
-    WATCHED_MS = 10000,   /* how long a word from an attacher elsewhere counts */
+    WATCHED_MS = 4000,    /* how long a word from an attacher elsewhere counts */
 };
 
 /* ---- making and finding ---- */
@@ -295,7 +295,7 @@ void live_attach(struct live *live, struct answer_listener *listener)
     live->listeners = attached;
     count_detached(live);
     live->detach_at_ms = 0;
-    live->shown_ms = relay->now_ms;
+    if (!attached->next) live->shown_ms = relay->now_ms; /* others wait for their ping already */
     if (!loop_watch(relay, &attached->watch, EPOLLRDHUP)) {
         let_go(attached);
         return;
@@ -546,6 +546,7 @@ static void end_of_stream(struct live *live)
     log_write(LOG_WARN, "upstream_stream_broken", LOG_STR("message_id", live->message.id),
               LOG_STR("code", error_code(end.error)), LOG_STR("problem", end.problem),
               LOG_INT("curl", live->transfer.over ? (int)live->transfer.result : 0));
+    live->retry_after_s = upstream_retry_after_s(end.error, -1);
     live_end(live, ANSWER_FAILED, end.error);
 }
 

@@ -65,6 +65,7 @@ void mirror_text(struct live *live, const char *reasoning, size_t reasoning_len,
     if (live->phase >= LIVE_SAVING || (!reasoning_len && !content_len)) return;
     buf_append(&live->reasoning, reasoning, reasoning_len);
     buf_append(&live->content, content, content_len);
+    live->shown_ms = live->relay->now_ms;
     loop_mark_dirty(live);
 }
 

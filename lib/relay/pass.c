@@ -69,6 +69,7 @@ struct pass {
     bool told, gone;
     bool settle_running; /* a job has it: settled is the job's */
     bool settled;
+    struct settled stand; /* after it */
 };
 
 struct client_watch {
@@ -147,8 +148,7 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     set_subject(pass, &subject);
     bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
     struct leaving leaving = {&pass->ticket, &pass->breaker, pass->outcome, pass->settle_tries > 0};
-    struct settled stand;
-    pass->settled = leave_place(ports, &leaving, refund, &stand) == CHAT_OK;
+    pass->settled = leave_place(ports, &leaving, refund, &pass->stand) == CHAT_OK;
     if (pass->settle_tries++ == 0) {
         int64_t cost = cost_micro_usd(ports->prices, pass->ask.model, &pass->usage);
         metrics_add(&metrics->counters.completions[pass->client_left ? COMPLETIONS_CLIENT_LEFT
@@ -225,7 +225,8 @@ static void tell(struct pass *pass)
     } else if (pass->error == CHAT_OK)
         state = pass->client->ops->whole(pass->client, pass->frame.data, pass->frame.len);
     if (state != LISTENER_GONE)
-        state = pass->client->ops->end(pass->client, pass->error, pass->retry_after_s, &pass->relay->scratch);
+        state = pass->client->ops->end(pass->client, pass->error, pass->retry_after_s,
+                                       pass->stand.known ? &pass->stand.quota : NULL, &pass->relay->scratch);
     if (state != LISTENER_BLOCKED) {
         let_client_go(pass);
         return;
@@ -254,7 +255,7 @@ static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
     pass->phase = PASS_ENDING;
     pass->error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
     if (empty) pass->outcome = BREAKER_FAILURE;
-    pass->retry_after_s = retry_after_s;
+    pass->retry_after_s = upstream_retry_after_s(pass->error, retry_after_s);
     pass->ended_ms = pass->relay->now_ms;
     count_usage(pass);
     /* a connection whose answer is whole may be used again: its own end is awaited */
@@ -400,10 +401,12 @@ void pass_show(struct relay *relay)
         break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
         return;
     }
+    bool first = !pass->opened;
     pass->opened = true;
     if (!pass->broken || pass->whole) pass->outcome = BREAKER_SUCCESS;
     upstream_trial_passed(relay, &pass->breaker);
     pass->shown_ms = relay->now_ms;
+    if (first) arm(pass); /* from here on silence is bridged */
     take_state(pass, pass->client->ops->frames(pass->client, out->data, out->len));
 }
 

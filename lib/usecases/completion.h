@@ -23,9 +23,10 @@ struct completion_client_ops {
     enum listener_state (*comment)(struct completion_client *self);
     /* The whole answer of one that is not streamed; then end follows. */
     enum listener_state (*whole)(struct completion_client *self, const char *json, size_t len);
-    /* Once, last. An error is a status as long as nothing was sent, a frame afterwards; retry_after_s 0: none. */
+    /* Once, last. An error is a status as long as nothing was sent, a frame afterwards; retry_after_s 0: none. quota:
+     * where the user stands now; NULL: not known, so as when it began. */
     enum listener_state (*end)(struct completion_client *self, enum chat_error error, int64_t retry_after_s,
-                               struct buf *scratch);
+                               const struct quota *quota, struct buf *scratch);
     enum listener_state (*writable)(struct completion_client *self);
     void (*close)(struct completion_client *self); /* frees it */
 };

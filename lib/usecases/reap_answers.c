@@ -50,7 +50,8 @@ static bool take_end(const struct chat_ports *ports, struct message *message, st
     bool known;
     if (ports->log->ops->read_end(ports->log, message->id, arena, &known, &end) != CHAT_OK) return false;
     if (!answer_next(message->status, known ? end.event : ANSWER_LOST, &message->status)) return false;
-    *supersedes_id = known ? end.supersedes_id : NULL;
+    /* Nothing says any more whether it was asked anew; where it wasn't, no answer to its question came before it. */
+    *supersedes_id = known ? end.supersedes_id : message->id;
     message->usage = known ? end.usage : (struct token_usage){-1, -1, -1};
     if (known) {
         message->model = end.model;

@@ -167,15 +167,32 @@ describe('frames', () => {
     expect(JSON.parse(body.trimEnd().split('\n\n').at(-1)!.replace('data: ', '')).error.code).toBe('upstream_invalid_response')
   })
 
-  test.for([['html200', 502], ['empty', 502], ['status=429', 429], ['status=503', 502], ['status=401', 502], ['status=400', 400], ['json200', 502]] as const)(
+  test.for([['html200', 502], ['empty', 502], ['status=429', 429], ['error_at=0 code=rate_limit_exceeded', 429], ['status=503', 502], ['status=401', 502], ['status=400', 400], ['json200', 502]] as const)(
     'before the first chunk %s is status %i', async ([fault, status], { alice }) => {
       const reply = await alice.post(path, { ...ask(`[[${fault}]] Break`), stream: true })
       expect(reply.status).toBe(status)
       expect(await dailyUnits(alice.sub)).toBe(0)
+      const { daily } = await alice.quota()
+      expect(reply.headers['x-daily-quota-remaining'], 'as it stands now').toBe(String(daily.remaining))
+      const { error } = reply.json()
+      if (status === 429) {
+        expect(error.details.quota.daily).toEqual(daily)
+        expect(reply.headers['retry-after']).toBe(String(error.retry_after))
+      }
       const next = await frames(alice, '[[chunks=1]] And again')
       expect(next.status).toBe(200)
     })
 })
+
+test('silence is bridged by comments, the first one too', async ({ alice }) => {
+  const { body } = await open(path, { method: 'POST', json: { ...ask('[[chunks=5 stall=1]] Slowly'), stream: true }, headers: { Authorization: `Bearer ${alice.token}` } })
+  let text = ''
+  for await (const piece of body) {
+    text += String(piece)
+    if (text.endsWith(': waiting\n\n')) break // which leaves
+  }
+  expect(text).toMatch(/"content":"0:.*\n\n: waiting\n\n$/s)
+}, 40_000)
 
 test('no more tokens than an answer may have: what asks for more, or for no number, gets that', async ({ alice }) => {
   const most = (await alice.features()).limits.max_tokens

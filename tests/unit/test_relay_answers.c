@@ -532,6 +532,20 @@ START_TEST(text_puts_the_next_ping_off)
 }
 END_TEST
 
+START_TEST(who_comes_later_does_not_put_the_ping_of_others_off)
+{
+    fake_server_reply(server, slow);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    turn_clock(PING_MS - 1000);
+    ck_assert(attach_second(relay));
+    ck_assert(fake_listener_wait_content(&second, "one"));
+    turn_clock(1001);
+    ck_assert(fake_listener_wait_pings(&listener, 1));
+}
+END_TEST
+
 /* ---- stopping ---- */
 
 START_TEST(a_stop_keeps_the_text_and_closes_upstream)
@@ -1204,6 +1218,52 @@ START_TEST(a_client_attached_elsewhere_keeps_the_answer_going)
 }
 END_TEST
 
+START_TEST(once_nobody_is_attached_elsewhere_either_it_ends_soon)
+{
+    fake_server_reply(server, slow);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(0);
+    open_other();
+    ask();
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    ck_assert(attach_second(other));
+    ck_assert(fake_log_wait_watched(&chat.log, 1));
+    fake_log_wait_exchanges(&chat.log, fake_log_exchanges(&chat.log) + 4);
+    fake_listener_leave(&listener);
+    ck_assert(fake_listener_wait_closed(&listener));
+    fake_listener_leave(&second);
+    ck_assert(fake_listener_wait_closed(&second));
+    turn_clock(2000);
+    fake_log_wait_exchanges(&chat.log, fake_log_exchanges(&chat.log) + 4);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    turn_clock(2001);
+    fake_log_wait_exchanges(&chat.log, fake_log_exchanges(&chat.log) + 20); /* a second, not six */
+    ck_assert_int_eq(row().status, MESSAGE_STOPPED);
+}
+END_TEST
+
+START_TEST(text_from_elsewhere_puts_the_next_ping_off)
+{
+    fake_server_reply(server, slow);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(30000);
+    open_other();
+    ask();
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    ck_assert(attach_second(other));
+    ck_assert(fake_listener_wait_content(&second, "one"));
+    turn_clock(PING_MS - 1000);
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_content(&second, "onetwo"));
+    turn_clock(PING_MS - 1000);
+    fake_server_open_gate(server);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_int_eq(fake_listener_pings(&second), 0);
+}
+END_TEST
+
 START_TEST(a_stop_asked_elsewhere_reaches_the_writer)
 {
     bool asked;
@@ -1374,12 +1434,13 @@ UNIT_SUITE(relay_answers)
         the_provider_gets_prompt_and_key_over_http_1_1, done_comes_only_after_the_row_is_written_and_the_lease_ended,
         reasoning_is_kept_apart_from_content, the_end_marker_ends_the_answer_though_the_connection_stays_open,
         the_real_decoder_of_the_provider_works_in_the_loop, answers_one_after_another_leave_no_place_taken);
-    cases[1] = UNIT_CASE(
-        suite, "who is attached", who_attaches_later_gets_all_of_the_text,
-        a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later, a_client_that_takes_nothing_for_long_is_let_go,
-        a_listener_that_is_gone_is_closed_once, without_grace_the_answer_ends_when_the_last_client_leaves,
-        with_another_client_attached_it_goes_on, the_grace_runs_from_when_the_last_client_left,
-        who_comes_back_within_the_grace_ends_it, silence_is_bridged_by_pings, text_puts_the_next_ping_off);
+    cases[1] = UNIT_CASE(suite, "who is attached", who_attaches_later_gets_all_of_the_text,
+                         a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later,
+                         a_client_that_takes_nothing_for_long_is_let_go, a_listener_that_is_gone_is_closed_once,
+                         without_grace_the_answer_ends_when_the_last_client_leaves,
+                         with_another_client_attached_it_goes_on, the_grace_runs_from_when_the_last_client_left,
+                         who_comes_back_within_the_grace_ends_it, silence_is_bridged_by_pings,
+                         text_puts_the_next_ping_off, who_comes_later_does_not_put_the_ping_of_others_off);
     cases[2] = UNIT_CASE(suite, "stopping", a_stop_keeps_the_text_and_closes_upstream,
                          an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_both_return);
     cases[3] = UNIT_CASE(suite, "the provider fails", a_503_is_asked_again_before_any_text,
@@ -1409,6 +1470,7 @@ UNIT_SUITE(relay_answers)
         each_answers_text_is_written_at_a_time_of_its_own, a_log_that_forgot_all_gets_a_silent_answer_again,
         the_log_is_written_while_all_other_jobs_wait_for_the_database,
         an_answer_of_another_process_is_followed_to_its_end, a_client_attached_elsewhere_keeps_the_answer_going,
+        once_nobody_is_attached_elsewhere_either_it_ends_soon, text_from_elsewhere_puts_the_next_ping_off,
         a_stop_asked_elsewhere_reaches_the_writer, an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
         an_answer_that_is_over_by_now_is_told_from_its_row, a_drain_lets_who_follows_go_without_a_closing_event,
         without_a_place_nobody_is_attached);

@@ -54,6 +54,31 @@ START_TEST(an_orphan_is_interrupted_with_the_text_of_the_log)
 }
 END_TEST
 
+START_TEST(one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text)
+{
+    const char *session_id = fake_chat_session(&chat);
+    const char *old_id = fake_chat_exchange(&chat, session_id, "Why?", "Because", MESSAGE_COMPLETE);
+    char new_id[UUID_TEXT_SIZE];
+    struct answer_begin begin = {.user_id = "alice",
+                                 .answer_id = new_id,
+                                 .regenerates_id = old_id,
+                                 .epoch = 1,
+                                 .now_ms = clock_wall_ms(&chat.clock.clock),
+                                 .context_messages = 20};
+    struct answer_begun begun;
+    struct message old;
+
+    uuid_v7(begin.now_ms, new_id);
+    ck_assert_int_eq(chat.ports.messages->ops->begin_answer(chat.ports.messages, &begin, &chat.arena, &begun), CHAT_OK);
+    answer_id = new_id;
+    fake_log_put(&chat.log, answer_id, "There", "");
+    ck_assert_int_ge(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+    ck_assert(fake_repo_message(chat.repo, old_id, &old));
+    ck_assert_str_eq(old.superseded_by, answer_id);
+}
+END_TEST
+
 START_TEST(one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended)
 {
     struct log_end *end;
@@ -227,6 +252,7 @@ UNIT_SUITE(usecases_reap_answers)
     Suite *suite = suite_create("usecases_reap_answers");
     TCase *tcase = UNIT_CASE(
         suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log,
+        one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text,
         one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended, one_that_never_had_text_ends_too,
         a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
         one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
