@@ -26,6 +26,11 @@ function nameOf(field) {
   return field.matches('textarea') ? 'Request body' : 'Value';
 }
 
+function operationOf(element) {
+  const parts = element.closest('.opblock').querySelectorAll('.opblock-summary-method, .opblock-summary-path');
+  return [...parts].map((part) => part.textContent.replaceAll('\u200b', '').trim()).join(' ');
+}
+
 function amend(root) {
   for (const heading of root.querySelectorAll('h3, h4, h5, h6'))
     set(heading, 'aria-level', heading.matches('section.models > h4') ? 2 : LEVELS[heading.tagName]);
@@ -34,6 +39,9 @@ function amend(root) {
       set(region, 'role', 'region');
       set(region, 'aria-label', name);
     }
+  // A region of each open operation, which has to be told from the others'.
+  for (const table of root.querySelectorAll('.responses-table[role="region"]'))
+    set(table, 'aria-label', `Responses of ${operationOf(table)}`);
   for (const dialog of root.querySelectorAll('.modal-ux')) {
     set(dialog, 'role', 'dialog');
     set(dialog, 'aria-label', dialog.querySelector('h3')?.textContent ?? '');
