@@ -146,6 +146,7 @@ enum chat_error api_attach_stream(struct http_call *call)
     }
     if (strcmp(call->request->method, "HEAD") == 0) { /* as GET, without what it would stream */
         http_add_header(&call->response, "Content-Type", "text/event-stream");
+        http_add_header(&call->response, "X-Accel-Buffering", "no");
         call->response.status = 200;
         return CHAT_OK;
     }

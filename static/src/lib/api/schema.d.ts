@@ -1304,7 +1304,7 @@ export interface components {
         RetryAfterRequired: number;
         "WWW-Authenticate": string;
         NoStore: "no-store";
-        /** @description Tells a proxy in between not to hold events back; the nearest one may take it out. */
+        /** @description Tells a proxy in between not to hold events back. */
         "X-Accel-Buffering": "no";
         "Set-Cookie": string;
         /** @description Requests a minute. */
@@ -1782,6 +1782,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["NoStore"];
+                    "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
                     [name: string]: unknown;
                 };
                 content: {
