@@ -50,7 +50,7 @@ struct http_call {
     bool handed_over; /* the connection was taken: nothing to respond */
 };
 
-/* NULL: not there. Name in CGI form. */
+/* NULL: not there, or empty. Name in CGI form. */
 const char *call_header(const struct http_call *call, const char *name);
 /* The parameter, percent-decoded ('+' is a space). *count: how often it stands there. NULL: not there, or the decoding
  * is malformed (then *count is -1). */

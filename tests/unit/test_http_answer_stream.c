@@ -472,15 +472,30 @@ START_TEST(a_stream_goes_on_behind_the_last_id)
 }
 END_TEST
 
-START_TEST(a_last_id_may_come_as_a_parameter)
+/* GET …/stream of a finished answer, "Because", with a query. */
+static void attach_with_query(const char *query)
 {
     fake_request_fini(&request);
     fake_request_init(&request, "GET",
                       arena_printf(&service.arena, MESSAGES "/%s/stream", answer_of("Because", MESSAGE_COMPLETE)));
     fake_service_sign_in(&service, &request);
-    request.request.query = "last_event_id=0.3";
+    request.request.query = query;
     fake_service_serve(&service, &request);
+}
+
+START_TEST(a_last_id_may_come_as_a_parameter)
+{
+    attach_with_query("last_event_id=0.3");
     ck_assert_str_eq(joined("delta", 0, 3), "ause");
+}
+END_TEST
+
+START_TEST(an_empty_last_id_is_none)
+{
+    attach(answer_of("Because", MESSAGE_COMPLETE), "");
+    ck_assert_str_eq(names(), "start delta done");
+    attach_with_query("last_event_id=");
+    ck_assert_str_eq(names(), "start delta done");
 }
 END_TEST
 
@@ -632,7 +647,7 @@ UNIT_SUITE(http_answer_stream)
     cases[1] = UNIT_CASE(suite, "json", an_answer_as_json_has_question_answer_and_quota,
                          into_an_existing_session_the_json_has_no_session, a_failure_as_json_is_a_status);
     cases[2] = UNIT_CASE(suite, "attaching", a_finished_answer_is_replayed_whole, how_it_ended_is_told_again,
-                         a_last_id_may_come_as_a_parameter, who_has_the_closing_event_gets_204,
+                         a_last_id_may_come_as_a_parameter, an_empty_last_id_is_none, who_has_the_closing_event_gets_204,
                          a_long_replay_comes_in_pieces_that_end_between_characters, a_slow_client_gets_the_whole_replay,
                          a_running_answer_is_attached_to, without_a_place_it_is_503_and_says_when_to_come_again,
                          a_question_has_no_stream, a_connection_that_cannot_be_taken_is_503,
