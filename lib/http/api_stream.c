@@ -17,13 +17,14 @@ static bool parse_digits(const char **at, size_t *out)
     return true;
 }
 
-/* `Last-Event-ID`, or ?last_event_id=. Empty is none. false: malformed. */
+/* `Last-Event-ID`, or else ?last_event_id=, once. Empty is none. false: malformed. */
 static bool read_resume_point(struct http_call *call, struct resume_point *out)
 {
-    int count;
+    int count = 0;
     const char *text = call_header(call, "HTTP_LAST_EVENT_ID");
-    if (!text || !*text) text = call_query(call, "last_event_id", &count);
+    if (!text) text = call_query(call, "last_event_id", &count);
     *out = (struct resume_point){0};
+    if (count < 0 || count > 1) return false;
     if (!text || !*text) return true;
     out->given = true;
     if (strcmp(text, "end") == 0) {

@@ -539,6 +539,19 @@ START_TEST(a_hostile_id_is_400)
 }
 END_TEST
 
+START_TEST(a_hostile_parameter_is_400)
+{
+    static const char *const queries[] = {"last_event_id=%zz", "last_event_id=0.3%", "last_event_id=%ff",
+                                          "last_event_id=0.3&last_event_id=0.3", "last_event_id=&last_event_id=0.3"};
+
+    for (size_t i = 0; i < UNIT_COUNT(queries); i++) {
+        attach_with_query(queries[i]);
+        ck_assert_msg(request.status == 400, "%s: %d", queries[i], request.status);
+        ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.code"), "invalid_request");
+    }
+}
+END_TEST
+
 START_TEST(a_long_replay_comes_in_pieces_that_end_between_characters)
 {
     enum { COUNT = 30000 };
@@ -647,11 +660,11 @@ UNIT_SUITE(http_answer_stream)
     cases[1] = UNIT_CASE(suite, "json", an_answer_as_json_has_question_answer_and_quota,
                          into_an_existing_session_the_json_has_no_session, a_failure_as_json_is_a_status);
     cases[2] = UNIT_CASE(suite, "attaching", a_finished_answer_is_replayed_whole, how_it_ended_is_told_again,
-                         a_last_id_may_come_as_a_parameter, an_empty_last_id_is_none, who_has_the_closing_event_gets_204,
-                         a_long_replay_comes_in_pieces_that_end_between_characters, a_slow_client_gets_the_whole_replay,
-                         a_running_answer_is_attached_to, without_a_place_it_is_503_and_says_when_to_come_again,
-                         a_question_has_no_stream, a_connection_that_cannot_be_taken_is_503,
-                         with_limits_away_a_replay_still_works);
+                         a_last_id_may_come_as_a_parameter, an_empty_last_id_is_none, a_hostile_parameter_is_400,
+                         who_has_the_closing_event_gets_204, a_long_replay_comes_in_pieces_that_end_between_characters,
+                         a_slow_client_gets_the_whole_replay, a_running_answer_is_attached_to,
+                         without_a_place_it_is_503_and_says_when_to_come_again, a_question_has_no_stream,
+                         a_connection_that_cannot_be_taken_is_503, with_limits_away_a_replay_still_works);
     tcase_add_loop_test(cases[2], a_stream_goes_on_behind_the_last_id, 0, (int)UNIT_COUNT(resumes));
     tcase_add_loop_test(cases[2], a_hostile_id_is_400, 0, (int)UNIT_COUNT(hostile));
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {

@@ -1759,7 +1759,7 @@ export interface operations {
     streamMessage: {
         parameters: {
             query?: {
-                /** @description The same, for a client that can't set headers. */
+                /** @description The same, for a client that can't set headers. Twice is 400. */
                 last_event_id?: components["schemas"]["EventId"];
             };
             header?: {
