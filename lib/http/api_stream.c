@@ -40,6 +40,14 @@ static bool within_text(const struct message *message, const struct resume_point
     return at->reasoning_at <= message->reasoning_len && at->content_at <= message->content_len;
 }
 
+/* Where the counters can't be read: the limits as they are set, and nothing used. */
+static struct quota quota_unknown(const struct http_call *call)
+{
+    const struct chat_policy *policy = call->ports->policy;
+    return quota_of(clock_wall_ms(call->ports->clock), policy->rate_limit_per_minute, 0, policy->daily_message_quota, 0,
+                    call->caller.is_admin);
+}
+
 static enum chat_error load_start(struct http_call *call, const struct message *message, struct message *question,
                                   struct message *answer, struct session *session, struct quota *quota,
                                   struct answer_stream_start *start)
@@ -54,7 +62,7 @@ static enum chat_error load_start(struct http_call *call, const struct message *
     }
     if (error != CHAT_OK) return error;
     error = ports->admission->ops->peek(ports->admission, &call->caller, quota);
-    if (error != CHAT_OK) *quota = quota_of(clock_wall_ms(ports->clock), 0, 0, 0, 0, call->caller.is_admin);
+    if (error != CHAT_OK) *quota = quota_unknown(call);
     *answer = *message; /* all text comes in the events that follow */
     answer->content = "";
     answer->content_len = 0;

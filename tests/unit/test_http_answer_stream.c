@@ -642,9 +642,24 @@ END_TEST
 
 START_TEST(with_limits_away_a_replay_still_works)
 {
+    const struct chat_policy *policy = &service.chat.policy;
+    const struct json *start;
+    struct event event;
+    const char *at;
+    int64_t limit, remaining;
+
     service.chat.admission.peek_error = CHAT_ERR_QUOTA_UNAVAILABLE;
     attach(answer_of("Because", MESSAGE_COMPLETE), NULL);
     ck_assert_str_eq(names(), "start delta done");
+    at = fake_request_body(&request);
+    ck_assert(next_event(&at, &event));
+    start = event_json(&event); /* the limits as they are set: 0 would say that nothing is allowed */
+    ck_assert(json_integer(fake_service_at(start, "quota.rate_limit.limit"), &limit));
+    ck_assert(json_integer(fake_service_at(start, "quota.rate_limit.remaining"), &remaining));
+    ck_assert(policy->rate_limit_per_minute > 0 && limit == policy->rate_limit_per_minute && remaining == limit);
+    ck_assert(json_integer(fake_service_at(start, "quota.daily.limit"), &limit));
+    ck_assert(json_integer(fake_service_at(start, "quota.daily.remaining"), &remaining));
+    ck_assert(policy->daily_message_quota > 0 && limit == policy->daily_message_quota && remaining == limit);
 }
 END_TEST
 
