@@ -425,7 +425,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @example Meta-Llama-3.3-70B-Instruct */
+                /**
+                 * @description The model's name. A slash in it may stand as it is or as `%2F`.
+                 * @example Meta-Llama-3.3-70B-Instruct
+                 */
                 id: string;
             };
             cookie?: never;
@@ -2071,7 +2074,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example Meta-Llama-3.3-70B-Instruct */
+                /**
+                 * @description The model's name. A slash in it may stand as it is or as `%2F`.
+                 * @example Meta-Llama-3.3-70B-Instruct
+                 */
                 id: string;
             };
             cookie?: never;
