@@ -16,8 +16,7 @@ static struct fcgi_request *of(const struct http_request *request)
 static const char *request_param(const struct http_request *self, const char *name)
 {
     if (of(self)->taken) return NULL;
-    const char *value = FCGX_GetParam(name, of(self)->fcgi->envp);
-    return value && *value ? value : NULL;
+    return FCGX_GetParam(name, of(self)->fcgi->envp);
 }
 
 /* As long as nginx said it is; 0 where it said nothing. */

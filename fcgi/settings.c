@@ -181,10 +181,10 @@ static const char *look_up(struct loading *loading, const char *name)
 
 static bool take_number(struct loading *loading, const struct setting *row, const char *value)
 {
-    char *end;
+    bool digits = !value[strspn(value, "0123456789")]; /* strtol alone takes blanks and signs before them */
     errno = 0;
-    long number = strtol(value, &end, 10);
-    if (!errno && *end == 0 && end != value && number >= row->min && number <= row->max) {
+    long number = strtol(value, NULL, 10);
+    if (digits && !errno && number >= row->min && number <= row->max) {
         *(int *)((char *)loading->out + row->offset) = (int)number;
         return true;
     }
@@ -214,7 +214,7 @@ static bool take_level(struct loading *loading, const struct setting *row, const
     return wrong(loading, row->name, "takes debug, info, warn or error");
 }
 
-/* NAME, or what stands in the file that NAME_FILE names, without its last line end. */
+/* NAME, or the one line of the file that NAME_FILE names, without its end. */
 static const char *secret_value(struct loading *loading, const char *name, bool *fine)
 {
     struct arena *arena = &loading->out->strings;
@@ -226,7 +226,13 @@ static const char *secret_value(struct loading *loading, const char *name, bool 
         *fine = wrong(loading, arena_printf(arena, "%s_FILE", name), "names a file that can't be read");
         return NULL;
     }
-    text[strcspn(text, "\r\n")] = 0;
+    size_t len = strlen(text);
+    if (len && text[len - 1] == '\n') text[--len] = 0;
+    if (len && text[len - 1] == '\r') text[--len] = 0;
+    if (strpbrk(text, "\r\n")) {
+        *fine = wrong(loading, arena_printf(arena, "%s_FILE", name), "names a file with more than one line");
+        return NULL;
+    }
     return *text ? text : NULL;
 }
 

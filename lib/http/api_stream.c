@@ -17,13 +17,14 @@ static bool parse_digits(const char **at, size_t *out)
     return true;
 }
 
-/* `Last-Event-ID`, or ?last_event_id=. Empty is none. false: malformed. */
+/* `Last-Event-ID`, or else ?last_event_id=, once. Empty is none. false: malformed. */
 static bool read_resume_point(struct http_call *call, struct resume_point *out)
 {
-    int count;
+    int count = 0;
     const char *text = call_header(call, "HTTP_LAST_EVENT_ID");
-    if (!text || !*text) text = call_query(call, "last_event_id", &count);
+    if (!text) text = call_query(call, "last_event_id", &count);
     *out = (struct resume_point){0};
+    if (count < 0 || count > 1) return false;
     if (!text || !*text) return true;
     out->given = true;
     if (strcmp(text, "end") == 0) {
@@ -37,6 +38,14 @@ static bool read_resume_point(struct http_call *call, struct resume_point *out)
 static bool within_text(const struct message *message, const struct resume_point *at)
 {
     return at->reasoning_at <= message->reasoning_len && at->content_at <= message->content_len;
+}
+
+/* Where the counters can't be read: the limits as they are set, and nothing used. */
+static struct quota quota_unknown(const struct http_call *call)
+{
+    const struct chat_policy *policy = call->ports->policy;
+    return quota_of(clock_wall_ms(call->ports->clock), policy->rate_limit_per_minute, 0, policy->daily_message_quota, 0,
+                    call->caller.is_admin);
 }
 
 static enum chat_error load_start(struct http_call *call, const struct message *message, struct message *question,
@@ -53,7 +62,7 @@ static enum chat_error load_start(struct http_call *call, const struct message *
     }
     if (error != CHAT_OK) return error;
     error = ports->admission->ops->peek(ports->admission, &call->caller, quota);
-    if (error != CHAT_OK) *quota = quota_of(clock_wall_ms(ports->clock), 0, 0, 0, 0, call->caller.is_admin);
+    if (error != CHAT_OK) *quota = quota_unknown(call);
     *answer = *message; /* all text comes in the events that follow */
     answer->content = "";
     answer->content_len = 0;
@@ -146,6 +155,7 @@ enum chat_error api_attach_stream(struct http_call *call)
     }
     if (strcmp(call->request->method, "HEAD") == 0) { /* as GET, without what it would stream */
         http_add_header(&call->response, "Content-Type", "text/event-stream");
+        http_add_header(&call->response, "X-Accel-Buffering", "no");
         call->response.status = 200;
         return CHAT_OK;
     }

@@ -8,7 +8,8 @@
 
 const char *call_header(const struct http_call *call, const char *name)
 {
-    return call->request->ops->param(call->request, name);
+    const char *value = call->request->ops->param(call->request, name);
+    return value && *value ? value : NULL;
 }
 
 void http_add_header(struct http_response *response, const char *name, const char *value)

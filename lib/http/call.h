@@ -37,7 +37,7 @@ struct http_call {
     int64_t token_expires_at_s;
     const char *token;
     char id[UUID_TEXT_SIZE]; /* {session} or {message} of the path, lower case */
-    const char *name;        /* {name} of the path: one segment as it stands */
+    const char *name;        /* {name} of the path: its rest as it stands */
     const struct json *body; /* the object, where the route takes one */
     const char *body_text;   /* its bytes as they came */
     size_t body_len;
@@ -50,7 +50,7 @@ struct http_call {
     bool handed_over; /* the connection was taken: nothing to respond */
 };
 
-/* NULL: not there. Name in CGI form. */
+/* NULL: not there, or empty. Name in CGI form. */
 const char *call_header(const struct http_call *call, const char *name);
 /* The parameter, percent-decoded ('+' is a space). *count: how often it stands there. NULL: not there, or the decoding
  * is malformed (then *count is -1). */

@@ -52,7 +52,7 @@ struct connection {
 
 struct http_request;
 struct http_request_ops {
-    /* NULL where there is none. */
+    /* NULL where there is none; one that is empty is "". */
     const char *(*param)(const struct http_request *self, const char *name);
     /* The whole body, read to its end in any case. CHAT_ERR_PAYLOAD_TOO_LARGE over limit bytes;
      * CHAT_ERR_INVALID_REQUEST where it broke off. */

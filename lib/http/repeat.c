@@ -7,10 +7,10 @@
 
 enum { WAIT_FOR_FIRST_MS = 3000, LOOK_AGAIN_MS = 20 };
 
-/* *key is NULL where none was sent. */
+/* *key is NULL where none was sent. An empty one is a client's mistake, not none. */
 static enum chat_error read_key(struct http_call *call, const char **key)
 {
-    *key = call_header(call, "HTTP_IDEMPOTENCY_KEY");
+    *key = call->request->ops->param(call->request, "HTTP_IDEMPOTENCY_KEY");
     if (!*key || idempotency_key_valid(*key)) return CHAT_OK;
     call->problem.param = "Idempotency-Key";
     return problem_set(&call->problem, CHAT_ERR_INVALID_REQUEST,

@@ -112,6 +112,8 @@ test("a place that can't be is 400", async ({ alice }) => {
   const { message } = await alice.sendJson(null, '[[text=Yes]] Hello')
   for (const id of ['x', '1', '1.', '.1', '-1.0', '0.0x', '0.0.0', '99999999999999999999.0'])
     expect((await alice.get(streamPath(message.id), { 'Last-Event-ID': id })).status, id).toBe(400)
+  for (const query of ['last_event_id=%zz', 'last_event_id=0', 'last_event_id=0.1&last_event_id=0.1'])
+    expect((await alice.get(`${streamPath(message.id)}?${query}`)).status, query).toBe(400)
 })
 
 test("somebody else's is 404", async ({ alice, bob }) => {

@@ -1,7 +1,7 @@
 // Requests that are malformed or wrong: each is refused with its own status, and nothing is stored or counted.
 import { env } from '../support/env.ts'
 import { drip, raw, request } from '../support/http.ts'
-import { document, operations } from '../support/openapi.ts'
+import { document, holdError, operations } from '../support/openapi.ts'
 import { sql } from '../support/stores.ts'
 import { describe, expect, test } from '../support/test.ts'
 import { sendPath, type User } from '../support/user.ts'
@@ -263,6 +263,13 @@ describe('HTTP that does not hold together', () => {
     expect(statuses).toContain(reply.status)
     expect(reply.head).toMatch(/^x-request-id: [A-Za-z0-9-]{1,64}\r?$/im)
     expect(reply.head).not.toMatch(/nginx\/\d/)
+  })
+
+  test('a version of HTTP that is none is an error as any other', async () => {
+    const reply = await raw(`GET /api/v1/chat/quota HTTP/3.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+    expect(reply.status).toBe(505)
+    holdError({ status: 505, headers: { 'x-request-id': /^x-request-id: (\S+)/im.exec(reply.head)?.[1] }, body: reply.body })
+    expect(JSON.parse(reply.body).error).toMatchObject({ code: 'invalid_request', retryable: false })
   })
 
   test('a status line has its second blank, which strict clients insist on', async () => {

@@ -113,7 +113,7 @@ test('a request that was refused frees its key', async ({ alice }) => {
 })
 
 describe('what is no key', () => {
-  test.for([['k'.repeat(129)], ['two words'], ['tab\tbed']])('%s is 400', async ([key], { alice }) => {
+  test.for([['k'.repeat(129)], ['two words'], ['tab\tbed'], ['']])('"%s" is 400', async ([key], { alice }) => {
     const reply = await alice.post('/api/v1/chat/sessions', {}, keyed(key!))
     expect(reply.status).toBe(400)
     expect(reply.json<Schemas['ErrorBody']>().error).toMatchObject({ code: 'invalid_request', param: 'Idempotency-Key' })

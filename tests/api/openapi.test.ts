@@ -39,6 +39,21 @@ describe(address, () => {
     }
     expect((await alice.get(`${address}/`)).status, 'with a trailing slash').toBe(404)
   })
+
+  test('a condition that fails is an error as any other', async ({ alice }) => {
+    const reply = await alice.get(address, { 'If-Match': '"another"' })
+    expect(reply.status).toBe(412)
+    expect(reply.json().error).toMatchObject({ code: 'invalid_request', retryable: false })
+  })
+
+  test('there are no parts of it, so none that is out of range', async ({ alice }) => {
+    for (const range of ['bytes=0-9', 'bytes=99999999-', 'nonsense']) {
+      const reply = await alice.get(address, { Range: range })
+      expect(reply.status, range).toBe(200)
+      expect(reply.headers['x-request-id'], range).toBe(reply.requestId)
+      expect(reply.json(), range).toEqual(source)
+    }
+  })
 })
 
 describe('/swagger-ui/', () => {

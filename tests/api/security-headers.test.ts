@@ -61,6 +61,23 @@ describe('every route', () => {
     }
   })
 
+  test('a stream tells every proxy on the way not to hold it back', async ({ alice, bob }) => {
+    const sent = await alice.send(null, '[[chunks=2]] headers')
+    await sent.readDone()
+    const path = `/api/v1/chat/messages/${sent.start!.message.id}/stream`
+    const attached = await alice.stream(path)
+    await attached.readDone()
+    const head = await alice.request(path, { method: 'HEAD' })
+    const completion = await bob.post('/api/v1/chat/completions', { messages: [{ role: 'user', content: '[[chunks=2]] headers' }], stream: true })
+    for (const [what, { status, headers }] of Object.entries({ sent, attached, head, completion })) {
+      expect(status, what).toBe(200)
+      expect(headers['content-type'], what).toMatch(/^text\/event-stream/)
+      expect(headers['cache-control'], what).toBe('no-store')
+      expect(headers['x-accel-buffering'], what).toBe('no')
+    }
+    expect((await alice.get('/api/v1/chat/quota')).headers['x-accel-buffering']).toBeUndefined()
+  })
+
   test.each([['/', 302], ['/chat', 302], ['/swagger-ui/', 302], ['/sign-in', 200], ['/nothing/here', 404], ['/assets/nothing.js', 404], ['/assets/../../etc/passwd', 400], ['/api/nothing', 401], ['/%00', 400]])(
     'nginx: %s', async (path, status) => {
       const { status: got, head } = await raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)

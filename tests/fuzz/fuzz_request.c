@@ -74,7 +74,7 @@ static const char *sent(const struct pairs *pairs, const char *name, char *scrat
     size_t len = strlen(name);
     for (int i = 0; i < pairs->count; i++) {
         must((size_t)snprintf(scratch, size, "%s=%s", pairs->name[i], pairs->value[i]) < size);
-        if (strncmp(scratch, name, len) == 0 && scratch[len] == '=') return scratch[len + 1] ? scratch + len + 1 : NULL;
+        if (strncmp(scratch, name, len) == 0 && scratch[len] == '=') return scratch + len + 1;
     }
     return NULL;
 }

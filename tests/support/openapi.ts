@@ -87,7 +87,7 @@ export interface Answer {
 }
 
 const statusOf: Record<string, number[]> = {
-  invalid_json: [400], invalid_request: [400, 408, 414, 416, 421, 501], unauthenticated: [401], forbidden: [403], feature_disabled: [403],
+  invalid_json: [400], invalid_request: [400, 408, 412, 414, 416, 421, 501, 505], unauthenticated: [401], forbidden: [403], feature_disabled: [403],
   not_found: [404], session_not_found: [404], message_not_found: [404], model_not_found: [404], method_not_allowed: [405],
   generation_in_progress: [409], payload_too_large: [413], unsupported_media_type: [415], validation_failed: [422],
   idempotency_mismatch: [422], context_length_exceeded: [422], rate_limited: [429], quota_exceeded: [429], too_many_streams: [429],

@@ -218,6 +218,31 @@ START_TEST(a_secret_may_stand_in_a_file)
 }
 END_TEST
 
+START_TEST(a_secret_in_a_file_is_one_line)
+{
+    static const char *const bad[] = {"sk-THE-PROVIDER-KEY\nsk-2", "sk-THE-PROVIDER-KEY\nsk-2\n",
+                                      "sk-THE-PROVIDER-KEY\n\n",   "\nsk-THE-PROVIDER-KEY\n",
+                                      "sk-THE-PROVIDER-KEY\rsk-2", "sk-THE-PROVIDER-KEY \n"};
+
+    setenv("SAMBANOVA_API_KEY_FILE", key_path, 1);
+    for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
+        write_file(key_path, bad[i]);
+        ck_assert_msg(!load(), "%zu", i);
+        ck_assert_ptr_nonnull(strstr(problem, "SAMBANOVA_API_KEY"));
+        assert_shows_no_secret(problem);
+    }
+    write_file(key_path, "sk-from-a-file\r\n");
+    ck_assert_msg(load(), "%s", problem);
+    ck_assert_str_eq(settings.api_key, "sk-from-a-file");
+    unsetenv("SAMBANOVA_API_KEY_FILE");
+    write_file(key_path, SECRET "\n2");
+    setenv("JWT_SECRET_FILE", key_path, 1);
+    ck_assert(!load());
+    ck_assert_ptr_nonnull(strstr(problem, "JWT_SECRET_FILE"));
+    assert_shows_no_secret(problem);
+}
+END_TEST
+
 START_TEST(a_public_key_is_read_from_its_file)
 {
     EVP_PKEY *pair = EVP_EC_gen("P-256");
@@ -281,6 +306,11 @@ static const struct {
     {"DATABASE_URL", "mysql://root@127.0.0.1/chat"},
     {"REDIS_URL", "http://127.0.0.1"},
     {"CHAT_WORKERS", "65"},
+    {"CHAT_WORKERS", " 5"},
+    {"CHAT_WORKERS", "5 "},
+    {"CHAT_WORKERS", "+5"},
+    {"CHAT_WORKERS", "\t5"},
+    {"CHAT_WORKERS", "-0"},
     {"CHAT_REQUEST_THREADS", "0"},
     {"CHAT_MAX_STREAMS", "0"},
     {"LOG_LEVEL", "INFO"},
@@ -390,8 +420,9 @@ UNIT_SUITE(fcgi_settings)
     TCase *tcase = UNIT_CASE(
         suite, "table", the_defaults_are_those_of_the_contract, values_of_the_environment_are_taken, flags_are_words,
         the_file_wins_over_the_environment, a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file,
-        a_public_key_is_read_from_its_file, model_names_are_bounded, what_is_printed_masks_secrets,
-        the_files_that_are_made_from_the_table_are_fresh, the_example_has_every_variable_and_is_a_file_that_loads);
+        a_secret_in_a_file_is_one_line, a_public_key_is_read_from_its_file, model_names_are_bounded,
+        what_is_printed_masks_secrets, the_files_that_are_made_from_the_table_are_fresh,
+        the_example_has_every_variable_and_is_a_file_that_loads);
 
     tcase_add_loop_test(tcase, a_wrong_value_is_named_and_no_secret_is_told, 0, (int)UNIT_COUNT(wrong));
     tcase_add_checked_fixture(tcase, set_up, tear_down);

@@ -472,15 +472,30 @@ START_TEST(a_stream_goes_on_behind_the_last_id)
 }
 END_TEST
 
-START_TEST(a_last_id_may_come_as_a_parameter)
+/* GET …/stream of a finished answer, "Because", with a query. */
+static void attach_with_query(const char *query)
 {
     fake_request_fini(&request);
     fake_request_init(&request, "GET",
                       arena_printf(&service.arena, MESSAGES "/%s/stream", answer_of("Because", MESSAGE_COMPLETE)));
     fake_service_sign_in(&service, &request);
-    request.request.query = "last_event_id=0.3";
+    request.request.query = query;
     fake_service_serve(&service, &request);
+}
+
+START_TEST(a_last_id_may_come_as_a_parameter)
+{
+    attach_with_query("last_event_id=0.3");
     ck_assert_str_eq(joined("delta", 0, 3), "ause");
+}
+END_TEST
+
+START_TEST(an_empty_last_id_is_none)
+{
+    attach(answer_of("Because", MESSAGE_COMPLETE), "");
+    ck_assert_str_eq(names(), "start delta done");
+    attach_with_query("last_event_id=");
+    ck_assert_str_eq(names(), "start delta done");
 }
 END_TEST
 
@@ -521,6 +536,19 @@ START_TEST(a_hostile_id_is_400)
     ck_assert_int_eq(request.status, 400);
     ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.code"), "invalid_request");
     ck_assert(!request.taken);
+}
+END_TEST
+
+START_TEST(a_hostile_parameter_is_400)
+{
+    static const char *const queries[] = {"last_event_id=%zz", "last_event_id=0.3%", "last_event_id=%ff",
+                                          "last_event_id=0.3&last_event_id=0.3", "last_event_id=&last_event_id=0.3"};
+
+    for (size_t i = 0; i < UNIT_COUNT(queries); i++) {
+        attach_with_query(queries[i]);
+        ck_assert_msg(request.status == 400, "%s: %d", queries[i], request.status);
+        ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.code"), "invalid_request");
+    }
 }
 END_TEST
 
@@ -614,9 +642,24 @@ END_TEST
 
 START_TEST(with_limits_away_a_replay_still_works)
 {
+    const struct chat_policy *policy = &service.chat.policy;
+    const struct json *start;
+    struct event event;
+    const char *at;
+    int64_t limit, remaining;
+
     service.chat.admission.peek_error = CHAT_ERR_QUOTA_UNAVAILABLE;
     attach(answer_of("Because", MESSAGE_COMPLETE), NULL);
     ck_assert_str_eq(names(), "start delta done");
+    at = fake_request_body(&request);
+    ck_assert(next_event(&at, &event));
+    start = event_json(&event); /* the limits as they are set: 0 would say that nothing is allowed */
+    ck_assert(json_integer(fake_service_at(start, "quota.rate_limit.limit"), &limit));
+    ck_assert(json_integer(fake_service_at(start, "quota.rate_limit.remaining"), &remaining));
+    ck_assert(policy->rate_limit_per_minute > 0 && limit == policy->rate_limit_per_minute && remaining == limit);
+    ck_assert(json_integer(fake_service_at(start, "quota.daily.limit"), &limit));
+    ck_assert(json_integer(fake_service_at(start, "quota.daily.remaining"), &remaining));
+    ck_assert(policy->daily_message_quota > 0 && limit == policy->daily_message_quota && remaining == limit);
 }
 END_TEST
 
@@ -632,11 +675,11 @@ UNIT_SUITE(http_answer_stream)
     cases[1] = UNIT_CASE(suite, "json", an_answer_as_json_has_question_answer_and_quota,
                          into_an_existing_session_the_json_has_no_session, a_failure_as_json_is_a_status);
     cases[2] = UNIT_CASE(suite, "attaching", a_finished_answer_is_replayed_whole, how_it_ended_is_told_again,
-                         a_last_id_may_come_as_a_parameter, who_has_the_closing_event_gets_204,
-                         a_long_replay_comes_in_pieces_that_end_between_characters, a_slow_client_gets_the_whole_replay,
-                         a_running_answer_is_attached_to, without_a_place_it_is_503_and_says_when_to_come_again,
-                         a_question_has_no_stream, a_connection_that_cannot_be_taken_is_503,
-                         with_limits_away_a_replay_still_works);
+                         a_last_id_may_come_as_a_parameter, an_empty_last_id_is_none, a_hostile_parameter_is_400,
+                         who_has_the_closing_event_gets_204, a_long_replay_comes_in_pieces_that_end_between_characters,
+                         a_slow_client_gets_the_whole_replay, a_running_answer_is_attached_to,
+                         without_a_place_it_is_503_and_says_when_to_come_again, a_question_has_no_stream,
+                         a_connection_that_cannot_be_taken_is_503, with_limits_away_a_replay_still_works);
     tcase_add_loop_test(cases[2], a_stream_goes_on_behind_the_last_id, 0, (int)UNIT_COUNT(resumes));
     tcase_add_loop_test(cases[2], a_hostile_id_is_400, 0, (int)UNIT_COUNT(hostile));
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {

@@ -168,7 +168,7 @@ END_TEST
 START_TEST(a_key_is_1_to_128_visible_characters)
 {
     char key[IDEMPOTENCY_KEY_MAX + 2];
-    static const char *const bad[] = {"a b", "\t", "\xc3\xa4", "a\x7f"};
+    static const char *const bad[] = {"", "a b", "\t", "\xc3\xa4", "a\x7f"};
 
     for (size_t i = 0; i < UNIT_COUNT(bad); i++) {
         ck_assert_str_eq(call(MESSAGES, bad[i], "{\"content\":\"Hi\"}"), "invalid_request");

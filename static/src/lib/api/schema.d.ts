@@ -425,7 +425,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @example Meta-Llama-3.3-70B-Instruct */
+                /**
+                 * @description The model's name. A slash in it may stand as it is or as `%2F`.
+                 * @example Meta-Llama-3.3-70B-Instruct
+                 */
                 id: string;
             };
             cookie?: never;
@@ -1304,7 +1307,7 @@ export interface components {
         RetryAfterRequired: number;
         "WWW-Authenticate": string;
         NoStore: "no-store";
-        /** @description Tells a proxy in between not to hold events back; the nearest one may take it out. */
+        /** @description Tells a proxy in between not to hold events back. */
         "X-Accel-Buffering": "no";
         "Set-Cookie": string;
         /** @description Requests a minute. */
@@ -1759,7 +1762,7 @@ export interface operations {
     streamMessage: {
         parameters: {
             query?: {
-                /** @description The same, for a client that can't set headers. */
+                /** @description The same, for a client that can't set headers. Twice is 400. */
                 last_event_id?: components["schemas"]["EventId"];
             };
             header?: {
@@ -1782,6 +1785,7 @@ export interface operations {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["NoStore"];
+                    "X-Accel-Buffering": components["headers"]["X-Accel-Buffering"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2070,7 +2074,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example Meta-Llama-3.3-70B-Instruct */
+                /**
+                 * @description The model's name. A slash in it may stand as it is or as `%2F`.
+                 * @example Meta-Llama-3.3-70B-Instruct
+                 */
                 id: string;
             };
             cookie?: never;
@@ -2170,6 +2177,16 @@ export interface operations {
             };
             401: components["responses"]["Unauthenticated"];
             405: components["responses"]["MethodNotAllowed"];
+            /** @description `If-Match` or `If-Unmodified-Since` names another version of it. `invalid_request`. */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     browseOpenapi: {
