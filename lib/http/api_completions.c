@@ -61,10 +61,8 @@ enum chat_error api_create_completion(struct http_call *call)
     }
     fine = check_messages(call) && fine;
     if (!fine) return call->problem.error;
-    if (model && !policy_offers_model(policy, model)) {
-        call->problem.param = "model";
-        return problem_set(&call->problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
-    }
+    enum chat_error error = policy_check_model(policy, model, &call->problem);
+    if (error != CHAT_OK) return error;
     spec.model = model ? model : policy->default_model;
     spec.drop_usage = spec.stream && !json_get(call->body, "stream_options");
 
@@ -76,7 +74,7 @@ enum chat_error api_create_completion(struct http_call *call)
     struct place place = {0};
     char id[UUID_TEXT_SIZE]; /* names the lease */
     uuid_v7(clock_wall_ms(call->ports->clock), id);
-    enum chat_error error = take_place(call->ports, &call->caller, id, &call->problem, &place);
+    error = take_place(call->ports, &call->caller, id, &call->problem, &place);
     if (error != CHAT_OK) {
         free(spec.body);
         return error;

@@ -112,6 +112,27 @@ test('a request that was refused frees its key', async ({ alice }) => {
   await alice.sendJson(null, '[[text=Yes]] Fine', headers)
 })
 
+describe('the body is looked at before the key', () => {
+  const bodies: [string, object, number, string][] = [
+    ['messages', { content: '' }, 422, 'validation_failed'],
+    ['messages', { content: '  ' }, 422, 'validation_failed'],
+    ['messages', { content: 'Hi', model: 'no-such-model' }, 404, 'model_not_found'],
+    ['sessions', { title: '' }, 422, 'validation_failed'],
+    ['sessions', { model: 'no-such-model' }, 404, 'model_not_found'],
+  ]
+  test.for(bodies)('%s %o', async ([what, body, status, code], { alice }) => {
+    const used = keyed()
+    expect((await alice.post('/api/v1/chat/sessions', { title: 'Once' }, used)).status).toBe(201)
+    for (const headers of [used, keyed('k'.repeat(129))]) {
+      const reply = await alice.post(`/api/v1/chat/${what}`, body, headers)
+      expect(reply.status, reply.body).toBe(status)
+      const { error } = reply.json<Schemas['ErrorBody']>()
+      expect(error.code).toBe(code)
+      if (status === 422) expect(error.details!.fields).toHaveProperty([error.param!])
+    }
+  })
+})
+
 describe('what is no key', () => {
   test.for([['k'.repeat(129)], ['two words'], ['tab\tbed']])('%s is 400', async ([key], { alice }) => {
     const reply = await alice.post('/api/v1/chat/sessions', {}, keyed(key!))
