@@ -58,6 +58,8 @@ static enum chat_error send(struct http_call *call, const char *session_id)
     error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
     if (error != CHAT_OK || repeated) return error;
     in.answer_id = answer_id;
+    in.idempotency_key = call->taken_key;
+    in.idempotency_fingerprint = call->taken_fingerprint;
     struct ready_answer ready;
     error = send_message(call->ports, &in, call->arena, &call->problem, &ready);
     if (error != CHAT_OK) return error;
@@ -94,6 +96,8 @@ enum chat_error api_regenerate_message(struct http_call *call)
     error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
     if (error != CHAT_OK || repeated) return error;
     in.answer_id = answer_id;
+    in.idempotency_key = call->taken_key;
+    in.idempotency_fingerprint = call->taken_fingerprint;
     struct ready_answer ready;
     error = regenerate_message(call->ports, &in, call->arena, &call->problem, &ready);
     if (error != CHAT_OK) return error;

@@ -9,9 +9,11 @@
 
 struct regenerate_message {
     const struct caller *caller;
-    const char *message_id; /* of the answer (a UUID) */
-    const char *model;      /* NULL: the session's */
-    const char *answer_id;  /* of the new one; NULL: made here */
+    const char *message_id;      /* of the answer (a UUID) */
+    const char *model;           /* NULL: the session's */
+    const char *answer_id;       /* of the new one; NULL: made here */
+    const char *idempotency_key; /* both NULL where there is none */
+    const char *idempotency_fingerprint;
 };
 
 /* What the request itself says, before anything is taken or asked: MODEL_NOT_FOUND. */

@@ -36,6 +36,8 @@ enum chat_error send_message(const struct chat_ports *ports, const struct send_m
         .answer_id = in->answer_id,
         .model = in->model,
         .title = title,
+        .idempotency_key = in->idempotency_key,
+        .idempotency_fingerprint = in->idempotency_fingerprint,
     };
     return begin_answer(ports, in->caller, &begin, arena, problem, out);
 }

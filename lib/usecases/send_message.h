@@ -15,9 +15,11 @@ struct send_message {
     const char *session_id; /* NULL: a new session, made in the same step */
     const char *content;
     size_t content_len;
-    const char *model;       /* NULL: the session's, or the default */
-    const char *answer_id;   /* NULL: made here */
-    const char *replaces_id; /* NULL, or the user message this one takes the place of (a UUID) */
+    const char *model;           /* NULL: the session's, or the default */
+    const char *answer_id;       /* NULL: made here */
+    const char *replaces_id;     /* NULL, or the user message this one takes the place of (a UUID) */
+    const char *idempotency_key; /* both NULL where there is none */
+    const char *idempotency_fingerprint;
 };
 
 /* Counted and stored: give it to answers->start, or to answer_abandon. */

@@ -1,6 +1,7 @@
 // Idempotency-Key: a request sent again is the same request, gets what the first one made, and counts nothing.
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from '../support/test.ts'
+import { sql } from '../support/stores.ts'
 import { generatedText } from '../support/upstream.ts'
 import type { components } from '../support/types.ts'
 
@@ -67,6 +68,22 @@ test('a regenerate is made once', async ({ alice }) => {
   await again.readDone()
   expect(again.start!.message.id).toBe(done.message.id)
   expect((await alice.session(message.session_id)).messages).toHaveLength(3)
+})
+
+test('key and fingerprint are stored with the row that the request made first', async ({ alice }) => {
+  const headers = [keyed(), keyed(), keyed()]
+  const { user_message, session } = await alice.sendJson(null, '[[text=Yes]] One', headers[0])
+  const second = await alice.sendJson(session.id, '[[text=Yes]] Two', headers[1])
+  const stream = await alice.stream(`/api/v1/chat/messages/${second.message.id}/regenerate`, { method: 'POST', json: {}, headers: headers[2] })
+  const anew = await stream.readDone()
+  await alice.sendJson(session.id, '[[text=Yes]] Without')
+  const rows = await sql<{ id: string; key: string }>(
+    `SELECT id, idempotency_key AS key FROM chat_messages
+     WHERE user_id = $1 AND idempotency_key IS NOT NULL AND length(idempotency_fingerprint) = 16 ORDER BY seq`, [alice.sub])
+  const keys = headers.map((header) => header['Idempotency-Key'])
+  expect(rows).toEqual([
+    { id: user_message.id, key: keys[0] }, { id: second.user_message.id, key: keys[1] }, { id: anew.message.id, key: keys[2] },
+  ])
 })
 
 describe('another request with the same key', () => {
