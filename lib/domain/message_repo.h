@@ -33,6 +33,10 @@ struct answer_begin {
     const char *answer_id;
     const char *model; /* NULL: the session's */
     const char *title; /* becomes the title where the session still has the default one; NULL: none */
+    /* What the request came with, kept with the first row that it makes: the question, or a regenerate's answer. Who
+     * holds a key is the idempotency port's to say; this is for whoever asks later. NULL: no key. */
+    const char *idempotency_key;
+    const char *idempotency_fingerprint;
     int epoch;
     int64_t now_ms;
     int context_messages; /* how many earlier messages to give back at most */

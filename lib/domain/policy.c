@@ -10,3 +10,10 @@ bool policy_offers_model(const struct chat_policy *policy, const char *name)
     }
     return false;
 }
+
+enum chat_error policy_check_model(const struct chat_policy *policy, const char *name, struct problem *problem)
+{
+    if (!name || policy_offers_model(policy, name)) return CHAT_OK;
+    problem->param = "model";
+    return problem_set(problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
+}

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "domain/problem.h"
+
 enum { POLICY_MAX_MODELS = 32 };
 
 struct chat_policy {
@@ -33,5 +35,8 @@ struct chat_policy {
 
 /* NULL name: false. */
 bool policy_offers_model(const struct chat_policy *policy, const char *name);
+/* Of a request: MODEL_NOT_FOUND, with `model` as its param, where it names one that isn't offered. NULL name: fine. */
+enum chat_error policy_check_model(const struct chat_policy *policy, const char *name,
+                                   struct problem *problem) MUST_CHECK;
 
 #endif

@@ -31,7 +31,8 @@ struct problem {
     char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */
 };
 
-/* Adds to details.fields and makes it a validation_failed; the first one names `param`. Returns the error. */
+/* Adds to details.fields and makes it a validation_failed; the first one names `param`. Of two about one field the
+ * first stands: a key of JSON comes once. Returns the error. */
 enum chat_error problem_field(struct problem *problem, const char *name, const char *message);
 /* Sets the error and gives it back; message may be NULL. */
 enum chat_error problem_set(struct problem *problem, enum chat_error error, const char *message);

@@ -17,7 +17,7 @@ static bool check_messages(struct http_call *call)
 }
 
 /* What stands behind the opening brace of the body, with our own fields put before it, and no more tokens asked for
- * than any answer may have. NULL: a key is spelled with escapes. */
+ * than any answer may have. NULL: a key that counts here is spelled with escapes. */
 static char *complete_body(struct http_call *call, const char *model, bool add_usage, size_t *len)
 {
     const struct provider *provider = call->ports->provider;
@@ -61,22 +61,21 @@ enum chat_error api_create_completion(struct http_call *call)
     }
     fine = check_messages(call) && fine;
     if (!fine) return call->problem.error;
-    if (model && !policy_offers_model(policy, model)) {
-        call->problem.param = "model";
-        return problem_set(&call->problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
-    }
+    enum chat_error error = policy_check_model(policy, model, &call->problem);
+    if (error != CHAT_OK) return error;
     spec.model = model ? model : policy->default_model;
     spec.drop_usage = spec.stream && !json_get(call->body, "stream_options");
 
     spec.body = complete_body(call, model ? NULL : spec.model, spec.drop_usage, &spec.body_len);
     if (!spec.body)
-        return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED,
-                           "The fields' names must be spelled without escapes.");
+        return problem_field(&call->problem, "body",
+                             "takes the names of `model`, `stream_options` and the token limits "
+                             "without escapes");
 
     struct place place = {0};
     char id[UUID_TEXT_SIZE]; /* names the lease */
     uuid_v7(clock_wall_ms(call->ports->clock), id);
-    enum chat_error error = take_place(call->ports, &call->caller, id, &call->problem, &place);
+    error = take_place(call->ports, &call->caller, id, &call->problem, &place);
     if (error != CHAT_OK) {
         free(spec.body);
         return error;

@@ -48,14 +48,18 @@ static enum chat_error send(struct http_call *call, const char *session_id)
     }
     if (!fine) return call->problem.error;
     if (replaces[0]) in.replaces_id = replaces;
+    enum chat_error error = send_message_check(call->ports->policy, &in, &call->problem);
+    if (error != CHAT_OK) return error;
 
     const char *const same[] = {"send", session_id, in.content, in.model, in.replaces_id};
     char answer_id[UUID_TEXT_SIZE];
     struct repeat_form form = {.events = stream, .show_session = session_id == NULL};
     bool repeated;
-    enum chat_error error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
+    error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
     if (error != CHAT_OK || repeated) return error;
     in.answer_id = answer_id;
+    in.idempotency_key = call->taken_key;
+    in.idempotency_fingerprint = call->taken_fingerprint;
     struct ready_answer ready;
     error = send_message(call->ports, &in, call->arena, &call->problem, &ready);
     if (error != CHAT_OK) return error;
@@ -82,14 +86,18 @@ enum chat_error api_regenerate_message(struct http_call *call)
     fine = call_body_bool(call, "stream", true, &stream) && fine;
     fine = call_body_string(call, "model", &in.model, &model_len) && fine;
     if (!fine) return call->problem.error;
+    enum chat_error error = regenerate_message_check(call->ports->policy, &in, &call->problem);
+    if (error != CHAT_OK) return error;
 
     const char *const same[] = {"regenerate", call->id, in.model};
     char answer_id[UUID_TEXT_SIZE];
     struct repeat_form form = {.events = stream};
     bool repeated;
-    enum chat_error error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
+    error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
     if (error != CHAT_OK || repeated) return error;
     in.answer_id = answer_id;
+    in.idempotency_key = call->taken_key;
+    in.idempotency_fingerprint = call->taken_fingerprint;
     struct ready_answer ready;
     error = regenerate_message(call->ports, &in, call->arena, &call->problem, &ready);
     if (error != CHAT_OK) return error;

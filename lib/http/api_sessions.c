@@ -24,11 +24,13 @@ enum chat_error api_create_session(struct http_call *call)
     fine = call_body_string(call, "title", &in.title, &in.title_len) && fine;
     fine = call_body_string(call, "model", &in.model, &model_len) && fine;
     if (!fine) return call->problem.error;
+    enum chat_error error = create_session_check(call->ports->policy, &in, &call->problem);
+    if (error != CHAT_OK) return error;
     const char *const same[] = {"create_session", in.title, in.model};
     char session_id[UUID_TEXT_SIZE];
     struct session session;
     bool repeated;
-    enum chat_error error = repeat_session(call, same, sizeof same / sizeof *same, session_id, &repeated, &session);
+    error = repeat_session(call, same, sizeof same / sizeof *same, session_id, &repeated, &session);
     in.session_id = session_id;
     if (error == CHAT_OK && !repeated) error = create_session(call->ports, &in, call->arena, &call->problem, &session);
     if (error != CHAT_OK) return error;

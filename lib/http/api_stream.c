@@ -147,8 +147,10 @@ enum chat_error api_attach_stream(struct http_call *call)
         return problem_set(&call->problem, CHAT_ERR_INVALID_REQUEST, "`Last-Event-ID` must be an id of this stream.");
     enum chat_error error = messages->ops->get(messages, call->caller.user_id, call->id, call->arena, &message);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
-    if (message.role != ROLE_ASSISTANT)
+    if (message.role != ROLE_ASSISTANT) {
+        problem_field(&call->problem, "id", "takes the id of an answer");
         return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED, "Only an answer has a stream.");
+    }
     if (form.at.ended) {
         call->response.status = 204;
         return CHAT_OK;

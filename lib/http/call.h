@@ -46,6 +46,7 @@ struct http_call {
     struct problem problem;
     struct buf out;        /* the response's body while it is composed */
     const char *taken_key; /* Idempotency-Key that this request holds; NULL */
+    const char *taken_fingerprint;
     char taken_key_id[UUID_TEXT_SIZE];
     bool handed_over; /* the connection was taken: nothing to respond */
 };

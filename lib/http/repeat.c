@@ -70,6 +70,7 @@ static enum chat_error first_or_repeat(struct http_call *call, const char *const
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     if (!*repeated) {
         call->taken_key = key;
+        call->taken_fingerprint = arena_strdup(call->arena, fingerprint);
         memcpy(call->taken_key_id, our_id, UUID_TEXT_SIZE);
     }
     return CHAT_OK;

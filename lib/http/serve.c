@@ -148,6 +148,7 @@ static enum chat_error read_body(struct http_call *call, const struct route *rou
     call->body_text = text;
     call->body_len = len;
     if (json_type(call->body) == JSON_OBJECT) return CHAT_OK;
+    problem_field(&call->problem, "body", "takes a JSON object");
     return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED, "The body must be a JSON object.");
 }
 

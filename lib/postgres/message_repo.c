@@ -165,6 +165,8 @@ static enum chat_error begin_in_new_session(struct message_repo *self, const str
     pg_add_text(&params, title_source_name(session->title_source));
     pg_add_text(&params, search_text_words(session->title, strlen(session->title), arena));
     pg_add_int(&params, session->created_at_ms);
+    pg_add_text(&params, begin->idempotency_key);
+    pg_add_text(&params, begin->idempotency_fingerprint);
     enum chat_error error = pg_exec(conn_of(self), PG_ANSWER_BEGIN_NEW_SESSION, &params, &result);
     if (error == CHAT_OK) {
         pg_session_from_row(result, 0, 0, arena, &out->session);
@@ -222,6 +224,8 @@ static void add_send_params(const struct answer_begin *begin, struct arena *aren
     pg_add_text(params, begin->title ? search_text_words(begin->title, strlen(begin->title), arena) : NULL);
     pg_add_text(params, begin->replaces_id);
     pg_add_int(params, begin->context_messages > 0 ? begin->context_messages - 1 : 0);
+    pg_add_text(params, begin->idempotency_key);
+    pg_add_text(params, begin->idempotency_fingerprint);
 }
 
 static void add_regenerate_params(const struct answer_begin *begin, struct pg_params *params)
@@ -233,6 +237,8 @@ static void add_regenerate_params(const struct answer_begin *begin, struct pg_pa
     pg_add_int(params, begin->epoch);
     pg_add_int(params, begin->now_ms);
     pg_add_int(params, begin->context_messages > 1 ? begin->context_messages : 1);
+    pg_add_text(params, begin->idempotency_key);
+    pg_add_text(params, begin->idempotency_fingerprint);
 }
 
 enum verdict { GO, STALE, BUSY, MISSING, UNFIT };

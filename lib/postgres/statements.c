@@ -245,7 +245,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
 
     /* ---- answers ---- */
     /* $1 session, $2 user, $3 question, $4 content, $5 its tokens, $6 answer, $7 model, $8 epoch, $9 now, $10 words of
-     * the content, $11 title, $12 title source, $13 words of the title, $14 created at */
+     * the content, $11 title, $12 title source, $13 words of the title, $14 created at, $15 key, $16 its fingerprint */
     [PG_ANSWER_BEGIN_NEW_SESSION] =
         {.name = "answer_begin_new_session",
          .sql = "WITH up AS (INSERT INTO chat_sessions (id, user_id, title, title_source, model, created_at,"
@@ -253,9 +253,9 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 " VALUES ($1::uuid, $2::text, $11::text, $12::text, $7::text, " MS("$14") ", " MS("$9") ", " MS("$9") ","
                 "  2, 2, " VECTOR("$13") ") RETURNING *),"
                 " q AS (INSERT INTO chat_messages (id, session_id, user_id, seq, role, status, content, token_count,"
-                " tokens_estimated, created_at, search_vector)"
+                " tokens_estimated, created_at, search_vector, idempotency_key, idempotency_fingerprint)"
                 " SELECT $3::uuid, up.id, up.user_id, 1, 'user', 'complete', $4::text, $5::bigint, true, " MS("$9") ","
-                "  " VECTOR("$10") " FROM up),"
+                "  " VECTOR("$10") ", $15::text, $16::text FROM up),"
                 " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
                 " content, model, created_at)"
                 " SELECT $6::uuid, up.id, up.user_id, 2, $3::uuid, 'assistant', 'streaming', $8::int, '', $7::text,"
@@ -263,7 +263,8 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 " SELECT " SESSION("up") " FROM up"},
 
     /* $1 session, $2 user, $3 question, $4 content, $5 its tokens, $6 answer, $7 model, $8 epoch, $9 now, $10 words of
-     * the content, $11 title, $12 words of the title, $13 replaces, $14 earlier messages wanted */
+     * the content, $11 title, $12 words of the title, $13 replaces, $14 earlier messages wanted, $15 key, $16 its
+     * fingerprint */
     [PG_ANSWER_BEGIN_SEND] =
         {.name = "answer_begin_send",
          .constraint = "chat_messages_one_streaming",
@@ -285,9 +286,9 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "   WHERE x.session_id = go.id AND x.seq < go.before_seq AND x.superseded_by IS NULL"
                 "   ORDER BY x.seq DESC LIMIT 1) m),"
                 " q AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, content,"
-                "   token_count, tokens_estimated, created_at, search_vector)"
+                "   token_count, tokens_estimated, created_at, search_vector, idempotency_key, idempotency_fingerprint)"
                 "  SELECT $3::uuid, go.id, go.user_id, go.last_seq + 1, parent.id, 'user', 'complete', $4::text,"
-                "   $5::bigint, true, " MS("$9") ", " VECTOR("$10")
+                "   $5::bigint, true, " MS("$9") ", " VECTOR("$10") ", $15::text, $16::text"
                 "  FROM go LEFT JOIN parent ON true),"
                 " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
                 "   content, model, created_at)"
@@ -310,7 +311,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 ", " MESSAGE("h") " FROM verdict v LEFT JOIN up ON true LEFT JOIN history h ON true ORDER BY h.seq"},
 
     /* $1 the old answer, $2 user, $3 answer, $4 model, $5 epoch, $6 now, $7 context messages wanted, the question
-     * among them. An answer is fit while no later question stands. */
+     * among them, $8 key, $9 its fingerprint. An answer is fit while no later question stands. */
     [PG_ANSWER_BEGIN_REGENERATE] =
         {.name = "answer_begin_regenerate",
          .constraint = "chat_messages_one_streaming",
@@ -334,9 +335,9 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "   WHERE x.session_id = go.id AND x.seq <= go.question_seq AND " CONTEXT_TAKES("x")
                 "   ORDER BY x.seq DESC LIMIT $7::int) m),"
                 " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
-                "   content, model, created_at)"
+                "   content, model, created_at, idempotency_key, idempotency_fingerprint)"
                 "  SELECT $3::uuid, go.id, go.user_id, go.last_seq + 1, go.question_id, 'assistant', 'streaming',"
-                "   $5::int, '', coalesce($4::text, go.model), " MS("$6") " FROM go),"
+                "   $5::int, '', coalesce($4::text, go.model), " MS("$6") ", $8::text, $9::text FROM go),"
                 " up AS (UPDATE chat_sessions c SET last_seq = go.last_seq + 1,"
                 "   message_count = go.message_count + 1, model = coalesce($4::text, go.model),"
                 "   updated_at = greatest(go.updated_at, " MS("$6") "), last_message_at = " MS("$6")

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "sambanova/chunk.h"
 
 bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out)
 {
@@ -107,13 +108,33 @@ static bool is_over(const char *value, const char *end, int64_t most, size_t *le
     return strtod(text, NULL) > (double)most;
 }
 
-/* "max_t\u006fkens" is max_tokens to the provider: whoever spells a key so has something to hide. */
-static bool has_escaped_key(const char *body, const char *end)
+/* Whether the key at `at`, spelled with escapes and in quotes, is one that we set or bound. */
+static bool is_ours(const char *at, size_t len)
+{
+    static const char *const ours[] = {"model", "stream_options", "max_tokens", "max_completion_tokens"};
+    enum { ESCAPED_MAX = 6 }; /* bytes of one character: \u006f */
+    const struct chunk_text key = {.at = at + 1, .len = len - 2, .escaped = true};
+    const char *name;
+    size_t name_len;
+    bool found = false;
+    struct buf decoded;
+    if (key.len > ESCAPED_MAX * strlen("max_completion_tokens")) return false;
+    buf_init(&decoded, ESCAPED_MAX * sizeof "max_completion_tokens");
+    bool fine = chunk_text_decode(&key, &decoded, &name, &name_len);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (name_len == strlen(ours[i]) && memcmp(name, ours[i], name_len) == 0) found = true;
+    buf_fini(&decoded);
+    return !fine || found;
+}
+
+/* "max_t\u006fkens" is max_tokens to the provider, and whoever spells it so has something to hide. In other names
+ * escapes are what many writers of JSON put for all that is not ASCII. */
+static bool hides_a_key(const char *body, const char *end)
 {
     size_t len;
     int depth = 0;
     for (const char *at = body; (at = next_key(at, end, &depth, &len)); at += len)
-        if (memchr(at, '\\', len)) return true;
+        if (memchr(at, '\\', len) && is_ours(at, len)) return true;
     return false;
 }
 
@@ -124,7 +145,7 @@ bool compose_bound_tokens(const struct provider *self, const char *body, size_t 
                *values[] = {find_value(body, end, keys[0]), find_value(body, end, keys[1])};
 
     (void)self;
-    if (has_escaped_key(body, end)) return false;
+    if (hides_a_key(body, end)) return false;
     if (!values[0] && !values[1]) {
         const char *brace = memchr(body, '{', len);
         if (!brace) return false;

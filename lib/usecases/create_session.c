@@ -2,17 +2,19 @@
 
 #include <string.h>
 
-enum chat_error create_session(const struct chat_ports *ports, const struct create_session *in, struct arena *arena,
-                               struct problem *problem, struct session *out)
+enum chat_error create_session_check(const struct chat_policy *policy, const struct create_session *in,
+                                     struct problem *problem)
 {
     if (in->title) {
         const char *wrong = session_title_problem(in->title, in->title_len);
         if (wrong) return problem_field(problem, "title", wrong);
     }
-    if (in->model && !policy_offers_model(ports->policy, in->model)) {
-        problem->param = "model";
-        return problem_set(problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
-    }
+    return policy_check_model(policy, in->model, problem);
+}
+
+enum chat_error create_session(const struct chat_ports *ports, const struct create_session *in, struct arena *arena,
+                               struct problem *problem, struct session *out)
+{
     int64_t now_ms = clock_wall_ms(ports->clock);
     *out = (struct session){
         .title = in->title ? arena_strndup(arena, in->title, in->title_len) : SESSION_DEFAULT_TITLE,

@@ -44,8 +44,8 @@ struct provider_ops {
      * names no model, or out's max. */
     bool (*set_model)(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);
     /* The same request body with max_tokens and max_completion_tokens at most `most`, and with the first where it has
-     * neither. body: a JSON object, checked by the gate. false: a key of it is spelled with escapes, so that it can't
-     * be told, or out's max. */
+     * neither. body: a JSON object, checked by the gate. false: a key that is set or bounded before the body goes out
+     * (these two, model, stream_options) is spelled with escapes, or out's max. */
     bool (*bound_tokens)(const struct provider *self, const char *body, size_t len, int64_t most, struct buf *out);
     /* NULL: no memory. */
     struct decoder *(*decoder_new)(const struct provider *self);

@@ -9,13 +9,18 @@
 
 struct regenerate_message {
     const struct caller *caller;
-    const char *message_id; /* of the answer (a UUID) */
-    const char *model;      /* NULL: the session's */
-    const char *answer_id;  /* of the new one; NULL: made here */
+    const char *message_id;      /* of the answer (a UUID) */
+    const char *model;           /* NULL: the session's */
+    const char *answer_id;       /* of the new one; NULL: made here */
+    const char *idempotency_key; /* both NULL where there is none */
+    const char *idempotency_fingerprint;
 };
 
-/* Errors in *problem: MODEL_NOT_FOUND, MESSAGE_NOT_FOUND, VALIDATION_FAILED (not the last answer), the others of
- * send_message. */
+/* What the request itself says, before anything is taken or asked: MODEL_NOT_FOUND. */
+enum chat_error regenerate_message_check(const struct chat_policy *policy, const struct regenerate_message *in,
+                                         struct problem *problem) MUST_CHECK;
+/* Of what regenerate_message_check lets pass. Errors in *problem: MESSAGE_NOT_FOUND, VALIDATION_FAILED (not the last
+ * answer), the others of send_message. */
 enum chat_error regenerate_message(const struct chat_ports *ports, const struct regenerate_message *in,
                                    struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
 

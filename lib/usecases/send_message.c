@@ -2,23 +2,23 @@
 
 #include "usecases/begin_answer.h"
 
+enum chat_error send_message_check(const struct chat_policy *policy, const struct send_message *in,
+                                   struct problem *problem)
+{
+    const char *wrong = message_content_problem(in->content, in->content_len, policy->max_message_length);
+    if (wrong) return problem_field(problem, "content", wrong);
+    return policy_check_model(policy, in->model, problem);
+}
+
 enum chat_error send_message(const struct chat_ports *ports, const struct send_message *in, struct arena *arena,
                              struct problem *problem, struct ready_answer *out)
 {
-    const struct chat_policy *policy = ports->policy;
-    const char *wrong = message_content_problem(in->content, in->content_len, policy->max_message_length);
-    if (wrong) return problem_field(problem, "content", wrong);
-    if (in->model && !policy_offers_model(policy, in->model)) {
-        problem->param = "model";
-        return problem_set(problem, CHAT_ERR_MODEL_NOT_FOUND, NULL);
-    }
-
     int64_t now_ms = clock_wall_ms(ports->clock);
     const char *title = session_title_from(in->content, in->content_len, arena);
     struct session fresh = {
         .title = title,
         .title_source = TITLE_FIRST_MESSAGE,
-        .model = in->model ? in->model : policy->default_model,
+        .model = in->model ? in->model : ports->policy->default_model,
         .created_at_ms = now_ms,
         .updated_at_ms = now_ms,
     };
@@ -36,6 +36,8 @@ enum chat_error send_message(const struct chat_ports *ports, const struct send_m
         .answer_id = in->answer_id,
         .model = in->model,
         .title = title,
+        .idempotency_key = in->idempotency_key,
+        .idempotency_fingerprint = in->idempotency_fingerprint,
     };
     return begin_answer(ports, in->caller, &begin, arena, problem, out);
 }

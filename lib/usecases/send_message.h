@@ -1,7 +1,7 @@
 /*
- * Sends a question: checks it, counts it, stores question and answer row, and has the answer ready to start.
- * Order of checks: content, model, a free place, the limits, the store (a refusal after the limits gives lease
- * and daily unit back).
+ * Sends a question: counts it, stores question and answer row, and has the answer ready to start.
+ * Order of checks: content and model (send_message_check, for itself, so that whoever takes an Idempotency-Key can do
+ * so in between), a free place, the limits, the store (a refusal after the limits gives lease and daily unit back).
  */
 #ifndef USECASES_SEND_MESSAGE_H
 #define USECASES_SEND_MESSAGE_H
@@ -15,9 +15,11 @@ struct send_message {
     const char *session_id; /* NULL: a new session, made in the same step */
     const char *content;
     size_t content_len;
-    const char *model;       /* NULL: the session's, or the default */
-    const char *answer_id;   /* NULL: made here */
-    const char *replaces_id; /* NULL, or the user message this one takes the place of (a UUID) */
+    const char *model;           /* NULL: the session's, or the default */
+    const char *answer_id;       /* NULL: made here */
+    const char *replaces_id;     /* NULL, or the user message this one takes the place of (a UUID) */
+    const char *idempotency_key; /* both NULL where there is none */
+    const char *idempotency_fingerprint;
 };
 
 /* Counted and stored: give it to answers->start, or to answer_abandon. */
@@ -29,8 +31,11 @@ struct ready_answer {
     struct answer_spec spec;
 };
 
-/* Errors in *problem: VALIDATION_FAILED, MODEL_NOT_FOUND, OVERLOADED, SHUTTING_DOWN, those of admission.h, those of
- * begin_answer in message_repo.h. */
+/* What the request itself says, before anything is taken or asked: VALIDATION_FAILED, MODEL_NOT_FOUND. */
+enum chat_error send_message_check(const struct chat_policy *policy, const struct send_message *in,
+                                   struct problem *problem) MUST_CHECK;
+/* Of what send_message_check lets pass. Errors in *problem: VALIDATION_FAILED (replaces), OVERLOADED, SHUTTING_DOWN,
+ * those of admission.h, those of begin_answer in message_repo.h. */
 enum chat_error send_message(const struct chat_ports *ports, const struct send_message *in, struct arena *arena,
                              struct problem *problem, struct ready_answer *out) MUST_CHECK;
 

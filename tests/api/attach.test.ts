@@ -108,6 +108,13 @@ test('the cookie is enough, as EventSource has nothing else', async ({ alice }) 
   expect(reply.body.match(/^event: done$/gm)).toHaveLength(1)
 })
 
+test('a question has none: 422', async ({ alice }) => {
+  const { user_message } = await alice.sendJson(null, '[[text=Yes]] Hi')
+  const reply = await alice.get(streamPath(user_message.id))
+  expect(reply.status).toBe(422)
+  expect(reply.json().error).toMatchObject({ code: 'validation_failed', details: { fields: { id: expect.stringMatching(/\S/) } } })
+})
+
 test("a place that can't be is 400", async ({ alice }) => {
   const { message } = await alice.sendJson(null, '[[text=Yes]] Hello')
   for (const id of ['x', '1', '1.', '.1', '-1.0', '0.0x', '0.0.0', '99999999999999999999.0'])

@@ -218,6 +218,16 @@ test('no more tokens than an answer may have: what asks for more, or for no numb
   const hidden = `{"model":"${model}","messages":[{"role":"user","content":"Hi"}],"max_t\\u006fkens":1000000}`
   const reply = await alice.request(path, { method: 'POST', body: hidden, headers: { 'Content-Type': 'application/json' } })
   expect(reply.status).toBe(422)
+  expect(reply.json().error.details.fields).toHaveProperty('body')
+})
+
+test('names may be spelled with escapes, as many writers of JSON do', async ({ alice }) => {
+  const { body } = await seenUpstream(async (nonce) => {
+    const text = `{"model":"${model}","messages":[{"role":"user","content":"[[chunks=1]] ${nonce}"}],"caf\\u00e9":1,"a\\/b":2}`
+    const reply = await alice.request(path, { method: 'POST', body: text, headers: { 'Content-Type': 'application/json' } })
+    expect(reply.status, reply.body).toBe(200)
+  })
+  expect(body).toMatchObject({ model, café: 1, 'a/b': 2 })
 })
 
 test('counted like a send: per minute, per day, at once', async ({ alice, admin }) => {
@@ -235,7 +245,12 @@ test('takes a body up to 1 MiB, and what is wrong with it is said', async ({ ali
   expect((await alice.post(path, ask(`[[chunks=1]] ${long}`))).status).toBe(200)
   expect((await alice.post(path, ask(`${long}${'x'.repeat(3000)}`))).status).toBe(413)
   for (const body of [{}, { messages: 'Hi' }, { ...ask('Hi'), model: 7 }, { ...ask('Hi'), model: null }, { ...ask('Hi'), stream: 'yes' }])
-    expect((await alice.post(path, body)).status).toBe(422)
+  {
+    const reply = await alice.post(path, body)
+    expect(reply.status).toBe(422)
+    const names = reply.body.match(/"fields":\{(.*?)\}/)![1]!.match(/"\w+":/g)!
+    expect(names).toEqual([...new Set(names)])
+  }
   expect(await dailyUnits(alice.sub)).toBe(1)
 })
 

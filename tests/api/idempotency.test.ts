@@ -1,6 +1,7 @@
 // Idempotency-Key: a request sent again is the same request, gets what the first one made, and counts nothing.
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from '../support/test.ts'
+import { sql } from '../support/stores.ts'
 import { generatedText } from '../support/upstream.ts'
 import type { components } from '../support/types.ts'
 
@@ -69,6 +70,22 @@ test('a regenerate is made once', async ({ alice }) => {
   expect((await alice.session(message.session_id)).messages).toHaveLength(3)
 })
 
+test('key and fingerprint are stored with the row that the request made first', async ({ alice }) => {
+  const headers = [keyed(), keyed(), keyed()]
+  const { user_message, session } = await alice.sendJson(null, '[[text=Yes]] One', headers[0])
+  const second = await alice.sendJson(session.id, '[[text=Yes]] Two', headers[1])
+  const stream = await alice.stream(`/api/v1/chat/messages/${second.message.id}/regenerate`, { method: 'POST', json: {}, headers: headers[2] })
+  const anew = await stream.readDone()
+  await alice.sendJson(session.id, '[[text=Yes]] Without')
+  const rows = await sql<{ id: string; key: string }>(
+    `SELECT id, idempotency_key AS key FROM chat_messages
+     WHERE user_id = $1 AND idempotency_key IS NOT NULL AND length(idempotency_fingerprint) = 16 ORDER BY seq`, [alice.sub])
+  const keys = headers.map((header) => header['Idempotency-Key'])
+  expect(rows).toEqual([
+    { id: user_message.id, key: keys[0] }, { id: second.user_message.id, key: keys[1] }, { id: anew.message.id, key: keys[2] },
+  ])
+})
+
 describe('another request with the same key', () => {
   const others: [string, object][] = [
     ['other content', { content: '[[text=No]] Other' }],
@@ -110,6 +127,27 @@ test('a request that was refused frees its key', async ({ alice }) => {
   const refused = await alice.post(`/api/v1/chat/sessions/${randomUUID()}/messages`, { content: 'Hi' }, headers)
   expect(refused.status).toBe(404)
   await alice.sendJson(null, '[[text=Yes]] Fine', headers)
+})
+
+describe('the body is looked at before the key', () => {
+  const bodies: [string, object, number, string][] = [
+    ['messages', { content: '' }, 422, 'validation_failed'],
+    ['messages', { content: '  ' }, 422, 'validation_failed'],
+    ['messages', { content: 'Hi', model: 'no-such-model' }, 404, 'model_not_found'],
+    ['sessions', { title: '' }, 422, 'validation_failed'],
+    ['sessions', { model: 'no-such-model' }, 404, 'model_not_found'],
+  ]
+  test.for(bodies)('%s %o', async ([what, body, status, code], { alice }) => {
+    const used = keyed()
+    expect((await alice.post('/api/v1/chat/sessions', { title: 'Once' }, used)).status).toBe(201)
+    for (const headers of [used, keyed('k'.repeat(129))]) {
+      const reply = await alice.post(`/api/v1/chat/${what}`, body, headers)
+      expect(reply.status, reply.body).toBe(status)
+      const { error } = reply.json<Schemas['ErrorBody']>()
+      expect(error.code).toBe(code)
+      if (status === 422) expect(error.details!.fields).toHaveProperty([error.param!])
+    }
+  })
 })
 
 describe('what is no key', () => {

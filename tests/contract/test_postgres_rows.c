@@ -1,4 +1,6 @@
 /* What only tables have: the texts and values that they refuse, the longest ones that they take, and the purge. */
+#include <libpq-fe.h>
+
 #include "store_fixture.h"
 
 static struct store store;
@@ -92,6 +94,56 @@ START_TEST(the_tables_hold_the_domains_rules)
 }
 END_TEST
 
+/* "key fingerprint" of a row; "" where it has none. */
+static const char *key_of(const char *message_id)
+{
+    PGconn *conn = PQconnectdb(contract_env("DATABASE_URL"));
+    PGresult *result = PQexecParams(
+        conn, "SELECT concat_ws(' ', idempotency_key, idempotency_fingerprint) FROM chat_messages WHERE id = $1", 1,
+        NULL, &message_id, NULL, NULL, 0);
+    ck_assert_int_eq(PQntuples(result), 1);
+    const char *key = arena_strdup(&store.arena, PQgetvalue(result, 0, 0));
+    PQclear(result);
+    PQfinish(conn);
+    return key;
+}
+
+static struct answer_begun begin_with_key(struct answer_begin begin)
+{
+    struct answer_begun begun;
+    begin.idempotency_key = "key-1";
+    begin.idempotency_fingerprint = "0123456789abcdef";
+    ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_OK);
+    struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_COMPLETE, "answer");
+    ck_assert(store_end(&store, &end));
+    return begun;
+}
+
+/* One key for all of them: after a day it may come again. */
+START_TEST(the_key_of_a_request_is_kept_with_the_first_row_that_it_makes)
+{
+    static const char stored[] = "key-1 0123456789abcdef";
+    const char *id = store_add_session(&store, "keys");
+    struct answer_begun sent = begin_with_key(store_send_of(&store, id, "question"));
+    ck_assert_str_eq(key_of(sent.question.id), stored);
+    ck_assert_str_eq(key_of(sent.answer.id), "");
+
+    struct answer_begin again = store_send_of(&store, NULL, "");
+    again.question_id = again.content = again.title = NULL;
+    again.regenerates_id = sent.answer.id;
+    struct answer_begun anew = begin_with_key(again);
+    ck_assert_str_eq(key_of(anew.answer.id), stored);
+
+    struct session fresh = {.title = "t", .model = "m", .created_at_ms = store.now_ms, .updated_at_ms = store.now_ms};
+    memcpy(fresh.id, store_new_id(&store), UUID_TEXT_SIZE);
+    struct answer_begin first = store_send_of(&store, fresh.id, "question");
+    first.new_session = &fresh;
+    ck_assert_str_eq(key_of(begin_with_key(first).question.id), stored);
+
+    ck_assert_str_eq(key_of(store_exchange(&store, id, "without", "a key").question.id), "");
+}
+END_TEST
+
 START_TEST(a_purged_session_can_not_be_restored)
 {
     struct session out;
@@ -113,10 +165,10 @@ END_TEST
 CONTRACT_SUITE(postgres_rows)
 {
     Suite *suite = suite_create("postgres_rows");
-    TCase *tcase =
-        CONTRACT_CASE(suite, "rows", nul_and_bad_utf8_are_refused_and_nothing_is_stored,
-                      the_longest_texts_are_stored_and_indexed, what_no_text_can_hold_is_refused_as_the_callers_mistake,
-                      the_tables_hold_the_domains_rules, a_purged_session_can_not_be_restored);
+    TCase *tcase = CONTRACT_CASE(
+        suite, "rows", nul_and_bad_utf8_are_refused_and_nothing_is_stored, the_longest_texts_are_stored_and_indexed,
+        what_no_text_can_hold_is_refused_as_the_callers_mistake, the_tables_hold_the_domains_rules,
+        the_key_of_a_request_is_kept_with_the_first_row_that_it_makes, a_purged_session_can_not_be_restored);
     contract_fixture(tcase, "real", open_store, close_store);
     return suite;
 }

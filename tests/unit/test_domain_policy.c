@@ -27,6 +27,20 @@ START_TEST(only_listed_models_are_offered)
 }
 END_TEST
 
+START_TEST(a_request_for_a_model_that_is_not_offered_says_so)
+{
+    const struct chat_policy policy = {.models = {"small"}, .model_count = 1};
+    struct problem problem = {.error = CHAT_OK};
+
+    ck_assert_int_eq(policy_check_model(&policy, NULL, &problem), CHAT_OK);
+    ck_assert_int_eq(policy_check_model(&policy, "small", &problem), CHAT_OK);
+    ck_assert_ptr_null(problem.param);
+    ck_assert_int_eq(policy_check_model(&policy, "large", &problem), CHAT_ERR_MODEL_NOT_FOUND);
+    ck_assert_int_eq(problem.error, CHAT_ERR_MODEL_NOT_FOUND);
+    ck_assert_str_eq(problem.param, "model");
+}
+END_TEST
+
 START_TEST(buckets_are_fnv_1a_of_the_id)
 {
     /* 64 bit FNV-1a: "" cbf29ce484222325, "a" af63dc4c8601ec8c, "foobar" 85944171f73967e8 */
@@ -96,8 +110,8 @@ END_TEST
 UNIT_SUITE(domain_policy)
 {
     Suite *suite = suite_create("domain_policy");
-    UNIT_CASE(suite, "rules", only_listed_models_are_offered, buckets_are_fnv_1a_of_the_id,
-              the_flag_off_keeps_everybody_out, admins_are_in_whenever_the_flag_is_on,
+    UNIT_CASE(suite, "rules", only_listed_models_are_offered, a_request_for_a_model_that_is_not_offered_says_so,
+              buckets_are_fnv_1a_of_the_id, the_flag_off_keeps_everybody_out, admins_are_in_whenever_the_flag_is_on,
               admin_only_wins_over_a_full_rollout, a_growing_rollout_keeps_those_in_who_were_in);
     return suite;
 }

@@ -20,9 +20,22 @@ END_TEST
 START_TEST(fields_past_the_room_are_left_out)
 {
     struct problem problem = {.error = CHAT_OK};
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"};
 
-    for (int i = 0; i < PROBLEM_MAX_FIELDS + 3; i++) problem_field(&problem, "field", "is not known");
+    for (size_t i = 0; i < UNIT_COUNT(names); i++) problem_field(&problem, names[i], "is not known");
     ck_assert_uint_eq(problem.field_count, PROBLEM_MAX_FIELDS);
+}
+END_TEST
+
+START_TEST(of_two_words_on_a_field_the_first_stands)
+{
+    struct problem problem = {.error = CHAT_OK};
+
+    problem_field(&problem, "content", "is required");
+    problem_field(&problem, "model", "takes a string");
+    ck_assert_int_eq(problem_field(&problem, "model", "is not offered"), CHAT_ERR_VALIDATION_FAILED);
+    ck_assert_uint_eq(problem.field_count, 2);
+    ck_assert_str_eq(problem.fields[1].message, "takes a string");
 }
 END_TEST
 
@@ -43,6 +56,6 @@ UNIT_SUITE(domain_problem)
     Suite *suite = suite_create("domain_problem");
 
     UNIT_CASE(suite, "rules", fields_are_collected_and_the_first_is_the_param, fields_past_the_room_are_left_out,
-              an_error_carries_its_sentence);
+              of_two_words_on_a_field_the_first_stands, an_error_carries_its_sentence);
     return suite;
 }

@@ -624,6 +624,7 @@ START_TEST(a_question_has_no_stream)
     attach(message.parent_id, NULL);
     ck_assert_int_eq(request.status, 422);
     ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.code"), "validation_failed");
+    ck_assert_ptr_nonnull(fake_service_at(fake_service_json(&service, &request), "error.details.fields.id"));
 }
 END_TEST
 

@@ -165,6 +165,38 @@ START_TEST(a_malformed_body_takes_no_key)
 }
 END_TEST
 
+/* What the body says is looked at before the key: neither a used one nor one that is none hides it. */
+static void assert_body_first(const char *path, const char *body, int status, const char *code, const char *param)
+{
+    char long_key[IDEMPOTENCY_KEY_MAX + 2];
+    const char *const keys[] = {"used", long_key};
+    int takes_before = service.chat.keys.takes;
+
+    memset(long_key, 'k', sizeof long_key);
+    long_key[IDEMPOTENCY_KEY_MAX + 1] = '\0';
+    for (size_t i = 0; i < UNIT_COUNT(keys); i++) {
+        ck_assert_str_eq(call(path, keys[i], body), code);
+        ck_assert_int_eq(request.status, status);
+        ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.param"), param);
+    }
+    ck_assert_int_eq(service.chat.keys.takes, takes_before);
+}
+
+START_TEST(the_body_is_looked_at_before_the_key)
+{
+    static const char regenerate[] = MESSAGES "/0198c0de-0000-7000-8000-0123456789ab/regenerate";
+
+    call(SESSIONS, "used", "{\"title\":\"Birds\"}");
+    ck_assert_int_eq(request.status, 201);
+    assert_body_first(MESSAGES, "{\"content\":\"\"}", 422, "validation_failed", "content");
+    assert_body_first(MESSAGES, "{\"content\":\"  \"}", 422, "validation_failed", "content");
+    assert_body_first(MESSAGES, "{\"content\":\"Hi\",\"model\":\"gpt\"}", 404, "model_not_found", "model");
+    assert_body_first(SESSIONS, "{\"title\":\"\"}", 422, "validation_failed", "title");
+    assert_body_first(SESSIONS, "{\"model\":\"gpt\"}", 404, "model_not_found", "model");
+    assert_body_first(regenerate, "{\"model\":\"gpt\"}", 404, "model_not_found", "model");
+}
+END_TEST
+
 START_TEST(a_key_is_1_to_128_visible_characters)
 {
     char key[IDEMPOTENCY_KEY_MAX + 2];
@@ -248,13 +280,14 @@ END_TEST
 UNIT_SUITE(http_repeat)
 {
     Suite *suite = suite_create("http_repeat");
-    TCase *tcase = UNIT_CASE(suite, "keys", a_session_made_twice_with_one_key_is_one_session, a_key_is_its_user_s_own,
-                             another_request_with_the_same_key_is_422,
-                             a_question_sent_again_attaches_to_the_running_answer_and_counts_nothing,
-                             a_question_sent_again_after_the_end_gets_the_answer_in_either_form,
-                             a_refused_request_frees_its_key, a_malformed_body_takes_no_key,
-                             a_key_is_1_to_128_visible_characters, where_keys_cannot_be_told_the_request_is_refused,
-                             the_second_of_two_at_once_waits_for_the_first, it_does_not_wait_for_ever);
+    TCase *tcase =
+        UNIT_CASE(suite, "keys", a_session_made_twice_with_one_key_is_one_session, a_key_is_its_user_s_own,
+                  another_request_with_the_same_key_is_422,
+                  a_question_sent_again_attaches_to_the_running_answer_and_counts_nothing,
+                  a_question_sent_again_after_the_end_gets_the_answer_in_either_form, a_refused_request_frees_its_key,
+                  a_malformed_body_takes_no_key, the_body_is_looked_at_before_the_key,
+                  a_key_is_1_to_128_visible_characters, where_keys_cannot_be_told_the_request_is_refused,
+                  the_second_of_two_at_once_waits_for_the_first, it_does_not_wait_for_ever);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

@@ -319,6 +319,9 @@ END_TEST
 
 /* ---- what the body may be ---- */
 
+#define COMPLETIONS "/api/v1/chat/completions"
+#define SOME_MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]"
+
 static const struct {
     const char *path, *type, *body;
     int status;
@@ -338,8 +341,9 @@ static const struct {
     {SESSIONS, "application/json", "\xef\xbb\xbf{}", 400, "invalid_json", NULL},
     {SESSIONS, "application/json", "{\"title\":\"\xff\"}", 400, "invalid_json", NULL},
     {SESSIONS, "application/json", "{\"title\":\"a\\u0000b\"}", 400, "invalid_json", NULL},
-    {SESSIONS, "application/json", "[]", 422, "validation_failed", NULL},
-    {SESSIONS, "application/json", "null", 422, "validation_failed", NULL},
+    {SESSIONS, "application/json", "[]", 422, "validation_failed", "body"},
+    {SESSIONS, "application/json", "null", 422, "validation_failed", "body"},
+    {SESSIONS, "application/json", "\"x\"", 422, "validation_failed", "body"},
     {SESSIONS, "application/json", "{\"name\":\"x\"}", 422, "validation_failed", "name"},
     {SESSIONS, "application/json", "{\"Title\":\"x\"}", 422, "validation_failed", "Title"},
     {SESSIONS, "application/json", "{\"title\":7}", 422, "validation_failed", "title"},
@@ -358,6 +362,11 @@ static const struct {
      "replaces"}, /* not in the one-call form */
     {SESSIONS "/" NO_SUCH_ID "/messages", "application/json", "{\"content\":\"x\",\"replaces\":\"17\"}", 422,
      "validation_failed", "replaces"},
+    {COMPLETIONS, "application/json", "[]", 422, "validation_failed", "body"},
+    {COMPLETIONS, "application/json", "{" SOME_MESSAGES ",\"model\":5}", 422, "validation_failed", "model"},
+    {COMPLETIONS, "application/json", "{" SOME_MESSAGES ",\"max_t\\u006fkens\":5}", 422, "validation_failed", "body"},
+    {COMPLETIONS, "application/json", "{" SOME_MESSAGES ",\"mod\\u0065l\":\"llama\"}", 422, "validation_failed",
+     "body"},
 };
 
 START_TEST(a_body_is_let_through_or_refused_with_its_reason)
@@ -379,6 +388,20 @@ START_TEST(a_body_is_let_through_or_refused_with_its_reason)
     if (bodies[_i].status == 422)
         ck_assert_ptr_nonnull(
             json_string(json_get(fake_service_at(json, "error.details.fields"), bodies[_i].param), NULL));
+}
+END_TEST
+
+START_TEST(a_validation_that_failed_names_fields_whoever_found_it)
+{
+    const struct problem problem = {.error = CHAT_ERR_VALIDATION_FAILED};
+    struct json_writer json;
+    struct buf out;
+
+    buf_init(&out, 4096);
+    json_writer_init(&json, &out);
+    error_write(&json, &problem, "r-1");
+    ck_assert_ptr_nonnull(memmem(out.data, out.len, "\"details\":{\"fields\":{}}", 23));
+    buf_fini(&out);
 }
 END_TEST
 
@@ -801,7 +824,8 @@ UNIT_SUITE(http_serve)
                          somebody_else_s_session_is_byte_for_byte_one_that_does_not_exist, head_is_get_without_the_body,
                          no_answer_is_kept_by_caches);
     tcase_add_loop_test(cases[1], every_address_has_its_404_or_405, 0, (int)UNIT_COUNT(addresses));
-    cases[2] = UNIT_CASE(suite, "bodies", all_wrong_fields_are_named_at_once, a_body_that_broke_off_is_400);
+    cases[2] = UNIT_CASE(suite, "bodies", all_wrong_fields_are_named_at_once,
+                         a_validation_that_failed_names_fields_whoever_found_it, a_body_that_broke_off_is_400);
     tcase_add_loop_test(cases[2], a_body_is_let_through_or_refused_with_its_reason, 0, (int)UNIT_COUNT(bodies));
     tcase_add_loop_test(cases[2], a_body_over_its_limit_is_413, 0, (int)UNIT_COUNT(limits));
     cases[3] = UNIT_CASE(suite, "errors", an_error_is_one_object_with_all_its_fields,

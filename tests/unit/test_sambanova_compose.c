@@ -122,6 +122,19 @@ static const struct {
     {"{\"n\":1}", "{\"max_tokens\":2048,\"n\":1}"},
     {" { }", " {\"max_tokens\":2048 }"},
     {"{\"max_t\\u006fkens\":9999}", NULL},
+    {"{\"n\":1,"
+     "\"\\u006d\\u0061\\u0078\\u005f\\u0063\\u006f\\u006d\\u0070\\u006c\\u0065\\u0074\\u0069\\u006f\\u006e\\u005f"
+     "\\u0074\\u006f\\u006b\\u0065\\u006e\\u0073\":9999}",
+     NULL},
+    {"{\"mod\\u0065l\":\"M\"}", NULL},
+    {"{\"caf\\u00e9\":1,\"stream\\u005foptions\":{}}", NULL},
+    {"{\"caf\\u00e9\":1,\"a\\/b\":2,\"max_tokens\":9999}", "{\"caf\\u00e9\":1,\"a\\/b\":2,\"max_tokens\":2048}"},
+    {"{\"\\ud83d\\ude00\":1,\"max_tokens\\n\":9999,\"\\\"max_tokens\\\"\":9}",
+     "{\"max_tokens\":2048,\"\\ud83d\\ude00\":1,\"max_tokens\\n\":9999,\"\\\"max_tokens\\\"\":9}"},
+    {"{\"a name longer than any that counts, even if each of its characters were spelled as an escape of six bytes, so "
+     "that nothing of it needs a look\\u002e\":1,\"max_tokens\":1}",
+     "{\"a name longer than any that counts, even if each of its characters were spelled as an escape of six bytes, so "
+     "that nothing of it needs a look\\u002e\":1,\"max_tokens\":1}"},
     {"{\"messages\":[{\"a\\u006f\":\"\\n\"}],\"b\":\"\\n\"}",
      "{\"max_tokens\":2048,\"messages\":[{\"a\\u006f\":\"\\n\"}],\"b\":\"\\n\"}"},
 };

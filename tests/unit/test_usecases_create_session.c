@@ -25,7 +25,9 @@ static enum chat_error create(const char *title, const char *model)
     struct create_session in = {
         .caller = &chat.alice, .title = title, .title_len = title ? strlen(title) : 0, .model = model};
 
-    return create_session(&chat.ports, &in, &chat.arena, &problem, &session);
+    enum chat_error error = create_session_check(&chat.policy, &in, &problem);
+
+    return error == CHAT_OK ? create_session(&chat.ports, &in, &chat.arena, &problem, &session) : error;
 }
 
 START_TEST(a_session_without_anything_gets_the_defaults)

@@ -27,7 +27,9 @@ static enum chat_error again(const char *message_id, const char *model)
 {
     struct regenerate_message in = {.caller = &chat.alice, .message_id = message_id, .model = model};
 
-    return regenerate_message(&chat.ports, &in, &chat.arena, &problem, &ready);
+    enum chat_error error = regenerate_message_check(&chat.policy, &in, &problem);
+
+    return error == CHAT_OK ? regenerate_message(&chat.ports, &in, &chat.arena, &problem, &ready) : error;
 }
 
 START_TEST(the_last_answer_is_written_anew_to_the_same_question)

@@ -34,7 +34,8 @@ static enum chat_error send_it(const struct send_message *in)
 {
     free(ready.spec.body);
     problem = (struct problem){0};
-    return send_message(&chat.ports, in, &chat.arena, &problem, &ready);
+    enum chat_error error = send_message_check(&chat.policy, in, &problem);
+    return error == CHAT_OK ? send_message(&chat.ports, in, &chat.arena, &problem, &ready) : error;
 }
 
 static enum chat_error ask(const char *session_id, const char *content)

@@ -955,7 +955,7 @@ export interface components {
             details: components["schemas"]["ErrorDetails"] | null;
         };
         ErrorDetails: {
-            /** @description With `validation_failed`, what is wrong with each field. */
+            /** @description With `validation_failed`, what is wrong with each field. `body` is the body as a whole, `id` the id in the path. */
             fields?: {
                 [key: string]: string;
             };
