@@ -71,7 +71,7 @@ test('a regenerate is made once', async ({ alice }) => {
 })
 
 test('key and fingerprint are stored with the row that the request made first', async ({ alice }) => {
-  const headers = [keyed(), keyed(), keyed()]
+  const headers = [keyed(), keyed(), keyed()] as const
   const { user_message, session } = await alice.sendJson(null, '[[text=Yes]] One', headers[0])
   const second = await alice.sendJson(session.id, '[[text=Yes]] Two', headers[1])
   const stream = await alice.stream(`/api/v1/chat/messages/${second.message.id}/regenerate`, { method: 'POST', json: {}, headers: headers[2] })
