@@ -37,7 +37,7 @@ struct http_call {
     int64_t token_expires_at_s;
     const char *token;
     char id[UUID_TEXT_SIZE]; /* {session} or {message} of the path, lower case */
-    const char *name;        /* {name} of the path: its rest as it stands */
+    const char *name;        /* {name} of the path: one segment as it stands */
     const struct json *body; /* the object, where the route takes one */
     const char *body_text;   /* its bytes as they came */
     size_t body_len;

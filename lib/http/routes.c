@@ -59,13 +59,6 @@ static void take_id(struct http_call *call, const char *text, size_t len, enum c
     *id_error = uuid_parse(text, len, call->id) ? CHAT_OK : missing;
 }
 
-/* A name is the rest of the path: some models have a slash in theirs. Its end is no slash. */
-static size_t name_len(const char *path)
-{
-    size_t len = strlen(path);
-    return len && path[len - 1] == '/' ? 0 : len;
-}
-
 /* Segment by segment; an id segment is whatever stands between two slashes, but not nothing. */
 static bool matches(struct http_call *call, const char *pattern, const char *path, enum chat_error *id_error)
 {
@@ -73,8 +66,7 @@ static bool matches(struct http_call *call, const char *pattern, const char *pat
     while (*pattern == '/' && *path == '/') {
         pattern++;
         path++;
-        size_t want = segment_len(pattern);
-        size_t have = strcmp(pattern, "{name}") == 0 ? name_len(path) : segment_len(path);
+        size_t want = segment_len(pattern), have = segment_len(path);
         if (*pattern == '{') {
             if (have == 0) return false;
             if (strncmp(pattern, "{session}", want) == 0)

@@ -23,7 +23,7 @@ enum route_access {
 
 struct route {
     const char *method;
-    const char *path; /* {session} and {message} take a UUID (anything else is that thing's 404), {name} the rest */
+    const char *path; /* {session} and {message} take a UUID (anything else is that thing's 404), {name} a segment */
     route_handler *handler;
     enum body_kind body;
     size_t body_limit; /* bytes */

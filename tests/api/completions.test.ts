@@ -33,13 +33,6 @@ async function frames(user: User, content: string, more: object = {}): Promise<F
 }
 
 describe('the openai package', () => {
-  test('asks for a model, slash in its name or not', async ({ alice }) => {
-    expect((await client(alice).models.retrieve(model)).id).toBe(model)
-    await expect(client(alice).models.retrieve('vendor/nothing')).rejects.toMatchObject({ status: 404, code: 'model_not_found' })
-    const reply = await alice.get('/api/v1/models/vendor/nothing')
-    expect([reply.status, reply.json().error.code]).toEqual([404, 'model_not_found'])
-  })
-
   test('streams', async ({ alice }) => {
     const stream = await client(alice).chat.completions.create({ ...ask('[[chunks=12 size=10 utf8]] Hello'), stream: true })
     let text = ''

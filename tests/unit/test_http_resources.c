@@ -258,30 +258,15 @@ START_TEST(models_are_listed_in_openai_s_shape)
 }
 END_TEST
 
-START_TEST(a_model_s_name_may_have_slashes)
-{
-    service.chat.policy.models[1] = "vendor/with/slashes";
-    ck_assert_str_eq(fake_service_text(call("GET", "/api/v1/models/vendor/with/slashes", NULL), "id"),
-                     "vendor/with/slashes");
-    ck_assert_str_eq(fake_service_text(call("GET", "/api/v1/models/vendor/with", NULL), "error.code"),
-                     "model_not_found");
-    ck_assert_str_eq(fake_service_text(call("GET", "/api/v1/models/vendor/with/slashes/", NULL), "error.code"),
-                     "not_found"); /* a trailing slash */
-    ck_assert_str_eq(fake_service_text(call("GET", "/api/v1/models/", NULL), "error.code"), "not_found");
-    call("POST", "/api/v1/models/vendor/with/slashes", "{}");
-    ck_assert_int_eq(request.status, 405);
-}
-END_TEST
-
 UNIT_SUITE(http_resources)
 {
     Suite *suite = suite_create("http_resources");
-    TCase *tcase = UNIT_CASE(
-        suite, "resources", a_session_is_renamed_pinned_and_archived, a_deleted_session_comes_back_whole,
-        a_conversation_can_be_taken_away_as_markdown_or_json, another_format_is_422, a_search_says_where_it_matched,
-        a_message_has_all_its_fields, usage_is_three_numbers, stopping_a_finished_answer_changes_nothing,
-        what_a_user_thinks_is_kept, an_answer_is_written_anew_as_asked, without_a_body_an_answer_is_written_anew_too,
-        models_are_listed_in_openai_s_shape, a_model_s_name_may_have_slashes);
+    TCase *tcase = UNIT_CASE(suite, "resources", a_session_is_renamed_pinned_and_archived,
+                             a_deleted_session_comes_back_whole, a_conversation_can_be_taken_away_as_markdown_or_json,
+                             another_format_is_422, a_search_says_where_it_matched, a_message_has_all_its_fields,
+                             usage_is_three_numbers, stopping_a_finished_answer_changes_nothing,
+                             what_a_user_thinks_is_kept, an_answer_is_written_anew_as_asked,
+                             without_a_body_an_answer_is_written_anew_too, models_are_listed_in_openai_s_shape);
 
     tcase_add_loop_test(tcase, a_bad_change_is_422, 0, (int)UNIT_COUNT(bad_patches));
     tcase_add_checked_fixture(tcase, set_up, tear_down);

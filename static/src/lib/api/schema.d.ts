@@ -425,10 +425,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /**
-                 * @description The model's name. A slash in it may stand as it is or as `%2F`.
-                 * @example Meta-Llama-3.3-70B-Instruct
-                 */
+                /** @example Meta-Llama-3.3-70B-Instruct */
                 id: string;
             };
             cookie?: never;
@@ -2074,10 +2071,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /**
-                 * @description The model's name. A slash in it may stand as it is or as `%2F`.
-                 * @example Meta-Llama-3.3-70B-Instruct
-                 */
+                /** @example Meta-Llama-3.3-70B-Instruct */
                 id: string;
             };
             cookie?: never;
