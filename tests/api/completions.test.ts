@@ -184,16 +184,6 @@ describe('frames', () => {
     })
 })
 
-test('silence is bridged by comments, the first one too', async ({ alice }) => {
-  const { body } = await open(path, { method: 'POST', json: { ...ask('[[chunks=5 stall=1]] Slowly'), stream: true }, headers: { Authorization: `Bearer ${alice.token}` } })
-  let text = ''
-  for await (const piece of body) {
-    text += String(piece)
-    if (text.endsWith(': waiting\n\n')) break // which leaves
-  }
-  expect(text).toMatch(/"content":"0:.*\n\n: waiting\n\n$/s)
-}, 40_000)
-
 test('no more tokens than an answer may have: what asks for more, or for no number, gets that', async ({ alice }) => {
   const most = (await alice.features()).limits.max_tokens
   const cases: [object, object][] = [

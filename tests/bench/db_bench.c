@@ -129,9 +129,10 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_MESSAGE_FEEDBACK] = "'@Q', '@U', 'up', NULL",
     [PG_MESSAGE_STALE] = "1900000000000, 100",
     [PG_ANSWER_BEGIN_NEW_SESSION] =
-        NEW_ID ", '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", 'm', 1, 1, 'c', 't', 'user', 't', 1",
-    [PG_ANSWER_BEGIN_SEND] = "'@S', '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", NULL, 1, 1, 'c', NULL, NULL, '@Q', 19",
-    [PG_ANSWER_BEGIN_REGENERATE] = "'@A', '@U', " NEW_ID ", NULL, 1, 1, 20",
+        NEW_ID ", '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", 'm', 1, 1, 'c', 't', 'user', 't', 1, NULL, NULL",
+    [PG_ANSWER_BEGIN_SEND] =
+        "'@S', '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", NULL, 1, 1, 'c', NULL, NULL, '@Q', 19, NULL, NULL",
+    [PG_ANSWER_BEGIN_REGENERATE] = "'@A', '@U', " NEW_ID ", NULL, 1, 1, 20, NULL, NULL",
     [PG_USAGE_COUNT] = NEW_ID ", 1, 1, '[{\"user_id\":\"@U\",\"day\":\"2024-06-01\",\"model\":\"m\",\"completions\":1,"
                               "\"prompt_tokens\":1,\"completion_tokens\":1,\"cost_micro_usd\":1}]'",
     [PG_USAGE_DAYS] = JUNE ", '-infinity'",
