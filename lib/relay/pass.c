@@ -67,9 +67,9 @@ struct pass {
     int64_t started_ms, asked_ms, resume_at_ms, shown_ms, blocked_since_ms, settle_at_ms;
     int64_t ended_ms, retry_after_s;
     bool told, gone;
-    bool settle_running; /* a job has it: settled is the job's */
+    bool settle_running; /* a job has it: settled and stand are the job's */
     bool settled;
-    struct settled stand; /* after it */
+    struct settled stand; /* where the user stands then */
 };
 
 struct client_watch {
@@ -217,6 +217,8 @@ static void tell(struct pass *pass)
     if (pass->told || !pass->client) return;
     pass->told = true;
     enum listener_state state = LISTENER_READY;
+    /* told at the latest moment, while the job still settles: what it writes isn't looked at */
+    const struct quota *quota = !pass->settle_running && pass->stand.known ? &pass->stand.quota : NULL;
     if (pass->error == CHAT_OK && pass->stream) {
         bool has_own = pass->frame.len > 0;
         pass->client->ops->cork(pass->client);
@@ -225,8 +227,7 @@ static void tell(struct pass *pass)
     } else if (pass->error == CHAT_OK)
         state = pass->client->ops->whole(pass->client, pass->frame.data, pass->frame.len);
     if (state != LISTENER_GONE)
-        state = pass->client->ops->end(pass->client, pass->error, pass->retry_after_s,
-                                       pass->stand.known ? &pass->stand.quota : NULL, &pass->relay->scratch);
+        state = pass->client->ops->end(pass->client, pass->error, pass->retry_after_s, quota, &pass->relay->scratch);
     if (state != LISTENER_BLOCKED) {
         let_client_go(pass);
         return;
