@@ -68,7 +68,7 @@ struct answer_end {
     int64_t token_count;
     bool tokens_estimated;
     int64_t cost_micro_usd;
-    const char *supersedes_id; /* not NULL: if it has text, it takes the place of all earlier answers to its question */
+    bool supersedes; /* if it has text, it takes the place of all earlier answers to its question */
     int64_t now_ms;
 };
 

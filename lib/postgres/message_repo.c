@@ -345,7 +345,7 @@ static enum chat_error end_answer(struct message_repo *self, const struct answer
     pg_add_int(&params, end->tokens_estimated);
     pg_add_int(&params, end->cost_micro_usd);
     pg_add_text(&params, search_text_words(end->content ? end->content : "", end->content_len, arena));
-    pg_add_int(&params, end->supersedes_id != NULL);
+    pg_add_int(&params, end->supersedes);
     enum chat_error error = pg_exec(conn_of(self), PG_ANSWER_END, &params, &result);
     if (error == CHAT_OK && PQntuples(result) == 0) error = CHAT_ERR_SESSION_NOT_FOUND; /* purged */
     if (error == CHAT_OK) {

@@ -465,7 +465,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     free(live->ask.body);
     live->ask.body = NULL;
     live->finish = (struct finish_answer){.message = message,
-                                          .supersedes_id = live->supersedes_id,
+                                          .supersedes = live->supersedes_id != NULL,
                                           .leaving = {&live->ticket, &live->breaker, live->outcome, false}};
     log_end(live);
     submit_finish(live);

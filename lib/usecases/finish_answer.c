@@ -48,7 +48,7 @@ static enum chat_error write_row(const struct chat_ports *ports, struct finish_a
         .token_count = message->token_count,
         .tokens_estimated = message->tokens_estimated,
         .cost_micro_usd = cost_micro_usd(ports->prices, message->model, &message->usage),
-        .supersedes_id = message->content_len ? in->supersedes_id : NULL,
+        .supersedes = in->supersedes,
         .now_ms = clock_wall_ms(ports->clock),
     };
     bool written = false;

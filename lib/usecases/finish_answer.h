@@ -6,7 +6,7 @@
 
 struct finish_answer {
     const struct message *message; /* as it is to be stored, tokens counted */
-    const char *supersedes_id;     /* not NULL: as in struct answer_end */
+    bool supersedes;               /* as in struct answer_end */
     struct leaving leaving;        /* in, out */
     bool row_done;                 /* in, out: the row is written (or somebody else ended it) */
     bool settled;                  /* in, out */

@@ -43,15 +43,14 @@ static bool take_log(const struct chat_ports *ports, struct message *message, st
 }
 
 /* It may have ended while the database was away, and its process after that. */
-static bool take_end(const struct chat_ports *ports, struct message *message, struct arena *arena,
-                     const char **supersedes_id)
+static bool take_end(const struct chat_ports *ports, struct message *message, struct arena *arena, bool *supersedes)
 {
     struct log_end end;
     bool known;
     if (ports->log->ops->read_end(ports->log, message->id, arena, &known, &end) != CHAT_OK) return false;
     if (!answer_next(message->status, known ? end.event : ANSWER_LOST, &message->status)) return false;
     /* Nothing says any more whether it was asked anew; where it wasn't, no answer to its question came before it. */
-    *supersedes_id = known ? end.supersedes_id : message->id;
+    *supersedes = !known || end.supersedes_id;
     message->usage = known ? end.usage : (struct token_usage){-1, -1, -1};
     if (known) {
         message->model = end.model;
@@ -76,10 +75,10 @@ static bool reap(const struct chat_ports *ports, const struct stale_answer *stal
     struct message message = stale->message;
     struct admission_ticket ticket = ticket_of(stale);
     if (!is_orphan(ports, state, &message, &ticket, longest_ms) || !take_log(ports, &message, arena)) return false;
-    const char *supersedes_id;
-    if (!take_end(ports, &message, arena, &supersedes_id)) return false;
+    bool supersedes;
+    if (!take_end(ports, &message, arena, &supersedes)) return false;
     finish_answer_count_tokens(&message, 0, message.content_len + message.reasoning_len > 0);
-    struct finish_answer finish = {.message = &message, .supersedes_id = supersedes_id, .leaving = {.ticket = &ticket}};
+    struct finish_answer finish = {.message = &message, .supersedes = supersedes, .leaving = {.ticket = &ticket}};
     struct session session;
     bool has_session;
     enum chat_error error = finish_answer(ports, &finish, arena, &session, &has_session);

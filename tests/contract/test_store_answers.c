@@ -558,14 +558,14 @@ START_TEST(a_regenerate_answers_the_same_question_and_supersedes_once_it_has_tex
     ck_assert_str_eq(begun.history[2].content, "q2");
     ck_assert_str_eq(store_get(&store, old.answer.id).superseded_by, "");
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_FAILED, "");
-    end.supersedes_id = old.answer.id;
+    end.supersedes = true;
     ck_assert(store_end(&store, &end));
     ck_assert_str_eq(store_get(&store, old.answer.id).superseded_by, "");
     /* once more, from either of the two: the one with text takes both places */
     begin = regenerate_of(begun.answer.id);
     struct answer_begun again = begin_ok(&begin);
     end = store_end_of(&store, &again.answer, MESSAGE_STOPPED, "a2 be");
-    end.supersedes_id = begun.answer.id;
+    end.supersedes = true;
     ck_assert(store_end(&store, &end));
     ck_assert_str_eq(store_get(&store, old.answer.id).superseded_by, again.answer.id);
     ck_assert_str_eq(store_get(&store, begun.answer.id).superseded_by, again.answer.id);
@@ -597,7 +597,7 @@ START_TEST(only_the_last_answer_can_be_written_anew)
     ck_assert_int_eq(store_begin(&store, &while_busy, &refused), CHAT_ERR_GENERATION_IN_PROGRESS);
     ck_assert_str_eq(refused.active_message_id, begun.answer.id);
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_COMPLETE, "new");
-    end.supersedes_id = last.answer.id;
+    end.supersedes = true;
     ck_assert(store_end(&store, &end));
     ck_assert_int_eq(store_begin(&store, &while_busy, &refused), CHAT_ERR_VALIDATION_FAILED); /* superseded */
 }

@@ -120,6 +120,23 @@ const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, c
     return arena_strdup(&chat->arena, answer_id);
 }
 
+const char *fake_chat_regenerate(struct fake_chat *chat, const char *answer_id)
+{
+    struct message_repo *messages = chat->ports.messages;
+    char new_id[UUID_TEXT_SIZE];
+    struct answer_begin begin = {.user_id = "alice",
+                                 .answer_id = new_id,
+                                 .regenerates_id = answer_id,
+                                 .epoch = 1,
+                                 .now_ms = clock_wall_ms(&chat->clock.clock),
+                                 .context_messages = 20};
+    struct answer_begun begun;
+
+    uuid_v7(begin.now_ms, new_id);
+    if (messages->ops->begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
+    return arena_strdup(&chat->arena, new_id);
+}
+
 void fake_chat_use(struct fake_chat *chat, const char *user_id, const char *model, int days)
 {
     static const int64_t day_ms = INT64_C(24) * 3600 * 1000;

@@ -37,6 +37,8 @@ const char *fake_chat_session(struct fake_chat *chat);
 /* A question with its finished answer in it; gives the answer's id. NULL texts: none. */
 const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, const char *question, const char *answer,
                                enum message_status status);
+/* That answer asked for anew, and being written; gives the new one's id. */
+const char *fake_chat_regenerate(struct fake_chat *chat, const char *answer_id);
 /* Three completions on each of as many days, from 2020-01-01 on; of anybody. */
 void fake_chat_use(struct fake_chat *chat, const char *user_id, const char *model, int days);
 /* A token signed with FAKE_JWT_SECRET that is good for ten minutes from FAKE_NOW. In the arena. */

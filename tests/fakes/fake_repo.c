@@ -528,8 +528,8 @@ static bool may_end(const struct message *message, const struct answer_end *end)
     return message->status == MESSAGE_INTERRUPTED && end->status != MESSAGE_INTERRUPTED;
 }
 
-/* The one named, and all earlier answers to the same question: one that failed may stand between. */
-static void supersede_earlier(struct fake_repo *repo, const struct message *answer, const char *named_id)
+/* All earlier answers to the same question: one that failed may stand between. */
+static void supersede_earlier(struct fake_repo *repo, const struct message *answer)
 {
     for (size_t i = 0; i < repo->message_count; i++) {
         struct message *message = &repo->message_rows[i].message;
@@ -537,7 +537,7 @@ static void supersede_earlier(struct fake_repo *repo, const struct message *answ
         if (!in_session(&repo->message_rows[i], answer->session_id) || message->role != ROLE_ASSISTANT ||
             message->seq >= answer->seq || message->superseded_by[0])
             continue;
-        if (strcmp(message->parent_id, answer->parent_id) == 0 || strcmp(message->id, named_id) == 0)
+        if (strcmp(message->parent_id, answer->parent_id) == 0)
             memcpy(message->superseded_by, answer->id, UUID_TEXT_SIZE);
     }
 }
@@ -571,7 +571,7 @@ static enum chat_error message_end(struct message_repo *self, const struct answe
         message->tokens_estimated = end->tokens_estimated;
         row->cost_micro_usd = end->cost_micro_usd;
         row->writes++;
-        if (end->supersedes_id && end->content_len) supersede_earlier(repo, message, end->supersedes_id);
+        if (end->supersedes && end->content_len) supersede_earlier(repo, message);
     }
     *session = in->session;
     return leave(repo, CHAT_OK);

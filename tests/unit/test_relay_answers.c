@@ -1198,16 +1198,24 @@ START_TEST(an_answer_of_another_process_is_followed_to_its_end)
 }
 END_TEST
 
-START_TEST(a_client_attached_elsewhere_keeps_the_answer_going)
+/* An answer whose provider may take its time, with a client here and the second one in the other process. */
+static void ask_and_follow_elsewhere(int grace_ms)
 {
     fake_server_reply(server, slow);
-    open_relay(0);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(grace_ms);
     open_other();
     ask();
     ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
     ck_assert(attach_second(other));
     ck_assert(fake_log_wait_watched(&chat.log, 1));
     fake_log_wait_exchanges(&chat.log, fake_log_exchanges(&chat.log) + 4); /* and has come through */
+}
+
+START_TEST(a_client_attached_elsewhere_keeps_the_answer_going)
+{
+    ask_and_follow_elsewhere(0);
     fake_listener_leave(&listener);
     ck_assert(fake_listener_wait_closed(&listener));
     fake_server_open_gate(server);
@@ -1220,16 +1228,7 @@ END_TEST
 
 START_TEST(once_nobody_is_attached_elsewhere_either_it_ends_soon)
 {
-    fake_server_reply(server, slow);
-    chat.provider.provider.idle_timeout_ms = 600000;
-    chat.provider.provider.total_timeout_ms = 600000;
-    open_relay(0);
-    open_other();
-    ask();
-    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
-    ck_assert(attach_second(other));
-    ck_assert(fake_log_wait_watched(&chat.log, 1));
-    fake_log_wait_exchanges(&chat.log, fake_log_exchanges(&chat.log) + 4);
+    ask_and_follow_elsewhere(0);
     fake_listener_leave(&listener);
     ck_assert(fake_listener_wait_closed(&listener));
     fake_listener_leave(&second);
@@ -1245,14 +1244,7 @@ END_TEST
 
 START_TEST(text_from_elsewhere_puts_the_next_ping_off)
 {
-    fake_server_reply(server, slow);
-    chat.provider.provider.idle_timeout_ms = 600000;
-    chat.provider.provider.total_timeout_ms = 600000;
-    open_relay(30000);
-    open_other();
-    ask();
-    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
-    ck_assert(attach_second(other));
+    ask_and_follow_elsewhere(30000);
     ck_assert(fake_listener_wait_content(&second, "one"));
     turn_clock(PING_MS - 1000);
     fake_server_open_gate(server);

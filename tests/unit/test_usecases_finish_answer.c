@@ -140,19 +140,18 @@ START_TEST(the_earlier_answer_is_superseded_once_the_new_one_has_text)
     const char *old_id = fake_chat_exchange(&chat, session_id, "a", "b", MESSAGE_COMPLETE);
     struct message old;
 
-    finish.supersedes_id = old_id;
+    ck_assert(fake_repo_message(chat.repo, fake_chat_regenerate(&chat, old_id), &message));
+    finish.supersedes = true;
     message.status = MESSAGE_FAILED;
-    message.content_len = 0;
     ck_assert_int_eq(finish_it(), CHAT_OK);
     ck_assert(fake_repo_message(chat.repo, old_id, &old));
     ck_assert_str_eq(old.superseded_by, "");
 
-    ck_assert(
-        fake_repo_message(chat.repo, fake_chat_exchange(&chat, session_id, "c", NULL, MESSAGE_STREAMING), &message));
+    ck_assert(fake_repo_message(chat.repo, fake_chat_regenerate(&chat, old_id), &message));
     message.status = MESSAGE_STOPPED;
     message.content = "new";
     message.content_len = 3;
-    finish = (struct finish_answer){.message = &message, .leaving = {.ticket = &ticket}, .supersedes_id = old_id};
+    finish = (struct finish_answer){.message = &message, .leaving = {.ticket = &ticket}, .supersedes = true};
     ck_assert_int_eq(finish_it(), CHAT_OK);
     ck_assert(fake_repo_message(chat.repo, old_id, &old));
     ck_assert_str_eq(old.superseded_by, message.id);

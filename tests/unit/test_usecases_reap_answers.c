@@ -58,19 +58,9 @@ START_TEST(one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_
 {
     const char *session_id = fake_chat_session(&chat);
     const char *old_id = fake_chat_exchange(&chat, session_id, "Why?", "Because", MESSAGE_COMPLETE);
-    char new_id[UUID_TEXT_SIZE];
-    struct answer_begin begin = {.user_id = "alice",
-                                 .answer_id = new_id,
-                                 .regenerates_id = old_id,
-                                 .epoch = 1,
-                                 .now_ms = clock_wall_ms(&chat.clock.clock),
-                                 .context_messages = 20};
-    struct answer_begun begun;
     struct message old;
 
-    uuid_v7(begin.now_ms, new_id);
-    ck_assert_int_eq(chat.ports.messages->ops->begin_answer(chat.ports.messages, &begin, &chat.arena, &begun), CHAT_OK);
-    answer_id = new_id;
+    answer_id = fake_chat_regenerate(&chat, old_id);
     fake_log_put(&chat.log, answer_id, "There", "");
     ck_assert_int_ge(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
     ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
