@@ -11,7 +11,7 @@ export default defineConfig({
   timeout: 30_000,
   forbidOnly: Boolean(process.env['CI']),
   fullyParallel: true,
-  workers: 1,
+  workers: 2, // of what a browser waits for, half is no processor's time
   reporter: 'list',
   use: {
     baseURL: process.env['CHAT_URL'] ?? 'https://localhost:8443',

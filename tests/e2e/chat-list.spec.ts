@@ -51,7 +51,7 @@ test('searches, renames, pins, deletes and undoes, within the content security p
   await expect(list.search).toBeFocused()
   await page.keyboard.type('starter')
   await expect(list.nav.getByRole('status')).toHaveText('1 chat found')
-  await expect(list.nav.locator('mark')).toHaveText('starter')
+  await expect(list.nav.locator('mark')).toHaveText(['starter'])
   await expect(list.nav.getByRole('link')).toContainText('Feed the <b>starter</b> daily')
   await page.keyboard.press('Escape')
   await expect(list.nav.getByRole('link')).toHaveCount(3)
