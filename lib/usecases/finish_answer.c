@@ -73,9 +73,10 @@ enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answ
         in->row_done = true;
     }
     if (!in->settled) {
-        /* the daily unit goes back where nothing was ever shown */
+        /* the daily unit goes back where it failed, or its process died, before the first token */
+        const struct message *message = in->message;
         bool refund =
-            in->message->status == MESSAGE_FAILED && in->message->content_len == 0 && in->message->reasoning_len == 0;
+            answer_error(message->status) != CHAT_OK && message->content_len == 0 && message->reasoning_len == 0;
         enum chat_error error = leave_place(ports, &in->leaving, refund, &in->stand);
         if (error != CHAT_OK) return error;
         in->settled = true;

@@ -29,6 +29,9 @@ async function countedAndStored(user: User): Promise<{ counted: string; stored: 
   return use!
 }
 
+/** One that failed, or whose worker died, before its first token gives its unit back. */
+const costsUnit = ({ status, content, reasoning }: Row) => !['failed', 'interrupted'].includes(status) || content !== '' || (reasoning ?? '') !== ''
+
 export async function expectInvariants(user: User): Promise<void> {
   const shown = user.shown()
   await until(`no answer of ${user.sub} is left streaming`, async () =>
@@ -77,7 +80,7 @@ export async function expectInvariants(user: User): Promise<void> {
     return until(`no lease of ${user.sub} is left when it has run out`, freed, LEASE_MS)
   })
   if (user.checkCounter && user.role === 'user' && shown.size > 0)
-    expect(await dailyUnits(user.sub), "the day's counter is the number of counted sends").toBe(user.usedBefore + user.counted())
+    expect(await dailyUnits(user.sub), "the day's counter is the number of counted sends").toBe(user.usedBefore + [...shown.keys()].filter((id) => costsUnit(stored.get(id)!)).length)
 }
 
 /** Of the environment's stack, once nobody uses it: nothing of the answers is left over in processes and stores. */

@@ -32,7 +32,7 @@ export class User {
   readonly url: string | undefined
   /** What the day's counter held before the first send; set by tests that start near a limit. */
   usedBefore = 0
-  /** Off where a test expects units that the simple rule of `counted` doesn't know of. */
+  /** Off where a test expects units that the simple rule of `costsUnit` doesn't know of. */
   checkCounter = true
   /** Whether a worker was killed that may have held a lease of theirs, so far. */
   workerKilled = () => false
@@ -148,11 +148,6 @@ export class User {
       all.set(id, { content: stream.content, reasoning: stream.reasoning, status: stream.closing?.data.message.status ?? known?.status })
     }
     return all
-  }
-
-  /** How many units of the day these answers cost: one that failed before its first token gives its unit back. */
-  counted(): number {
-    return [...this.shown().values()].filter((s) => s.status !== 'failed' || s.content !== '' || s.reasoning !== '').length
   }
 
   hangUp(): void {

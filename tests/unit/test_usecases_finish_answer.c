@@ -120,6 +120,7 @@ static const struct {
 } refunds[] = {
     {MESSAGE_FAILED, 0, NULL, 1},  {MESSAGE_FAILED, 8, NULL, 0},   {MESSAGE_FAILED, 0, "hm", 0},
     {MESSAGE_STOPPED, 0, NULL, 0}, {MESSAGE_COMPLETE, 8, NULL, 0}, {MESSAGE_INTERRUPTED, 3, NULL, 0},
+    {MESSAGE_INTERRUPTED, 0, NULL, 1}, {MESSAGE_INTERRUPTED, 0, "hm", 0},
 };
 
 START_TEST(only_a_failure_before_the_first_token_gives_the_daily_unit_back)

@@ -54,6 +54,15 @@ START_TEST(an_orphan_is_interrupted_with_the_text_of_the_log)
 }
 END_TEST
 
+START_TEST(one_that_died_before_its_first_token_gives_its_unit_back)
+{
+    ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+    ck_assert_int_eq(chat.admission.settled, 1);
+    ck_assert_int_eq(chat.admission.refunded, 1);
+}
+END_TEST
+
 START_TEST(one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text)
 {
     const char *session_id = fake_chat_session(&chat);
@@ -242,6 +251,7 @@ UNIT_SUITE(usecases_reap_answers)
     Suite *suite = suite_create("usecases_reap_answers");
     TCase *tcase = UNIT_CASE(
         suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log,
+        one_that_died_before_its_first_token_gives_its_unit_back,
         one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text,
         one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended, one_that_never_had_text_ends_too,
         a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
