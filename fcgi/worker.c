@@ -42,7 +42,9 @@ enum {
     TRIM_AFTER_STREAMS = 256,
     TRIM_AFTER_LAST = 64,
     HOUSEKEEPING_MS = 2000,
-    MEMORY_LOOKS = 4,            /* in each of these */
+    MEMORY_LOOK_MS = 500,
+    RENEWAL_MS = 1000, /* all leases, bit by bit: thousands at once are a burst that chunks wait for */
+    RENEWAL_STEP_MS = 50,
     REAP_AFTER_REDIS_MS = 15000, /* once Redis is back, processes need a moment to say that they live */
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
@@ -70,10 +72,20 @@ struct request_thread {
     struct stores stores;
 };
 
+/* What the first thread does as long as the process lives, and when it is due. */
+struct upkeep {
+    int64_t alive_at_ms, memory_at_ms;
+    struct admission_ticket *tickets;       /* of all live answers, some seconds ago; NULL: all are renewed */
+    const struct admission_ticket **leases; /* each of these */
+    size_t lease_count, renewed;
+    int live_peak; /* most streams at once since memory was last given back */
+};
+
 struct worker {
     const struct settings *settings;
+    struct reaper reaper;
+    struct upkeep upkeep;
     int64_t purge_at_ms;
-    int live_peak; /* most streams at once since memory was last given back */
     const char *version;
     int listen_fd, stop_fd, signal_fd;
     struct pg_health *pg_health;
@@ -287,7 +299,7 @@ static void housekeeping(struct worker *worker)
     int64_t now_ms = clock_mono_ms(clock_system());
     if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
     if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
-        reap_answers(&worker->keeper_stores.ports, worker->settings->total_timeout_ms + REAP_MARGIN_MS);
+        reap_answers(&worker->keeper_stores.ports, &worker->reaper);
     if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
         worker->purge_at_ms = now_ms + purge_sessions(&worker->keeper_stores.ports);
 }
@@ -407,21 +419,6 @@ static bool start(struct worker *worker)
 
 /* ---- run and stop ---- */
 
-static void renew_leases(struct worker *worker)
-{
-    struct admission_ticket *tickets;
-    size_t count = relay_tickets(worker->relay, &tickets);
-    const struct admission_ticket **list = calloc(count ? count : 1, sizeof *list);
-    if (list && count) {
-        for (size_t i = 0; i < count; i++) list[i] = &tickets[i];
-        struct admission *admission = worker->own_stores.admission;
-        if (admission->ops->renew(admission, list, count) != CHAT_OK)
-            log_write(LOG_WARN, "leases_not_renewed", LOG_INT("count", count));
-    }
-    free(list);
-    free(tickets);
-}
-
 static void say_alive(struct worker *worker)
 {
     struct answer_log *log = worker->own_stores.log;
@@ -429,18 +426,69 @@ static void say_alive(struct worker *worker)
     if (log->ops->say_alive(log, relay_process_id(worker->relay), &forgotten) != CHAT_OK)
         log_write(LOG_DEBUG, "alive_not_told");
     if (forgotten) relay_log_forgotten(worker->relay);
-    renew_leases(worker);
+}
+
+static void forget_leases(struct upkeep *upkeep)
+{
+    free(upkeep->leases);
+    free(upkeep->tickets);
+    upkeep->leases = NULL;
+    upkeep->tickets = NULL;
+    upkeep->lease_count = upkeep->renewed = 0;
+}
+
+static void take_leases(struct worker *worker)
+{
+    struct upkeep *upkeep = &worker->upkeep;
+    forget_leases(upkeep);
+    size_t count = relay_tickets(worker->relay, &upkeep->tickets);
+    upkeep->leases = calloc(count ? count : 1, sizeof *upkeep->leases);
+    if (!upkeep->leases) return; /* the next time */
+    for (size_t i = 0; i < count; i++) upkeep->leases[i] = &upkeep->tickets[i];
+    upkeep->lease_count = count;
+}
+
+static void renew_leases(struct worker *worker, size_t at_most)
+{
+    struct upkeep *upkeep = &worker->upkeep;
+    size_t left = upkeep->lease_count - upkeep->renewed, count = left < at_most ? left : at_most;
+    struct admission *admission = worker->own_stores.admission;
+    bool fine = count == 0 || admission->ops->renew(admission, upkeep->leases + upkeep->renewed, count) == CHAT_OK;
+    if (!fine) log_write(LOG_WARN, "leases_not_renewed", LOG_INT("count", left));
+    upkeep->renewed += count;
+    if (!fine || count == left) forget_leases(upkeep);
 }
 
 /* Many streams have ended: the allocator keeps their memory until it is told. */
 static void give_memory_back(struct worker *worker)
 {
-    int live = relay_live(worker->relay);
-    if (live > worker->live_peak) worker->live_peak = live;
-    int ended = worker->live_peak - live;
+    int live = relay_live(worker->relay), *peak = &worker->upkeep.live_peak;
+    if (live > *peak) *peak = live;
+    int ended = *peak - live;
     if (live > 0 ? ended < TRIM_AFTER_STREAMS || live > ended : ended < TRIM_AFTER_LAST) return;
-    worker->live_peak = live;
+    *peak = live;
     malloc_trim(0);
+}
+
+/* Does what is due, and says how soon more will be. */
+static int keep_up(struct worker *worker)
+{
+    struct upkeep *upkeep = &worker->upkeep;
+    int64_t now_ms = clock_mono_ms(clock_system());
+    if (now_ms >= upkeep->alive_at_ms) {
+        upkeep->alive_at_ms = now_ms + HOUSEKEEPING_MS;
+        say_alive(worker);
+        take_leases(worker);
+    }
+    if (now_ms >= upkeep->memory_at_ms) {
+        upkeep->memory_at_ms = now_ms + MEMORY_LOOK_MS;
+        give_memory_back(worker);
+    }
+    renew_leases(worker, upkeep->lease_count / (RENEWAL_MS / RENEWAL_STEP_MS) + 1);
+    if (upkeep->tickets) return RENEWAL_STEP_MS;
+    int64_t next_ms = upkeep->alive_at_ms < upkeep->memory_at_ms ? upkeep->alive_at_ms : upkeep->memory_at_ms;
+    int64_t left_ms = next_ms - clock_mono_ms(clock_system());
+    return left_ms > 0 ? (int)left_ms : 0;
 }
 
 /* 0: none within timeout_ms. */
@@ -454,31 +502,28 @@ static int next_signal(const struct worker *worker, int timeout_ms)
 
 static void run_until_told(struct worker *worker, int *signal_number)
 {
-    int look = 0;
-    do {
-        give_memory_back(worker);
-        if (look++ % MEMORY_LOOKS == 0) say_alive(worker);
-        *signal_number = next_signal(worker, HOUSEKEEPING_MS / MEMORY_LOOKS);
-    } while (*signal_number != SIGTERM && *signal_number != SIGINT);
+    do *signal_number = next_signal(worker, keep_up(worker));
+    while (*signal_number != SIGTERM && *signal_number != SIGINT);
 }
 
 /* Streams finish, unless the operator is in a hurry. */
 static void drain(struct worker *worker, int signal_number)
 {
     const struct clock *clock = clock_system();
-    int64_t started_ms = clock_mono_ms(clock), kept_ms = started_ms;
+    int64_t started_ms = clock_mono_ms(clock), counted_ms = started_ms;
     int64_t until_ms = started_ms + worker->settings->total_timeout_ms + DRAIN_MARGIN_MS;
     log_write(LOG_INFO, "draining", LOG_INT("live", relay_live(worker->relay)));
     atomic_store(&worker->draining, true);
-    say_alive(worker);            /* what is being asked of the stores may take some seconds */
+    worker->upkeep.alive_at_ms = 0; /* now: what is being asked of the stores may take some seconds */
+    keep_up(worker);
+    renew_leases(worker, worker->upkeep.lease_count);
     stop_request_threads(worker); /* what they have accepted they still serve: nobody else can */
     relay_refuse(worker->relay);
     while (signal_number == SIGTERM && relay_live(worker->relay) && clock_mono_ms(clock) < until_ms) {
-        int another = next_signal(worker, DRAIN_STEP_MS);
+        int next_ms = keep_up(worker), another = next_signal(worker, next_ms < DRAIN_STEP_MS ? next_ms : DRAIN_STEP_MS);
         if (another == SIGTERM || another == SIGINT) signal_number = SIGINT;
-        if (clock_mono_ms(clock) - kept_ms < HOUSEKEEPING_MS) continue;
-        kept_ms = clock_mono_ms(clock);
-        say_alive(worker);
+        if (clock_mono_ms(clock) - counted_ms < HOUSEKEEPING_MS) continue;
+        counted_ms = clock_mono_ms(clock);
         count_use(worker);
     }
     relay_drain(worker->relay);
@@ -508,6 +553,7 @@ static void stop(struct worker *worker)
     job_pool_close(worker->titles);
     job_pool_close(worker->log_jobs);
     settle_use(worker);
+    forget_leases(&worker->upkeep);
     for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
         stores_close(&worker->threads[i].stores);
     for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
@@ -527,7 +573,12 @@ static void stop(struct worker *worker)
 
 int worker_run(const struct settings *settings, int listen_fd, int ready_fd, const char *version)
 {
-    struct worker worker = {.settings = settings, .listen_fd = listen_fd, .version = version};
+    struct worker worker = {
+        .settings = settings,
+        .listen_fd = listen_fd,
+        .version = version,
+        .reaper = {.longest_ms = settings->total_timeout_ms + REAP_MARGIN_MS},
+    };
     int signal_number = SIGINT;
     quiet_signals(&worker);
     mallopt(M_ARENA_MAX, 2); /* what one thread takes another gives back: more arenas would only be full of holes */

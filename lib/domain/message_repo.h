@@ -78,6 +78,14 @@ struct stale_answer {
     const char *user_id;
 };
 
+/* Which of them: begun before `before_ms`, and in the order of their age after that one (zeroed: from the oldest). */
+struct stale_query {
+    int64_t before_ms;
+    int64_t after_ms;
+    char after_id[UUID_TEXT_SIZE];
+    int limit;
+};
+
 struct message_repo;
 struct message_repo_ops {
     /* Newest `limit` messages before seq `before` (0: from the end), with their session. */
@@ -98,8 +106,8 @@ struct message_repo_ops {
     enum chat_error (*set_feedback)(struct message_repo *self, const char *user_id, const char *message_id,
                                     enum message_feedback feedback, const char *comment, struct arena *arena,
                                     struct message *out);
-    /* Streaming rows begun before `before_ms`, at most `limit`, oldest first, in the arena. */
-    enum chat_error (*stale_answers)(struct message_repo *self, int64_t before_ms, int limit, struct arena *arena,
+    /* Streaming rows, oldest first, in the arena. */
+    enum chat_error (*stale_answers)(struct message_repo *self, const struct stale_query *query, struct arena *arena,
                                      struct stale_answer **out, size_t *count);
 };
 struct message_repo {

@@ -87,15 +87,18 @@ static enum chat_error set_feedback(struct message_repo *self, const char *user_
     return one_message(self, PG_MESSAGE_FEEDBACK, &params, arena, out);
 }
 
-static enum chat_error stale_answers(struct message_repo *self, int64_t before_ms, int limit, struct arena *arena,
+static enum chat_error stale_answers(struct message_repo *self, const struct stale_query *query, struct arena *arena,
                                      struct stale_answer **out, size_t *count)
 {
+    static const char before_all[] = "00000000-0000-0000-0000-000000000000";
     struct pg_params params = {0};
     PGresult *result;
     *out = NULL;
     *count = 0;
-    pg_add_int(&params, before_ms);
-    pg_add_int(&params, limit);
+    pg_add_int(&params, query->before_ms);
+    pg_add_int(&params, query->limit);
+    pg_add_int(&params, query->after_ms);
+    pg_add_text(&params, query->after_id[0] ? query->after_id : before_all);
     enum chat_error error = pg_exec(conn_of(self), PG_MESSAGE_STALE, &params, &result);
     if (error == CHAT_OK) {
         int rows = PQntuples(result);

@@ -241,7 +241,8 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
         {.name = "message_stale",
          .repeatable = true,
          .sql = "SELECT " MESSAGE("m") ", m.user_id FROM chat_messages m WHERE m.status = 'streaming'"
-                " AND m.created_at < " MS("$1") " ORDER BY m.created_at LIMIT $2::int"},
+                " AND m.created_at < " MS("$1") " AND (m.created_at, m.id) > (" MS("$3") ", $4::uuid)"
+                " ORDER BY m.created_at, m.id LIMIT $2::int"},
 
     /* ---- answers ---- */
     /* $1 session, $2 user, $3 question, $4 content, $5 its tokens, $6 answer, $7 model, $8 epoch, $9 now, $10 words of

@@ -17,8 +17,10 @@ enum {
 #define ENDED_SECONDS "60"      /* for those still reading from it */
 #define UNSAVED_SECONDS "86400" /* an answer that is over, for as long as Postgres may be away */
 #define NOTES_SECONDS "60"
-#define ALIVE_SECONDS "6" /* PROCESS_ALIVE_SECONDS */
-_Static_assert(PROCESS_ALIVE_SECONDS == 6, "ALIVE_SECONDS says the same");
+#define ALIVE_SECONDS "6"       /* PROCESS_ALIVE_SECONDS */
+#define REMEMBERED_SECONDS "60" /* PROCESS_REMEMBERED_SECONDS */
+_Static_assert(PROCESS_ALIVE_SECONDS == 6 && PROCESS_REMEMBERED_SECONDS == 60, "these say the same");
+#define PROCESSES_KEY "chat:processes" /* ids of those that live, or did lately */
 
 struct redis_answer_log {
     struct answer_log base;
@@ -44,6 +46,11 @@ static void notes_key(char out[KEY_SIZE], const char *process_id)
 static void alive_key(char out[KEY_SIZE], const char *process_id)
 {
     snprintf(out, KEY_SIZE, "chat:process:%.36s:alive", process_id);
+}
+
+static void remembered_key(char out[KEY_SIZE], const char *process_id)
+{
+    snprintf(out, KEY_SIZE, "chat:process:%.36s:remembered", process_id);
 }
 
 /* ---- a pipeline: commands are queued, replies taken in the same order ---- */
@@ -149,6 +156,16 @@ static bool send_alive(struct redis_conn *conn, const char *process_id)
     char key[KEY_SIZE];
     alive_key(key, process_id);
     return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS, "GET"}, 6);
+}
+
+enum { REMEMBERED_REPLIES = 3 };
+static bool send_remembered(struct redis_conn *conn, const char *process_id)
+{
+    char key[KEY_SIZE];
+    remembered_key(key, process_id);
+    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", REMEMBERED_SECONDS}, 5) &&
+           redis_conn_send(conn, (const char *const[]){"SADD", PROCESSES_KEY, process_id}, 3) &&
+           redis_conn_send(conn, (const char *const[]){"EXPIRE", PROCESSES_KEY, REMEMBERED_SECONDS}, 3);
 }
 
 /* Where it wasn't known any more that this process lives, Redis may have lost all the rest too. */
@@ -361,8 +378,55 @@ static enum chat_error say_alive(struct answer_log *log, const char *process_id,
 {
     struct redis_conn *conn = self_of(log)->conn;
     *forgotten = false;
-    bool fine = redis_conn_begin(conn) && send_alive(conn, process_id) && take_alive(conn, forgotten);
-    return fine ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    bool fine = redis_conn_begin(conn) && send_alive(conn, process_id) && send_remembered(conn, process_id) &&
+                take_alive(conn, forgotten) && skip_replies(conn, REMEMBERED_REPLIES);
+    return outcome(conn, fine);
+}
+
+static bool take_exists(struct redis_conn *conn, bool *exists)
+{
+    redisReply *reply = next_reply(conn);
+    if (!reply) return false;
+    *exists = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+    freeReplyObject(reply);
+    return true;
+}
+
+/* Whether one of these died; those that nobody remembers are taken out. */
+static bool look_at_processes(struct redis_conn *conn, const redisReply *members, bool *died)
+{
+    size_t forgotten = 0;
+    if (!redis_conn_begin(conn)) return false;
+    for (size_t i = 0; i < members->elements; i++) {
+        char alive[KEY_SIZE], remembered[KEY_SIZE];
+        alive_key(alive, members->element[i]->str);
+        remembered_key(remembered, members->element[i]->str);
+        if (!redis_conn_send(conn, (const char *const[]){"EXISTS", alive}, 2) ||
+            !redis_conn_send(conn, (const char *const[]){"EXISTS", remembered}, 2))
+            return false;
+    }
+    for (size_t i = 0; i < members->elements; i++) {
+        const char *id = members->element[i]->str;
+        bool lives, is_remembered;
+        if (!take_exists(conn, &lives) || !take_exists(conn, &is_remembered)) return false;
+        if (!lives && is_remembered) *died = true;
+        if (is_remembered) continue;
+        if (!redis_conn_send(conn, (const char *const[]){"SREM", PROCESSES_KEY, id}, 3)) return false;
+        forgotten++;
+    }
+    return skip_replies(conn, forgotten);
+}
+
+static enum chat_error processes_died(struct answer_log *log, bool *died)
+{
+    struct redis_conn *conn = self_of(log)->conn;
+    *died = false;
+    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", PROCESSES_KEY}, 2))
+        return outcome(conn, false);
+    redisReply *members = next_reply(conn);
+    bool fine = members && members->type == REDIS_REPLY_ARRAY && look_at_processes(conn, members, died);
+    if (members) freeReplyObject(members);
+    return outcome(conn, fine);
 }
 
 /* The processes that write these answers; "" where none is known. One round trip. */
@@ -477,6 +541,7 @@ static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
                                                 .read_end = read_end,
                                                 .say_alive = say_alive,
+                                                .processes_died = processes_died,
                                                 .writer_states = writer_states,
                                                 .ask_stop = ask_stop};
 

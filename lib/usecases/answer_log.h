@@ -67,7 +67,7 @@ struct log_exchange {
 
 /* Of the process that writes an answer, as far as the log knows. */
 enum writer_state { WRITER_UNKNOWN, WRITER_ALIVE, WRITER_DEAD };
-enum { PROCESS_ALIVE_SECONDS = 6 };
+enum { PROCESS_ALIVE_SECONDS = 6, PROCESS_REMEMBERED_SECONDS = 60 };
 struct writer_look {
     char answer_id[UUID_TEXT_SIZE];
     enum writer_state state; /* out */
@@ -84,6 +84,9 @@ struct answer_log_ops {
     /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. *forgotten: the log didn't know that it does,
      * so it may have lost all else: what lives is to be written anew, also what is silent. */
     enum chat_error (*say_alive)(struct answer_log *self, const char *process_id, bool *forgotten);
+    /* Whether a process that said that it lives doesn't any more; of each this is known until
+     * PROCESS_REMEMBERED_SECONDS after its last word, and of none before the log was emptied. */
+    enum chat_error (*processes_died)(struct answer_log *self, bool *died);
     /* Of many answers in few round trips. */
     enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
     /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */

@@ -97,20 +97,37 @@ static struct writer_look *look_at_writers(const struct chat_ports *ports, const
     return ports->log->ops->writer_states(ports->log, looks, count) == CHAT_OK ? looks : NULL;
 }
 
-int reap_answers(const struct chat_ports *ports, int64_t longest_ms)
+/* To read thousands of live ones and ask for their writers, every time and in each process, would be a burst that
+ * chunks wait for. */
+static void turn_page(struct reaper *reaper, const struct stale_query *query, const struct stale_answer *stale,
+                      size_t count)
 {
+    bool more = count == (size_t)query->limit;
+    reaper->after_ms = more ? stale[count - 1].message.created_at_ms : 0;
+    snprintf(reaper->after_id, sizeof reaper->after_id, "%s", more ? stale[count - 1].message.id : "");
+}
+
+int reap_answers(const struct chat_ports *ports, struct reaper *reaper)
+{
+    bool died;
+    if (ports->log->ops->processes_died(ports->log, &died) != CHAT_OK) return 0;
+    struct stale_query query = {
+        .before_ms = clock_wall_ms(ports->clock) - PROCESS_ALIVE_SECONDS * 1000,
+        .after_ms = died ? 0 : reaper->after_ms,
+        .limit = died ? REAP_MAX : REAP_PAGE,
+    };
+    if (!died) memcpy(query.after_id, reaper->after_id, UUID_TEXT_SIZE);
     struct arena arena;
     struct stale_answer *stale;
     size_t count;
     int reaped = 0;
     arena_init(&arena);
-    int64_t before_ms = clock_wall_ms(ports->clock) - PROCESS_ALIVE_SECONDS * 1000;
-    if (ports->messages->ops->stale_answers(ports->messages, before_ms, REAP_MAX, &arena, &stale, &count) == CHAT_OK &&
-        count > 0) {
-        const struct writer_look *looks = look_at_writers(ports, stale, count, &arena);
+    if (ports->messages->ops->stale_answers(ports->messages, &query, &arena, &stale, &count) == CHAT_OK) {
+        const struct writer_look *looks = count ? look_at_writers(ports, stale, count, &arena) : NULL;
         int64_t until_ms = clock_mono_ms(ports->clock) + REAP_ROUND_MS;
         for (size_t i = 0; looks && i < count && clock_mono_ms(ports->clock) < until_ms; i++)
-            if (reap(ports, &stale[i], looks[i].state, longest_ms, &arena)) reaped++;
+            if (reap(ports, &stale[i], looks[i].state, reaper->longest_ms, &arena)) reaped++;
+        turn_page(reaper, &query, stale, count);
     }
     arena_fini(&arena);
     return reaped;

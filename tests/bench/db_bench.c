@@ -127,7 +127,7 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_MESSAGE_PAGE] = "'@S', '@U', 9223372036854775807, 51",
     [PG_MESSAGE_GET] = "'@Q', '@U'",
     [PG_MESSAGE_FEEDBACK] = "'@Q', '@U', 'up', NULL",
-    [PG_MESSAGE_STALE] = "1900000000000, 100",
+    [PG_MESSAGE_STALE] = "1900000000000, 100, 0, '00000000-0000-0000-0000-000000000000'",
     [PG_ANSWER_BEGIN_NEW_SESSION] =
         NEW_ID ", '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", 'm', 1, 1, 'c', 't', 'user', 't', 1, NULL, NULL",
     [PG_ANSWER_BEGIN_SEND] =

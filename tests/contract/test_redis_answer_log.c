@@ -467,6 +467,37 @@ START_TEST(life_is_said_for_some_seconds_and_anew)
 }
 END_TEST
 
+static bool a_process_died(void)
+{
+    bool died;
+
+    ck_assert_int_eq(answers->ops->processes_died(answers, &died), CHAT_OK);
+    return died;
+}
+
+START_TEST(a_process_that_says_nothing_any_more_has_died_for_a_while)
+{
+    raw_number(desk.raw, "DEL chat:processes");
+    ck_assert(!a_process_died());
+    say_alive(ours);
+    say_alive(theirs);
+    ck_assert(!a_process_died());
+    raw_number(desk.raw, "DEL chat:process:%s:alive", ours);
+    ck_assert(a_process_died());
+    ck_assert(a_process_died());
+    say_alive(ours); /* it only stood still */
+    ck_assert(!a_process_died());
+    raw_number(desk.raw, "DEL chat:process:%s:alive", ours);
+    long long left_s = raw_number(desk.raw, "TTL chat:process:%s:remembered", ours);
+    ck_assert(left_s > PROCESS_REMEMBERED_SECONDS - 5 && left_s <= PROCESS_REMEMBERED_SECONDS);
+    raw_number(desk.raw, "DEL chat:process:%s:remembered", ours);
+    ck_assert_int_eq(raw_number(desk.raw, "SCARD chat:processes"), 2);
+    ck_assert(!a_process_died());
+    ck_assert_int_eq(raw_number(desk.raw, "SCARD chat:processes"), 1);
+    ck_assert_int_gt(raw_number(desk.raw, "TTL chat:processes"), 0);
+}
+END_TEST
+
 START_TEST(every_key_goes_by_itself)
 {
     write_whole("hm", "Bec");
@@ -648,7 +679,7 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     struct log_exchange out = {.process_id = ours, .writes = &write, .write_count = 1};
     struct log_read read = {0};
     struct writer_look look = {0};
-    bool asked = true, forgotten;
+    bool asked = true, forgotten, died;
     int64_t began_ms;
 
     write.whole = true;
@@ -658,11 +689,12 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(answers->ops->say_alive(answers, ours, &forgotten), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->processes_died(answers, &died), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(look.state, WRITER_UNKNOWN);
     ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert(!asked);
-    ck_assert_int_lt(clock_mono_ms(clock_system()) - began_ms, 5 * DECIDED_MS);
+    ck_assert_int_lt(clock_mono_ms(clock_system()) - began_ms, 6 * DECIDED_MS);
     own_redis_start(&redis);
     for (int i = 0; i < 300 && desk_ping(&desk) != CHAT_OK; i++) usleep(10000);
     ck_assert(append_at(0, "", 3, "ause")); /* an empty Redis */
@@ -697,6 +729,7 @@ CONTRACT_SUITE(redis_answer_log)
         CONTRACT_CASE(suite, "keys", a_writer_lives_while_it_says_so, a_process_is_told_once_that_redis_forgot_it,
                       what_is_not_stored_yet_is_kept_for_a_day, life_is_said_for_some_seconds_and_anew,
                       a_piece_whose_beginning_was_lost_is_not_kept, every_key_goes_by_itself,
+                      a_process_that_says_nothing_any_more_has_died_for_a_while,
                       a_key_that_a_piece_makes_goes_by_itself, a_failed_exchange_leaves_nothing_for_the_next_call,
                       what_the_log_forgot_is_told_as_lost, more_fits_into_one_exchange_than_into_one_trip,
                       notes_that_do_not_fit_wait_for_the_next_exchange, notes_of_no_form_are_passed_over,

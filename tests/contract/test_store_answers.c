@@ -411,10 +411,17 @@ START_TEST(an_end_in_a_deleted_session_is_written)
 }
 END_TEST
 
+static struct stale_answer *stale;
+static size_t stale_count;
+
+static void look_for_stale(struct stale_query query)
+{
+    ck_assert_int_eq(store.messages->ops->stale_answers(store.messages, &query, &store.arena, &stale, &stale_count),
+                     CHAT_OK);
+}
+
 START_TEST(stale_answers_are_those_begun_long_ago)
 {
-    struct stale_answer *stale;
-    size_t count;
     bool found = false;
     store.now_ms = 8000; /* no other test begins that early */
     const char *later_id = store_add_session(&store, "stale");
@@ -424,37 +431,39 @@ START_TEST(stale_answers_are_those_begun_long_ago)
     const char *id = store_add_session(&store, "stale");
     struct answer_begin begin = store_send_of(&store, id, "q");
     struct answer_begun begun = begin_ok(&begin);
-    ck_assert_int_eq(store.messages->ops->stale_answers(store.messages, begin.now_ms, 50, &store.arena, &stale, &count),
-                     CHAT_OK);
-    for (size_t i = 0; i < count; i++) ck_assert_str_ne(stale[i].message.id, begun.answer.id);
-    ck_assert_int_eq(
-        store.messages->ops->stale_answers(store.messages, begin.now_ms + 1, 50, &store.arena, &stale, &count),
-        CHAT_OK);
-    for (size_t i = 0; i < count; i++) {
+    look_for_stale((struct stale_query){.before_ms = begin.now_ms, .limit = 50});
+    for (size_t i = 0; i < stale_count; i++) ck_assert_str_ne(stale[i].message.id, begun.answer.id);
+    look_for_stale((struct stale_query){.before_ms = begin.now_ms + 1, .limit = 50});
+    for (size_t i = 0; i < stale_count; i++) {
         if (strcmp(stale[i].message.id, begun.answer.id) != 0) continue;
         found = true;
         ck_assert_str_eq(stale[i].user_id, store.user);
         ck_assert_int_eq(stale[i].message.epoch, begun.answer.epoch);
     }
     ck_assert(found);
-    ck_assert_int_eq(
-        store.messages->ops->stale_answers(store.messages, later_begin.now_ms + 1, 50, &store.arena, &stale, &count),
-        CHAT_OK);
-    ck_assert_uint_ge(count, 2);
-    for (size_t i = 1; i < count; i++) /* oldest first */
+    look_for_stale((struct stale_query){.before_ms = later_begin.now_ms + 1, .limit = 50});
+    ck_assert_uint_ge(stale_count, 2);
+    for (size_t i = 1; i < stale_count; i++) /* oldest first */
         ck_assert_int_le(stale[i - 1].message.created_at_ms, stale[i].message.created_at_ms);
-    ck_assert_int_eq(
-        store.messages->ops->stale_answers(store.messages, later_begin.now_ms + 1, 1, &store.arena, &stale, &count),
-        CHAT_OK);
-    ck_assert_uint_eq(count, 1);
+    look_for_stale((struct stale_query){.before_ms = later_begin.now_ms + 1, .limit = 1});
+    ck_assert_uint_eq(stale_count, 1);
+    struct stale_query next = {
+        .before_ms = later_begin.now_ms + 1, .limit = 1, .after_ms = stale[0].message.created_at_ms};
+    memcpy(next.after_id, stale[0].message.id, UUID_TEXT_SIZE);
+    ck_assert_str_eq(stale[0].message.id, begun.answer.id);
+    look_for_stale(next);
+    ck_assert_uint_eq(stale_count, 1);
+    ck_assert_str_eq(stale[0].message.id, later.answer.id);
+    memcpy(next.after_id, stale[0].message.id, UUID_TEXT_SIZE);
+    next.after_ms = stale[0].message.created_at_ms;
+    look_for_stale(next);
+    ck_assert_uint_eq(stale_count, 0);
     struct answer_end later_end = store_end_of(&store, &later.answer, MESSAGE_INTERRUPTED, "");
     ck_assert(store_end(&store, &later_end));
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_INTERRUPTED, "");
     ck_assert(store_end(&store, &end));
-    ck_assert_int_eq(
-        store.messages->ops->stale_answers(store.messages, begin.now_ms + 1, 50, &store.arena, &stale, &count),
-        CHAT_OK);
-    for (size_t i = 0; i < count; i++) ck_assert_str_ne(stale[i].message.id, begun.answer.id);
+    look_for_stale((struct stale_query){.before_ms = begin.now_ms + 1, .limit = 50});
+    for (size_t i = 0; i < stale_count; i++) ck_assert_str_ne(stale[i].message.id, begun.answer.id);
 }
 END_TEST
 

@@ -174,6 +174,18 @@ static enum chat_error say_alive(struct answer_log *port, const char *process_id
     return error;
 }
 
+static enum chat_error processes_died(struct answer_log *port, bool *died)
+{
+    struct fake_log *self = of(port);
+    enum chat_error error;
+
+    fake_wait_lock(&self->wait);
+    error = self->error;
+    *died = self->died;
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
 static enum chat_error writer_states(struct answer_log *port, struct writer_look *looks, size_t count)
 {
     struct fake_log *self = of(port);
@@ -214,6 +226,7 @@ void fake_log_init(struct fake_log *self)
         .read = read_one,
         .read_end = read_end,
         .say_alive = say_alive,
+        .processes_died = processes_died,
         .writer_states = writer_states,
         .ask_stop = ask_stop,
     };

@@ -596,22 +596,31 @@ static enum chat_error message_feedback_op(struct message_repo *self, const char
     return leave(repo, error);
 }
 
-static enum chat_error message_stale(struct message_repo *self, int64_t before_ms, int limit, struct arena *arena,
+static bool is_older(const struct message *message, int64_t created_at_ms, const char *id)
+{
+    if (message->created_at_ms != created_at_ms) return message->created_at_ms < created_at_ms;
+    return strcmp(message->id, id) < 0;
+}
+
+static enum chat_error message_stale(struct message_repo *self, const struct stale_query *query, struct arena *arena,
                                      struct stale_answer **out, size_t *count)
 {
     struct fake_repo *repo = of_messages(self);
     enum chat_error error = enter(repo, FAKE_MESSAGE_STALE);
 
+    size_t limit = (size_t)query->limit;
+
     *count = 0;
-    *out = arena_alloc(arena, (size_t)limit * sizeof **out);
+    *out = arena_alloc(arena, limit * sizeof **out);
     for (size_t i = 0; error == CHAT_OK && i < repo->message_count; i++) {
         const struct message *message = &repo->message_rows[i].message;
         size_t at = *count;
 
-        if (message->status != MESSAGE_STREAMING || message->created_at_ms >= before_ms) continue;
-        while (at > 0 && (*out)[at - 1].message.created_at_ms > message->created_at_ms) at--;
-        if (at == (size_t)limit) continue;
-        if (*count < (size_t)limit) ++*count;
+        if (message->status != MESSAGE_STREAMING || message->created_at_ms >= query->before_ms) continue;
+        if (is_older(message, query->after_ms, query->after_id) || strcmp(message->id, query->after_id) == 0) continue;
+        while (at > 0 && is_older(message, (*out)[at - 1].message.created_at_ms, (*out)[at - 1].message.id)) at--;
+        if (at == limit) continue;
+        if (*count < limit) ++*count;
         memmove(*out + at + 1, *out + at, (*count - at - 1) * sizeof **out);
         (*out)[at] =
             (struct stale_answer){.message = *message, .user_id = find_session(repo, message->session_id)->user_id};

@@ -272,7 +272,9 @@ static void taken_for_dead(void)
 {
     int before = fake_repo_writes(run.chat.repo, run.answer_id);
     run.chat.log.writers = WRITER_DEAD;
-    reap_answers(&run.chat.ports, LONGEST_MS); /* which may write the row and then find the limits away */
+    reap_answers(
+        &run.chat.ports,
+        &(struct reaper){.longest_ms = LONGEST_MS}); /* which may write the row and then find the limits away */
     run.chat.log.writers = WRITER_ALIVE;
     enum message_status status = row().status; /* before the count: its owner may be ending it right now */
     int written = fake_repo_writes(run.chat.repo, run.answer_id) - before;
@@ -399,7 +401,7 @@ static void check_invariants(void)
     HOLDS(fake_admission_settled(&run.chat.admission) == 1);
     bool in_vain = !stored.content_len && (stored.status == MESSAGE_FAILED || stored.status == MESSAGE_INTERRUPTED);
     int refunded = fake_admission_refunded(&run.chat.admission);
-    HOLDS(refunded == in_vain || (run.reaped && refunded <= 1)); /* who settles first may know of a text or not */
+    HOLDS(refunded == in_vain || (run.reaped && refunded <= 1));     /* who settles first may know of a text or not */
     bool woken = run.reaped && stored.status != MESSAGE_INTERRUPTED; /* its live owner had the last word */
     HOLDS(fake_repo_writes(run.chat.repo, run.answer_id) == (woken ? 2 : 1));
     for (int i = 0; i < run.client_count; i++) check_client(run.clients[i], &stored);

@@ -118,8 +118,8 @@ static const struct {
     const char *reasoning;
     int refunded;
 } refunds[] = {
-    {MESSAGE_FAILED, 0, NULL, 1},  {MESSAGE_FAILED, 8, NULL, 0},   {MESSAGE_FAILED, 0, "hm", 0},
-    {MESSAGE_STOPPED, 0, NULL, 0}, {MESSAGE_COMPLETE, 8, NULL, 0}, {MESSAGE_INTERRUPTED, 3, NULL, 0},
+    {MESSAGE_FAILED, 0, NULL, 1},      {MESSAGE_FAILED, 8, NULL, 0},      {MESSAGE_FAILED, 0, "hm", 0},
+    {MESSAGE_STOPPED, 0, NULL, 0},     {MESSAGE_COMPLETE, 8, NULL, 0},    {MESSAGE_INTERRUPTED, 3, NULL, 0},
     {MESSAGE_INTERRUPTED, 0, NULL, 1}, {MESSAGE_INTERRUPTED, 0, "hm", 0},
 };
 

@@ -11,9 +11,11 @@ enum { LONGEST_MS = 300000 };
 
 static struct fake_chat chat;
 static const char *answer_id;
+static struct reaper reaper;
 
 static void set_up(void)
 {
+    reaper = (struct reaper){.longest_ms = LONGEST_MS};
     fake_chat_init(&chat);
     answer_id = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", NULL, MESSAGE_STREAMING);
     chat.log.writers = WRITER_DEAD;
@@ -35,7 +37,7 @@ static struct message row(void)
 static int reap_after(int64_t age_ms)
 {
     manual_clock_advance(&chat.clock, age_ms);
-    return reap_answers(&chat.ports, LONGEST_MS);
+    return reap_answers(&chat.ports, &reaper);
 }
 
 START_TEST(an_orphan_is_interrupted_with_the_text_of_the_log)
@@ -198,16 +200,34 @@ START_TEST(thoughts_alone_are_counted_too)
 }
 END_TEST
 
-START_TEST(it_is_found_behind_many_that_live)
+/* The youngest of many, the others being alive. */
+static void put_behind(int others)
 {
-    enum { LIVE = 150 };
-    const char *orphan = answer_id;
+    for (int i = 0; i < others; i++)
+        answer_id = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", NULL, MESSAGE_STREAMING);
+    chat.log.only = answer_id;
+}
 
-    for (int i = 0; i < LIVE; i++)
-        orphan = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", NULL, MESSAGE_STREAMING);
-    chat.log.only = answer_id = orphan;
+START_TEST(once_a_process_has_died_it_is_found_behind_many_that_live)
+{
+    put_behind(REAP_PAGE + 50);
+    chat.log.died = true;
     ck_assert_int_eq(reap_after(60000), 1);
     ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+}
+END_TEST
+
+START_TEST(while_none_has_died_they_are_looked_at_page_by_page)
+{
+    const char *oldest = answer_id;
+
+    put_behind(REAP_PAGE + 50);
+    ck_assert_int_eq(reap_after(60000), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    ck_assert_int_eq(reap_after(1), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+    chat.log.only = oldest; /* and from the beginning */
+    ck_assert_int_eq(reap_after(1), 1);
 }
 END_TEST
 
@@ -249,17 +269,18 @@ END_TEST
 UNIT_SUITE(usecases_reap_answers)
 {
     Suite *suite = suite_create("usecases_reap_answers");
-    TCase *tcase = UNIT_CASE(
-        suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log,
-        one_that_died_before_its_first_token_gives_its_unit_back,
-        one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text,
-        one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended, one_that_never_had_text_ends_too,
-        a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
-        one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
-        one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
-        one_whose_send_was_refused_is_ended, one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time,
-        thoughts_alone_are_counted_too, it_is_found_behind_many_that_live, while_the_log_is_away_nobody_is_reaped,
-        while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
+    TCase *tcase =
+        UNIT_CASE(suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log,
+                  one_that_died_before_its_first_token_gives_its_unit_back,
+                  one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text,
+                  one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended,
+                  one_that_never_had_text_ends_too, a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
+                  one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
+                  one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
+                  one_whose_send_was_refused_is_ended, one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time,
+                  thoughts_alone_are_counted_too, once_a_process_has_died_it_is_found_behind_many_that_live,
+                  while_none_has_died_they_are_looked_at_page_by_page, while_the_log_is_away_nobody_is_reaped,
+                  while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
