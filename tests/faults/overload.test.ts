@@ -14,14 +14,14 @@ describe('overload', () => {
     const places = size(10, 100)
     const stack = await startStack({ CHAT_WORKERS: '2', CHAT_MAX_STREAMS: String(places) })
     try {
-      const [chunks, bytes] = [size(200, 600), 12]
+      const bytes = 12
       const admitted: { user: User; stream: AnswerStream }[] = []
       const refused: User[] = []
       const slowest: number[] = []
       await Promise.all(Array.from({ length: places * 4 }, async (_, i) => {
         const user = new User({ name: `over${i}`, url: stack.url })
         const from = performance.now()
-        const got = await user.trySend(null, `[[chunks=${chunks} size=${bytes} pace=15]] Long`)
+        const got = await user.trySend(null, `[[endless size=${bytes} pace=15]] Long`)
         if (got instanceof AnswerStream) return void admitted.push({ user, stream: got })
         slowest.push(performance.now() - from)
         expect(got.status).toBe(503)
@@ -37,10 +37,11 @@ describe('overload', () => {
         expect(await sql('SELECT 1 FROM chat_messages WHERE user_id = $1', [user.sub]), 'nor leaves a row').toEqual([])
         expect(await keysMatching(`chat:streams:${user.sub}*`)).toEqual([])
       }
-      for (const { stream } of admitted) {
+      for (const { user, stream } of admitted) {
+        expect((await user.post(`/api/v1/chat/messages/${idOf(stream)}/stop`)).status).toBe(200)
         await stream.readDone()
-        expect(stream.content).toBe(generatedText(chunks, bytes))
-        expect(await rowOf(idOf(stream))).toMatchObject({ status: 'complete', content: stream.content })
+        expect(stream.content).toBe(generatedText(Math.ceil(stream.content.length / bytes), bytes).slice(0, stream.content.length))
+        expect(await rowOf(idOf(stream))).toMatchObject({ status: 'stopped', content: stream.content })
       }
       report(`${admitted.length} admitted and whole, ${refused.length} refused: the slowest after ${Math.round(percentile(slowest, 1))} ms`)
       for (const { user } of admitted) await expectInvariants(user)
