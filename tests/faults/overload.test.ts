@@ -38,8 +38,9 @@ describe('overload', () => {
         expect(await keysMatching(`chat:streams:${user.sub}*`)).toEqual([])
       }
       for (const { user, stream } of admitted) {
-        expect((await user.post(`/api/v1/chat/messages/${idOf(stream)}/stop`)).status).toBe(200)
-        await stream.readDone()
+        await stream.readText(bytes)
+        const [reply] = await Promise.all([user.post(`/api/v1/chat/messages/${idOf(stream)}/stop`), stream.readDone()])
+        expect(reply.status).toBe(200)
         expect(stream.content).toBe(generatedText(Math.ceil(stream.content.length / bytes), bytes).slice(0, stream.content.length))
         expect(await rowOf(idOf(stream))).toMatchObject({ status: 'stopped', content: stream.content })
       }
