@@ -43,8 +43,8 @@ struct admission_ops {
     enum chat_error (*admit_at_rest)(struct admission *self, const struct caller *caller, const char *answer_id,
                                      struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
     /* Ends the lease; `refund` gives the daily unit back too. Does its work once for a ticket however often and
-     * from wherever it is called. *out (NULL: nobody wants to know) is set each time. CHAT_ERR_QUOTA_UNAVAILABLE: Redis
-     * is away, call again later. */
+     * from wherever it is called; without `refund`, after one with it, the unit is taken again. *out (NULL: nobody
+     * wants to know) is set each time. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, call again later. */
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund,
                               struct settled *out);
     /* Keeps leases alive for LEASE_SECONDS from now. */

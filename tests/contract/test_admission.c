@@ -294,6 +294,23 @@ START_TEST(settling_tells_where_the_user_stands_then)
 }
 END_TEST
 
+/* Of a process that was taken for dead before the first token, and wrote the answer when it woke. */
+START_TEST(a_refund_is_taken_back_once_where_the_answer_came_after_all)
+{
+    struct outcome held = desk_admit(&desk);
+
+    ck_assert_int_eq(desk_settle(&desk, &held, true), CHAT_OK);
+    expect_used("2026-01-31T12:00:10.000Z", 1, 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(desk_settle(&desk, &held, false), CHAT_OK);
+        expect_used("2026-01-31T12:00:10.000Z", 1, 1);
+    }
+    ck_assert_int_eq(desk_settle(&desk, &held, true), CHAT_OK);
+    expect_used("2026-01-31T12:00:10.000Z", 1, 1);
+    expect_streams(0);
+}
+END_TEST
+
 START_TEST(settled_without_a_refund_stays_so)
 {
     struct outcome held = desk_admit(&desk);
@@ -377,7 +394,8 @@ static Suite *admission(const char *name, const char *tag, SFun open, SFun close
                       a_lease_runs_out_by_itself, a_renewed_lease_lives_on, a_settled_lease_is_not_renewed_into_being,
                       a_refund_goes_to_the_day_it_came_from, a_refund_leaves_the_minute_spent,
                       settling_counts_once_from_wherever, settling_tells_where_the_user_stands_then,
-                      settled_without_a_refund_stays_so, admins_pass_the_daily_quota_alone, peeking_counts_nothing,
+                      settled_without_a_refund_stays_so, a_refund_is_taken_back_once_where_the_answer_came_after_all,
+                      admins_pass_the_daily_quota_alone, peeking_counts_nothing,
                       users_whose_ids_look_like_keys_stay_apart),
         tag, open, close);
     return suite;

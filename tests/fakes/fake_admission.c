@@ -165,8 +165,19 @@ static enum chat_error settle(struct admission *port, const struct admission_tic
         if (taking) taking->leased = false;
         if (taking && taking->daily_counted && refund) {
             taking->daily_counted = false;
+            taking->given_back = true;
             self->quota.daily_used--;
             self->quota.daily_remaining++;
+        }
+    } else if (!refund) {
+        struct fake_taking *taking = find(self, ticket->answer_id);
+
+        if (taking && taking->given_back) {
+            taking->given_back = false;
+            taking->daily_counted = true;
+            self->refunded--;
+            self->quota.daily_used++;
+            self->quota.daily_remaining--;
         }
     }
     if (out && error == CHAT_OK && (ticket->leased || ticket->daily_counted)) {
