@@ -127,7 +127,7 @@ int reap_answers(const struct chat_ports *ports, struct reaper *reaper)
         int64_t until_ms = clock_mono_ms(ports->clock) + REAP_ROUND_MS;
         for (size_t i = 0; looks && i < count && clock_mono_ms(ports->clock) < until_ms; i++)
             if (reap(ports, &stale[i], looks[i].state, reaper->longest_ms, &arena)) reaped++;
-        turn_page(reaper, &query, stale, count);
+        if (looks || !count) turn_page(reaper, &query, stale, count);
     }
     arena_fini(&arena);
     return reaped;

@@ -192,7 +192,7 @@ static enum chat_error writer_states(struct answer_log *port, struct writer_look
     enum chat_error error;
 
     fake_wait_lock(&self->wait);
-    error = self->error;
+    error = self->look_error ? self->look_error : self->error;
     for (size_t i = 0; i < count; i++) {
         bool other = self->only && strcmp(self->only, looks[i].answer_id) != 0;
 

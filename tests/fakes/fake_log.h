@@ -24,6 +24,7 @@ struct fake_log {
     struct fake_wait wait;
     enum chat_error error;      /* what every call answers; set by fake_log_fail */
     enum writer_state writers;  /* what writer_states says of every answer … */
+    enum chat_error look_error; /* what writer_states answers; CHAT_OK: as `error` */
     bool died;                  /* what processes_died says */
     const char *only;           /* … or of this one, the others' being alive; NULL: every */
     enum chat_error read_error; /* what reading one answer's text says; CHAT_OK: as `error` */

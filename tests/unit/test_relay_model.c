@@ -272,9 +272,8 @@ static void taken_for_dead(void)
 {
     int before = fake_repo_writes(run.chat.repo, run.answer_id);
     run.chat.log.writers = WRITER_DEAD;
-    reap_answers(
-        &run.chat.ports,
-        &(struct reaper){.longest_ms = LONGEST_MS}); /* which may write the row and then find the limits away */
+    struct reaper reaper = {.longest_ms = LONGEST_MS};
+    reap_answers(&run.chat.ports, &reaper); /* which may write the row and then find the limits away */
     run.chat.log.writers = WRITER_ALIVE;
     enum message_status status = row().status; /* before the count: its owner may be ending it right now */
     int written = fake_repo_writes(run.chat.repo, run.answer_id) - before;

@@ -217,6 +217,19 @@ START_TEST(once_a_process_has_died_it_is_found_behind_many_that_live)
 }
 END_TEST
 
+START_TEST(a_page_that_could_not_be_looked_at_comes_again)
+{
+    const char *oldest = answer_id;
+
+    put_behind(REAP_PAGE + 50);
+    chat.log.only = oldest;
+    chat.log.look_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    ck_assert_int_eq(reap_after(60000), 0);
+    chat.log.look_error = CHAT_OK;
+    ck_assert_int_eq(reap_after(1), 1);
+}
+END_TEST
+
 START_TEST(while_none_has_died_they_are_looked_at_page_by_page)
 {
     const char *oldest = answer_id;
@@ -279,8 +292,9 @@ UNIT_SUITE(usecases_reap_answers)
                   one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
                   one_whose_send_was_refused_is_ended, one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time,
                   thoughts_alone_are_counted_too, once_a_process_has_died_it_is_found_behind_many_that_live,
-                  while_none_has_died_they_are_looked_at_page_by_page, while_the_log_is_away_nobody_is_reaped,
-                  while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
+                  a_page_that_could_not_be_looked_at_comes_again, while_none_has_died_they_are_looked_at_page_by_page,
+                  while_the_log_is_away_nobody_is_reaped, while_the_database_is_away_it_is_tried_again_later,
+                  the_live_owner_s_own_end_beats_the_reaper_s);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
