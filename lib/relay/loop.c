@@ -326,7 +326,7 @@ static void run_event(struct relay *relay, const struct epoll_event *event)
     if (watch->dead) return;
     switch (watch->kind) {
     case WATCH_WAKE: run_inbox(relay); break;
-    case WATCH_CURL: upstream_socket_event(relay, watch->fd, event->events); break;
+    case WATCH_CURL: pools_socket_event(watch, event->events); break;
     case WATCH_LISTENER: live_listener_event((struct attached *)watch, event->events); break;
     case WATCH_CLIENT: pass_client_event(watch, event->events); break;
     }
@@ -373,8 +373,7 @@ static void turn(struct relay *relay)
     int count = epoll_wait(relay->epoll_fd, events, TURN_MAX_EVENTS, wait_ms(relay));
     relay->now_ms = clock_mono_ms(relay->settings.clock);
     for (int i = 0; i < count; i++) run_event(relay, &events[i]);
-    if (relay->curl_at_ms >= 0 && relay->curl_at_ms <= relay->now_ms) upstream_timer(relay);
-    upstream_collect(relay);
+    pools_timer(relay);
     struct timer *due;
     while ((due = timers_take_due(&relay->timers, relay->now_ms))) due->fire(due->owner);
     while (relay->dirty_first) {
@@ -385,6 +384,7 @@ static void turn(struct relay *relay)
     }
     pass_end_broken(relay);
     beat_due(relay);
+    pools_tidy(relay);
     bury(relay);
 }
 

@@ -24,6 +24,8 @@ struct watch {
 };
 
 struct live;
+struct pool;
+struct pools;
 
 struct attached {
     struct watch watch; /* first: a dead attached is freed as its watch */
@@ -57,6 +59,7 @@ struct upstream_ask {
 /* One request to the provider. */
 struct transfer {
     CURL *easy; /* NULL: none under way */
+    struct pool *pool;
     void *owner;
     void (*on_over)(void *owner); /* curl is done with it; not called from a callback of curl */
     const char *id_name, *id;     /* what the log calls it */
@@ -192,9 +195,8 @@ struct relay {
     atomic_bool draining;
     bool quit;
 
-    CURLM *multi;
-    CURLSH *share;
-    int64_t curl_at_ms; /* when curl wants to be called; -1: not */
+    struct pools *pools;
+    int64_t curl_at_ms; /* when a pool wants to be called, or sooner; -1: none does */
     struct curl_slist *headers;
     int64_t now_ms; /* of this turn */
 
@@ -347,9 +349,16 @@ bool upstream_retry(struct relay *relay, const struct transfer *transfer, const 
                     struct upstream_ask *ask, int64_t *wait_ms) MUST_CHECK;
 /* Closes the connection where the answer isn't over; fine where there is none. Never from a curl callback. */
 void upstream_close(struct relay *relay, struct transfer *transfer);
-void upstream_socket_event(struct relay *relay, int fd, uint32_t events);
-void upstream_timer(struct relay *relay);
-/* Hands transfers that ended to their on_over. */
-void upstream_collect(struct relay *relay);
+
+/* pools.c: libcurl, its sockets and timers, and the connections to the provider. What ends meanwhile is handed to its
+ * on_over. */
+bool pools_init(struct relay *relay);
+void pools_fini(struct relay *relay);
+/* Starts what is set up. false: out of resources. */
+bool pools_add(struct relay *relay, struct transfer *transfer) MUST_CHECK;
+void pools_remove(struct relay *relay, struct transfer *transfer); /* closes the connection where it isn't over */
+void pools_socket_event(struct watch *watch, uint32_t events);
+void pools_timer(struct relay *relay); /* does what is due */
+void pools_tidy(struct relay *relay);  /* at a turn's end */
 
 #endif

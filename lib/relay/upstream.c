@@ -1,7 +1,7 @@
 /*
- * The provider's side of a live answer, on libcurl's multi interface. HTTP/1.1 on purpose: with this libcurl
- * HTTP/2 opens a connection a stream anyway once one is full (C-STACK: fixed in 8.0), and a stalled stream can
- * stall its neighbours. Nothing is removed from the multi handle within a callback.
+ * The provider's side of a live answer: one request, on libcurl's multi interface (pools.c). HTTP/1.1 on purpose: with
+ * this libcurl HTTP/2 opens a connection a stream anyway once one is full (C-STACK: fixed in 8.0), and a stalled stream
+ * can stall its neighbours. Nothing is removed from a multi handle within a callback.
  */
 #include "relay/loop.h"
 
@@ -18,75 +18,11 @@
 #include "metrics/metrics.h"
 
 enum {
-    IDLE_CONNECTIONS_MAX = 256,
     DNS_CACHE_SECONDS = 300,
     READ_BYTES = 4096, /* libcurl's buffer of each transfer; its own 16 KB would hold what comes in a second */
     RETRY_AFTER_UNTOLD_S = 5,
     ESCAPED_MAX = 6, /* bytes of JSON that one byte of text becomes at most */
 };
-
-/* ---- curl's wishes: sockets and one timer ---- */
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_data)
-{
-    (void)easy;
-    struct relay *relay = context;
-    struct watch *watch = socket_data;
-    if (what == CURL_POLL_REMOVE) {
-        if (watch) loop_unwatch(relay, watch);
-        return 0;
-    }
-    if (!watch) {
-        watch = calloc(1, sizeof *watch);
-        if (!watch) return -1;
-        watch->kind = WATCH_CURL;
-        watch->fd = fd;
-        curl_multi_assign(relay->multi, fd, watch);
-    }
-    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
-    return loop_watch(relay, watch, events) ? 0 : -1;
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *context)
-{
-    (void)multi;
-    struct relay *relay = context;
-    relay->curl_at_ms = timeout_ms < 0 ? -1 : relay->now_ms + timeout_ms;
-    return 0;
-}
-
-void upstream_socket_event(struct relay *relay, int fd, uint32_t events)
-{
-    int flags = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-                (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-    int running;
-    curl_multi_socket_action(relay->multi, fd, flags, &running);
-    pass_show(relay);
-}
-
-void upstream_timer(struct relay *relay)
-{
-    int running;
-    relay->curl_at_ms = -1;
-    curl_multi_socket_action(relay->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    pass_show(relay);
-}
-
-void upstream_collect(struct relay *relay)
-{
-    CURLMsg *message;
-    int left;
-    while ((message = curl_multi_info_read(relay->multi, &left))) {
-        if (message->msg != CURLMSG_DONE) continue;
-        struct transfer *transfer = NULL;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer->over = true;
-        transfer->result = message->data.result;
-        transfer->on_over(transfer->owner);
-    }
-}
-
-/* ---- one transfer ---- */
 
 void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed)
 {
@@ -272,7 +208,6 @@ static bool set_options(struct relay *relay, struct transfer *transfer, const st
                            : upstream_set_options(relay, easy, "", 0);
     SET(CURLOPT_HTTPHEADER, headers_of(relay, transfer, request->trace));
     SET(CURLOPT_PRIVATE, transfer);
-    SET(CURLOPT_SHARE, relay->share);
     SET(CURLOPT_WRITEFUNCTION, request->on_body);
     SET(CURLOPT_WRITEDATA, request->owner);
     SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -298,7 +233,7 @@ static bool open_transfer(struct relay *relay, struct transfer *transfer, const 
 
 static bool add_transfer(struct relay *relay, struct transfer *transfer)
 {
-    if (curl_multi_add_handle(relay->multi, transfer->easy) == CURLM_OK) return true;
+    if (pools_add(relay, transfer)) return true;
     curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
     return false;
@@ -331,7 +266,7 @@ void upstream_close(struct relay *relay, struct transfer *transfer)
     transfer->decoder = NULL;
     buf_fini(&transfer->refusal);
     if (!transfer->easy) return;
-    curl_multi_remove_handle(relay->multi, transfer->easy);
+    pools_remove(relay, transfer);
     curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
 }
@@ -377,7 +312,7 @@ struct upstream_failure upstream_failure(struct relay *relay, const struct trans
     return refused(relay, transfer, (int)status);
 }
 
-/* ---- the multi handle ---- */
+/* ---- of the whole relay ---- */
 
 static bool make_headers(struct relay *relay)
 {
@@ -393,26 +328,13 @@ static bool make_headers(struct relay *relay)
 
 bool upstream_init(struct relay *relay)
 {
-    if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK) return false;
-    relay->multi = curl_multi_init();
-    relay->share = curl_share_init();
-    if (!relay->multi || !relay->share || !make_headers(relay)) return false;
-    curl_share_setopt(relay->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    curl_multi_setopt(relay->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(relay->multi, CURLMOPT_SOCKETDATA, relay);
-    curl_multi_setopt(relay->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(relay->multi, CURLMOPT_TIMERDATA, relay);
-    curl_multi_setopt(relay->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX);
-    return true;
+    return curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK && make_headers(relay) && pools_init(relay);
 }
 
 void upstream_fini(struct relay *relay)
 {
-    if (relay->multi) curl_multi_cleanup(relay->multi);
-    if (relay->share) curl_share_cleanup(relay->share);
+    pools_fini(relay);
     curl_slist_free_all(relay->headers);
-    relay->multi = NULL;
-    relay->share = NULL;
     relay->headers = NULL;
     curl_global_cleanup();
 }

@@ -17,6 +17,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@
 #define LINE_MAX_BYTES (256u * 1024) /* a longer line of an event stream fails its stream */
 #define STAMP_SIZE 18u               /* '@', 16 digits of microseconds, '@' */
 #define REASONS_MAX 32
+#define BODY_MAX_BYTES 1024u
+#define SETTLE_MS 1500 /* what was asked for last is open by then */
 
 enum way { WAY_ONE_CALL, WAY_SESSION, WAY_COMPLETIONS };
 
@@ -47,6 +50,7 @@ struct options {
     long size;
     double pace_ms;
     long ramp_ms;
+    bool together; /* no chunk before all streams are open */
     long timeout_s;
     long from_ms;  /* chunks that come before are checked, but their delay doesn't count */
     long until_ms; /* nor do those that come after; 0: the end */
@@ -66,6 +70,7 @@ struct load;
 /* One answer: the decoder's state and what has been seen of it. */
 struct stream {
     struct load *load;
+    size_t number;
     CURL *easy;
     char url[256];
     char *line; /* the unfinished line; owned */
@@ -96,7 +101,6 @@ struct load {
     CURLM *multi;
     CURLSH *share;
     struct curl_slist **headers; /* one list a token */
-    char *body;
     int epoll;
     long running_until_ms; /* curl's timer; -1: none */
     uint64_t began_us;
@@ -439,16 +443,52 @@ static void stream_request(struct stream *self, const char *path, const char *bo
     struct load *load = self->load;
     snprintf(self->url, sizeof(self->url), "%s%s", load->options.url, path);
     curl_easy_setopt(self->easy, CURLOPT_URL, self->url);
-    curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, body);
     curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
+    curl_easy_setopt(self->easy, CURLOPT_COPYPOSTFIELDS, body);
     self->data_len = 0;
     curl_multi_add_handle(load->multi, self->easy);
+}
+
+/* first_ms: how long the upstream is to be silent before the first chunk. */
+static void make_body(const struct options *options, long first_ms, char body[BODY_MAX_BYTES])
+{
+    char content[512], model[128] = "", first[32] = "";
+    if (first_ms > 0) snprintf(first, sizeof(first), " first=%ld", first_ms);
+    snprintf(content, sizeof(content), "[[chunks=%ld size=%ld pace=%g%s%s %.200s]] load", options->chunks,
+             options->size, options->pace_ms, options->timestamps ? " timestamps" : "", first, options->extra);
+    if (options->way == WAY_COMPLETIONS) {
+        snprintf(body, BODY_MAX_BYTES,
+                 "{\"model\":\"%.100s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"stream\":true}",
+                 options->model ? options->model : "test-load", content);
+        return;
+    }
+    if (options->model) snprintf(model, sizeof(model), ",\"model\":\"%.100s\"", options->model);
+    snprintf(body, BODY_MAX_BYTES, "{\"content\":\"%s\",\"stream\":true%s}", content, model);
+}
+
+/* Together: until SETTLE_MS after the last one is asked for, and then spread over the time between two chunks by the
+ * golden ratio, so that however many streams there are and however they opened, they talk in even turns. */
+static long silent_ms(const struct stream *self)
+{
+    const struct options *options = &self->load->options;
+    if (!options->together) return 0;
+    double turn = 0.6180339887498949 * (double)self->number;
+    long from_ms = options->ramp_ms + SETTLE_MS + (long)(options->pace_ms * (turn - floor(turn)));
+    return from_ms - (long)((self->sent_us - self->load->began_us) / 1000);
+}
+
+static void stream_send(struct stream *self, const char *path)
+{
+    char body[BODY_MAX_BYTES];
+    make_body(&self->load->options, silent_ms(self), body);
+    stream_request(self, path, body);
 }
 
 static void stream_start(struct load *load, struct stream *self, size_t number)
 {
     const struct options *options = &load->options;
     self->load = load;
+    self->number = number;
     self->easy = must(curl_easy_init());
     self->begun = options->way == WAY_COMPLETIONS;
     self->sent_us = now_us();
@@ -473,7 +513,7 @@ static void stream_start(struct load *load, struct stream *self, size_t number)
     if (self->making_session)
         stream_request(self, "/api/v1/chat/sessions", "{}");
     else
-        stream_request(self, options->way == WAY_ONE_CALL ? "/api/v1/chat/messages" : options->path, load->body);
+        stream_send(self, options->way == WAY_ONE_CALL ? "/api/v1/chat/messages" : options->path);
 }
 
 /* The session is made: the same handle sends in it. */
@@ -486,7 +526,7 @@ static bool stream_continue(struct stream *self, long status)
     curl_easy_setopt(self->easy, CURLOPT_FRESH_CONNECT, 0L);
     self->sent_us = now_us();
     snprintf(path, sizeof(path), "/api/v1/chat/sessions/%.36s/messages", id);
-    stream_request(self, path, self->load->body);
+    stream_send(self, path);
     return true;
 }
 
@@ -606,6 +646,7 @@ static void usage(void)
           "  --timestamps      measure the delay of each chunk; same machine as the upstream\n"
           "  --http2 | --http1 (default)\n"
           "  --ramp-ms N (0)   open the streams over that time\n"
+          "  --together        the upstream is silent until all are open: 1.5 s after the ramp\n"
           "  --from-ms N --until-ms N   delays of this part of the run count\n"
           "  --timeout-s N (120)\n"
           "  --one-call (default) | --session | --completions PATH\n"
@@ -666,6 +707,7 @@ static void read_options(int argc, char **argv, struct options *out)
         {"http2", no_argument, NULL, '2'},
         {"http1", no_argument, NULL, '1'},
         {"ramp-ms", required_argument, NULL, 'r'},
+        {"together", no_argument, NULL, 'g'},
         {"from-ms", required_argument, NULL, 'f'},
         {"until-ms", required_argument, NULL, 'e'},
         {"timeout-s", required_argument, NULL, 'o'},
@@ -694,6 +736,7 @@ static void read_options(int argc, char **argv, struct options *out)
         case '2': out->http2 = true; break;
         case '1': out->http2 = false; break;
         case 'r': out->ramp_ms = number(optarg, 0); break;
+        case 'g': out->together = true; break;
         case 'f': out->from_ms = number(optarg, 0); break;
         case 'e': out->until_ms = number(optarg, 1); break;
         case 'o': out->timeout_s = number(optarg, 1); break;
@@ -713,23 +756,6 @@ static void read_options(int argc, char **argv, struct options *out)
 }
 
 /* ---- main ---- */
-
-static char *make_body(const struct options *options)
-{
-    char content[512], model[128] = "";
-    char *body = must(malloc(1024));
-    snprintf(content, sizeof(content), "[[chunks=%ld size=%ld pace=%g%s %.200s]] load", options->chunks, options->size,
-             options->pace_ms, options->timestamps ? " timestamps" : "", options->extra);
-    if (options->way == WAY_COMPLETIONS) {
-        snprintf(body, 1024,
-                 "{\"model\":\"%.100s\",\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"stream\":true}",
-                 options->model ? options->model : "test-load", content);
-        return body;
-    }
-    if (options->model) snprintf(model, sizeof(model), ",\"model\":\"%.100s\"", options->model);
-    snprintf(body, 1024, "{\"content\":\"%s\",\"stream\":true%s}", content, model);
-    return body;
-}
 
 static void make_headers(struct load *load)
 {
@@ -764,7 +790,6 @@ static void load_open(struct load *load)
     curl_multi_setopt(load->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(load->multi, CURLMOPT_TIMERDATA, (void *)load);
     load->streams = must(calloc((size_t)load->options.streams, sizeof(*load->streams)));
-    load->body = make_body(&load->options);
     make_headers(load);
 }
 
@@ -779,7 +804,6 @@ static void load_close(struct load *load)
     free(load->headers);
     free(load->options.tokens);
     free(load->streams);
-    free(load->body);
     free(load->first.values);
     free(load->delays.values);
     close(load->epoll);

@@ -1,0 +1,258 @@
+/*
+ * libcurl's side of the relay: its sockets, its timers, and the connections that it keeps.
+ *
+ * A multi handle walks along all of its connections to find one to use again and to find the oldest to close, and its
+ * limit of what is kept counts the busy ones. With thousands of streams in one, each begin and each end cost more, and
+ * no connection was ever used again. So transfers are in pools, a multi handle each; curl is told when nothing idle is
+ * to be found, and how many connections a pool may have with the busy ones of the moment.
+ */
+#include "relay/loop.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    POOL_TRANSFERS = 512,
+    IDLE_CONNECTIONS_MAX = 255, /* of all pools together, and one more of the first: curl takes 0 for its own limit */
+};
+
+struct pool {
+    struct relay *relay;
+    CURLM *multi;    /* NULL: nothing in it */
+    int transfers;   /* in it */
+    int busy;        /* of these, curl isn't done with */
+    int connections; /* open, idle ones included */
+    int limit;       /* of connections, as curl was told */
+    int64_t at_ms;   /* when curl wants to be called; -1: not */
+};
+
+struct pool_watch {
+    struct watch watch; /* first: a dead one is freed as its watch */
+    struct pool *pool;
+};
+
+struct pools {
+    int count;
+    bool emptied;  /* one of them has no transfer any more */
+    CURLSH *share; /* names and TLS sessions: of all pools */
+    struct pool pool[];
+};
+
+/* ---- curl's wishes: sockets and one timer ---- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_data)
+{
+    (void)easy;
+    struct pool *pool = context;
+    struct pool_watch *watch = socket_data;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch) loop_unwatch(pool->relay, &watch->watch);
+        return 0;
+    }
+    if (!watch) {
+        watch = calloc(1, sizeof *watch);
+        if (!watch) return -1;
+        watch->watch = (struct watch){.kind = WATCH_CURL, .fd = fd};
+        watch->pool = pool;
+        curl_multi_assign(pool->multi, fd, watch);
+    }
+    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+    return loop_watch(pool->relay, &watch->watch, events) ? 0 : -1;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    (void)multi;
+    struct pool *pool = context;
+    struct relay *relay = pool->relay;
+    pool->at_ms = timeout_ms < 0 ? -1 : relay->now_ms + timeout_ms;
+    if (pool->at_ms >= 0 && (relay->curl_at_ms < 0 || pool->at_ms < relay->curl_at_ms)) relay->curl_at_ms = pool->at_ms;
+    return 0;
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct pool *pool = context;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0) pool->connections++;
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static int on_close(void *context, curl_socket_t fd)
+{
+    struct pool *pool = context;
+    pool->connections--;
+    return close(fd);
+}
+
+/* ---- connections ---- */
+
+/* Too low for a moment where a connection is about to be opened. */
+static int idle_of(const struct pool *pool)
+{
+    return pool->connections - pool->busy;
+}
+
+/* curl's limit counts busy connections too, and is looked at when one becomes idle. */
+static void limit_idle(struct pools *pools)
+{
+    int idle = 0;
+    for (int i = 0; i < pools->count; i++)
+        if (idle_of(&pools->pool[i]) > 0) idle += idle_of(&pools->pool[i]);
+    for (int i = 0; i < pools->count; i++) {
+        struct pool *pool = &pools->pool[i];
+        int others = idle_of(pool) > 0 ? idle - idle_of(pool) : idle;
+        int room = others < IDLE_CONNECTIONS_MAX ? IDLE_CONNECTIONS_MAX - others : 0;
+        int limit = pool->busy - 1 + room > 1 ? pool->busy - 1 + room : 1;
+        if (!pool->multi || limit == pool->limit) continue;
+        pool->limit = limit;
+        curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)limit);
+    }
+}
+
+static bool open_pool(struct pool *pool)
+{
+    if (pool->multi) return true;
+    pool->multi = curl_multi_init();
+    if (!pool->multi) return false;
+    curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
+    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
+    return true;
+}
+
+static void close_pool(struct pool *pool)
+{
+    curl_multi_cleanup(pool->multi);
+    *pool = (struct pool){.relay = pool->relay, .at_ms = -1};
+}
+
+/* One with an idle connection, else the first with room: so the later ones become empty when there are fewer streams.
+ */
+static struct pool *pool_for_one_more(struct pools *pools)
+{
+    struct pool *roomy = NULL;
+    for (int i = 0; i < pools->count; i++) {
+        struct pool *pool = &pools->pool[i];
+        if (idle_of(pool) > 0) return pool;
+        if (!roomy && pool->transfers < POOL_TRANSFERS) roomy = pool;
+    }
+    return roomy ? roomy : &pools->pool[pools->count - 1];
+}
+
+bool pools_add(struct relay *relay, struct transfer *transfer)
+{
+    struct pool *pool = pool_for_one_more(relay->pools);
+    CURL *easy = transfer->easy;
+    long nothing_idle = idle_of(pool) <= 0;
+    if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_SHARE, relay->pools->share) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, nothing_idle) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, pool) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, pool) != CURLE_OK ||
+        curl_multi_add_handle(pool->multi, easy) != CURLM_OK)
+        return false;
+    transfer->pool = pool;
+    pool->transfers++;
+    pool->busy++;
+    limit_idle(relay->pools);
+    return true;
+}
+
+void pools_remove(struct relay *relay, struct transfer *transfer)
+{
+    struct pool *pool = transfer->pool;
+    if (!transfer->over) pool->busy--;
+    pool->transfers--;
+    curl_multi_remove_handle(pool->multi, transfer->easy);
+    relay->pools->emptied = relay->pools->emptied || !pool->transfers;
+    limit_idle(relay->pools);
+}
+
+/* Hands transfers that ended to their on_over. */
+static void collect(struct pool *pool)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(pool->multi, &left))) {
+        if (message->msg != CURLMSG_DONE) continue;
+        struct transfer *transfer = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        transfer->over = true;
+        transfer->result = message->data.result;
+        pool->busy--;
+        transfer->on_over(transfer->owner);
+    }
+    limit_idle(pool->relay->pools);
+}
+
+static void act(struct pool *pool, curl_socket_t fd, int flags)
+{
+    int running;
+    curl_multi_socket_action(pool->multi, fd, flags, &running);
+    pass_show(pool->relay);
+    if (running < pool->busy) collect(pool); /* at once: the next end is to find the limit right */
+}
+
+void pools_socket_event(struct watch *watch, uint32_t events)
+{
+    int flags = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+    act(((struct pool_watch *)watch)->pool, watch->fd, flags);
+}
+
+void pools_timer(struct relay *relay)
+{
+    struct pools *pools = relay->pools;
+    if (relay->curl_at_ms < 0 || relay->curl_at_ms > relay->now_ms) return;
+    for (int i = 0; i < pools->count; i++) {
+        struct pool *pool = &pools->pool[i];
+        if (pool->at_ms < 0 || pool->at_ms > relay->now_ms) continue;
+        pool->at_ms = -1;
+        act(pool, CURL_SOCKET_TIMEOUT, 0);
+    }
+    relay->curl_at_ms = -1;
+    for (int i = 0; i < pools->count; i++) {
+        int64_t at_ms = pools->pool[i].at_ms;
+        if (at_ms >= 0 && (relay->curl_at_ms < 0 || at_ms < relay->curl_at_ms)) relay->curl_at_ms = at_ms;
+    }
+}
+
+void pools_tidy(struct relay *relay)
+{
+    struct pools *pools = relay->pools;
+    if (!pools->emptied) return;
+    pools->emptied = false;
+    for (int i = 1; i < pools->count; i++)
+        if (pools->pool[i].multi && !pools->pool[i].transfers) close_pool(&pools->pool[i]);
+    limit_idle(pools);
+}
+
+bool pools_init(struct relay *relay)
+{
+    int count = relay->settings.max_streams / POOL_TRANSFERS + 2; /* one isn't full, one is the warm connection's */
+    relay->pools = calloc(1, sizeof *relay->pools + (size_t)count * sizeof *relay->pools->pool);
+    if (!relay->pools) return false;
+    relay->pools->count = count;
+    for (int i = 0; i < count; i++) relay->pools->pool[i] = (struct pool){.relay = relay, .at_ms = -1};
+    relay->pools->share = curl_share_init();
+    if (!relay->pools->share || !open_pool(relay->pools->pool)) return false;
+    curl_share_setopt(relay->pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    curl_share_setopt(relay->pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    return true;
+}
+
+void pools_fini(struct relay *relay)
+{
+    struct pools *pools = relay->pools;
+    if (!pools) return;
+    for (int i = 0; i < pools->count; i++)
+        if (pools->pool[i].multi) close_pool(&pools->pool[i]);
+    if (pools->share) curl_share_cleanup(pools->share);
+    free(pools);
+    relay->pools = NULL;
+}
