@@ -12,7 +12,7 @@
 
 enum {
     BEAT_MS = 50,          /* notes (a stop, an attacher) are looked for this often: a stop has 200 ms in all */
-    TEXT_BEAT_MS = 250,    /* an answer's text is written this often */
+    TEXT_BEAT_MS = 450,    /* an answer's text is written this often */
     FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
     TEXTS_A_BEAT = 64,     /* more are due: exchanges follow one another. Thousands at once would be a burst that chunks
                             * wait for */
