@@ -1,6 +1,5 @@
 #include "fcgi/request.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +63,6 @@ static struct connection *request_take(struct http_request *self)
     FCGX_Request *fcgi = of(self)->fcgi;
     struct connection *connection = records_open(fcgi->ipcFd, (uint16_t)fcgi->requestId);
     if (!connection) return NULL;
-    fcntl(fcgi->ipcFd, F_SETFD, FD_CLOEXEC);
     FCGX_Free(fcgi, 0); /* its streams and params; the descriptor stays open */
     fcgi->ipcFd = -1;
     fcgi->keepConnection = 0;

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -49,6 +50,7 @@ enum {
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
     DRAIN_STEP_MS = 100,
+    ACCEPT_RETRY_MS = 100,
 };
 
 /* What one thread has for itself: a connection to each store. */
@@ -88,6 +90,8 @@ struct worker {
     int64_t purge_at_ms;
     const char *version;
     int listen_fd, stop_fd, signal_fd;
+    int accept_fd; /* where request threads wait */
+    pthread_mutex_t accept_lock;
     struct pg_health *pg_health;
     struct redis_server *redis_server;
     struct local_breaker *local_breaker;
@@ -169,41 +173,58 @@ static enum chat_error check_migrations(void *stores)
 
 /* ---- request threads ---- */
 
-static bool watch_listener(const struct worker *worker, int epoll_fd)
+static bool watch_listener(const struct worker *worker)
 {
-    struct epoll_event listening = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = worker->listen_fd};
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, worker->listen_fd, &listening) == 0;
+    struct epoll_event listening = {.events = EPOLLIN | EPOLLEXCLUSIVE | EPOLLET, .data.fd = worker->listen_fd};
+    return epoll_ctl(worker->accept_fd, EPOLL_CTL_ADD, worker->listen_fd, &listening) == 0;
 }
 
-/* Waits for a connection in an epoll of its own, so that one connection wakes one thread, and a stop wakes all. */
-static int accept_epoll(const struct worker *worker)
+/* All threads wait in one epoll: of a connection the kernel tells one, the one that began to wait last. What it, and
+ * its connections to the stores, need is still in the processor's caches. A stop is told to all. */
+static bool open_accept(struct worker *worker)
 {
-    int fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event stop = {.events = EPOLLIN, .data.fd = worker->stop_fd};
-    if (fd >= 0 && watch_listener(worker, fd) && epoll_ctl(fd, EPOLL_CTL_ADD, worker->stop_fd, &stop) == 0) return fd;
-    log_write(LOG_ERROR, "accept_setup_failed", LOG_STR("reason", strerror(errno)));
-    abort();
+    worker->accept_fd = epoll_create1(EPOLL_CLOEXEC);
+    return worker->accept_fd >= 0 && pthread_mutex_init(&worker->accept_lock, NULL) == 0 && watch_listener(worker) &&
+           epoll_ctl(worker->accept_fd, EPOLL_CTL_ADD, worker->stop_fd, &stop) == 0;
 }
 
-/* The kernel wakes the first in the socket's queue: without going to its end, the threads of one worker would get
- * nearly all connections. */
-static void go_to_the_end(const struct worker *worker, int epoll_fd)
+/* The kernel tells the first in the socket's queue: who takes a connection goes to the queue's end, or one worker would
+ * get nearly all. What else waits to be taken is told anew. */
+static void go_to_the_end(struct worker *worker)
 {
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_DEL, worker->listen_fd, NULL) == 0 && watch_listener(worker, epoll_fd)) return;
+    pthread_mutex_lock(&worker->accept_lock);
+    bool fine = epoll_ctl(worker->accept_fd, EPOLL_CTL_DEL, worker->listen_fd, NULL) == 0 && watch_listener(worker);
+    pthread_mutex_unlock(&worker->accept_lock);
+    if (fine) return;
     log_write(LOG_ERROR, "accept_setup_failed", LOG_STR("reason", strerror(errno)));
     abort();
 }
 
-/* false: stop. */
-static bool wait_for_connection(const struct worker *worker, int epoll_fd)
+/* -1: none, mostly because another thread or worker was faster (the socket doesn't block). */
+static int take_connection(struct worker *worker)
+{
+    int fd = accept4(worker->listen_fd, NULL, NULL, SOCK_CLOEXEC), error = fd < 0 ? errno : 0;
+    if (error == EAGAIN || error == EINTR) return -1;
+    if (error && error != ECONNABORTED) { /* out of descriptors, say: it still waits, and will be told of again */
+        log_write(LOG_ERROR, "accept_failed", LOG_STR("reason", strerror(error)));
+        clock_sleep_ms(clock_system(), ACCEPT_RETRY_MS);
+    }
+    go_to_the_end(worker);
+    return fd;
+}
+
+/* false: stop. A connection that this worker was told of no other knows: it is taken first. */
+static bool wait_for_connection(const struct worker *worker)
 {
     struct epoll_event events[2];
-    int count;
-    do count = epoll_wait(epoll_fd, events, 2, -1);
-    while (count < 0 && errno == EINTR);
-    for (int i = 0; i < count; i++)
-        if (events[i].data.fd == worker->stop_fd) return false;
-    return true;
+    int count = epoll_wait(worker->accept_fd, events, 2, -1);
+    bool stop = false, connection = false;
+    for (int i = 0; i < count; i++) {
+        stop = stop || events[i].data.fd == worker->stop_fd;
+        connection = connection || events[i].data.fd == worker->listen_fd;
+    }
+    return connection || !stop;
 }
 
 /* Connects before the first request comes, which then has all of its short time limits for itself. */
@@ -221,14 +242,17 @@ static void *request_main(void *argument)
 {
     struct request_thread *self = argument;
     struct worker *worker = self->stores.worker;
-    int epoll_fd = accept_epoll(worker);
     warm_up(&self->stores);
     FCGX_Request fcgi;
     struct arena arena;
     arena_init(&arena);
     FCGX_InitRequest(&fcgi, worker->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
-    while (wait_for_connection(worker, epoll_fd)) {
-        if (FCGX_Accept_r(&fcgi) < 0) continue; /* another thread was faster (the socket doesn't block) */
+    while (wait_for_connection(worker)) {
+        int fd = take_connection(worker);
+        if (fd < 0) continue;
+        fcgi.ipcFd = fd; /* libfcgi reads the request from it, as from one that was kept */
+        fcgi.keepConnection = 1;
+        if (FCGX_Accept_r(&fcgi) < 0) continue; /* no request came, and it doesn't wait for another connection */
         struct fcgi_request request;
         fcgi_request_init(&request, &fcgi, &arena);
         redis_conn_new_request(self->stores.redis);
@@ -237,10 +261,8 @@ static void *request_main(void *argument)
         metrics_move(&metrics->gauges.requests_running, -1);
         FCGX_Finish_r(&fcgi);
         arena_reset(&arena);
-        go_to_the_end(worker, epoll_fd); /* while it was busy, the kernel passed it over */
     }
     arena_fini(&arena);
-    close(epoll_fd);
     return NULL;
 }
 
@@ -414,7 +436,8 @@ static bool start(struct worker *worker)
     };
     return worker->stop_fd >= 0 && worker->pg_health && worker->local_breaker && worker->ledger && worker->threads &&
            open_redis(worker) && open_provider(worker) && open_relay(worker) &&
-           stores_open(&worker->own_stores, worker) && start_keeper(worker) && start_request_threads(worker);
+           stores_open(&worker->own_stores, worker) && start_keeper(worker) && open_accept(worker) &&
+           start_request_threads(worker);
 }
 
 /* ---- run and stop ---- */
@@ -567,6 +590,7 @@ static void stop(struct worker *worker)
     local_breaker_close(worker->local_breaker);
     use_ledger_close(worker->ledger);
     pg_health_close(worker->pg_health);
+    if (worker->accept_fd >= 0) close(worker->accept_fd);
     close(worker->stop_fd);
     close(worker->signal_fd);
 }
@@ -576,6 +600,7 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd, con
     struct worker worker = {
         .settings = settings,
         .listen_fd = listen_fd,
+        .accept_fd = -1,
         .version = version,
         .reaper = {.longest_ms = settings->total_timeout_ms + REAP_MARGIN_MS},
     };
