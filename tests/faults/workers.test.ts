@@ -20,6 +20,20 @@ const interrupted = (id: string, ms = 10_000) =>
 
 const allWorkers = (but: number) => until('a new worker', () => workers().length === Number(process.env['CHAT_WORKERS']) && !workers().includes(but))
 
+test('answers that begin one after another are spread over the workers', async ({ crowd }) => {
+  const written = new Map<string, number>()
+  const streams: AnswerStream[] = []
+  for (const user of crowd(12)) {
+    const [stream] = await startAll([user], '[[chunks=40 size=4 pace=50]] Spread')
+    const writer = await writerOf(idOf(stream!))
+    written.set(writer, (written.get(writer) ?? 0) + 1)
+    streams.push(stream!)
+  }
+  expect(written.size, 'both workers write').toBe(2)
+  expect(Math.min(...written.values()), 'of 12, each of them').toBeGreaterThanOrEqual(4)
+  for (const stream of streams) expect(await readOn(stream)).toBe(true)
+})
+
 describe('kill -9', () => {
   test("of a worker with live answers: the other's go on, its own end interrupted with all but the last second", async ({ crowd }) => {
     const [chunks, bytes, pace] = [size(350, 600), 12, size(30, 100)]
