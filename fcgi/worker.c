@@ -184,8 +184,9 @@ static bool watch_listener(const struct worker *worker)
 static bool open_accept(struct worker *worker)
 {
     struct epoll_event stop = {.events = EPOLLIN, .data.fd = worker->stop_fd};
+    pthread_mutex_init(&worker->accept_lock, NULL);
     worker->accept_fd = epoll_create1(EPOLL_CLOEXEC);
-    return worker->accept_fd >= 0 && pthread_mutex_init(&worker->accept_lock, NULL) == 0 && watch_listener(worker) &&
+    return worker->accept_fd >= 0 && watch_listener(worker) &&
            epoll_ctl(worker->accept_fd, EPOLL_CTL_ADD, worker->stop_fd, &stop) == 0;
 }
 

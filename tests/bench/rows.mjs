@@ -208,7 +208,7 @@ const onStreams = (streams, perSecond, seconds, size = 32) => ({
 /** The part of such a run in which all talk. */
 const windowOf = (load) => {
   const first = load['ramp-ms'] + 1500 + load['pace-ms']
-  return [first + 300, first + (load.chunks - 1) * load['pace-ms'] - 300]
+  return [first + 300, first + (load.chunks - 1) * load['pace-ms'] - 300].map(Math.round)
 }
 
 const added = (quantile) => (one, round) => Math.max(0.001, one.chunk_delay_ms[quantile] - round.direct.chunk_delay_ms[quantile])
@@ -246,13 +246,13 @@ const ROWS = {
       const { window } = await run('messages', load, from, until)
       if (window.ours <= 0.6) break
     }
-    const all = await paced(1000, rate, 7)
+    const all = await paced(1000, rate, 6)
     const name = `added delay per chunk, 1,000 streams × ${rate}/s`
     return [ratio(`${name}, p50`, 2, all, added('p50'), 'ms'), ratio(`${name}, p99`, 2, all, added('p99'), 'ms')]
   },
 
   async stress() {
-    const all = await paced(1000, 50, 7)
+    const all = await paced(1000, 50, 6)
     const name = '1,000 streams × 50/s'
     return [
       ratio(`added delay per chunk under stress, ${name}, p50`, 2, all, added('p50'), 'ms'),
@@ -262,7 +262,7 @@ const ROWS = {
   },
 
   async many() {
-    const load = onStreams(5000, 5, 8)
+    const load = onStreams(5000, 5, 7)
     const [from, until] = windowOf(load)
     await run('messages', onStreams(2000, 5, 3)) // what a worker keeps once it has worked is no stream's
     await sleep(2000)
@@ -294,7 +294,7 @@ const ROWS = {
     for (let round = 0; round < Math.min(ROUNDS, 3); round++) {
       const costs = {}
       for (const streams of round % 2 ? [...sizes].reverse() : sizes) {
-        const load = onStreams(streams, 2, 8)
+        const load = onStreams(streams, 2, 7)
         const { window, failed, chunk_delay_ms } = await run('messages', load, ...windowOf(load))
         costs[streams] = { us: window.us_per_chunk, failed, p99: chunk_delay_ms.p99 }
       }
@@ -331,7 +331,7 @@ const ROWS = {
   },
 
   async ten() {
-    const load = onStreams(10000, 2, 9)
+    const load = onStreams(10000, 2, 8)
     const [from, until] = windowOf(load)
     const all = await rounds(['bare', 'messages'], (way) => run(way, load, from, until))
     const ours = all.map((round) => round.messages)
