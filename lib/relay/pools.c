@@ -130,8 +130,7 @@ static void close_pool(struct pool *pool)
     *pool = (struct pool){.relay = pool->relay, .at_ms = -1};
 }
 
-/* One with an idle connection, else the first with room: so the later ones become empty when there are fewer streams.
- */
+/* One with an idle connection, else the first with room: the later ones become empty when there are fewer streams. */
 static struct pool *pool_for_one_more(struct pools *pools)
 {
     struct pool *roomy = NULL;
