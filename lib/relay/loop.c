@@ -367,30 +367,21 @@ static void bury(struct relay *relay)
     }
 }
 
-/* What came for an answer goes to those who listen. */
-static void pump_dirty(struct relay *relay)
+static void turn(struct relay *relay)
 {
+    struct epoll_event *events = relay->events;
+    int count = epoll_wait(relay->epoll_fd, events, TURN_MAX_EVENTS, wait_ms(relay));
+    relay->now_ms = clock_mono_ms(relay->settings.clock);
+    for (int i = 0; i < count; i++) run_event(relay, &events[i]);
+    pools_timer(relay);
+    struct timer *due;
+    while ((due = timers_take_due(&relay->timers, relay->now_ms))) due->fire(due->owner);
     while (relay->dirty_first) {
         struct live *live = relay->dirty_first;
         relay->dirty_first = live->dirty_next;
         live->dirty = false;
         live_pump(live);
     }
-}
-
-static void turn(struct relay *relay)
-{
-    struct epoll_event *events = relay->events;
-    int count = epoll_wait(relay->epoll_fd, events, TURN_MAX_EVENTS, wait_ms(relay));
-    relay->now_ms = clock_mono_ms(relay->settings.clock);
-    for (int i = 0; i < count; i++) {
-        run_event(relay, &events[i]);
-        pump_dirty(relay); /* at once: later it would wait for all other events, and be out of the caches */
-    }
-    pools_timer(relay);
-    struct timer *due;
-    while ((due = timers_take_due(&relay->timers, relay->now_ms))) due->fire(due->owner);
-    pump_dirty(relay);
     pass_end_broken(relay);
     beat_due(relay);
     pools_tidy(relay);

@@ -178,7 +178,7 @@ struct task {
     char *title;                      /* TITLE, malloc'ed */
 };
 
-enum { TURN_MAX_EVENTS = 64 }; /* more of them would let timers and the log wait */
+enum { TURN_MAX_EVENTS = 64 }; /* what they bring is sent at the turn's end: more of them would wait for one another */
 
 struct relay {
     struct answers answers; /* first: the port */
