@@ -1,4 +1,6 @@
 // More than there is room for: who is over is refused at once and told when to come again, who is in feels nothing.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, idOf, long, percentile, readOn, report, rowOf, size, test } from '../support/faults.ts'
 import { expectInvariants } from '../support/invariants.ts'
 import { startStack } from '../support/stack.ts'
@@ -7,9 +9,26 @@ import { AnswerStream } from '../support/sse.ts'
 import { generatedText } from '../support/upstream.ts'
 import { User } from '../support/user.ts'
 import { until } from '../support/wait.ts'
-import { processes, freezing, workers } from '../support/processes.ts'
+import { descriptorLimit, freezing, limitDescriptors, processes, workers } from '../support/processes.ts'
 
 describe('overload', () => {
+  test('a worker that is out of descriptors takes a waiting connection as soon as it has some', async () => {
+    const stack = await startStack({ CHAT_WORKERS: '1' })
+    try {
+      const [worker] = workers(stack.stateDir)
+      const user = new User({ name: 'descriptors', url: stack.url })
+      expect((await user.get('/api/v1/chat/sessions')).status).toBe(200)
+      const allowed = descriptorLimit(worker!)
+      await limitDescriptors(worker!, 3) // all that are open stay
+      const waiting = user.get('/api/v1/chat/sessions')
+      await until('the worker says so', () => readFileSync(join(stack.stateDir, 'log', 'workers.log'), 'utf8').includes('"accept_failed"'))
+      await limitDescriptors(worker!, allowed)
+      expect((await waiting).status).toBe(200)
+    } finally {
+      await stack.down()
+    }
+  })
+
   test('over CHAT_MAX_STREAMS: 503 overloaded with Retry-After at once, nothing is counted, and those admitted are whole', async () => {
     const places = size(10, 100)
     const stack = await startStack({ CHAT_WORKERS: '2', CHAT_MAX_STREAMS: String(places) })

@@ -126,6 +126,16 @@ export function descriptors(pid: number): { idle: number; others: number } {
   const idle = links.filter((link) => upstream.has(link)).length
   return { idle, others: links.length - idle }
 }
+
+/** How many descriptors a process may have open now, and to change that; what is open stays open. */
+export const descriptorLimit = (pid: number) => Number(/^Max open files +(\d+)/m.exec(proc(pid, 'limits'))![1])
+export async function limitDescriptors(pid: number, count: number): Promise<void> {
+  const id = (name: string) => new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(proc(pid, 'status'))![1]!
+  const asItsUser = process.getuid!() === 0 ? ['setpriv', '--reuid', id('Uid'), '--regid', id('Gid'), '--clear-groups'] : []
+  const [command, ...rest] = [...asItsUser, 'prlimit', `--nofile=${count}:`, '--pid', String(pid)]
+  await run(command!, rest)
+}
+
 /** Memory that is this process' share, in KiB. */
 export const pssKb = (pid: number) => Number(/^Pss:\s+(\d+)/m.exec(proc(pid, 'smaps_rollup'))![1])
 
