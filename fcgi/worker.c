@@ -215,17 +215,18 @@ static int take_connection(struct worker *worker)
     return fd;
 }
 
-/* false: stop. A connection that this worker was told of no other knows: it is taken first. */
-static bool wait_for_connection(const struct worker *worker)
+/* Whether there may be a connection; *stop: it is the last one to take. A connection that this worker was told of no
+ * other knows, so it is taken before a stop; only one, as under load there is always another. */
+static bool wait_for_connection(const struct worker *worker, bool *stop)
 {
     struct epoll_event events[2];
     int count = epoll_wait(worker->accept_fd, events, 2, -1);
-    bool stop = false, connection = false;
+    bool connection = false;
     for (int i = 0; i < count; i++) {
-        stop = stop || events[i].data.fd == worker->stop_fd;
-        connection = connection || events[i].data.fd == worker->listen_fd;
+        if (events[i].data.fd == worker->stop_fd) *stop = true;
+        if (events[i].data.fd == worker->listen_fd) connection = true;
     }
-    return connection || !stop;
+    return connection;
 }
 
 /* Connects before the first request comes, which then has all of its short time limits for itself. */
@@ -248,8 +249,8 @@ static void *request_main(void *argument)
     struct arena arena;
     arena_init(&arena);
     FCGX_InitRequest(&fcgi, worker->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR);
-    while (wait_for_connection(worker)) {
-        int fd = take_connection(worker);
+    for (bool stop = false; !stop;) {
+        int fd = wait_for_connection(worker, &stop) ? take_connection(worker) : -1;
         if (fd < 0) continue;
         fcgi.ipcFd = fd; /* libfcgi reads the request from it, as from one that was kept */
         fcgi.keepConnection = 1;
