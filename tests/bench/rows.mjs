@@ -191,6 +191,7 @@ function ratio(name, goal, all, pick, unit, options = {}) {
 /* ---- the rows ---- */
 
 const RAMP_MS = 2.5 // for each stream
+const SETTLE_MS = 1500 // as in stream_load.c: from the last that is opened to the first chunk
 
 /**
  * Streams that talk for some seconds once all are open: what opening costs (a TLS handshake, a commit) is not what these
@@ -207,7 +208,7 @@ const onStreams = (streams, perSecond, seconds, size = 32) => ({
 })
 /** The part of such a run in which all talk. */
 const windowOf = (load) => {
-  const first = load['ramp-ms'] + 1500 + load['pace-ms']
+  const first = load['ramp-ms'] + SETTLE_MS + load['pace-ms']
   return [first + 300, first + (load.chunks - 1) * load['pace-ms'] - 300].map(Math.round)
 }
 
