@@ -12,8 +12,11 @@ enum {
     KEY_SIZE = UUID_TEXT_SIZE + 40,
     NUMBER_SIZE = 24,
     COMMANDS_A_TRIP = 400, /* keeps a round trip short: the deadline is for each */
+    WRITES_A_TRIP = 64,
+    PIECES_A_TRIP = 2 * WRITES_A_TRIP, /* of content and of reasoning */
 };
-#define TEXT_SECONDS "600"      /* longer than an answer may take, with its end */
+_Static_assert(PIECES_A_TRIP * 4 <= REDIS_SCRIPT_ARGS, "all pieces of a trip go in one run of the script");
+#define TEXT_SECONDS "7200"     /* longer than any answer may take (SAMBANOVA_TOTAL_TIMEOUT_MS), with its end */
 #define ENDED_SECONDS "60"      /* for those still reading from it */
 #define UNSAVED_SECONDS "86400" /* an answer that is over, for as long as Postgres may be away */
 #define NOTES_SECONDS "60"
@@ -77,22 +80,84 @@ static bool sets(const struct log_write *write, size_t at)
     return write->whole || at == 0;
 }
 
-static bool send_text(const struct redis_answer_log *self, const struct log_write *write, const char *what, size_t at,
+static bool send_set(struct redis_conn *conn, const struct log_write *write, const char *what, const char *text,
+                     size_t len)
+{
+    char key[KEY_SIZE];
+    answer_key(key, write->answer_id, what);
+    const char *const args[] = {"SET", key, text, "EX", TEXT_SECONDS};
+    const size_t lengths[] = {3, strlen(key), len, 2, sizeof TEXT_SECONDS - 1};
+    return redis_conn_send_binary(conn, args, lengths, 5);
+}
+
+/* ---- pieces: all of a trip in one run of the script, which costs Redis half of what a run for each does ---- */
+
+struct piece {
+    struct log_write *write;
+    const char *text;
+    size_t len;
+    char key[KEY_SIZE], writer[KEY_SIZE], before[NUMBER_SIZE];
+};
+
+static void add_piece(struct piece *pieces, size_t *count, struct log_write *write, const char *what, size_t at,
                       const char *text, size_t len)
 {
-    char key[KEY_SIZE], writer[KEY_SIZE], before[NUMBER_SIZE];
-    answer_key(key, write->answer_id, what);
-    if (sets(write, at)) {
-        const char *const args[] = {"SET", key, text, "EX", TEXT_SECONDS};
-        const size_t lengths[] = {3, strlen(key), len, 2, sizeof TEXT_SECONDS - 1};
-        return redis_conn_send_binary(self->conn, args, lengths, 5);
-    }
-    answer_key(writer, write->answer_id, "writer");
-    snprintf(before, sizeof before, "%zu", at);
-    const char *const args[] = {key, writer, before, text, TEXT_SECONDS};
-    const size_t lengths[] = {strlen(key), strlen(writer), strlen(before), len, sizeof TEXT_SECONDS - 1};
-    return redis_conn_send_script(self->conn, self->append_script, 2, args, lengths, 5);
+    if (!len || sets(write, at)) return;
+    struct piece *piece = &pieces[(*count)++];
+    piece->write = write;
+    piece->text = text;
+    piece->len = len;
+    answer_key(piece->key, write->answer_id, what);
+    answer_key(piece->writer, write->answer_id, "writer");
+    snprintf(piece->before, sizeof piece->before, "%zu", at);
 }
+
+static size_t find_pieces(struct log_write *writes, size_t count, struct piece pieces[PIECES_A_TRIP])
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct log_write *write = &writes[i];
+        add_piece(pieces, &found, write, "reasoning", write->reasoning_at, write->reasoning, write->reasoning_len);
+        add_piece(pieces, &found, write, "content", write->content_at, write->content, write->content_len);
+    }
+    return found;
+}
+
+static bool send_pieces(const struct redis_answer_log *self, const struct piece *pieces, size_t count)
+{
+    const char *args[PIECES_A_TRIP * 4];
+    size_t lengths[PIECES_A_TRIP * 4];
+    if (!count) return true;
+    for (size_t i = 0; i < count; i++) {
+        const struct piece *piece = &pieces[i];
+        const char **keys = &args[2 * i], **values = &args[2 * (count + i)];
+        size_t *key_lengths = &lengths[2 * i], *value_lengths = &lengths[2 * (count + i)];
+        keys[0] = piece->key;
+        keys[1] = piece->writer;
+        values[0] = piece->before;
+        values[1] = piece->text;
+        key_lengths[0] = strlen(piece->key);
+        key_lengths[1] = strlen(piece->writer);
+        value_lengths[0] = strlen(piece->before);
+        value_lengths[1] = piece->len;
+    }
+    return redis_conn_send_script(self->conn, self->append_script, (int)(2 * count), args, lengths, 4 * count);
+}
+
+static bool take_pieces(struct redis_conn *conn, const struct piece *pieces, size_t count)
+{
+    if (!count) return true;
+    redisReply *reply = next_reply(conn);
+    if (!reply) return false;
+    bool fits = reply->type == REDIS_REPLY_ARRAY && reply->elements == count;
+    for (size_t i = 0; fits && i < count; i++)
+        if (reply->element[i]->type != REDIS_REPLY_INTEGER || reply->element[i]->integer != 1)
+            pieces[i].write->lost = true;
+    freeReplyObject(reply);
+    return fits;
+}
+
+/* ---- all else of a write ---- */
 
 static bool names_writer(const struct log_write *write)
 {
@@ -178,14 +243,21 @@ static bool take_alive(struct redis_conn *conn, bool *forgotten)
     return true;
 }
 
-static bool send_write(const struct redis_answer_log *self, const struct log_write *write, const char *process_id)
+/* How many of a write's texts begin with it. */
+static size_t count_sets(const struct log_write *write)
 {
-    struct redis_conn *conn = self->conn;
+    return (write->reasoning_len && sets(write, write->reasoning_at) ? 1u : 0u) +
+           (write->content_len && sets(write, write->content_at) ? 1u : 0u);
+}
+
+static bool send_write(struct redis_conn *conn, const struct log_write *write, const char *process_id)
+{
     char writer[KEY_SIZE];
-    if (write->reasoning_len &&
-        !send_text(self, write, "reasoning", write->reasoning_at, write->reasoning, write->reasoning_len))
+    if (write->reasoning_len && sets(write, write->reasoning_at) &&
+        !send_set(conn, write, "reasoning", write->reasoning, write->reasoning_len))
         return false;
-    if (write->content_len && !send_text(self, write, "content", write->content_at, write->content, write->content_len))
+    if (write->content_len && sets(write, write->content_at) &&
+        !send_set(conn, write, "content", write->content, write->content_len))
         return false;
     answer_key(writer, write->answer_id, "writer");
     /* a Redis that came back empty must not know a writer and not that it lives */
@@ -200,21 +272,9 @@ static bool send_write(const struct redis_answer_log *self, const struct log_wri
     return !write->ended || send_last_seconds(conn, write->answer_id);
 }
 
-static bool take_text_written(struct redis_conn *conn, struct log_write *write, size_t at, size_t len)
+static bool take_write(struct redis_conn *conn, const struct log_write *write, bool *forgotten)
 {
-    if (!len) return true;
-    redisReply *reply = next_reply(conn);
-    if (!reply) return false;
-    if (!sets(write, at) && (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1)) write->lost = true;
-    freeReplyObject(reply);
-    return true;
-}
-
-static bool take_write(struct redis_conn *conn, struct log_write *write, bool *forgotten)
-{
-    return take_text_written(conn, write, write->reasoning_at, write->reasoning_len) &&
-           take_text_written(conn, write, write->content_at, write->content_len) &&
-           (!write->whole || take_alive(conn, forgotten)) &&
+    return skip_replies(conn, count_sets(write)) && (!write->whole || take_alive(conn, forgotten)) &&
            skip_replies(conn, (names_writer(write) ? 1u : 0u) + (write->end ? END_REPLIES : 0u) +
                                   (write->ended ? LAST_SECONDS_REPLIES : 0u));
 }
@@ -325,15 +385,18 @@ static bool take_notes(struct redis_conn *conn, struct log_exchange *exchange)
 static bool exchange_writes(const struct redis_answer_log *self, struct log_exchange *exchange)
 {
     struct redis_conn *conn = self->conn;
-    enum { WRITES_A_TRIP = COMMANDS_A_TRIP / 6 };
+    struct piece pieces[PIECES_A_TRIP];
     size_t from = 0;
     do {
         size_t to = exchange->write_count - from > WRITES_A_TRIP ? from + WRITES_A_TRIP : exchange->write_count;
+        size_t piece_count = find_pieces(exchange->writes + from, to - from, pieces);
         if (!redis_conn_begin(conn)) return false;
         if (from == 0 && !ask_notes(conn, exchange->process_id)) return false;
+        if (!send_pieces(self, pieces, piece_count)) return false;
         for (size_t i = from; i < to; i++)
-            if (!send_write(self, &exchange->writes[i], exchange->process_id)) return false;
+            if (!send_write(conn, &exchange->writes[i], exchange->process_id)) return false;
         if (from == 0 && !take_notes(conn, exchange)) return false;
+        if (!take_pieces(conn, pieces, piece_count)) return false;
         for (size_t i = from; i < to; i++)
             if (!take_write(conn, &exchange->writes[i], &exchange->forgotten)) return false;
         from = to;

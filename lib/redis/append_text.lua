@@ -1,11 +1,12 @@
--- Appends a piece to an answer's text where all that stood before is there, and keeps text and writer from running out.
--- Else nothing changes: a piece must not be read in another place than its own.
--- KEYS  1 chat:answer:<id>:content or :reasoning  2 chat:answer:<id>:writer
--- ARGV  1 bytes that stood before  2 the piece  3 seconds that both live from now on
--- 1: appended. 0: something was lost.
-if redis.call('STRLEN', KEYS[1]) ~= tonumber(ARGV[1]) or redis.call('EXPIRE', KEYS[2], ARGV[3]) == 0 then
-    return 0
+-- Appends pieces to answers' texts, each where all that stood before is there. Else that text doesn't change: a piece must
+-- not be read in another place than its own.
+-- KEYS  for each piece  1 chat:answer:<id>:content or :reasoning  2 chat:answer:<id>:writer
+-- ARGV  for each piece  1 bytes that stood before  2 the piece
+-- For each 1: appended; 0: something was lost.
+local appended = {}
+for i = 1, #KEYS, 2 do
+    local is_whole = redis.call('STRLEN', KEYS[i]) == tonumber(ARGV[i]) and redis.call('EXISTS', KEYS[i + 1]) == 1
+    if is_whole then redis.call('APPEND', KEYS[i], ARGV[i + 1]) end
+    appended[#appended + 1] = is_whole and 1 or 0
 end
-redis.call('APPEND', KEYS[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1
+return appended

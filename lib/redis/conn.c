@@ -432,12 +432,16 @@ bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine)
 bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
                             const size_t *lengths, size_t count)
 {
-    const char *all[MAX_SCRIPT_ARGS + 3] = {"EVALSHA", conn->scripts[script].sha};
-    size_t all_lengths[MAX_SCRIPT_ARGS + 3] = {sizeof "EVALSHA" - 1, strlen(conn->scripts[script].sha)};
+    const char *all[REDIS_SCRIPT_ARGS + 3];
+    size_t all_lengths[REDIS_SCRIPT_ARGS + 3];
     char keys[16];
 
-    if (count > MAX_SCRIPT_ARGS) abort();
+    if (count > REDIS_SCRIPT_ARGS) abort();
+    all[0] = "EVALSHA";
+    all[1] = conn->scripts[script].sha;
     all[2] = keys;
+    all_lengths[0] = strlen(all[0]);
+    all_lengths[1] = strlen(all[1]);
     all_lengths[2] = (size_t)snprintf(keys, sizeof keys, "%d", key_count);
     for (size_t i = 0; i < count; i++) {
         all[3 + i] = args[i];

@@ -21,7 +21,7 @@ struct redis_server;
 struct redis_conn;
 struct redisReply;
 
-enum { REDIS_CALL_MS = 40, REDIS_PROBE_MS = 500 };
+enum { REDIS_CALL_MS = 40, REDIS_PROBE_MS = 500, REDIS_SCRIPT_ARGS = 512 };
 
 /* NULL with *problem set to a static sentence: the URL is wrong, or no memory. Doesn't connect. */
 struct redis_server *redis_server_open(const char *url, int call_ms, const char **problem);
@@ -55,8 +55,8 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
 /* The next reply, never an error one; freeReplyObject it. NULL: failed and logged. A pipeline is given up at the
  * first NULL: redis_conn_abandon. */
 struct redisReply *redis_conn_receive(struct redis_conn *conn);
-/* Queues a script, to run by EVALSHA, as redis_conn_send_binary does a command: for pipelines. A Redis that has
- * forgotten it answers with an error. */
+/* Queues a script (at most REDIS_SCRIPT_ARGS keys and args), to run by EVALSHA, as redis_conn_send_binary does a
+ * command: for pipelines. A Redis that has forgotten it answers with an error. */
 bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
                             const size_t *lengths, size_t count);
 /* Runs a script (at most 24 keys and args) by EVALSHA, or by EVAL where Redis has forgotten it. NULL as above. */

@@ -283,8 +283,9 @@ void beat_write_all_anew(struct relay *relay)
 
 static void take_write(struct relay *relay, const struct log_write *write, bool failed)
 {
+    if (!failed && !write->lost) return;
     struct live *live = live_find(relay, write->answer_id);
-    if (live && !live->mirror && (failed || write->lost)) write_anew(live);
+    if (live && !live->mirror) write_anew(live);
 }
 
 static void take_read(struct relay *relay, const struct log_read *read)
