@@ -140,6 +140,17 @@ const char PG_SETTINGS_SQL[] = "SELECT set_config('statement_timeout', $1::text,
     " seen AS (SELECT c.last_seq FROM chat_sessions c, s WHERE c.id = s.id)," \
     " busy AS (SELECT m.id FROM chat_messages m, s WHERE m.session_id = s.id AND m.status = 'streaming'),"
 
+/* A question and its answer, two rows of one INSERT: Postgres reads a table's CHECKs and opens its indexes anew for each
+ * INSERT, which costs more than a row does. */
+#define BEGUN_COLUMNS \
+    "id, session_id, user_id, seq, parent_id, role, status, epoch, content, model, token_count, tokens_estimated," \
+    " created_at, search_vector, idempotency_key, idempotency_fingerprint"
+#define BEGUN_QUESTION(content, tokens, now, words, key, fingerprint) \
+    "'user', 'complete', 0, " content "::text, NULL::text, " tokens "::bigint, true, " MS(now) ", " VECTOR(words) ", " \
+    key "::text, " fingerprint "::text"
+#define BEGUN_ANSWER(epoch, model, now) \
+    "'assistant', 'streaming', " epoch "::int, '', " model ", 0, false, " MS(now) ", NULL::tsvector, NULL, NULL"
+
 const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
     [PG_PING] = {.name = "ping", .repeatable = true, .sql = "SELECT 1"},
     [PG_SCHEMA_LEVEL] =
@@ -253,14 +264,11 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 " updated_at, last_message_at, message_count, last_seq, title_vector)"
                 " VALUES ($1::uuid, $2::text, $11::text, $12::text, $7::text, " MS("$14") ", " MS("$9") ", " MS("$9") ","
                 "  2, 2, " VECTOR("$13") ") RETURNING *),"
-                " q AS (INSERT INTO chat_messages (id, session_id, user_id, seq, role, status, content, token_count,"
-                " tokens_estimated, created_at, search_vector, idempotency_key, idempotency_fingerprint)"
-                " SELECT $3::uuid, up.id, up.user_id, 1, 'user', 'complete', $4::text, $5::bigint, true, " MS("$9") ","
-                "  " VECTOR("$10") ", $15::text, $16::text FROM up),"
-                " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
-                " content, model, created_at)"
-                " SELECT $6::uuid, up.id, up.user_id, 2, $3::uuid, 'assistant', 'streaming', $8::int, '', $7::text,"
-                "  " MS("$9") " FROM up)"
+                " begun AS (INSERT INTO chat_messages (" BEGUN_COLUMNS ")"
+                " SELECT $3::uuid, up.id, up.user_id, 1, NULL::uuid, "
+                BEGUN_QUESTION("$4", "$5", "$9", "$10", "$15", "$16") " FROM up"
+                " UNION ALL SELECT $6::uuid, up.id, up.user_id, 2, $3::uuid, "
+                BEGUN_ANSWER("$8", "$7::text", "$9") " FROM up)"
                 " SELECT " SESSION("up") " FROM up"},
 
     /* $1 session, $2 user, $3 question, $4 content, $5 its tokens, $6 answer, $7 model, $8 epoch, $9 now, $10 words of
@@ -286,15 +294,11 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 " parent AS (SELECT m.id FROM go CROSS JOIN LATERAL (SELECT x.id FROM chat_messages x"
                 "   WHERE x.session_id = go.id AND x.seq < go.before_seq AND x.superseded_by IS NULL"
                 "   ORDER BY x.seq DESC LIMIT 1) m),"
-                " q AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, content,"
-                "   token_count, tokens_estimated, created_at, search_vector, idempotency_key, idempotency_fingerprint)"
-                "  SELECT $3::uuid, go.id, go.user_id, go.last_seq + 1, parent.id, 'user', 'complete', $4::text,"
-                "   $5::bigint, true, " MS("$9") ", " VECTOR("$10") ", $15::text, $16::text"
-                "  FROM go LEFT JOIN parent ON true),"
-                " a AS (INSERT INTO chat_messages (id, session_id, user_id, seq, parent_id, role, status, epoch,"
-                "   content, model, created_at)"
-                "  SELECT $6::uuid, go.id, go.user_id, go.last_seq + 2, $3::uuid, 'assistant', 'streaming', $8::int,"
-                "   '', coalesce($7::text, go.model), " MS("$9") " FROM go),"
+                " begun AS (INSERT INTO chat_messages (" BEGUN_COLUMNS ")"
+                "  SELECT $3::uuid, go.id, go.user_id, go.last_seq + 1, parent.id, "
+                BEGUN_QUESTION("$4", "$5", "$9", "$10", "$15", "$16") " FROM go LEFT JOIN parent ON true"
+                "  UNION ALL SELECT $6::uuid, go.id, go.user_id, go.last_seq + 2, $3::uuid, "
+                BEGUN_ANSWER("$8", "coalesce($7::text, go.model)", "$9") " FROM go),"
                 " edited AS (UPDATE chat_messages m SET superseded_by = $3::uuid FROM go"
                 "  WHERE $13::uuid IS NOT NULL AND m.session_id = go.id AND m.seq >= go.before_seq"
                 "   AND m.superseded_by IS NULL),"
