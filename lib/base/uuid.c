@@ -37,16 +37,16 @@ static void random_bytes(unsigned char *out, size_t len)
 void uuid_v7(int64_t wall_ms, char out[UUID_TEXT_SIZE])
 {
     static const char hex[] = "0123456789abcdef";
-    unsigned char bytes[16], seed[2];
-    unsigned count;
+    unsigned char bytes[16];
+    unsigned count, seed;
     size_t at = 0;
 
-    random_bytes(bytes + 8, 8);
-    random_bytes(seed, sizeof seed);
+    random_bytes(bytes + 6, 10);
+    seed = (unsigned)(bytes[6] << 8 | bytes[7]);
     pthread_mutex_lock(&mutex);
     if (wall_ms > last_ms || last_ms - wall_ms > HOLD_MS) {
         last_ms = wall_ms;
-        counter = (unsigned)(seed[0] << 8 | seed[1]) & COUNTER_MAX >> 1; /* upper half left to count in */
+        counter = seed & COUNTER_MAX >> 1; /* upper half left to count in */
     } else if (counter < COUNTER_MAX) {
         counter++;
     } else {
