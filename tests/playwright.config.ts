@@ -8,10 +8,15 @@ if (!existsSync(chromium)) throw new Error(`${chromium} is not there: apt-get in
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
-  timeout: 30_000,
+  timeout: 120_000, // of what hangs: a slow machine is no failure
+  expect: { timeout: 20_000 },
   forbidOnly: Boolean(process.env['CI']),
   fullyParallel: true,
   workers: 2, // of what a browser waits for, half is no processor's time
+  projects: [
+    { name: 'together', testIgnore: 'alone.spec.ts' },
+    { name: 'alone', testMatch: 'alone.spec.ts', dependencies: ['together'] },
+  ],
   reporter: 'list',
   use: {
     baseURL: process.env['CHAT_URL'] ?? 'https://localhost:8443',
