@@ -13,10 +13,11 @@ enum {
     NUMBER_SIZE = 24,
     COMMANDS_A_TRIP = 400, /* keeps a round trip short: the deadline is for each */
     WRITES_A_TRIP = 64,
-    PIECES_A_TRIP = 2 * WRITES_A_TRIP, /* of content and of reasoning */
+    PIECES_A_TRIP = 2 * WRITES_A_TRIP,       /* of content and of reasoning */
+    PIECES_ARGS_MAX = 4 * PIECES_A_TRIP + 1, /* and how long keys live */
 };
-_Static_assert(PIECES_A_TRIP * 4 <= REDIS_SCRIPT_ARGS, "all pieces of a trip go in one run of the script");
-#define TEXT_SECONDS "7200"     /* longer than any answer may take (SAMBANOVA_TOTAL_TIMEOUT_MS), with its end */
+_Static_assert((int)PIECES_ARGS_MAX <= (int)REDIS_SCRIPT_ARGS, "all pieces of a trip go in one run of the script");
+#define TEXT_SECONDS "600"      /* after a killed worker the text goes within; renewed while the answer is written */
 #define ENDED_SECONDS "60"      /* for those still reading from it */
 #define UNSAVED_SECONDS "86400" /* an answer that is over, for as long as Postgres may be away */
 #define NOTES_SECONDS "60"
@@ -125,8 +126,8 @@ static size_t find_pieces(struct log_write *writes, size_t count, struct piece p
 
 static bool send_pieces(const struct redis_answer_log *self, const struct piece *pieces, size_t count)
 {
-    const char *args[PIECES_A_TRIP * 4];
-    size_t lengths[PIECES_A_TRIP * 4];
+    const char *args[PIECES_ARGS_MAX];
+    size_t lengths[PIECES_ARGS_MAX];
     if (!count) return true;
     for (size_t i = 0; i < count; i++) {
         const struct piece *piece = &pieces[i];
@@ -141,7 +142,9 @@ static bool send_pieces(const struct redis_answer_log *self, const struct piece 
         value_lengths[0] = strlen(piece->before);
         value_lengths[1] = piece->len;
     }
-    return redis_conn_send_script(self->conn, self->append_script, (int)(2 * count), args, lengths, 4 * count);
+    args[4 * count] = TEXT_SECONDS;
+    lengths[4 * count] = sizeof TEXT_SECONDS - 1;
+    return redis_conn_send_script(self->conn, self->append_script, (int)(2 * count), args, lengths, 4 * count + 1);
 }
 
 static bool take_pieces(struct redis_conn *conn, const struct piece *pieces, size_t count)

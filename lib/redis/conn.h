@@ -21,7 +21,7 @@ struct redis_server;
 struct redis_conn;
 struct redisReply;
 
-enum { REDIS_CALL_MS = 40, REDIS_PROBE_MS = 500, REDIS_SCRIPT_ARGS = 512 };
+enum { REDIS_CALL_MS = 40, REDIS_PROBE_MS = 500, REDIS_SCRIPT_ARGS = 520 };
 
 /* NULL with *problem set to a static sentence: the URL is wrong, or no memory. Doesn't connect. */
 struct redis_server *redis_server_open(const char *url, int call_ms, const char **problem);
