@@ -9,7 +9,6 @@ export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results',
   timeout: 120_000, // of what hangs: a slow machine is no failure
-  expect: { timeout: 20_000 },
   forbidOnly: Boolean(process.env['CI']),
   fullyParallel: true,
   workers: 2, // of what a browser waits for, half is no processor's time

@@ -87,7 +87,7 @@ test('an answer: before its first word, thinking, being written, complete, rated
 
   await page.goto('/chat')
   await chat.send(`${MARKDOWN}[[stall=60]]`)
-  await expect(chat.answers.last()).toContainText('mean')
+  await expect(chat.answers.last()).toContainText('mean', { timeout: 10_000 })
   await expectAccessible(page, 'being written')
   await page.getByRole('button', { name: 'Stop the answer' }).click()
   await expect(chat.answers.last()).toHaveAttribute('data-status', 'stopped')
@@ -107,7 +107,7 @@ test('what goes wrong: failed, refused, too long, nearly used up, used up, witho
   const { chat, user } = await signedIn(page)
   const { daily, rate_limit } = await user.quota()
   await chat.send('[[error_at=3 chunks=6 size=8]] Break')
-  await expect(chat.answers.last()).toHaveAttribute('data-status', 'failed')
+  await expect(chat.answers.last()).toHaveAttribute('data-status', 'failed', { timeout: 15_000 })
   await expectAccessible(page, 'failed')
   await useMinute(user.sub, rate_limit.limit)
   await chat.send('Too soon')

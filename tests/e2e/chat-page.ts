@@ -32,7 +32,7 @@ export class ChatPage {
   /** The newest answer, once it is complete. */
   async finishedAnswer(): Promise<Locator> {
     const answer = this.answers.last()
-    await expect(answer).toHaveAttribute('data-status', 'complete')
+    await expect(answer).toHaveAttribute('data-status', 'complete', { timeout: 20_000 })
     await expect(answer).not.toHaveAttribute('aria-busy', 'true')
     return answer
   }

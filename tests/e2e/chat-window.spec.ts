@@ -34,7 +34,7 @@ const notice = (page: Page) => page.getByRole('alert')
 
 /** The answer has begun to be shown. */
 async function begun(chat: ChatPage): Promise<void> {
-  await expect(chat.answers.last()).toContainText('3:')
+  await expect(chat.answers.last()).toContainText('3:', { timeout: 10_000 })
   await expect(chat.answers.last()).toHaveAttribute('aria-busy', 'true')
 }
 
@@ -59,7 +59,7 @@ test('a second tab shows the answer as it is written, and a stop there is one he
   await begun(second)
   await second.page.getByRole('button', { name: 'Stop the answer' }).click()
   for (const each of [second, chat]) {
-    await expect(each.answers.last()).toHaveAttribute('data-status', 'stopped')
+    await expect(each.answers.last()).toHaveAttribute('data-status', 'stopped', { timeout: 10_000 })
     await expect(each.answers.last()).toContainText('Stopped')
   }
   const [here, there] = await Promise.all([chat, second].map((each) => each.answers.last().locator('.answer').innerText()))
@@ -239,7 +239,7 @@ test('too many in a minute: the text is not lost, and goes when the service says
 test('an answer that fails half-way says so, with the id of the request, and is tried again', async ({ page, chat }) => {
   await chat.send('[[error_at=3 chunks=6 size=8]] Break')
   const answer = chat.answers.last()
-  await expect(answer).toHaveAttribute('data-status', 'failed')
+  await expect(answer).toHaveAttribute('data-status', 'failed', { timeout: 15_000 })
   await expect(answer.getByRole('alert')).toContainText(/[0-9a-f-]{20,}/)
   await expect(answer).toContainText('Failed')
   await expect(answer.getByRole('button', { name: 'Try again' })).toBeVisible()
@@ -250,7 +250,7 @@ test('in a fast stream: whoever scrolls up stays there, and one press leads back
   await chat.send('[[endless size=60 pace=4]] Fast')
   const frame = page.getByTestId('messages')
   const left = () => frame.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight)
-  await expect.poll(() => frame.evaluate((element) => element.scrollHeight > 3 * element.clientHeight)).toBe(true)
+  await expect.poll(() => frame.evaluate((element) => element.scrollHeight > 3 * element.clientHeight), { timeout: 15_000 }).toBe(true)
   expect(await left(), 'it keeps to the end').toBeLessThan(48)
   await frame.hover()
   await page.mouse.wheel(0, -600)
