@@ -5,12 +5,14 @@
 finish() {
   trap '' INT TERM HUP
   trap - EXIT
-  local state
+  local state lane
+  for lane in "${lanes[@]}"; do kill -TERM -- "-$lane" 2>/dev/null && wait "$lane" 2>/dev/null || true; done
   for state in "$scratch"/*/run; do
     [ ! -d "$state" ] || STATE_DIR=${state%/run} "$ROOT/scripts/clean-state" 2>/dev/null || true
   done
   rm -rf -- "$scratch"
 }
+lanes=() # process groups of suites that run beside each other
 scratch=$(mktemp -d /tmp/chat-test.XXXXXX)
 chmod 711 "$scratch" # Postgres' own user must come through
 trap finish EXIT
@@ -55,26 +57,77 @@ on_faults_stack() {
   on_stack npx vitest run --config vitest.faults.config.ts "$@"
 }
 
+# run_suite NAME: that function. Adds a line to the table of times; false if it failed.
+run_suite() {
+  local began result=passed status
+  began=$(date +%s%N)
+  set +e # so that set -e, in the subshell, ends the suite where it fails, and nothing else
+  (
+    set -e
+    trap - EXIT INT TERM HUP
+    "$1" </dev/null
+  )
+  status=$?
+  set -e
+  [ "$status" = 0 ] || result=FAILED
+  printf '%-16s %-7s %7.1f s\n' "$1" "$result" "$((($(date +%s%N) - began) / 1000000))e-3" >>"$scratch/times"
+  [ "$status" = 0 ]
+}
+
+# show_times: the table, and the sum. False if a suite failed.
+show_times() {
+  local failed
+  failed=$(grep -c ' FAILED ' "$scratch/times" || true)
+  printf '\n%s\n\n%d passed, %d failed, %d s in all\n' "$(cat "$scratch/times")" \
+    "$(($(wc -l <"$scratch/times") - failed))" "$failed" "$SECONDS"
+  [ "$failed" = 0 ]
+}
+
 # run_suites NAME…: each a function; one that fails does not keep the next from running. False if any failed.
 run_suites() {
-  local name began result status passed=0 failed=0 table=''
+  local name
   for name in "$@"; do
     printf '\n=== %s\n' "$name"
-    began=$(date +%s%N) result=passed
-    set +e # so that set -e, in the subshell, ends the suite where it fails, and nothing else
-    (
-      set -e
-      trap - EXIT INT TERM HUP
-      "$name" </dev/null
-    )
-    status=$?
-    set -e
-    [ "$status" = 0 ] || result=FAILED
-    if [ "$result" = passed ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    table+=$(printf '%-16s %-7s %7.1f s' "$name" "$result" "$((($(date +%s%N) - began) / 1000000))e-3")$'\n'
+    run_suite "$name" || true
   done
-  printf '\n%s\n%d passed, %d failed\n' "$table" "$passed" "$failed"
-  [ "$failed" = 0 ]
+  show_times
+}
+
+# run_lane NAME…: one suite after the other. What a suite says is shown when it has ended, as other lanes run beside it.
+run_lane() {
+  local name
+  for name in "$@"; do
+    run_suite "$name" >"$scratch/said.$name" 2>&1 || true
+    printf '\n=== %s\n%s\n' "$name" "$(cat "$scratch/said.$name")"
+  done
+}
+
+# run_lanes FIRST LANE…: lists of suites, in words. The first runs alone, the others beside each other. False if any
+# suite failed.
+run_lanes() {
+  local list
+  # shellcheck disable=SC2086 # lists of words
+  run_lane $1
+  shift
+  for list in "$@"; do
+    set -m # a process group of its own, so that finish ends all of it
+    # shellcheck disable=SC2086
+    (trap - EXIT INT TERM HUP && set +m && run_lane $list) &
+    set +m
+    lanes+=($!)
+  done
+  for list in "${lanes[@]}"; do wait "$list" || true; done
+  lanes=()
+  show_times
+}
+
+# among LIST: those of the chosen suites that the array of that name holds.
+among() {
+  local -n list=$1
+  local name
+  for name in "${list[@]}"; do
+    if [[ " ${suites[*]} " == *" $name "* ]]; then printf '%s ' "$name"; fi
+  done
 }
 
 # chosen_suites NAME…: sets suites to those, if there are any; they must be among them.
