@@ -26,6 +26,7 @@ struct problem {
     struct problem_field fields[PROBLEM_MAX_FIELDS]; /* details.fields of validation_failed */
     size_t field_count;
     int64_t retry_after_s; /* 0: none */
+    bool tried_out;        /* our own tries at the provider are used up: a client's would multiply them */
     bool has_quota;        /* the request was counted or refused by a limit: quota says where the user stands */
     struct quota quota;
     char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */

@@ -225,9 +225,10 @@ static enum listener_state json_end(struct answer_listener *self, const struct a
 {
     struct http_listener *to = of(self);
     enum listener_state state;
-    if (final->error)
-        state = taken_send_error(&to->taken, final->error, final->retry_after_s, final->quota, scratch);
-    else {
+    if (final->error) {
+        struct problem problem = {.error = final->error, .retry_after_s = final->retry_after_s};
+        state = taken_send_error(&to->taken, &problem, final->quota, scratch);
+    } else {
         buf_reset(scratch);
         compose_answer(to, final, scratch);
         state = scratch->failed ? LISTENER_GONE : taken_send_whole(&to->taken, scratch->data, scratch->len);

@@ -78,8 +78,9 @@ static enum listener_state client_end(struct completion_client *self, enum chat_
     if (error != CHAT_OK && to->opened)
         state = send_error_frame(self, error, retry_after_s, scratch);
     else if (error != CHAT_OK) {
+        struct problem problem = {.error = error, .retry_after_s = retry_after_s};
         http_add_header(&to->taken.head, "Content-Type", "application/json; charset=utf-8");
-        state = taken_send_error(&to->taken, error, retry_after_s, quota, scratch);
+        state = taken_send_error(&to->taken, &problem, quota, scratch);
     }
     return state == LISTENER_GONE ? LISTENER_GONE : taken_finish(&to->taken);
 }

@@ -2,6 +2,8 @@
 
 #include "http/views.h"
 
+enum { SOON_S = 60 };
+
 #define INVALID "invalid_request_error"
 #define ROW(status, type, retryable, message)                                     \
     {                                                                             \
@@ -86,6 +88,27 @@ static void write_details(struct json_writer *json, const struct problem *proble
     json_end_object(json);
 }
 
+/* A limit of 0 is for ever, whenever its window ends. */
+static bool allows_none(const struct problem *problem)
+{
+    const struct quota *quota = &problem->quota;
+    if (!problem->has_quota) return false;
+    if (problem->error == CHAT_ERR_RATE_LIMITED) return quota->rate_limit == 0;
+    return problem->error == CHAT_ERR_QUOTA_EXCEEDED && quota->daily_limit == 0;
+}
+
+bool error_may_pass(const struct problem *problem)
+{
+    return error_view(problem->error)->retryable && problem->retry_after_s <= SOON_S && !allows_none(problem);
+}
+
+void error_add_headers(struct http_response *response, const struct problem *problem, struct arena *strings)
+{
+    if (problem->retry_after_s > 0)
+        http_add_header(response, "Retry-After", arena_printf(strings, "%lld", (long long)problem->retry_after_s));
+    if (!error_may_pass(problem) || problem->tried_out) http_add_header(response, "x-should-retry", "false");
+}
+
 void error_write(struct json_writer *json, const struct problem *problem, const char *request_id)
 {
     const struct error_view *view = error_view(problem->error);
@@ -94,7 +117,7 @@ void error_write(struct json_writer *json, const struct problem *problem, const 
     json_field_string(json, "message", problem->message ? problem->message : view->message);
     json_field_string(json, "type", view->type);
     json_field_string(json, "param", problem->param);
-    json_field_bool(json, "retryable", view->retryable);
+    json_field_bool(json, "retryable", error_may_pass(problem));
     if (problem->retry_after_s > 0)
         json_field_int(json, "retry_after", problem->retry_after_s);
     else

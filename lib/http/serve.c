@@ -217,9 +217,7 @@ static void compose_error(struct http_call *call, enum chat_error error)
     error_write(&json, problem, call->request->request_id);
     json_end_object(&json);
     if (error == CHAT_ERR_UNAUTHENTICATED) http_add_header(&call->response, "WWW-Authenticate", "Bearer");
-    if (problem->retry_after_s > 0)
-        http_add_header(&call->response, "Retry-After",
-                        arena_printf(call->arena, "%lld", (long long)problem->retry_after_s));
+    error_add_headers(&call->response, problem, call->arena);
     if (problem->has_quota) http_add_quota_headers(&call->response, &problem->quota, call->arena);
     if (call_send_json(call, error_view(error)->status) != CHAT_OK) call->response.status = 500;
 }

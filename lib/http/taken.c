@@ -98,16 +98,15 @@ void taken_compose_error(struct taken *taken, const struct problem *problem, str
     json_end_object(&json);
 }
 
-enum listener_state taken_send_error(struct taken *taken, enum chat_error error, int64_t retry_after_s,
-                                     const struct quota *quota, struct buf *scratch)
+enum listener_state taken_send_error(struct taken *taken, struct problem *problem, const struct quota *quota,
+                                     struct buf *scratch)
 {
     renew_quota(taken, quota);
-    struct problem problem = {
-        .error = error, .retry_after_s = retry_after_s, .has_quota = taken->has_quota, .quota = taken->quota};
-    taken->head.status = error_view(error)->status;
-    if (retry_after_s > 0)
-        http_add_header(&taken->head, "Retry-After", arena_printf(&taken->strings, "%lld", (long long)retry_after_s));
+    problem->has_quota = taken->has_quota;
+    problem->quota = taken->quota;
+    taken->head.status = error_view(problem->error)->status;
+    error_add_headers(&taken->head, problem, &taken->strings);
     buf_reset(scratch);
-    taken_compose_error(taken, &problem, scratch);
+    taken_compose_error(taken, problem, scratch);
     return scratch->failed ? LISTENER_GONE : taken_send_whole(taken, scratch->data, scratch->len);
 }

@@ -37,9 +37,9 @@ enum listener_state taken_flush(struct taken *taken);
 enum listener_state taken_finish(struct taken *taken);
 /* {"error":…}. */
 void taken_compose_error(struct taken *taken, const struct problem *problem, struct buf *out);
-/* The same as the whole response: status, Retry-After, body. quota: where the user stands by now, for the headers that
- * taken_add_quota_headers made and a 429's details; NULL: as then. */
-enum listener_state taken_send_error(struct taken *taken, enum chat_error error, int64_t retry_after_s,
-                                     const struct quota *quota, struct buf *scratch);
+/* The same as the whole response: status, headers of an error, body. quota: where the user stands by now, for the
+ * headers that taken_add_quota_headers made and a 429's details; NULL: as then. Fills the problem's quota in. */
+enum listener_state taken_send_error(struct taken *taken, struct problem *problem, const struct quota *quota,
+                                     struct buf *scratch);
 
 #endif

@@ -15,9 +15,10 @@
 
 enum {
     LEASE_MS = ADMISSION_LEASE_SECONDS * 1000,
-    STREAMS_RETRY_AFTER_S = 5, /* nobody knows when an answer ends */
-    AWAY_RETRY_AFTER_S = 1,    /* about when Redis is looked for again */
-    RENEW_BATCH = 128,         /* tickets a round trip; each has a deadline of its own */
+    STREAMS_RETRY_AFTER_S = 5,  /* nobody knows when an answer ends */
+    NEVER_RETRY_AFTER_S = 3600, /* none at all may be written: an operator has to change that */
+    AWAY_RETRY_AFTER_S = 1,     /* about when Redis is looked for again */
+    RENEW_BATCH = 128,          /* tickets a round trip; each has a deadline of its own */
     KEY_SIZE = USER_ID_SIZE + 64,
     NUMBER_SIZE = 24,
 };
@@ -141,7 +142,8 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
     return standing;
 }
 
-static enum chat_error refuse(enum verdict verdict, int64_t now_ms, int64_t *retry_after_s)
+static enum chat_error refuse(const struct chat_policy *policy, enum verdict verdict, int64_t now_ms,
+                              int64_t *retry_after_s)
 {
     switch (verdict) {
     case OVER_MINUTE:
@@ -150,7 +152,9 @@ static enum chat_error refuse(enum verdict verdict, int64_t now_ms, int64_t *ret
     case OVER_DAY:
         *retry_after_s = quota_retry_after_s(now_ms, quota_day_reset_s(now_ms));
         return CHAT_ERR_QUOTA_EXCEEDED;
-    case OVER_STREAMS: *retry_after_s = STREAMS_RETRY_AFTER_S; return CHAT_ERR_TOO_MANY_STREAMS;
+    case OVER_STREAMS:
+        *retry_after_s = policy->max_concurrent_streams == 0 ? NEVER_RETRY_AFTER_S : STREAMS_RETRY_AFTER_S;
+        return CHAT_ERR_TOO_MANY_STREAMS;
     case ADMITTED: return CHAT_OK;
     case NOT_AT_REST: return CHAT_ERR_API_UNAVAILABLE;
     case TOO_LATE:
@@ -208,7 +212,7 @@ static enum chat_error decide(struct redis_admission *self, bool at_rest, const 
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
     ticket->leased = by_redis && standing.verdict == ADMITTED;
     ticket->daily_counted = ticket->leased && !caller->is_admin;
-    return refuse(standing.verdict, now_ms, retry_after_s);
+    return refuse(self->policy, standing.verdict, now_ms, retry_after_s);
 }
 
 static enum chat_error admit(struct admission *admission, const struct caller *caller, const char *answer_id,

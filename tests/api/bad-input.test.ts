@@ -268,7 +268,7 @@ describe('HTTP that does not hold together', () => {
   test('a version of HTTP that is none is an error as any other', async () => {
     const reply = await raw(`GET /api/v1/chat/quota HTTP/3.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
     expect(reply.status).toBe(505)
-    holdError({ status: 505, headers: { 'x-request-id': /^x-request-id: (\S+)/im.exec(reply.head)?.[1] }, body: reply.body })
+    holdError({ status: 505, headers: { 'x-request-id': /^x-request-id: (\S+)/im.exec(reply.head)?.[1], 'x-should-retry': /^x-should-retry: (\S+)/im.exec(reply.head)?.[1] }, body: reply.body })
     expect(JSON.parse(reply.body).error).toMatchObject({ code: 'invalid_request', retryable: false })
   })
 

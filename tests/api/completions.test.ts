@@ -91,6 +91,25 @@ describe('the openai package', () => {
     expect(Number((refused as InstanceType<typeof OpenAI.RateLimitError>).headers.get('retry-after'))).toBeGreaterThan(0)
   })
 
+  // day-used-up-sdk: left to itself it sleeps until midnight, and asks again then.
+  test('raises at once what trying again cannot change, with its own tries on', async ({ alice, skip }) => {
+    skip(86_400_000 - Date.now() % 86_400_000 < 120_000, 'the day is over in a moment')
+    let requests = 0
+    const patient = new OpenAI({
+      baseURL: `${env.url}/api/v1`, apiKey: alice.token,
+      fetch: (url, init) => { requests++; return fetch(url, init) },
+    })
+    expect(patient.maxRetries, 'as it comes').toBe(2)
+    await useDaily(alice.sub, 100_000)
+    for (const more of [{}, { stream: true }]) {
+      await expect(patient.chat.completions.create({ ...ask('Hi'), ...more })).rejects.toBeInstanceOf(OpenAI.RateLimitError)
+    }
+    expect(requests).toBe(2)
+    await expect(patient.chat.completions.create({ ...ask('Hi'), model: 'nobody' })).rejects.toMatchObject({ status: 404 })
+    await expect(patient.post('/nowhere', { body: {} })).rejects.toMatchObject({ status: 404 })
+    expect(requests, 'one request each').toBe(4)
+  })
+
   test('raises an error in mid-stream', async ({ alice }) => {
     const stream = await client(alice).chat.completions.create({ ...ask('[[error_at=2 chunks=5]] Hi'), stream: true })
     const read = (async () => {

@@ -112,6 +112,12 @@ export function holdError(answer: Answer): void {
   const retryAfter = answer.headers['retry-after']
   if (retryAfter !== undefined && error['retry_after'] !== Number(retryAfter))
     throw new Error(`retry_after ${error['retry_after']} but Retry-After ${retryAfter}`)
+  // SDKs sleep for all of Retry-After where they aren't told that trying again is senseless.
+  const senseless = answer.headers['x-should-retry'], triedOut = String(error['code']).startsWith('upstream_')
+  if (error['retryable'] ? senseless !== undefined && !triedOut : senseless !== 'false')
+    throw new Error(`retryable ${error['retryable']} but x-should-retry ${senseless}`)
+  if (error['retryable'] && answer.status < 500 && ![408, 409, 429].includes(answer.status))
+    throw new Error(`a ${answer.status} is retryable`)
 }
 
 function holdHeaders(node: Json, answer: Answer, what: string): void {

@@ -535,6 +535,65 @@ START_TEST(every_error_has_its_status_of_the_contract)
 }
 END_TEST
 
+/* day-used-up-sdk: an SDK sleeps for all of Retry-After where it isn't told that this is senseless. */
+static const struct {
+    struct problem problem;
+    bool retryable;
+    bool told_not_to; /* x-should-retry: false */
+} tries[] = {
+    {{.error = CHAT_ERR_QUOTA_EXCEEDED, .retry_after_s = 61}, false, true},
+    {{.error = CHAT_ERR_QUOTA_EXCEEDED, .retry_after_s = 60}, true, false},
+    {{.error = CHAT_ERR_QUOTA_EXCEEDED, .retry_after_s = 5, .has_quota = true}, false, true}, /* a limit of 0 */
+    {{.error = CHAT_ERR_QUOTA_EXCEEDED, .retry_after_s = 5, .has_quota = true, .quota.daily_limit = 3}, true, false},
+    {{.error = CHAT_ERR_RATE_LIMITED, .retry_after_s = 60}, true, false},
+    {{.error = CHAT_ERR_RATE_LIMITED, .retry_after_s = 5, .has_quota = true, .quota.daily_limit = 3}, false, true},
+    {{.error = CHAT_ERR_RATE_LIMITED, .retry_after_s = 5, .has_quota = true, .quota.rate_limit = 3}, true, false},
+    {{.error = CHAT_ERR_TOO_MANY_STREAMS, .retry_after_s = 5}, true, false},
+    {{.error = CHAT_ERR_TOO_MANY_STREAMS, .retry_after_s = 3600}, false, true},
+    {{.error = CHAT_ERR_UPSTREAM_RATE_LIMITED, .retry_after_s = 1}, true, false},
+    {{.error = CHAT_ERR_UPSTREAM_RATE_LIMITED, .retry_after_s = 1, .tried_out = true}, true, true},
+    {{.error = CHAT_ERR_UPSTREAM_ERROR, .tried_out = true}, true, true},
+    {{.error = CHAT_ERR_GENERATION_IN_PROGRESS}, true, false},
+    {{.error = CHAT_ERR_VALIDATION_FAILED}, false, true},
+    {{.error = CHAT_ERR_MODEL_NOT_FOUND}, false, true},
+    {{.error = CHAT_ERR_OVERLOADED, .retry_after_s = 2}, true, false},
+};
+
+START_TEST(what_trying_again_cant_change_says_so)
+{
+    struct problem problem = tries[_i].problem;
+    struct http_response response = {0};
+    bool told = false;
+
+    ck_assert_int_eq(error_may_pass(&problem), tries[_i].retryable);
+    error_add_headers(&response, &problem, &service.arena);
+    for (size_t i = 0; i < response.header_count; i++)
+        if (strcmp(response.headers[i].name, "x-should-retry") == 0) {
+            ck_assert_str_eq(response.headers[i].value, "false");
+            told = true;
+        }
+    ck_assert_int_eq(told, tries[_i].told_not_to);
+}
+END_TEST
+
+START_TEST(a_used_up_day_is_told_to_sdks)
+{
+    bool retryable;
+
+    service.chat.admission.refuse = CHAT_ERR_QUOTA_EXCEEDED;
+    service.chat.admission.retry_after_s = 7651;
+    ck_assert_str_eq(call_with("POST", "/api/v1/chat/completions", "{\"messages\":[{}]}"), "quota_exceeded");
+    ck_assert_str_eq(header("Retry-After"), "7651");
+    ck_assert_str_eq(header("x-should-retry"), "false");
+    ck_assert(json_bool(fake_service_at(fake_service_json(&service, &request), "error.retryable"), &retryable));
+    ck_assert(!retryable);
+    ck_assert_str_eq(call("GET", SESSIONS "/" NO_SUCH_ID), "session_not_found");
+    ck_assert_str_eq(header("x-should-retry"), "false");
+    call("GET", SESSIONS);
+    ck_assert_str_eq(header("x-should-retry"), "(none)");
+}
+END_TEST
+
 START_TEST(a_store_that_is_away_is_503)
 {
     fake_repo_fail(service.chat.repo, FAKE_SESSION_LIST, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
@@ -829,7 +888,9 @@ UNIT_SUITE(http_serve)
     tcase_add_loop_test(cases[2], a_body_is_let_through_or_refused_with_its_reason, 0, (int)UNIT_COUNT(bodies));
     tcase_add_loop_test(cases[2], a_body_over_its_limit_is_413, 0, (int)UNIT_COUNT(limits));
     cases[3] = UNIT_CASE(suite, "errors", an_error_is_one_object_with_all_its_fields,
-                         every_error_has_its_status_of_the_contract, a_store_that_is_away_is_503);
+                         every_error_has_its_status_of_the_contract, a_used_up_day_is_told_to_sdks,
+                         a_store_that_is_away_is_503);
+    tcase_add_loop_test(cases[3], what_trying_again_cant_change_says_so, 0, (int)UNIT_COUNT(tries));
     cases[4] = UNIT_CASE(suite, "limits", a_429_says_when_to_come_back_and_where_the_user_stands,
                          a_404_found_after_admission_has_the_headers_too, a_409_names_the_answer_that_is_being_written,
                          an_uncounted_request_has_no_quota_headers, overload_says_when_to_come_back,

@@ -945,6 +945,7 @@ export interface components {
             type: string;
             /** @description The field it is about. */
             param: string | null;
+            /** @description Whether the same request may go well within a minute. */
             retryable: boolean;
             /** @description Seconds. */
             retry_after: number | null;
@@ -1093,6 +1094,7 @@ export interface components {
         BadRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1103,6 +1105,7 @@ export interface components {
         Unauthenticated: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 [name: string]: unknown;
             };
@@ -1114,6 +1117,7 @@ export interface components {
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1124,6 +1128,7 @@ export interface components {
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1137,6 +1142,7 @@ export interface components {
         CountedNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1147,6 +1153,7 @@ export interface components {
         MethodNotAllowed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 Allow: components["headers"]["Allow"];
                 [name: string]: unknown;
             };
@@ -1158,6 +1165,7 @@ export interface components {
         GenerationInProgress: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1168,6 +1176,7 @@ export interface components {
         PayloadTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1178,6 +1187,7 @@ export interface components {
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1191,6 +1201,7 @@ export interface components {
         ValidationFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1204,6 +1215,7 @@ export interface components {
         TooManyRequests: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 "Retry-After": components["headers"]["RetryAfterRequired"];
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
                 "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
@@ -1221,6 +1233,7 @@ export interface components {
         Internal: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1231,6 +1244,7 @@ export interface components {
         UpstreamError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1244,6 +1258,7 @@ export interface components {
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
@@ -1255,6 +1270,7 @@ export interface components {
         UpstreamTimeout: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
             content: {
@@ -1300,6 +1316,11 @@ export interface components {
         Allow: string;
         /** @description Seconds to wait before another try. */
         "Retry-After": number;
+        /**
+         * @description Only ever `false`, which OpenAI's SDKs obey: trying again within a minute can't change this error (every 4xx but
+         *     408, 409 and 429; a 429 of a day that is used up), or the service has tried again itself.
+         */
+        "X-Should-Retry": "false";
         /** @description Seconds to wait before another try. */
         RetryAfterRequired: number;
         "WWW-Authenticate": string;
