@@ -35,15 +35,6 @@ static bool parse_usd(const char *text, size_t len, int64_t *micro)
     return true;
 }
 
-static bool is_name(const char *text, size_t len)
-{
-    if (len == 0 || len >= MODEL_NAME_SIZE) return false;
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f) return false;
-    }
-    return true;
-}
-
 static const struct model_price *find_price(const struct price_list *prices, const char *model)
 {
     for (size_t i = 0; i < prices->count; i++) {
@@ -52,44 +43,30 @@ static const struct model_price *find_price(const struct price_list *prices, con
     return NULL;
 }
 
-static const char *parse_item(const char *item, size_t len, struct price_list *out)
+static const char *parse_item(const struct model_item *item, struct price_list *out)
 {
-    const char *equals = memchr(item, '=', len);
-    const char *slash = equals ? memchr(equals, '/', (size_t)(item + len - equals)) : NULL;
+    const char *end = item->value + item->value_len, *slash = memchr(item->value, '/', item->value_len);
     struct model_price *price = &out->prices[out->count];
 
     if (!slash) return "each item must be model=in/out";
-    if (out->count == PRICE_MAX_MODELS) return "at most 64 models";
-    if (!is_name(item, (size_t)(equals - item))) return "a model's name must be 1 to 127 characters without blanks";
-    memset(price->model, 0, sizeof price->model);
-    memcpy(price->model, item, (size_t)(equals - item));
-    if (find_price(out, price->model)) return "a model is named twice";
-    if (!parse_usd(equals + 1, (size_t)(slash - equals - 1), &price->in_micro_usd_per_million) ||
-        !parse_usd(slash + 1, (size_t)(item + len - slash - 1), &price->out_micro_usd_per_million))
+    if (out->count == MODEL_LIST_MAX) return "at most 64 models";
+    if (find_price(out, item->model)) return "a model is named twice";
+    if (!parse_usd(item->value, (size_t)(slash - item->value), &price->in_micro_usd_per_million) ||
+        !parse_usd(slash + 1, (size_t)(end - slash - 1), &price->out_micro_usd_per_million))
         return "prices must be USD per million tokens, with up to 6 decimals";
+    memcpy(price->model, item->model, sizeof price->model);
     out->count++;
     return NULL;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 const char *price_list_parse(const char *text, struct price_list *out)
 {
+    struct model_item item;
     const char *problem = NULL;
 
     out->count = 0;
     if (text[strspn(text, " \t")] == '\0') return NULL;
-    for (const char *item = text, *next; item && !problem; item = next) {
-        size_t len = strcspn(item, ",");
-
-        next = item[len] == ',' ? item + len + 1 : NULL;
-        while (len > 0 && is_blank(item[len - 1])) len--;
-        while (len > 0 && is_blank(*item)) item++, len--;
-        problem = parse_item(item, len, out);
-    }
+    while (!problem && model_list_next(&text, &item, &problem)) problem = parse_item(&item, out);
     if (problem) out->count = 0;
     return problem;
 }

@@ -6,8 +6,7 @@
 #include <stdint.h>
 
 #include "domain/message.h"
-
-enum { PRICE_MAX_MODELS = 64, MODEL_NAME_SIZE = 128 };
+#include "domain/model_list.h"
 
 struct model_price {
     char model[MODEL_NAME_SIZE];
@@ -15,7 +14,7 @@ struct model_price {
     int64_t out_micro_usd_per_million;
 };
 struct price_list {
-    struct model_price prices[PRICE_MAX_MODELS];
+    struct model_price prices[MODEL_LIST_MAX];
     size_t count;
 };
 

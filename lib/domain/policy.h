@@ -5,16 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "domain/context.h"
 #include "domain/problem.h"
 
 enum { POLICY_MAX_MODELS = 32 };
 
 struct chat_policy {
     int max_context_messages;
-    int max_tokens;            /* of an answer, sent upstream */
-    int max_message_length;    /* Unicode code points */
-    const char *system_prompt; /* NULL: none */
-    const char *title_model;   /* NULL: titles are cut from the first message */
+    int max_tokens;               /* of an answer, sent upstream */
+    int max_message_length;       /* Unicode code points */
+    struct context_list contexts; /* how much each model takes */
+    const char *system_prompt;    /* NULL: none */
+    const char *title_model;      /* NULL: titles are cut from the first message */
 
     int rate_limit_per_minute; /* 0: none allowed, like all three */
     int daily_message_quota;

@@ -7,9 +7,32 @@
 #include "base/json.h"
 #include "sambanova/chunk.h"
 
-bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out)
+/* One message of the provider's: a turn and those that join it. Gives the index behind them. */
+static size_t put_turn(struct json_writer *writer, const struct prompt *prompt, size_t at, size_t *shorter_at)
 {
+    json_begin_object(writer);
+    json_field_string(writer, "role", message_role_name(prompt->turns[at].role));
+    json_put_key(writer, "content");
+    json_put_raw(writer, "\"", 1);
+    do {
+        const struct turn *turn = &prompt->turns[at];
+
+        if (turn->joins) json_append_escaped(writer->out, "\n\n", 2);
+        if (at == prompt->shorter_from) *shorter_at = writer->out->len;
+        json_append_escaped(writer->out, turn->content, turn->content_len);
+    } while (++at < prompt->turn_count && prompt->turns[at].joins);
+    buf_append_char(writer->out, '"');
+    json_end_object(writer);
+    return at;
+}
+
+/* The shorter prompt begins within the string of a user's message, as the whole one does: between the two lies what is
+ * left out. */
+bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut)
+{
+    static const char user[] = "{\"role\":\"user\",\"content\":\"";
     struct json_writer writer;
+    size_t first = prompt->turn_count > 0 && prompt->turns[0].role == ROLE_SYSTEM, first_at = 0, shorter_at = 0;
 
     (void)self;
     json_writer_init(&writer, out);
@@ -17,13 +40,9 @@ bool compose_request(const struct provider *self, const struct prompt *prompt, s
     json_field_string(&writer, "model", prompt->model);
     json_put_key(&writer, "messages");
     json_begin_array(&writer);
-    for (size_t i = 0; i < prompt->turn_count; i++) {
-        const struct turn *turn = &prompt->turns[i];
-
-        json_begin_object(&writer);
-        json_field_string(&writer, "role", message_role_name(turn->role));
-        json_field_string_len(&writer, "content", turn->content, turn->content_len);
-        json_end_object(&writer);
+    for (size_t i = 0; i < prompt->turn_count;) {
+        if (i == first) first_at = out->len + (i > 0) + sizeof user - 1;
+        i = put_turn(&writer, prompt, i, &shorter_at);
     }
     json_end_array(&writer);
     if (prompt->max_tokens > 0) json_field_int(&writer, "max_tokens", prompt->max_tokens);
@@ -33,6 +52,8 @@ bool compose_request(const struct provider *self, const struct prompt *prompt, s
     json_field_bool(&writer, "include_usage", true);
     json_end_object(&writer);
     json_end_object(&writer);
+    *cut = (struct body_cut){0};
+    if (prompt->shorter_from > first) *cut = (struct body_cut){out->len - first_at, out->len - shorter_at};
     return !out->failed;
 }
 

@@ -5,7 +5,7 @@
 #include "usecases/provider.h"
 
 /* provider_ops.compose. Appends to out; texts are valid UTF-8. max_tokens below 1 is left out. */
-bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out);
+bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut);
 /* provider_ops.set_model. Takes valid JSON only; a key spelled with escapes is not found. */
 bool compose_set_model(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);
 /* provider_ops.bound_tokens. Takes valid JSON only. */

@@ -6,6 +6,7 @@
 #include "usecases/admission.h"
 #include "usecases/completion.h"
 #include "usecases/listener.h"
+#include "usecases/provider.h"
 #include "usecases/shared_breaker.h"
 
 /* All that the relay has to know of an answer. Copied by start, except the bodies, which it takes. */
@@ -17,7 +18,8 @@ struct answer_spec {
     char supersedes_id[UUID_TEXT_SIZE]; /* "" or the earlier answer */
     char *body;                         /* request body for the provider, malloc'ed */
     size_t body_len;
-    char *title_body; /* request body for the session's title, malloc'ed; NULL: none is wanted */
+    struct body_cut cut; /* of the body, should the provider find it too long */
+    char *title_body;    /* request body for the session's title, malloc'ed; NULL: none is wanted */
     size_t title_body_len;
     const char *request_id; /* for the log */
     struct trace trace;     /* passed on to the provider */

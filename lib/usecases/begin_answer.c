@@ -51,16 +51,30 @@ static enum chat_error store_problem(struct problem *problem, enum chat_error er
     }
 }
 
+/* How many tokens the model has for the prompt; 0: not known. */
+static int64_t prompt_tokens(const struct chat_policy *policy, const char *model)
+{
+    int64_t all = context_tokens(&policy->contexts, model);
+    if (all == 0) return 0;
+    return all > policy->max_tokens ? all - policy->max_tokens : 1;
+}
+
 static bool compose_prompt(const struct chat_ports *ports, const struct answer_begun *begun, struct arena *arena,
                            struct ready_answer *out)
 {
-    struct prompt prompt = context_build(begun->history, begun->history_count, ports->policy->system_prompt,
-                                         ports->policy->max_context_messages, arena);
+    const struct chat_policy *policy = ports->policy;
+    const struct context_rule rule = {
+        .system_prompt = policy->system_prompt,
+        .max_messages = policy->max_context_messages,
+        .max_tokens = prompt_tokens(policy, out->answer.model),
+        .model = out->answer.model,
+    };
+    struct prompt prompt = context_build(begun->history, begun->history_count, &rule, arena);
     prompt.model = out->answer.model;
-    prompt.max_tokens = ports->policy->max_tokens;
+    prompt.max_tokens = policy->max_tokens;
     struct buf body;
     buf_init(&body, PROMPT_MAX_BYTES);
-    if (!ports->provider->ops->compose(ports->provider, &prompt, &body) || body.failed) {
+    if (!ports->provider->ops->compose(ports->provider, &prompt, &body, &out->spec.cut) || body.failed) {
         buf_fini(&body);
         return false;
     }

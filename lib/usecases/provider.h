@@ -34,12 +34,19 @@ struct provider_refusal {
     int64_t retry_after_s;   /* -1 = none; clamped to 0..3600 */
 };
 
+/* What to take out of a request body so that a shorter one is left: the bytes from `from_end` before its end to
+ * `to_end` before it. Counted from the end, so another model's name in its head changes nothing. */
+struct body_cut {
+    size_t from_end, to_end; /* both 0: there is nothing to take out */
+};
+
 struct decoder; /* one stream's; state only, bounded */
 
 struct provider;
 struct provider_ops {
-    /* The request body for a streamed answer. false: it would pass out's max. */
-    bool (*compose)(const struct provider *self, const struct prompt *prompt, struct buf *out);
+    /* The request body for a streamed answer, and how it becomes the shorter one that the prompt names. false: it would
+     * pass out's max. */
+    bool (*compose)(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut);
     /* The same request body for another model. body: a JSON object, composed by us or checked by the gate. false: it
      * names no model, or out's max. */
     bool (*set_model)(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);

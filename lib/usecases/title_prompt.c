@@ -27,9 +27,11 @@ char *title_prompt(const struct chat_ports *ports, const struct message *questio
     };
     struct prompt prompt = {
         .model = ports->policy->title_model, .max_tokens = TITLE_MAX_TOKENS, .turns = turns, .turn_count = 2};
+    struct body_cut cut;
     struct buf body;
     buf_init(&body, TITLE_BODY_MAX_BYTES);
-    if (ports->provider->ops->compose(ports->provider, &prompt, &body) && !body.failed) return buf_take(&body, len);
+    if (ports->provider->ops->compose(ports->provider, &prompt, &body, &cut) && !body.failed)
+        return buf_take(&body, len);
     buf_fini(&body);
     return NULL;
 }

@@ -13,15 +13,25 @@ struct decoder {
     struct token_usage usage;
 };
 
-static bool compose(const struct provider *self, const struct prompt *prompt, struct buf *out)
+static bool compose(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut)
 {
     static const char *const roles[] = {[ROLE_SYSTEM] = "system", [ROLE_USER] = "user", [ROLE_ASSISTANT] = "assistant"};
+    size_t first_at = 0, shorter_at = 0;
 
     if (((const struct fake_provider *)self)->compose_fails) return false;
     buf_printf(out, "model=%s max_tokens=%d\n", prompt->model, prompt->max_tokens);
-    for (size_t i = 0; i < prompt->turn_count; i++)
-        buf_printf(out, "%s: %.*s\n", roles[prompt->turns[i].role], (int)prompt->turns[i].content_len,
-                   prompt->turns[i].content);
+    for (size_t i = 0; i < prompt->turn_count; i++) {
+        const struct turn *turn = &prompt->turns[i];
+
+        buf_append_str(out, turn->joins ? "+" : i ? "\n" : "");
+        if (!turn->joins) buf_printf(out, "%s: ", roles[turn->role]);
+        if (!first_at && turn->role != ROLE_SYSTEM) first_at = out->len;
+        if (i && i == prompt->shorter_from) shorter_at = out->len;
+        buf_append(out, turn->content, turn->content_len);
+    }
+    buf_append_char(out, '\n');
+    *cut = (struct body_cut){0};
+    if (shorter_at > first_at) *cut = (struct body_cut){out->len - first_at, out->len - shorter_at};
     return !out->failed;
 }
 

@@ -5,9 +5,9 @@
 #include "base/json.h"
 #include "unit.h"
 
-#define TURN(role, text)                 \
-    {                                    \
-        (role), (text), sizeof(text) - 1 \
+#define TURN(role, text)                        \
+    {                                           \
+        (role), (text), sizeof(text) - 1, false \
     }
 
 static const struct turn turns[] = {
@@ -18,6 +18,8 @@ static const struct turn turns[] = {
 };
 static const struct prompt prompt = {
     .model = "M-1", .max_tokens = 2048, .turns = turns, .turn_count = UNIT_COUNT(turns)};
+
+static struct body_cut cut;
 
 START_TEST(a_request_reads_back_as_what_was_asked)
 {
@@ -31,7 +33,7 @@ START_TEST(a_request_reads_back_as_what_was_asked)
     size_t len, i = 0;
 
     buf_init(&out, 4096);
-    ck_assert(compose_request(NULL, &prompt, &out));
+    ck_assert(compose_request(NULL, &prompt, &out, &cut));
     ck_assert_int_eq(json_parse(out.data, out.len, &doc, &reason), CHAT_OK);
     root = json_root(doc);
     ck_assert_str_eq(json_string(json_get(root, "model"), NULL), "M-1");
@@ -58,7 +60,7 @@ START_TEST(no_token_limit_is_not_asked_for)
 
     open.max_tokens = 0;
     buf_init(&out, 4096);
-    ck_assert(compose_request(NULL, &open, &out));
+    ck_assert(compose_request(NULL, &open, &out, &cut));
     ck_assert_ptr_null(memmem(out.data, out.len, "max_tokens", 10));
     buf_fini(&out);
 }
@@ -69,8 +71,64 @@ START_TEST(a_request_past_the_buffers_maximum_is_refused)
     struct buf out;
 
     buf_init(&out, 100);
-    ck_assert(!compose_request(NULL, &prompt, &out));
+    ck_assert(!compose_request(NULL, &prompt, &out, &cut));
     buf_fini(&out);
+}
+END_TEST
+
+/* (unanswered-question-in-context) */
+START_TEST(turns_that_join_are_one_message)
+{
+    static const struct turn joined[] = {
+        {ROLE_USER, "a\"", 2, false}, {ROLE_USER, "b", 1, true}, {ROLE_USER, "c", 1, true}, TURN(ROLE_ASSISTANT, "d")};
+    struct prompt unanswered = {.model = "M", .turns = joined, .turn_count = UNIT_COUNT(joined)};
+    struct buf out;
+
+    buf_init(&out, 4096);
+    ck_assert(compose_request(NULL, &unanswered, &out, &cut));
+    buf_append_char(&out, '\0');
+    ck_assert_str_eq(out.data, "{\"model\":\"M\",\"messages\":[{\"role\":\"user\",\"content\":\"a\\\"\\n\\nb\\n\\nc\"},"
+                               "{\"role\":\"assistant\",\"content\":\"d\"}],\"stream\":true,"
+                               "\"stream_options\":{\"include_usage\":true}}");
+    buf_fini(&out);
+}
+END_TEST
+
+/* (chat-outgrows-model) The body without what its cut says is the body of the shorter prompt, byte for byte. */
+START_TEST(a_request_can_be_cut_to_the_shorter_one)
+{
+    static const struct turn all[] = {
+        TURN(ROLE_SYSTEM, "system"),      TURN(ROLE_USER, "first \""),
+        TURN(ROLE_ASSISTANT, "\n"),       TURN(ROLE_USER, "second"),
+        {ROLE_USER, "third \\", 7, true}, {ROLE_USER, "fourth", 6, true},
+        TURN(ROLE_ASSISTANT, "4"),        TURN(ROLE_USER, "the newest \xc3\xa9"),
+    };
+    static const size_t users[] = {3, 4, 5, 7};
+
+    for (size_t system = 0; system < 2; system++)
+        for (size_t i = 0; i < UNIT_COUNT(users); i++) {
+            struct turn shorter[UNIT_COUNT(all)] = {all[0]};
+            struct prompt whole = {.model = "M", .turns = all + 1 - system, .turn_count = UNIT_COUNT(all) - 1 + system};
+            struct prompt half = {.model = "M", .turns = shorter + 1 - system};
+            struct buf out, expected;
+
+            whole.shorter_from = users[i] - 1 + system;
+            half.turn_count = whole.turn_count - whole.shorter_from + system;
+            memcpy(shorter + 1, all + users[i], (UNIT_COUNT(all) - users[i]) * sizeof *all);
+            shorter[1].joins = false;
+            buf_init(&out, 4096);
+            buf_init(&expected, 4096);
+            ck_assert(compose_request(NULL, &half, &expected, &cut));
+            ck_assert_uint_eq(cut.from_end + cut.to_end, 0); /* it names none */
+            ck_assert(compose_request(NULL, &whole, &out, &cut));
+            ck_assert_uint_gt(cut.from_end, cut.to_end);
+            memmove(out.data + out.len - cut.from_end, out.data + out.len - cut.to_end, cut.to_end);
+            out.len -= cut.from_end - cut.to_end;
+            ck_assert_uint_eq(out.len, expected.len);
+            ck_assert_mem_eq(out.data, expected.data, out.len);
+            buf_fini(&out);
+            buf_fini(&expected);
+        }
 }
 END_TEST
 
@@ -160,7 +218,7 @@ START_TEST(a_composed_request_takes_another_model)
 
     buf_init(&out, 4096);
     buf_init(&other, 100);
-    ck_assert(compose_request(NULL, &prompt, &out));
+    ck_assert(compose_request(NULL, &prompt, &out, &cut));
     ck_assert(!compose_set_model(NULL, out.data, out.len, "M-2", &other)); /* past its maximum */
     buf_fini(&other);
     buf_init(&other, 4096);
@@ -178,6 +236,7 @@ UNIT_SUITE(sambanova_compose)
     Suite *suite = suite_create("sambanova_compose");
 
     TCase *request = UNIT_CASE(suite, "request", a_request_reads_back_as_what_was_asked,
+                               turns_that_join_are_one_message, a_request_can_be_cut_to_the_shorter_one,
                                no_token_limit_is_not_asked_for, a_request_past_the_buffers_maximum_is_refused);
     tcase_add_loop_test(request, no_more_tokens_are_asked_for_than_there_may_be, 0, (int)UNIT_COUNT(tokens));
     tcase_add_loop_test(UNIT_CASE(suite, "another model", a_composed_request_takes_another_model),

@@ -103,7 +103,7 @@ START_TEST(earlier_messages_come_along_as_far_as_the_policy_says)
     fake_chat_exchange(&chat, session_id, "three", "3", MESSAGE_STOPPED);
     chat.policy.max_context_messages = 4;
     ck_assert_int_eq(ask(session_id, "four"), CHAT_OK);
-    ck_assert_str_eq(body(), "model=llama max_tokens=2048\nuser: two\nuser: three\nassistant: 3\nuser: four\n");
+    ck_assert_str_eq(body(), "model=llama max_tokens=2048\nuser: two+three\nassistant: 3\nuser: four\n");
 }
 END_TEST
 
