@@ -288,13 +288,12 @@ static bool send_renewal(struct redis_conn *conn, const struct admission_ticket 
            redis_conn_send(conn, (const char *const[]){"PEXPIRE", key, lease}, 3);
 }
 
-static bool renew_batch(struct redis_admission *self, const struct admission_ticket *const *tickets, size_t count)
+static bool renew_once(struct redis_admission *self, const struct admission_ticket *const *tickets, size_t count)
 {
     char lease_end[NUMBER_SIZE];
     size_t due = 0;
 
     put_number(lease_end, clock_wall_ms(self->clock) + LEASE_MS);
-    if (!redis_conn_begin(self->conn)) return false;
     for (size_t i = 0; i < count; i++) {
         if (!tickets[i]->leased) continue;
         if (!send_renewal(self->conn, tickets[i], lease_end)) return false;
@@ -310,6 +309,12 @@ static bool renew_batch(struct redis_admission *self, const struct admission_tic
         freeReplyObject(reply);
     }
     return true;
+}
+
+static bool renew_batch(struct redis_admission *self, const struct admission_ticket *const *tickets, size_t count)
+{
+    if (!redis_conn_begin(self->conn)) return false;
+    return renew_once(self, tickets, count) || (redis_conn_again(self->conn) && renew_once(self, tickets, count));
 }
 
 static enum chat_error renew(struct admission *admission, const struct admission_ticket *const *tickets, size_t count)
@@ -372,8 +377,7 @@ static enum chat_error peek(struct admission *admission, const struct caller *ca
     quota_day(now_ms, day);
     rate_key(rate, caller->user_id, now_ms);
     daily_key(daily, caller->user_id, day);
-    if (redis_conn_begin(self->conn) && redis_conn_send(self->conn, (const char *const[]){"MGET", rate, daily}, 3))
-        reply = redis_conn_receive(self->conn);
+    if (redis_conn_begin(self->conn)) reply = redis_conn_ask(self->conn, (const char *const[]){"MGET", rate, daily}, 3);
     good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
     if (good)
         *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, count_of(reply->element[0]),
@@ -387,8 +391,8 @@ static enum chat_error ping(struct admission *admission)
     struct redis_conn *conn = self_of(admission)->conn;
     redisReply *reply = NULL;
 
-    if (redis_conn_begin(conn) && redis_conn_send(conn, (const char *const[]){"PING"}, 1))
-        reply = redis_conn_receive(conn);
+    redis_conn_doubt(conn);
+    if (redis_conn_begin(conn)) reply = redis_conn_ask(conn, (const char *const[]){"PING"}, 1);
     if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
     freeReplyObject(reply);
     return CHAT_OK;

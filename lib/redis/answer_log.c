@@ -415,18 +415,26 @@ static enum chat_error outcome(struct redis_conn *conn, bool fine)
     return CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
+static bool exchange_all(const struct redis_answer_log *self, struct log_exchange *exchange, struct arena *arena)
+{
+    return exchange_writes(self, exchange) && exchange_reads(self->conn, exchange, arena);
+}
+
+/* Twice is no harm: what was appended the first time says that it doesn't fit any more, and is written whole. */
 static enum chat_error exchange(struct answer_log *log, struct log_exchange *exchange, struct arena *arena)
 {
     struct redis_conn *conn = self_of(log)->conn;
     exchange->forgotten = false;
     exchange->note_count = 0;
-    return outcome(conn, exchange_writes(self_of(log), exchange) && exchange_reads(conn, exchange, arena));
+    bool fine = exchange_all(self_of(log), exchange, arena) ||
+                (redis_conn_again(conn) && exchange_all(self_of(log), exchange, arena));
+    return outcome(conn, fine);
 }
 
 /* One command's reply; NULL: the log is away. */
 static redisReply *ask(struct redis_conn *conn, const char *const *args, size_t count)
 {
-    return redis_conn_begin(conn) && redis_conn_send(conn, args, count) ? next_reply(conn) : NULL;
+    return redis_conn_begin(conn) ? redis_conn_ask(conn, args, count) : NULL;
 }
 
 static enum chat_error find_writer(struct redis_conn *conn, const char *answer_id, char writer[UUID_TEXT_SIZE])
@@ -440,12 +448,18 @@ static enum chat_error find_writer(struct redis_conn *conn, const char *answer_i
     return CHAT_OK;
 }
 
+static bool say_alive_once(struct redis_conn *conn, const char *process_id, bool *forgotten)
+{
+    return send_alive(conn, process_id) && send_remembered(conn, process_id) && take_alive(conn, forgotten) &&
+           skip_replies(conn, REMEMBERED_REPLIES);
+}
+
 static enum chat_error say_alive(struct answer_log *log, const char *process_id, bool *forgotten)
 {
     struct redis_conn *conn = self_of(log)->conn;
     *forgotten = false;
-    bool fine = redis_conn_begin(conn) && send_alive(conn, process_id) && send_remembered(conn, process_id) &&
-                take_alive(conn, forgotten) && skip_replies(conn, REMEMBERED_REPLIES);
+    bool fine = redis_conn_begin(conn) && (say_alive_once(conn, process_id, forgotten) ||
+                                           (redis_conn_again(conn) && say_alive_once(conn, process_id, forgotten)));
     return outcome(conn, fine);
 }
 
@@ -547,6 +561,11 @@ static enum chat_error writer_states(struct answer_log *log, struct writer_look 
     return CHAT_OK;
 }
 
+static bool tell_stop(struct redis_conn *conn, const char *writer, const char *answer_id)
+{
+    return send_note(conn, writer, NOTE_LETTER_STOP, answer_id) && skip_replies(conn, 2);
+}
+
 static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, bool *asked)
 {
     struct redis_conn *conn = self_of(log)->conn;
@@ -554,10 +573,9 @@ static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, b
     *asked = false;
     enum chat_error error = find_writer(conn, answer_id, writer);
     if (error != CHAT_OK || !writer[0]) return error;
-    if (!redis_conn_begin(conn) || !send_note(conn, writer, NOTE_LETTER_STOP, answer_id) || !skip_replies(conn, 2))
-        return outcome(conn, false);
-    *asked = true;
-    return CHAT_OK;
+    *asked = redis_conn_begin(conn) &&
+             (tell_stop(conn, writer, answer_id) || (redis_conn_again(conn) && tell_stop(conn, writer, answer_id)));
+    return outcome(conn, *asked);
 }
 
 static enum chat_error read_text(struct answer_log *log, struct log_read *read, struct arena *arena)

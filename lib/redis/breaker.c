@@ -59,8 +59,7 @@ static void tell(const struct breaker *before, const struct breaker *after, bool
 /* What stands in Redis, as text. false: Redis didn't answer. */
 static bool load(struct redis_breaker *self, char out[BREAKER_TEXT_SIZE])
 {
-    redisReply *reply = NULL;
-    if (redis_conn_send(self->conn, (const char *const[]){"GET", key}, 2)) reply = redis_conn_receive(self->conn);
+    redisReply *reply = redis_conn_ask(self->conn, (const char *const[]){"GET", key}, 2);
     bool fine = reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL);
     out[0] = 0;
     if (fine && reply->type == REDIS_REPLY_STRING && reply->len < BREAKER_TEXT_SIZE)

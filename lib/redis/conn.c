@@ -24,6 +24,7 @@ enum {
     SHA_SIZE = 41,
     JUST_LATE_MS = 10,    /* a request that has waited in vain once doesn't wait again */
     REPLY_MARGIN_MS = 5,  /* of a call's time kept for the way back: see redis_conn_deadline_ms */
+    ROLE_LOOK_MS = 1000,  /* a connection that only reads would never meet a refusal: it asks for the role */
     CLOCK_STEP_MS = 1000, /* Redis' clock went back by more than this: it was set, our estimate is void */
 };
 
@@ -33,11 +34,18 @@ struct redis_server {
     struct resolver *resolver;  /* NULL where host is an address or a path */
     atomic_llong next_probe_ms; /* monotonic; 0 = Redis is here */
     atomic_int late;            /* calls in a row, of any connection, that had no answer in time */
+    atomic_ullong generation;   /* connections of an earlier one lead to a Redis that is no primary any more */
+    atomic_ullong history;      /* of the primary's data, as its newest connection read it; 0: not known */
 };
 
 struct redis_conn {
     struct redis_server *server;
-    redisContext *context;   /* NULL = not connected */
+    redisContext *context; /* NULL = not connected */
+    unsigned long long generation;
+    int64_t role_at_ms;      /* when it asked last whether this is a primary */
+    bool role_due;           /* the reply to that comes before all others */
+    bool proven;             /* this connection has brought something good */
+    bool refused;            /* the call begun met a Redis that is no primary: redis_conn_again */
     int64_t deadline_ms;     /* monotonic, of the call begun */
     int64_t late_at_ms;      /* when it last waited in vain; 0: never */
     int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see learn_time */
@@ -119,6 +127,53 @@ static bool may_try(struct redis_server *server)
     return now_ms() >= probe_ms && atomic_compare_exchange_strong(&server->next_probe_ms, &probe_ms, next_probe());
 }
 
+/* ---- which Redis is the primary ---- */
+
+/* All connections lead to the same Redis: the others of this generation are dropped too, each when it is used next. */
+static void drop_all(struct redis_server *server, unsigned long long generation, const char *reason)
+{
+    if (atomic_compare_exchange_strong(&server->generation, &generation, generation + 1))
+        log_write(LOG_WARN, "redis_connections_renewed", LOG_STR("reason", reason));
+}
+
+/* What stands behind `field` in a reply to INFO; "" where it isn't there. */
+static void info_field(const redisReply *reply, const char *field, char *out, size_t room)
+{
+    const char *at = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, field) : NULL;
+
+    if (at) at += strlen(field);
+    snprintf(out, room, "%.*s", at ? (int)strcspn(at, "\r\n") : 0, at ? at : "");
+}
+
+/* A promoted replica, or a Redis that started anew, writes another history. Connections that were made before lead to
+ * where the old one is. */
+static void note_history(struct redis_conn *conn, const char *replid)
+{
+    struct redis_server *server = conn->server;
+    char half[17];
+
+    snprintf(half, sizeof half, "%.16s", replid);
+    unsigned long long history = strtoull(half, NULL, 16), before;
+    if (history == 0 || conn->generation != atomic_load(&server->generation)) return;
+    before = atomic_exchange(&server->history, history);
+    if (before == history || before == 0) return;
+    drop_all(server, conn->generation, "another primary");
+    conn->generation = atomic_load(&server->generation);
+}
+
+/* Takes a reply to INFO replication. false: no primary. One that may not be asked (an ACL) is taken for one. */
+static bool is_primary(struct redis_conn *conn, const redisReply *reply)
+{
+    char role[16], replid[48];
+
+    conn->role_at_ms = now_ms();
+    info_field(reply, "role:", role, sizeof role);
+    if (role[0] && strcmp(role, "master") != 0) return false;
+    info_field(reply, "master_replid:", replid, sizeof replid);
+    note_history(conn, replid);
+    return true;
+}
+
 /* ---- one connection ---- */
 
 struct redis_conn *redis_conn_open(struct redis_server *server)
@@ -133,6 +188,7 @@ void redis_conn_abandon(struct redis_conn *conn)
 {
     if (conn->context) redisFree(conn->context);
     conn->context = NULL;
+    conn->role_due = conn->proven = false;
 }
 
 void redis_conn_close(struct redis_conn *conn)
@@ -227,8 +283,8 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
     return false;
 }
 
-/* Any reply, error ones too. */
-static redisReply *receive_any(struct redis_conn *conn)
+/* Any reply, error ones too, to whatever was sent first. */
+static redisReply *read_reply(struct redis_conn *conn)
 {
     void *reply = NULL;
 
@@ -253,28 +309,77 @@ static redisReply *receive_any(struct redis_conn *conn)
     }
 }
 
-static bool has_code(const redisReply *reply, const char *code)
+/* This Redis refuses what a primary would do, and has done nothing of it. A fresh connection may lead to another; where
+ * it has just been made, there is none. */
+static void meet_no_primary(struct redis_conn *conn, const char *reason)
 {
-    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+    bool proven = conn->proven;
+
+    if (!proven) {
+        give_up(conn, reason, USELESS);
+        return;
+    }
+    redis_conn_abandon(conn);
+    drop_all(conn->server, conn->generation, reason);
+    conn->refused = true;
 }
 
-/* Takes an error reply away: logs its code (the rest could quote a command), and where this Redis can't serve at
- * all just now, as while it loads or is a replica, treats it as away. */
+/* Any reply to what the caller sent. */
+static redisReply *receive_any(struct redis_conn *conn)
+{
+    if (conn->role_due) {
+        redisReply *role = read_reply(conn);
+
+        if (!role) return NULL;
+        conn->role_due = false;
+        bool fine = is_primary(conn, role);
+        freeReplyObject(role);
+        if (!fine) {
+            meet_no_primary(conn, "a replica");
+            return NULL;
+        }
+    }
+    return read_reply(conn);
+}
+
+/* An old Redis hands on what a command of a script met as "ERR Error running script …: -CODE …". */
+static bool has_code(const redisReply *reply, const char *code)
+{
+    char within[32];
+
+    if (reply->type != REDIS_REPLY_ERROR) return false;
+    snprintf(within, sizeof within, ": -%s ", code);
+    return strncmp(reply->str, code, strlen(code)) == 0 ||
+           (strncmp(reply->str, "ERR Error running script", 24) == 0 && strstr(reply->str, within));
+}
+
+static const char *code_of(const redisReply *reply, const char *const *codes)
+{
+    while (*codes && !has_code(reply, *codes)) codes++;
+    return *codes;
+}
+
+/* Takes an error reply away and logs its code (the rest could quote a command). A Redis that is no primary, or not yet,
+ * is left; one that can't serve at all just now is treated as away. */
 static redisReply *only_good(struct redis_conn *conn, redisReply *reply)
 {
-    static const char *const useless[] = {"LOADING", "READONLY", "MASTERDOWN", "BUSY", "NOAUTH", "MISCONF", "OOM"};
+    static const char *const no_primary[] = {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", NULL};
+    static const char *const useless[] = {"BUSY", "NOAUTH", "MISCONF", "OOM", NULL};
+    const char *known;
     char code[32];
 
     if (!reply) return NULL;
     if (reply->type != REDIS_REPLY_ERROR) {
+        conn->proven = true;
         mark_here(conn->server);
         return reply;
     }
     snprintf(code, sizeof code, "%.*s", (int)strcspn(reply->str, " "), reply->str);
-    for (size_t i = 0; i < sizeof useless / sizeof useless[0] && conn->context; i++) {
-        if (has_code(reply, useless[i])) give_up(conn, useless[i], USELESS);
-    }
-    log_write(LOG_ERROR, "redis_error", LOG_STR("code", code));
+    if ((known = code_of(reply, no_primary)) != NULL)
+        meet_no_primary(conn, known);
+    else if ((known = code_of(reply, useless)) != NULL)
+        give_up(conn, known, USELESS);
+    log_write(LOG_ERROR, "redis_error", LOG_STR("code", known ? known : code));
     freeReplyObject(reply);
     return NULL;
 }
@@ -282,6 +387,18 @@ static redisReply *only_good(struct redis_conn *conn, redisReply *reply)
 redisReply *redis_conn_receive(struct redis_conn *conn)
 {
     return only_good(conn, receive_any(conn));
+}
+
+static redisReply *ask_once(struct redis_conn *conn, const char *const *args, size_t count)
+{
+    return redis_conn_send(conn, args, count) ? redis_conn_receive(conn) : NULL;
+}
+
+redisReply *redis_conn_ask(struct redis_conn *conn, const char *const *args, size_t count)
+{
+    redisReply *reply = ask_once(conn, args, count);
+
+    return !reply && redis_conn_again(conn) ? ask_once(conn, args, count) : reply;
 }
 
 /* ---- time ---- */
@@ -339,6 +456,20 @@ static bool greeted(struct redis_conn *conn)
     return good;
 }
 
+static bool ask_role(struct redis_conn *conn)
+{
+    return redis_conn_send(conn, (const char *const[]){"INFO", "replication"}, 2);
+}
+
+static bool greeted_by_primary(struct redis_conn *conn)
+{
+    redisReply *reply = receive_any(conn);
+    bool good = reply && is_primary(conn, reply);
+
+    if (reply) freeReplyObject(reply);
+    return good;
+}
+
 /* TIME's and the scripts' replies; a script that can't be loaded is found out when it is run. */
 static bool learned(struct redis_conn *conn)
 {
@@ -375,11 +506,13 @@ static const char *greet(struct redis_conn *conn)
     else if (has_password)
         sent = redis_conn_send(conn, (const char *const[]){"AUTH", url->password}, 2);
     sent = sent && redis_conn_send(conn, (const char *const[]){"SELECT", db}, 2);
+    sent = sent && ask_role(conn);
     sent = sent && redis_conn_send(conn, (const char *const[]){"TIME"}, 1);
     for (int i = 0; sent && i < conn->script_count; i++) sent = send_script_load(conn, i);
     if (!sent) return "no memory";
     if (has_password && !greeted(conn)) return "AUTH failed";
     if (!greeted(conn)) return "SELECT failed";
+    if (!greeted_by_primary(conn)) return "no primary";
     if (!learned(conn)) return "greeting failed";
     return NULL;
 }
@@ -389,6 +522,7 @@ static bool connect_now(struct redis_conn *conn)
     const char *problem = "can't connect";
     int64_t late_before_ms = conn->late_at_ms;
 
+    conn->generation = atomic_load(&conn->server->generation);
     if (connect_socket(conn))
         problem = greet(conn);
     else if (conn->server->resolver)
@@ -416,8 +550,24 @@ bool redis_conn_begin(struct redis_conn *conn)
     if (conn->late_at_ms && now_ms() - conn->late_at_ms < JUST_LATE_MS) return false;
     if (!may_try(conn->server)) return false;
     conn->deadline_ms = now_ms() + conn->server->call_ms;
-    if (conn->context && is_stale(conn)) redis_conn_abandon(conn);
-    return conn->context || connect_now(conn);
+    conn->refused = false;
+    if (conn->context && (is_stale(conn) || conn->generation != atomic_load(&conn->server->generation)))
+        redis_conn_abandon(conn);
+    if (!conn->context) return connect_now(conn);
+    if (!conn->role_due && now_ms() - conn->role_at_ms >= ROLE_LOOK_MS) conn->role_due = ask_role(conn);
+    return conn->context != NULL;
+}
+
+bool redis_conn_again(struct redis_conn *conn)
+{
+    if (!conn->refused) return false;
+    conn->refused = false;
+    return now_ms() < conn->deadline_ms && connect_now(conn);
+}
+
+void redis_conn_doubt(struct redis_conn *conn)
+{
+    conn->role_at_ms = INT64_MIN / 2;
 }
 
 bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine)
@@ -462,11 +612,10 @@ static redisReply *run_script(struct redis_conn *conn, const char *command, cons
     return redis_conn_send(conn, all, count + 3) ? receive_any(conn) : NULL;
 }
 
-redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args, size_t count)
+static redisReply *eval_once(struct redis_conn *conn, int script, int key_count, const char *const *args, size_t count)
 {
     redisReply *reply;
 
-    if (count > MAX_SCRIPT_ARGS) abort();
     if (!conn->scripts[script].sha[0]) {
         reply = send_script_load(conn, script) ? redis_conn_receive(conn) : NULL;
         if (!reply) return NULL;
@@ -479,4 +628,13 @@ redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, 
         reply = run_script(conn, "EVAL", conn->scripts[script].text, key_count, args, count);
     }
     return only_good(conn, reply);
+}
+
+redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args, size_t count)
+{
+    redisReply *reply;
+
+    if (count > MAX_SCRIPT_ARGS) abort();
+    reply = eval_once(conn, script, key_count, args, count);
+    return !reply && redis_conn_again(conn) ? eval_once(conn, script, key_count, args, count) : reply;
 }

@@ -6,7 +6,11 @@
  *
  * A call has one deadline (call_ms from redis_conn_begin) for everything: looking the name up, connecting, greeting
  * (AUTH, SELECT, TIME, SCRIPT LOAD) and its commands. While Redis is away, calls of the whole process fail at once;
- * about every REDIS_PROBE_MS (jittered) one of them is let through to look. hiredis' own redisReconnect is of no use
+ * about every REDIS_PROBE_MS (jittered) one of them is let through to look.
+ * Only a primary is spoken to. A connection asks for the role when it is made, and once a second along with what it is
+ * used for; one that meets a replica, or is refused as by one (READONLY), drops all connections of the process. What
+ * was refused, of which nothing was done, is sent once more on a fresh one, in the time of the same call.
+ * hiredis' own redisReconnect is of no use
  * for this: it forgets timeouts, AUTH and SELECT (C-STACK.md §4).
  * The process must ignore SIGPIPE: hiredis writes without MSG_NOSIGNAL. Nothing logged here holds the URL.
  */
@@ -48,6 +52,12 @@ int64_t redis_conn_deadline_ms(const struct redis_conn *conn);
 /* What Redis' clock (ms) showed in a reply that has just come. */
 void redis_conn_learn_time(struct redis_conn *conn, int64_t server_ms);
 
+/* After a failure: true where a Redis that is no primary refused, and a connection to another stands. Nothing of the
+ * call was done there: send all of it again, once. The deadline stays. */
+bool redis_conn_again(struct redis_conn *conn);
+/* The next call asks for the role first, however lately that was done. */
+void redis_conn_doubt(struct redis_conn *conn);
+
 /* Queues a command; it is sent with the next receive. false: failed, the connection is dropped. */
 bool redis_conn_send(struct redis_conn *conn, const char *const *args, size_t count);
 /* The same with the arguments' lengths, for text that may hold any byte; NULL lengths: NUL-terminated. */
@@ -55,11 +65,14 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
 /* The next reply, never an error one; freeReplyObject it. NULL: failed and logged. A pipeline is given up at the
  * first NULL: redis_conn_abandon. */
 struct redisReply *redis_conn_receive(struct redis_conn *conn);
+/* Sends one command and takes its reply, again where redis_conn_again says so. NULL as above. */
+struct redisReply *redis_conn_ask(struct redis_conn *conn, const char *const *args, size_t count);
 /* Queues a script (at most REDIS_SCRIPT_ARGS keys and args), to run by EVALSHA, as redis_conn_send_binary does a
  * command: for pipelines. A Redis that has forgotten it answers with an error. */
 bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
                             const size_t *lengths, size_t count);
-/* Runs a script (at most 24 keys and args) by EVALSHA, or by EVAL where Redis has forgotten it. NULL as above. */
+/* Runs a script (at most 24 keys and args) by EVALSHA, or by EVAL where Redis has forgotten it; again where
+ * redis_conn_again says so. NULL as above. */
 struct redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args,
                                    size_t count);
 /* Logs how long the call has taken so far (event store_call): for the end of each. Gives `fine` back. */
