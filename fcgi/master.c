@@ -41,6 +41,7 @@ struct slot {
 struct master {
     struct settings *settings;
     const struct master_options *options;
+    struct settings_kept kept; /* the settings in force: what a worker that is started gets */
     int listen_fd, signal_fd;
     int metrics_fd; /* -1: none; a worker's place in it is its slot's */
     bool owns_path;
@@ -121,7 +122,7 @@ static int count(const struct master *master, int generation)
 
 static void become_worker(const struct master *master, int slot, int ready_fd)
 {
-    char listen_fd[16], ready[16], metrics_fd[16], place[16];
+    char listen_fd[16], ready[16], metrics_fd[16], place[16], env_file[32];
     snprintf(listen_fd, sizeof listen_fd, "%d", master->listen_fd);
     snprintf(ready, sizeof ready, "%d", ready_fd);
     snprintf(metrics_fd, sizeof metrics_fd, "%d", master->metrics_fd);
@@ -129,15 +130,14 @@ static void become_worker(const struct master *master, int slot, int ready_fd)
     fcntl(master->listen_fd, F_SETFD, 0);
     fcntl(ready_fd, F_SETFD, 0);
     if (master->metrics_fd >= 0) fcntl(master->metrics_fd, F_SETFD, 0);
+    for (int i = 0; i < master->kept.count; i++) fcntl(master->kept.fds[i], F_SETFD, 0);
+    snprintf(env_file, sizeof env_file, "/proc/self/fd/%d", master->kept.fds[0]);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    const char *program = master->options->program, *env_file = master->options->env_file;
-    if (env_file)
-        execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--metrics", metrics_fd, place, "--env-file",
-              env_file, (char *)NULL);
-    else
-        execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--metrics", metrics_fd, place, (char *)NULL);
+    const char *program = master->options->program;
+    execl(program, "chat-fcgi", "--worker", listen_fd, ready, "--metrics", metrics_fd, place, "--env-file", env_file,
+          (char *)NULL);
     log_write(LOG_ERROR, "exec_failed", LOG_STR("program", program), LOG_STR("reason", strerror(errno)));
     _exit(127);
 }
@@ -235,11 +235,23 @@ static void look_at_ready(struct master *master, struct slot *slot)
 
 /* ---- signals ---- */
 
+/* Files that change later, well or badly, change nothing until the next SIGHUP: not for a worker that is replaced
+ * either. */
+static bool keep_settings(struct master *master, const struct settings *settings)
+{
+    struct settings_kept kept;
+    if (!settings_keep(settings, &kept)) return false;
+    settings_drop(&master->kept);
+    master->kept = kept;
+    return true;
+}
+
 static void reload(struct master *master)
 {
     struct settings *fresh = calloc(1, sizeof *fresh);
     char problem[256] = "out of memory";
-    if (!fresh || !settings_load(fresh, master->options->env_file, problem, sizeof problem)) {
+    if (!fresh || !settings_load(fresh, master->options->env_file, problem, sizeof problem) ||
+        !keep_settings(master, fresh)) {
         log_write(LOG_ERROR, "reload_refused", LOG_STR("problem", problem));
         if (fresh) settings_fini(fresh);
         free(fresh);
@@ -318,6 +330,10 @@ int master_run(struct settings *settings, const struct master_options *options)
     raise_descriptor_limit();
     master.metrics_fd = metrics_region();
     if (master.metrics_fd < 0) log_write(LOG_WARN, "metrics_apart", LOG_STR("reason", strerror(errno)));
+    if (!keep_settings(&master, settings)) {
+        log_write(LOG_ERROR, "settings_not_kept", LOG_STR("reason", strerror(errno)));
+        return 1;
+    }
     if (!watch_signals(&master) || !open_socket(&master)) return 1;
     char *path = strdup(settings->listen);
     while (!master.stopping || count(&master, -1) > 0) turn(&master);

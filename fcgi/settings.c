@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "redis/url.h"
@@ -14,6 +15,7 @@ enum { FILE_MAX_BYTES = 1 << 20 };
 enum kind {
     TEXT,   /* const char *; empty is as if it weren't there */
     SECRET, /* the same, masked when printed; NAME_FILE names a file to read it from */
+    PEM,    /* struct setting_file: the path of a file, and what it holds */
     NUMBER, /* int within min..max; 0 where there is neither value nor default */
     FLAG,   /* bool: true false 1 0 yes no on off */
     LEVEL,  /* enum log_level */
@@ -35,7 +37,7 @@ static const struct setting table[] = {
     {"SAMBANOVA_API_KEY", NULL, SECRET, AT(api_key), 0, 0, "key of the model provider"},
     {"SAMBANOVA_API_BASE", "https://api.sambanova.ai/v1", TEXT, AT(api_base), 0, 0,
      "base URL of the provider; http:// only for a loopback address"},
-    {"SAMBANOVA_CA_FILE", "", TEXT, AT(ca_file), 0, 0,
+    {"SAMBANOVA_CA_FILE", "", PEM, AT(ca), 0, 0,
      "file with the certificate authorities (PEM) that may vouch for the provider, instead of the system's: for a "
      "gateway "
      "of one's own"},
@@ -78,7 +80,7 @@ static const struct setting table[] = {
      "share of the users that have it, the same ones as it grows"},
     {"JWT_ALG", "HS256", TEXT, AT(jwt_alg), 0, 0, "the one algorithm of tokens: HS256, RS256 or ES256"},
     {"JWT_SECRET", "", SECRET, AT(jwt_secret), 0, 0, "with HS256: the secret, at least 32 bytes"},
-    {"JWT_PUBLIC_KEY_FILE", "", TEXT, AT(jwt_public_key_file), 0, 0,
+    {"JWT_PUBLIC_KEY_FILE", "", PEM, AT(jwt_public_key), 0, 0,
      "with RS256 (2,048 bits or more) and ES256 (P-256): file with the public key as PEM"},
     {"JWT_ISSUER", "", TEXT, AT(jwt.issuer), 0, 0, "`iss` that tokens must have; unchecked where empty"},
     {"JWT_AUDIENCE", "", TEXT, AT(jwt.audience), 0, 0, "`aud` that tokens must have; unchecked where empty"},
@@ -97,19 +99,26 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 /* ---- where values come from ---- */
 
-struct env_file {
-    char *text;             /* lines are cut apart in place */
-    const char *lines[256]; /* NAME=value */
-    size_t count;
-    bool too_long; /* more lines than there is room for */
+struct setting_line {
+    struct setting_line *next;
+    const char *text; /* NAME=value; the last one of a name counts */
 };
 
-static const char *env_file_get(const struct env_file *file, const char *name)
+static const char *line_value(const struct setting_line *line, const char *name)
 {
     size_t len = strlen(name);
-    for (size_t i = file->count; i-- > 0;) /* the last one counts */
-        if (strncmp(file->lines[i], name, len) == 0 && file->lines[i][len] == '=') return file->lines[i] + len + 1;
-    return NULL;
+    const char *value = NULL;
+    for (; line; line = line->next)
+        if (strncmp(line->text, name, len) == 0 && line->text[len] == '=') value = line->text + len + 1;
+    return value;
+}
+
+static void keep_line(struct settings *out, const char *text)
+{
+    struct setting_line *line = ARENA_NEW(&out->strings, struct setting_line);
+    *line = (struct setting_line){.text = text};
+    *(out->last_line ? &out->last_line->next : &out->lines) = line;
+    out->last_line = line;
 }
 
 static char *read_file(struct arena *arena, const char *path)
@@ -133,35 +142,31 @@ static char *trim(char *text)
 }
 
 /* "value" and 'value' lose their quotes. */
-static void add_line(struct env_file *file, char *line)
+static void add_line(struct settings *out, char *line)
 {
     line = trim(line);
     if (strncmp(line, "export ", 7) == 0) line = trim(line + 7);
     char *value = strchr(line, '=');
     if (!*line || *line == '#' || !value) return;
-    file->too_long = file->count == sizeof file->lines / sizeof *file->lines;
-    if (file->too_long) return;
     size_t len = strlen(++value);
     if (len >= 2 && (*value == '"' || *value == '\'') && value[len - 1] == *value) {
         value[len - 1] = 0;
         memmove(value, value + 1, len - 1);
     }
-    file->lines[file->count++] = line;
+    keep_line(out, line);
 }
 
-static bool load_env_file(struct env_file *file, struct arena *arena, const char *path)
+static bool load_env_file(struct settings *out, const char *path)
 {
-    file->text = read_file(arena, path);
-    char *at = file->text, *line;
-    while (at && (line = strsep(&at, "\n"))) add_line(file, line);
-    return file->text != NULL;
+    char *text = read_file(&out->strings, path), *at = text, *line;
+    while (at && (line = strsep(&at, "\n"))) add_line(out, line);
+    return text != NULL;
 }
 
 /* ---- taking them ---- */
 
 struct loading {
     struct settings *out;
-    struct env_file file;
     char *problem;
     size_t problem_size;
 };
@@ -174,7 +179,7 @@ static bool wrong(struct loading *loading, const char *name, const char *takes)
 
 static const char *look_up(struct loading *loading, const char *name)
 {
-    const char *value = env_file_get(&loading->file, name);
+    const char *value = line_value(loading->out->lines, name);
     if (!value) value = getenv(name);
     return value && *value ? value : NULL;
 }
@@ -214,7 +219,7 @@ static bool take_level(struct loading *loading, const struct setting *row, const
     return wrong(loading, row->name, "takes debug, info, warn or error");
 }
 
-/* NAME, or the one line of the file that NAME_FILE names, without its end. */
+/* NAME, or the one line of the file that NAME_FILE names, without its end; that file's is kept as NAME's value. */
 static const char *secret_value(struct loading *loading, const char *name, bool *fine)
 {
     struct arena *arena = &loading->out->strings;
@@ -233,7 +238,18 @@ static const char *secret_value(struct loading *loading, const char *name, bool 
         *fine = wrong(loading, arena_printf(arena, "%s_FILE", name), "names a file with more than one line");
         return NULL;
     }
+    keep_line(loading->out, arena_printf(arena, "%s=%s", name, text));
+    keep_line(loading->out, arena_printf(arena, "%s_FILE=", name));
     return *text ? text : NULL;
+}
+
+static bool take_pem(struct loading *loading, const struct setting *row, const char *path)
+{
+    struct setting_file *file = (struct setting_file *)((char *)loading->out + row->offset);
+    if (!*path) return true;
+    file->path = arena_strdup(&loading->out->strings, path);
+    file->text = read_file(&loading->out->strings, path);
+    return file->text ? true : wrong(loading, row->name, "names a file that can't be read");
 }
 
 static bool take(struct loading *loading, const struct setting *row)
@@ -247,6 +263,7 @@ static bool take(struct loading *loading, const struct setting *row)
     case NUMBER: return !*value || take_number(loading, row, value);
     case FLAG: return take_flag(loading, row, value);
     case LEVEL: return take_level(loading, row, value);
+    case PEM: return take_pem(loading, row, value);
     case TEXT:
     case SECRET: break;
     }
@@ -282,20 +299,10 @@ static bool check_models(struct loading *loading)
 }
 
 /* Read by libcurl later; looked at here so that a wrong one stops the start. */
-static bool holds_certificate(const char *path)
-{
-    char line[128];
-    bool found = false;
-    FILE *in = fopen(path, "re");
-    while (in && !found && fgets(line, sizeof line, in)) found = strncmp(line, "-----BEGIN CERTIFICATE-----", 27) == 0;
-    if (in) fclose(in);
-    return found;
-}
-
 static bool check_ca_file(struct loading *loading)
 {
-    const char *path = loading->out->ca_file;
-    return !path || holds_certificate(path) ||
+    const struct setting_file *ca = &loading->out->ca;
+    return !ca->path || strstr(ca->text, "-----BEGIN CERTIFICATE-----") ||
            wrong(loading, "SAMBANOVA_CA_FILE", "takes a readable file with at least one certificate as PEM");
 }
 
@@ -315,7 +322,7 @@ static bool check_jwt(struct loading *loading)
         bool rsa = strcmp(out->jwt_alg, "RS256") == 0;
         if (!rsa && strcmp(out->jwt_alg, "ES256") != 0) return wrong(loading, "JWT_ALG", "takes HS256, RS256 or ES256");
         jwt->algorithm = rsa ? JWT_RS256 : JWT_ES256;
-        key = out->jwt_public_key_file ? read_file(&out->strings, out->jwt_public_key_file) : NULL;
+        key = out->jwt_public_key.text;
     }
     if (!key) return wrong(loading, key_name, "is required with this JWT_ALG, and must be readable");
     jwt->key = (const unsigned char *)key;
@@ -355,9 +362,7 @@ bool settings_load(struct settings *out, const char *env_file, char *problem, si
     memset(out, 0, sizeof *out);
     arena_init(&out->strings);
     struct loading loading = {.out = out, .problem = problem, .problem_size = problem_size};
-    if (env_file && !load_env_file(&loading.file, &out->strings, env_file))
-        return wrong(&loading, env_file, "can't be read");
-    if (loading.file.too_long) return wrong(&loading, env_file, "has more settings than there are");
+    if (env_file && !load_env_file(out, env_file)) return wrong(&loading, env_file, "can't be read");
     for (size_t i = 0; i < SETTINGS; i++)
         if (!take(&loading, &table[i])) return false;
     if (out->workers == 0) {
@@ -373,6 +378,70 @@ void settings_fini(struct settings *settings)
     arena_fini(&settings->strings);
 }
 
+/* ---- keeping them ---- */
+
+static int kept_file(const char *text, size_t len)
+{
+    int fd = memfd_create("chat-settings", MFD_CLOEXEC);
+    for (size_t done = 0; fd >= 0 && done < len;) {
+        ssize_t wrote = write(fd, text + done, len - done);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) {
+            close(fd);
+            return -1;
+        }
+        done += (size_t)wrote;
+    }
+    return fd;
+}
+
+/* In quotes, so that blanks at the ends of a value stay. */
+static void print_lines(const struct setting_line *line, FILE *out)
+{
+    for (; line; line = line->next) {
+        const char *value = strchr(line->text, '=') + 1;
+        fprintf(out, "%.*s\"%s\"\n", (int)(value - line->text), line->text, value);
+    }
+}
+
+static bool keep_pems(const struct settings *settings, struct settings_kept *kept, FILE *lines)
+{
+    for (size_t i = 0; i < SETTINGS; i++) {
+        const struct setting_file *file = (const struct setting_file *)((const char *)settings + table[i].offset);
+        if (table[i].kind != PEM || !file->path) continue;
+        int fd = kept->count < SETTINGS_KEPT_FILES ? kept_file(file->text, strlen(file->text)) : -1;
+        if (fd < 0) return false;
+        kept->fds[kept->count++] = fd;
+        fprintf(lines, "%s=/proc/self/fd/%d\n", table[i].name, fd);
+    }
+    return true;
+}
+
+bool settings_keep(const struct settings *settings, struct settings_kept *kept)
+{
+    char *text = NULL;
+    size_t len = 0;
+    *kept = (struct settings_kept){.count = 1};
+    FILE *lines = open_memstream(&text, &len);
+    if (!lines) return false;
+    print_lines(settings->lines, lines);
+    bool fine = keep_pems(settings, kept, lines);
+    fine = fclose(lines) == 0 && fine;
+    kept->fds[0] = fine ? kept_file(text, len) : -1;
+    if (text) explicit_bzero(text, len);
+    free(text);
+    if (kept->fds[0] >= 0) return true;
+    settings_drop(kept);
+    return false;
+}
+
+void settings_drop(struct settings_kept *kept)
+{
+    for (int i = 0; i < kept->count; i++)
+        if (kept->fds[i] >= 0) close(kept->fds[i]);
+    *kept = (struct settings_kept){0};
+}
+
 /* ---- showing them ---- */
 
 static void print_value(const struct settings *settings, const struct setting *row, FILE *out)
@@ -385,6 +454,7 @@ static void print_value(const struct settings *settings, const struct setting *r
     case LEVEL: fputs(level_names[*(const enum log_level *)field], out); break;
     case SECRET: fputs(*(const char *const *)field ? "(set)" : "", out); break;
     case TEXT:
+    case PEM: /* a path is its first field */
         text = *(const char *const *)field;
         fputs(text ? text : "", out);
         break;
@@ -422,13 +492,17 @@ void settings_print_env_example(FILE *out)
 
 void settings_print_docs(FILE *out)
 {
-    fputs("# Configuration\n\n"
-          "Settings are environment variables, or lines of a file given with `--env-file`, which win. A wrong value "
-          "stops\n"
-          "the start and names the variable. `chat-fcgi --check` validates and prints them, secrets masked. Made by\n"
-          "`make docs` from the table in `fcgi/settings.c`.\n\n"
-          "| name | default | what it is |\n| --- | --- | --- |\n",
-          out);
+    fputs(
+        "# Configuration\n\n"
+        "Settings are environment variables, or lines of a file given with `--env-file`, which win. A wrong value "
+        "stops\n"
+        "the start and names the variable. `chat-fcgi --check` validates and prints them, secrets masked. SIGHUP reads "
+        "all\n"
+        "of it again, the files that settings name too; a wrong value then keeps the last ones, and the log says so. "
+        "Made by\n"
+        "`make docs` from the table in `fcgi/settings.c`.\n\n"
+        "| name | default | what it is |\n| --- | --- | --- |\n",
+        out);
     for (size_t i = 0; i < SETTINGS; i++) {
         const struct setting *row = &table[i];
         const char *fallback = row->fallback ? row->fallback : "required";

@@ -411,7 +411,7 @@ static bool open_relay(struct worker *worker)
         .titles = worker->titles,
         .log_jobs = worker->log_jobs,
         .provider = worker->provider,
-        .ca_file = worker->settings->ca_file,
+        .ca_file = worker->settings->ca.path,
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
         .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,

@@ -344,6 +344,70 @@ START_TEST(model_names_are_bounded)
 }
 END_TEST
 
+/* ---- keeping them ---- */
+
+static char *kept_path(const struct settings_kept *kept)
+{
+    static char text[64];
+    snprintf(text, sizeof text, "/proc/self/fd/%d", kept->fds[0]);
+    return text;
+}
+
+static char *new_public_key(void)
+{
+    EVP_PKEY *pair = EVP_EC_gen("P-256");
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    PEM_write_PUBKEY(out, pair);
+    fclose(out);
+    EVP_PKEY_free(pair);
+    return text;
+}
+
+/* (E3) A worker that is replaced gets what the master accepted, though a file holds something else by then, or nothing.
+ */
+START_TEST(kept_settings_are_those_that_were_read)
+{
+    char *key = new_public_key(), text[512];
+    struct settings_kept kept;
+
+    write_file(key_path, key);
+    snprintf(text, sizeof text,
+             "JWT_ALG=ES256\nJWT_PUBLIC_KEY_FILE=%s\nCHAT_SYSTEM_PROMPT='  be \"brief\" '\nNEW_IN_A_LATER_VERSION=1\n"
+             "CHAT_MAX_TOKENS=1\nCHAT_MAX_TOKENS=17\n",
+             key_path);
+    write_file(path, text);
+    ck_assert_msg(load_from(path), "%s", problem);
+    ck_assert(settings_keep(&settings, &kept));
+    write_file(path, "CHAT_MAX_TOKENS=nonsense\n");
+    write_file(key_path, "");
+    ck_assert_msg(load_from(kept_path(&kept)), "%s", problem);
+    ck_assert_int_eq(settings.policy.max_tokens, 17);
+    ck_assert_str_eq(settings.policy.system_prompt, "  be \"brief\" ");
+    ck_assert_str_eq((const char *)settings.jwt.key, key);
+    settings_drop(&kept);
+    free(key);
+}
+END_TEST
+
+START_TEST(kept_secrets_are_those_that_were_read_from_their_files)
+{
+    struct settings_kept kept;
+
+    write_file(path, "sk-first\n");
+    setenv("SAMBANOVA_API_KEY_FILE", path, 1);
+    ck_assert(load());
+    ck_assert(settings_keep(&settings, &kept));
+    write_file(path, "two\nlines\n");
+    ck_assert(!load());
+    ck_assert_msg(load_from(kept_path(&kept)), "%s", problem);
+    ck_assert_str_eq(settings.api_key, "sk-first");
+    settings_drop(&kept);
+}
+END_TEST
+
 /* ---- showing them ---- */
 
 START_TEST(what_is_printed_masks_secrets)
@@ -421,6 +485,7 @@ UNIT_SUITE(fcgi_settings)
         suite, "table", the_defaults_are_those_of_the_contract, values_of_the_environment_are_taken, flags_are_words,
         the_file_wins_over_the_environment, a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file,
         a_secret_in_a_file_is_one_line, a_public_key_is_read_from_its_file, model_names_are_bounded,
+        kept_settings_are_those_that_were_read, kept_secrets_are_those_that_were_read_from_their_files,
         what_is_printed_masks_secrets, the_files_that_are_made_from_the_table_are_fresh,
         the_example_has_every_variable_and_is_a_file_that_loads);
 
