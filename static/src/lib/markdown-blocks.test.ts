@@ -24,6 +24,7 @@ describe('splitMarkdown', () => {
     ['a fence', '```c\nint a;\n\nint b;\n```\n'],
     ['a fence inside a fence', '````md\n```\n\nx\n```\n\ny\n````\n'],
     ['tildes', '~~~\n\n```\n\n~~~\n'],
+    ['a fence with an indented fence as its text', '```md\n    ```\n\nx\n```\n'],
     ['an open fence', '```\na\n\nb'],
     ['a loose list', '- a\n\n- b\n\n  more of b\n\n1. c'],
     ['code in a list item', '1. do\n\n   ```\n   x\n\n   y\n   ```\n\n2. go\n'],

@@ -65,4 +65,12 @@ describe('SseDecoder', () => {
       for (let count = 0; count < 20; count++) decoder.push(megabyte);
     }).toThrow('too long');
   });
+
+  it('gives up on an event of endless lines', () => {
+    const decoder = new SseDecoder();
+    const lines = bytes(`data: ${'x'.repeat(1022)}\n`.repeat(1024));
+    expect(() => {
+      for (let count = 0; count < 20; count++) decoder.push(lines);
+    }).toThrow('too long');
+  });
 });

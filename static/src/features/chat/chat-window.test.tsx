@@ -309,6 +309,15 @@ describe('the quota', () => {
   });
 });
 
+it('a quota that is renewed in the far future is not asked for again and again', async () => {
+  const asked = vi.spyOn(globalThis, 'fetch');
+  await openChat((api) => (api.quota = { ...api.quota, daily: { ...api.quota.daily, reset_at: '2126-01-01T00:00:00.000Z' } }));
+  await screen.findByTestId('quota');
+  // A timer beyond 2^31 ms would fire at once, and again after each answer.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(asked.mock.calls.filter(([path]) => String(path).endsWith('/chat/quota'))).toHaveLength(1);
+});
+
 it('each message says when it was written', async () => {
   const { answer, api } = await openChat();
   const time = answer.querySelector('time');

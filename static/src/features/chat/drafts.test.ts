@@ -73,3 +73,25 @@ test('a browser that keeps nothing: a draft lives as long as the page', () => {
   drafts.set('new', 'Still here');
   expect(drafts.get('new')).toBe('Still here');
 });
+
+test('a draft that waits to be written when somebody signs out is never written', () => {
+  vi.useFakeTimers();
+  const drafts = new Drafts('zoe');
+  drafts.set('new', 'On its way');
+  drafts.forget();
+  drafts.set('new', 'Typed while the page goes');
+  vi.advanceTimersByTime(1_000);
+  reload();
+  expect(window.localStorage.getItem('chat.draft.zoe.new')).toBeNull();
+});
+
+test('a page that was put aside writes its draft once', () => {
+  vi.useFakeTimers();
+  const drafts = new Drafts('zoe');
+  const before = vi.getTimerCount();
+  drafts.set('new', 'Wait');
+  expect(vi.getTimerCount()).toBe(before + 1);
+  reload();
+  vi.advanceTimersByTime(0);
+  expect(vi.getTimerCount()).toBe(before);
+});
