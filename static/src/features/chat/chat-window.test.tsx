@@ -315,7 +315,8 @@ it('a quota that is renewed in the far future is not asked for again and again',
   await screen.findByTestId('quota');
   // A timer beyond 2^31 ms would fire at once, and again after each answer.
   await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(asked.mock.calls.filter(([path]) => String(path).endsWith('/chat/quota'))).toHaveLength(1);
+  const paths = asked.mock.calls.map(([input]) => (input instanceof Request ? input.url : input.toString()));
+  expect(paths.filter((path) => path.endsWith('/chat/quota'))).toHaveLength(1);
 });
 
 it('each message says when it was written', async () => {
