@@ -46,7 +46,6 @@ enum {
     MEMORY_LOOK_MS = 500,
     RENEWAL_MS = 1000, /* all leases, bit by bit: thousands at once are a burst that chunks wait for */
     RENEWAL_STEP_MS = 50,
-    REAP_AFTER_REDIS_MS = 15000, /* once Redis is back, processes need a moment to say that they live */
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
     DRAIN_STEP_MS = 100,
@@ -106,7 +105,6 @@ struct worker {
     pthread_t keeper;
     bool keeper_running;
     bool postgres_seen, redis_seen, stores_looked_at;
-    int64_t redis_back_ms;
 };
 
 /* ---- stores ---- */
@@ -316,14 +314,11 @@ static void housekeeping(struct worker *worker)
     struct admission *admission = worker->keeper_stores.admission;
     bool first = !worker->stores_looked_at;
     tell_store("postgres", pg_ping(worker->keeper_stores.pg) == CHAT_OK, &worker->postgres_seen, first);
-    bool redis_before = worker->redis_seen;
     tell_store("redis", admission->ops->ping(admission) == CHAT_OK, &worker->redis_seen, first);
     worker->stores_looked_at = true;
     count_use(worker);
     int64_t now_ms = clock_mono_ms(clock_system());
-    if (worker->redis_seen && !redis_before && !first) worker->redis_back_ms = now_ms;
-    if (worker->redis_seen && now_ms - worker->redis_back_ms >= REAP_AFTER_REDIS_MS)
-        reap_answers(&worker->keeper_stores.ports, &worker->reaper);
+    if (worker->redis_seen) reap_answers(&worker->keeper_stores.ports, &worker->reaper);
     if (worker->postgres_seen && now_ms >= worker->purge_at_ms)
         worker->purge_at_ms = now_ms + purge_sessions(&worker->keeper_stores.ports);
 }
@@ -342,6 +337,7 @@ static bool start_keeper(struct worker *worker)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+    worker->reaper.process_id = relay_process_id(worker->relay);
     worker->keeper_running = stores_open(&worker->keeper_stores, worker) &&
                              pthread_create(&worker->keeper, &attributes, keeper_main, worker) == 0;
     pthread_attr_destroy(&attributes);

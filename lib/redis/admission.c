@@ -345,6 +345,7 @@ static enum chat_error lease_age(struct admission *admission, const struct admis
     *age_ms = -1;
     streams_key(streams, ticket->user_id);
     settled_key(settled, ticket->answer_id);
+    redis_conn_doubt(self->conn); /* who asks wants to judge */
     if (redis_conn_begin(self->conn) &&
         redis_conn_send(self->conn, (const char *const[]){"ZSCORE", streams, ticket->answer_id}, 3) &&
         redis_conn_send(self->conn, (const char *const[]){"EXISTS", settled}, 2) &&

@@ -7,6 +7,7 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/append_text.lua.h"
+#include "redis/judge.lua.h"
 
 enum {
     KEY_SIZE = UUID_TEXT_SIZE + 40,
@@ -25,11 +26,16 @@ _Static_assert((int)PIECES_ARGS_MAX <= (int)REDIS_SCRIPT_ARGS, "all pieces of a 
 #define REMEMBERED_SECONDS "60" /* PROCESS_REMEMBERED_SECONDS */
 _Static_assert(PROCESS_ALIVE_SECONDS == 6 && PROCESS_REMEMBERED_SECONDS == 60, "these say the same");
 #define PROCESSES_KEY "chat:processes" /* ids of those that live, or did lately */
+#define HISTORY_KEY "chat:history"     /* since when this Redis is the one that all write to */
+#define HISTORY_SECONDS "3600"
+#define OWN_WORD_LEFT_MS "3000" /* it is renewed each 2 s, and lives 6 */
+#define JUDGED_AFTER_MS "15000" /* LOG_BELIEVED_AFTER_SECONDS */
+_Static_assert(LOG_BELIEVED_AFTER_SECONDS == 15, "these say the same");
 
 struct redis_answer_log {
     struct answer_log base;
     struct redis_conn *conn;
-    int append_script;
+    int append_script, judge_script;
 };
 
 static struct redis_answer_log *self_of(struct answer_log *log)
@@ -55,6 +61,11 @@ static void alive_key(char out[KEY_SIZE], const char *process_id)
 static void remembered_key(char out[KEY_SIZE], const char *process_id)
 {
     snprintf(out, KEY_SIZE, "chat:process:%.36s:remembered", process_id);
+}
+
+static void doubt_key(char out[KEY_SIZE], const char *process_id)
+{
+    snprintf(out, KEY_SIZE, "chat:process:%.36s:doubt", process_id);
 }
 
 /* ---- a pipeline: commands are queued, replies taken in the same order ---- */
@@ -497,10 +508,29 @@ static bool look_at_processes(struct redis_conn *conn, const redisReply *members
     return skip_replies(conn, forgotten);
 }
 
+static enum chat_error may_judge(struct answer_log *log, const char *process_id, bool *may)
+{
+    struct redis_answer_log *self = self_of(log);
+    char alive[KEY_SIZE], remembered[KEY_SIZE], doubt[KEY_SIZE];
+    const char *const args[] = {alive,           remembered,     doubt, HISTORY_KEY, OWN_WORD_LEFT_MS,
+                                JUDGED_AFTER_MS, HISTORY_SECONDS};
+    *may = false;
+    alive_key(alive, process_id);
+    remembered_key(remembered, process_id);
+    doubt_key(doubt, process_id);
+    redisReply *reply =
+        redis_conn_begin(self->conn) ? redis_conn_eval(self->conn, self->judge_script, 4, args, 7) : NULL;
+    if (!reply) return outcome(self->conn, false);
+    *may = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
+
 static enum chat_error processes_died(struct answer_log *log, bool *died)
 {
     struct redis_conn *conn = self_of(log)->conn;
     *died = false;
+    redis_conn_doubt(conn);
     if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", PROCESSES_KEY}, 2))
         return outcome(conn, false);
     redisReply *members = next_reply(conn);
@@ -553,6 +583,7 @@ static enum chat_error writer_states(struct answer_log *log, struct writer_look 
 {
     struct redis_conn *conn = self_of(log)->conn;
     char writers[COMMANDS_A_TRIP][UUID_TEXT_SIZE];
+    redis_conn_doubt(conn);
     for (size_t from = 0; from < count; from += COMMANDS_A_TRIP) {
         size_t batch = count - from < COMMANDS_A_TRIP ? count - from : COMMANDS_A_TRIP;
         if (!find_writers(conn, looks + from, batch, writers) || !look_at_writers(conn, looks + from, batch, writers))
@@ -625,6 +656,7 @@ static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
                                                 .read_end = read_end,
                                                 .say_alive = say_alive,
+                                                .may_judge = may_judge,
                                                 .processes_died = processes_died,
                                                 .writer_states = writer_states,
                                                 .ask_stop = ask_stop};
@@ -636,6 +668,7 @@ struct answer_log *redis_answer_log_open(struct redis_conn *conn)
     self->base.ops = &redis_ops;
     self->conn = conn;
     self->append_script = redis_conn_add_script(conn, append_text_lua);
+    self->judge_script = redis_conn_add_script(conn, judge_lua);
     return &self->base;
 }
 

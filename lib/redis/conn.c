@@ -18,7 +18,7 @@
 #include "redis/url.h"
 
 enum {
-    MAX_SCRIPTS = 8,
+    MAX_SCRIPTS = 16,
     LATE_CALLS = 3,
     MAX_SCRIPT_ARGS = 24,
     SHA_SIZE = 41,

@@ -41,7 +41,7 @@ void redis_conn_new_request(struct redis_conn *conn);
 
 /* ---- from here on for lib/redis alone: a struct redisReply never leaves the folder ---- */
 
-/* A script that this connection will run; its text must outlive it. At most 8. Returns its number. */
+/* A script that this connection will run; its text must outlive it. At most 16. Returns its number. */
 int redis_conn_add_script(struct redis_conn *conn, const char *text);
 
 /* Starts a call: sets the deadline and sees to a live connection. false: Redis is away, nothing was sent. */

@@ -69,14 +69,30 @@ static struct admission_ticket ticket_of(const struct stale_answer *stale)
     return ticket;
 }
 
-static bool reap(const struct chat_ports *ports, const struct stale_answer *stale, enum writer_state state,
-                 int64_t longest_ms, struct arena *arena)
+static bool log_is_believed(const struct chat_ports *ports, const struct reaper *reaper)
+{
+    bool may;
+    return ports->log->ops->may_judge(ports->log, reaper->process_id, &may) == CHAT_OK && may;
+}
+
+/* All that is known of it, read anew at one moment: many were looked at together, and that may be seconds ago. */
+static bool look_closely(const struct chat_ports *ports, const struct reaper *reaper, struct message *message,
+                         const struct admission_ticket *ticket, struct arena *arena, bool *supersedes)
+{
+    struct writer_look look;
+    memcpy(look.answer_id, message->id, UUID_TEXT_SIZE);
+    return ports->log->ops->writer_states(ports->log, &look, 1) == CHAT_OK &&
+           is_orphan(ports, look.state, message, ticket, reaper->longest_ms) && take_log(ports, message, arena) &&
+           take_end(ports, message, arena, supersedes) && log_is_believed(ports, reaper);
+}
+
+static bool reap(const struct chat_ports *ports, const struct reaper *reaper, const struct stale_answer *stale,
+                 enum writer_state state, struct arena *arena)
 {
     struct message message = stale->message;
     struct admission_ticket ticket = ticket_of(stale);
-    if (!is_orphan(ports, state, &message, &ticket, longest_ms) || !take_log(ports, &message, arena)) return false;
     bool supersedes;
-    if (!take_end(ports, &message, arena, &supersedes)) return false;
+    if (state == WRITER_ALIVE || !look_closely(ports, reaper, &message, &ticket, arena, &supersedes)) return false;
     finish_answer_count_tokens(&message, 0, message.content_len + message.reasoning_len > 0);
     struct finish_answer finish = {.message = &message, .supersedes = supersedes, .leaving = {.ticket = &ticket}};
     struct session session;
@@ -110,6 +126,7 @@ static void turn_page(struct reaper *reaper, const struct stale_query *query, co
 int reap_answers(const struct chat_ports *ports, struct reaper *reaper)
 {
     bool died;
+    if (!log_is_believed(ports, reaper)) return 0;
     if (ports->log->ops->processes_died(ports->log, &died) != CHAT_OK) return 0;
     struct stale_query query = {
         .before_ms = clock_wall_ms(ports->clock) - PROCESS_ALIVE_SECONDS * 1000,
@@ -126,7 +143,7 @@ int reap_answers(const struct chat_ports *ports, struct reaper *reaper)
         const struct writer_look *looks = count ? look_at_writers(ports, stale, count, &arena) : NULL;
         int64_t until_ms = clock_mono_ms(ports->clock) + REAP_ROUND_MS;
         for (size_t i = 0; looks && i < count && clock_mono_ms(ports->clock) < until_ms; i++)
-            if (reap(ports, &stale[i], looks[i].state, reaper->longest_ms, &arena)) reaped++;
+            if (reap(ports, reaper, &stale[i], looks[i].state, &arena)) reaped++;
         if (looks || !count) turn_page(reaper, &query, stale, count);
     }
     arena_fini(&arena);

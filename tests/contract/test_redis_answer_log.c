@@ -713,7 +713,7 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     struct log_exchange out = {.process_id = ours, .writes = &write, .write_count = 1};
     struct log_read read = {0};
     struct writer_look look = {0};
-    bool asked = true, forgotten, died;
+    bool asked = true, forgotten, died, may = true;
     int64_t began_ms;
 
     write.whole = true;
@@ -724,6 +724,8 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(answers->ops->say_alive(answers, ours, &forgotten), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(answers->ops->processes_died(answers, &died), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->may_judge(answers, ours, &may), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert(!may);
     ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_QUOTA_UNAVAILABLE);
     ck_assert_int_eq(look.state, WRITER_UNKNOWN);
     ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_QUOTA_UNAVAILABLE);
@@ -734,6 +736,107 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     ck_assert(append_at(0, "", 3, "ause")); /* an empty Redis */
     ck_assert(!write_whole("", "Because"));
     expect_text("", "Because");
+}
+END_TEST
+
+/* ---- whether it may be believed: on a Redis of one's own, whose history is known (redis-demoted-reaper) ---- */
+
+static bool may_judge(void)
+{
+    bool may;
+
+    ck_assert_int_eq(answers->ops->may_judge(answers, ours, &may), CHAT_OK);
+    return may;
+}
+
+static void come_to_trust(void)
+{
+    char value[96];
+    long long began_ms;
+
+    say_alive(ours);
+    may_judge();
+    redisReply *reply = redisCommand(desk.raw, "GET chat:history");
+    char *space = strchr(reply->str, ' ');
+    ck_assert_ptr_nonnull(space);
+    began_ms = strtoll(space, NULL, 10);
+    snprintf(value, sizeof value, "%.40s %lld", reply->str, began_ms - LOG_BELIEVED_AFTER_SECONDS * 1000);
+    freeReplyObject(reply);
+    freeReplyObject(redisCommand(desk.raw, "SET chat:history %s", value));
+    ck_assert(may_judge());
+}
+
+START_TEST(a_history_that_began_lately_is_not_believed)
+{
+    say_alive(ours);
+    ck_assert(!may_judge());
+    come_to_trust();
+    raw_number(desk.raw, "FLUSHALL");
+    say_alive(ours);
+    ck_assert(!may_judge());
+}
+END_TEST
+
+START_TEST(one_that_another_redis_wrote_is_not_believed)
+{
+    come_to_trust();
+    /* a promoted replica has all keys, but names another history */
+    raw_number(desk.raw, "REPLICAOF 127.0.0.1 1");
+    raw_number(desk.raw, "REPLICAOF NO ONE");
+    while (desk_ping(&desk) != CHAT_OK) usleep(10000);
+    say_alive(ours);
+    ck_assert(!may_judge());
+}
+END_TEST
+
+START_TEST(who_has_never_said_that_it_lives_judges_nobody_and_doubts_nothing)
+{
+    come_to_trust();
+    raw_number(desk.raw, "DEL chat:process:%s:alive chat:process:%s:remembered", ours, ours);
+    ck_assert(!may_judge());
+    say_alive(ours);
+    ck_assert(may_judge());
+}
+END_TEST
+
+START_TEST(whose_own_word_ran_out_or_nearly_did_waits_until_all_had_time)
+{
+    for (int i = 0; i < 2; i++) {
+        come_to_trust();
+        raw_number(desk.raw, i == 0 ? "DEL chat:process:%s:alive" : "PEXPIRE chat:process:%s:alive 2500", ours);
+        ck_assert(!may_judge());
+        say_alive(ours);
+        ck_assert(!may_judge());
+        long long left_ms = raw_number(desk.raw, "PTTL chat:process:%s:doubt", ours);
+        ck_assert_int_gt(left_ms, LOG_BELIEVED_AFTER_SECONDS * 1000 - 5000);
+        ck_assert_int_le(left_ms, LOG_BELIEVED_AFTER_SECONDS * 1000);
+        raw_number(desk.raw, "DEL chat:process:%s:doubt", ours); /* that time is over */
+        ck_assert(may_judge());
+    }
+}
+END_TEST
+
+/* In each of these reads go on, while nobody can say that it lives. */
+START_TEST(one_that_takes_no_writes_is_not_believed)
+{
+    static const char *const ways[][2] = {
+        {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"},
+        {"CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"},
+        {"CLIENT PAUSE 60000 WRITE", "CLIENT UNPAUSE"},
+        {"CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"},
+    };
+
+    come_to_trust();
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        bool may = true;
+
+        raw_number(desk.raw, ways[i][0]);
+        ck_assert_msg(answers->ops->may_judge(answers, ours, &may) == CHAT_ERR_QUOTA_UNAVAILABLE, "%s", ways[i][0]);
+        ck_assert(!may);
+        raw_number(desk.raw, ways[i][1]);
+        redis_conn_new_request(desk.conn);
+        while (desk_ping(&desk) != CHAT_OK) usleep(10000);
+    }
 }
 END_TEST
 
@@ -770,7 +873,12 @@ CONTRACT_SUITE(redis_answer_log)
                       a_key_of_another_kind_confuses_no_later_call),
         "real", open_redis, close_redis);
     contract_fixture(CONTRACT_CASE(suite, "own", all_pieces_of_a_trip_are_one_run_of_the_script,
-                                   while_redis_is_away_every_call_says_so_in_time),
+                                   while_redis_is_away_every_call_says_so_in_time,
+                                   a_history_that_began_lately_is_not_believed,
+                                   one_that_another_redis_wrote_is_not_believed,
+                                   who_has_never_said_that_it_lives_judges_nobody_and_doubts_nothing,
+                                   whose_own_word_ran_out_or_nearly_did_waits_until_all_had_time,
+                                   one_that_takes_no_writes_is_not_believed),
                      "real", open_own_redis, close_own_redis);
     return suite;
 }

@@ -174,6 +174,20 @@ static enum chat_error say_alive(struct answer_log *port, const char *process_id
     return error;
 }
 
+static enum chat_error may_judge(struct answer_log *port, const char *process_id, bool *may)
+{
+    struct fake_log *self = of(port);
+    enum chat_error error;
+
+    (void)process_id;
+    fake_wait_lock(&self->wait);
+    error = self->error;
+    *may = self->believed != 0;
+    if (self->believed > 0) self->believed--;
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
 static enum chat_error processes_died(struct answer_log *port, bool *died)
 {
     struct fake_log *self = of(port);
@@ -198,6 +212,7 @@ static enum chat_error writer_states(struct answer_log *port, struct writer_look
 
         looks[i].state = other ? WRITER_ALIVE : self->writers;
     }
+    if (self->revived_after_look) self->writers = WRITER_ALIVE;
     fake_wait_unlock(&self->wait);
     return error;
 }
@@ -226,6 +241,7 @@ void fake_log_init(struct fake_log *self)
         .read = read_one,
         .read_end = read_end,
         .say_alive = say_alive,
+        .may_judge = may_judge,
         .processes_died = processes_died,
         .writer_states = writer_states,
         .ask_stop = ask_stop,
@@ -233,6 +249,7 @@ void fake_log_init(struct fake_log *self)
 
     memset(self, 0, sizeof *self);
     self->log.ops = &ops;
+    self->believed = -1;
     fake_wait_init(&self->wait);
 }
 

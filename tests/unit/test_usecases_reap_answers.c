@@ -252,6 +252,29 @@ START_TEST(while_the_log_is_away_nobody_is_reaped)
 }
 END_TEST
 
+/* (redis-demoted-reaper) */
+START_TEST(a_log_that_may_not_be_believed_judges_nobody)
+{
+    chat.log.believed = 0;
+    ck_assert_int_eq(reap_after(2 * LONGEST_MS), 0);
+    chat.log.believed = 1; /* before, and not any more once all was read */
+    ck_assert_int_eq(reap_after(1000), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    ck_assert_int_eq(chat.admission.settle_calls, 0);
+    chat.log.believed = -1;
+    ck_assert_int_eq(reap_after(1000), 1);
+}
+END_TEST
+
+/* Many are looked at together, and ending those before it takes time. */
+START_TEST(one_whose_writer_spoke_since_it_was_looked_at_is_left_alone)
+{
+    chat.log.revived_after_look = true;
+    ck_assert_int_eq(reap_after(60000), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+}
+END_TEST
+
 START_TEST(while_the_database_is_away_it_is_tried_again_later)
 {
     fake_repo_fail(chat.repo, FAKE_MESSAGE_STALE, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
@@ -293,8 +316,9 @@ UNIT_SUITE(usecases_reap_answers)
                   one_whose_send_was_refused_is_ended, one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time,
                   thoughts_alone_are_counted_too, once_a_process_has_died_it_is_found_behind_many_that_live,
                   a_page_that_could_not_be_looked_at_comes_again, while_none_has_died_they_are_looked_at_page_by_page,
-                  while_the_log_is_away_nobody_is_reaped, while_the_database_is_away_it_is_tried_again_later,
-                  the_live_owner_s_own_end_beats_the_reaper_s);
+                  a_log_that_may_not_be_believed_judges_nobody,
+                  one_whose_writer_spoke_since_it_was_looked_at_is_left_alone, while_the_log_is_away_nobody_is_reaped,
+                  while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
