@@ -1,8 +1,10 @@
 #include "fcgi/records.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@ enum {
     RECORD_MAX_CONTENT = 32760, /* a multiple of 8, below the format's 65,535 */
     PENDING_MAX_BYTES =
         16 << 20, /* a whole answer may wait; a stream's listener gives up far below (answer_stream.c) */
+    PUSH_BYTES = 1 << 20,
     TYPE_END_REQUEST = 3,
     TYPE_STDOUT = 6,
 };
@@ -25,6 +28,8 @@ struct fcgi_connection {
     bool gone;
     bool held;   /* pending waits for what is written next, not for room */
     bool corked; /* all does, until flush or finish */
+    bool moved;  /* the kernel has taken bytes since `took` was asked */
+    int untaken; /* bytes that lay in the kernel then */
     struct buf pending;
     size_t sent; /* of pending */
 };
@@ -70,6 +75,7 @@ static size_t send_some(struct fcgi_connection *self, struct iovec *parts, size_
     if (sent >= 0) {
         metrics_add(&metrics->counters.stream_writes, 1);
         metrics_add(&metrics->counters.stream_bytes, (uint64_t)sent);
+        self->moved = self->moved || sent > 0;
         return (size_t)sent;
     }
     if (errno != EAGAIN && errno != EWOULDBLOCK) self->gone = true;
@@ -84,6 +90,14 @@ static void keep_rest(struct fcgi_connection *self, const struct iovec *part, si
     }
     buf_append(&self->pending, (const char *)part->iov_base + *skip, part->iov_len - *skip);
     *skip = 0;
+}
+
+/* A client that is always behind never empties the buffer: what it has taken goes, each byte behind it moved once. */
+static void forget_sent(struct fcgi_connection *self)
+{
+    if (self->sent < self->pending.len - self->sent) return;
+    buf_consume(&self->pending, self->sent);
+    self->sent = 0;
 }
 
 /* Back to small. */
@@ -115,6 +129,7 @@ static void put(struct fcgi_connection *self, struct iovec parts[3])
         if (self->sent == before) drop_pending(self);
     }
     if (skip == parts[1].iov_len + parts[2].iov_len) return;
+    forget_sent(self);
     keep_rest(self, &parts[1], &skip);
     keep_rest(self, &parts[2], &skip);
 }
@@ -191,6 +206,28 @@ static size_t records_pending(const struct connection *self)
     return of(self)->held ? 0 : of(self)->pending.len - of(self)->sent;
 }
 
+/* A peer that reads little by little makes no room that epoll tells of: a quarter of the buffer is what it waits for.
+ */
+static bool records_took(struct connection *self)
+{
+    struct fcgi_connection *to = of(self);
+    int untaken = 0;
+    bool took = to->moved;
+    if (ioctl(to->fd, SIOCOUTQ, &untaken) == 0) {
+        took = took || untaken < to->untaken;
+        to->untaken = untaken;
+    }
+    to->moved = false;
+    return took;
+}
+
+static void records_push(struct connection *self)
+{
+    int most = PUSH_BYTES; /* the system's own maximum holds below it */
+    setsockopt(of(self)->fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
+    records_flush(self);
+}
+
 static void records_close(struct connection *self)
 {
     close(of(self)->fd);
@@ -206,6 +243,8 @@ static const struct connection_ops records_ops = {
     .flush = records_flush,
     .finish = records_finish,
     .pending = records_pending,
+    .took = records_took,
+    .push = records_push,
     .close = records_close,
 };
 

@@ -4,8 +4,6 @@
 
 #include "http/taken.h"
 
-enum { LAG_MAX_BYTES = 256 << 10 }; /* a client that is further behind is let go */
-
 struct http_client {
     struct completion_client client; /* first */
     struct taken taken;
@@ -35,8 +33,7 @@ static enum listener_state client_frames(struct completion_client *self, const c
         http_add_header(&to->taken.head, "X-Accel-Buffering", "no");
         if (connection->ops->head(connection, &to->taken.head) == CONNECTION_GONE) return LISTENER_GONE;
     }
-    enum listener_state state = taken_write(&to->taken, bytes, len);
-    return connection->ops->pending(connection) > LAG_MAX_BYTES ? LISTENER_GONE : state;
+    return taken_write(&to->taken, bytes, len);
 }
 
 static void client_cork(struct completion_client *self)
@@ -90,6 +87,25 @@ static enum listener_state client_writable(struct completion_client *self)
     return taken_flush(&of(self)->taken);
 }
 
+static size_t client_pending(const struct completion_client *self)
+{
+    struct connection *connection = of(self)->taken.connection;
+    return connection->ops->pending(connection);
+}
+
+static bool client_took(struct completion_client *self)
+{
+    struct connection *connection = of(self)->taken.connection;
+    return connection->ops->took(connection);
+}
+
+static void client_let_go(struct completion_client *self, struct buf *scratch)
+{
+    struct taken *taken = &of(self)->taken;
+    if (of(self)->opened && !taken->finished) send_error_frame(self, CHAT_ERR_INTERRUPTED, 0, scratch);
+    taken->connection->ops->push(taken->connection);
+}
+
 static void client_close(struct completion_client *self)
 {
     taken_close(&of(self)->taken, of(self)->stream);
@@ -104,6 +120,9 @@ static const struct completion_client_ops client_ops = {
     .whole = client_whole,
     .end = client_end,
     .writable = client_writable,
+    .pending = client_pending,
+    .took = client_took,
+    .let_go = client_let_go,
     .close = client_close,
 };
 

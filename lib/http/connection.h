@@ -44,7 +44,12 @@ struct connection_ops {
     /* The end of the response; nothing may follow but flush and close. */
     enum connection_state (*finish)(struct connection *self);
     size_t (*pending)(const struct connection *self); /* bytes that wait for room */
-    void (*close)(struct connection *self);           /* frees it */
+    /* Whether the client's side has taken any byte since this was asked last, be it from the kernel's buffer. */
+    bool (*took)(struct connection *self);
+    /* Before close, of a client that takes nothing: the kernel gets what waits, over its usual bound, so that the
+     * client finds it if it ever reads again. What it doesn't take is lost. */
+    void (*push)(struct connection *self);
+    void (*close)(struct connection *self); /* frees it */
 };
 struct connection {
     const struct connection_ops *ops;

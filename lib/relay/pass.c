@@ -15,6 +15,10 @@
 enum {
     COMMENT_MS = 15000,       /* of silence */
     SLOW_CLIENT_MS = 30000,   /* a client that takes nothing for this long is let go */
+    SLOW_LOOK_MS = 5000,      /* how often one that is behind is looked at */
+    SHOW_BYTES = 32 << 10,    /* of what one call of curl brings; so much is sent before more is looked at */
+    PAUSE_BYTES = 64 << 10,   /* wait for the client: the provider is not read on */
+    RESUME_BYTES = 16 << 10,  /* and from here on again */
     TELL_AT_LATEST_MS = 2000, /* the client doesn't wait longer for its lease to end */
     FRAME_MAX_BYTES = 512 << 10,
     WHOLE_MAX_BYTES = 8 << 20,
@@ -57,14 +61,18 @@ struct pass {
     bool opened;       /* the client has got bytes */
     bool broken;       /* waits in relay->broken_passes, to be ended */
     bool whole;        /* [DONE] has come */
-    bool blocked;
+    bool blocked;      /* bytes wait for the client */
+    bool lagging;      /* so many that the provider has to wait too */
+    bool paused;       /* curl doesn't read on: its next piece came while lagging */
     enum chat_error broken_error, error;
     bool client_left;
     struct token_usage usage;
     bool tokens_estimated;
     const char *problem;
     int settle_tries;
-    int64_t started_ms, asked_ms, resume_at_ms, shown_ms, blocked_since_ms, settle_at_ms;
+    int64_t started_ms, asked_ms, resume_at_ms, shown_ms, settle_at_ms;
+    int64_t taken_ms, look_at_ms; /* blocked: when the client was last seen to take bytes; when it is looked at */
+    int64_t paused_ms;            /* since when */
     int64_t ended_ms, retry_after_s;
     bool told, gone;
     bool settle_running; /* a job has it: settled and stand are the job's */
@@ -210,6 +218,18 @@ static const char *take_end(struct pass *pass)
     return told.finish_reason;
 }
 
+/* From here on the client is looked at: it may take its time as long as it takes something. */
+static void set_blocked(struct pass *pass)
+{
+    if (pass->blocked) return;
+    pass->blocked = true;
+    pass->taken_ms = pass->relay->now_ms;
+    pass->look_at_ms = pass->taken_ms + SLOW_LOOK_MS;
+    pass->client->ops->took(pass->client);
+    loop_watch(pass->relay, pass->watch, EPOLLRDHUP | EPOLLOUT);
+    arm(pass);
+}
+
 /* What ends it for the client. */
 static void tell(struct pass *pass)
 {
@@ -228,13 +248,10 @@ static void tell(struct pass *pass)
         state = pass->client->ops->whole(pass->client, pass->frame.data, pass->frame.len);
     if (state != LISTENER_GONE)
         state = pass->client->ops->end(pass->client, pass->error, pass->retry_after_s, quota, &pass->relay->scratch);
-    if (state != LISTENER_BLOCKED) {
+    if (state == LISTENER_BLOCKED)
+        set_blocked(pass);
+    else
         let_client_go(pass);
-        return;
-    }
-    if (!pass->blocked) pass->blocked_since_ms = pass->relay->now_ms;
-    pass->blocked = true;
-    loop_watch(pass->relay, pass->watch, EPOLLRDHUP | EPOLLOUT);
 }
 
 void pass_settled(struct pass *pass)
@@ -301,12 +318,26 @@ static void take_state(struct pass *pass, enum listener_state state)
 {
     if (state == LISTENER_GONE)
         break_off(pass, CHAT_OK, true);
-    else if (state == LISTENER_BLOCKED && !pass->blocked) {
-        pass->blocked = true;
-        pass->blocked_since_ms = pass->relay->now_ms;
-        loop_watch(pass->relay, pass->watch, EPOLLRDHUP | EPOLLOUT);
-        arm(pass);
+    else if (state == LISTENER_BLOCKED) {
+        set_blocked(pass);
+        pass->lagging = pass->lagging || pass->client->ops->pending(pass->client) >= PAUSE_BYTES;
     }
+}
+
+/* curl calls on_body for what it holds before this returns; so never within a callback of curl. The time that the
+ * provider was not read is the client's: no limit of the provider's counts it. */
+static void resume(struct pass *pass)
+{
+    struct relay *relay = pass->relay;
+    pass->lagging = false;
+    if (!pass->paused || pass->phase >= PASS_ENDING || pass->transfer.over) return;
+    pass->paused = false;
+    pass->started_ms += relay->now_ms - pass->paused_ms;
+    pass->transfer.last_data_ms = relay->now_ms;
+    CURLcode result = curl_easy_pause(pass->transfer.easy, CURLPAUSE_CONT);
+    pass_show(relay);
+    if (result != CURLE_OK && !pass->broken) break_off(pass, CHAT_ERR_UPSTREAM_ERROR, false);
+    arm(pass);
 }
 
 void pass_client_event(struct watch *watch, uint32_t events)
@@ -318,15 +349,20 @@ void pass_client_event(struct watch *watch, uint32_t events)
     }
     if (!(events & EPOLLOUT)) return;
     enum listener_state state = pass->client->ops->writable(pass->client);
-    if (state == LISTENER_GONE)
+    if (state == LISTENER_GONE) {
         leave(pass);
-    else if (state == LISTENER_READY) {
+        return;
+    }
+    if (pass->client->ops->took(pass->client)) pass->taken_ms = pass->relay->now_ms;
+    if (state == LISTENER_READY) {
         pass->blocked = false;
         loop_watch(pass->relay, watch, EPOLLRDHUP);
-        if (!pass->told) return;
+    }
+    if (state == LISTENER_READY && pass->told) {
         let_client_go(pass);
         bury_if_over(pass);
-    }
+    } else if (pass->lagging && pass->client->ops->pending(pass->client) <= RESUME_BYTES)
+        resume(pass);
 }
 
 /* ---- frames ---- */
@@ -445,6 +481,12 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     struct transfer *transfer = &pass->transfer;
     size_t len = size * count;
     if (pass->broken || pass->phase >= PASS_ENDING) return pass->whole ? len : 0;
+    if (pass->relay->showing == pass && pass->relay->shown.len >= SHOW_BYTES) pass_show(pass->relay);
+    if (pass->lagging) {
+        if (!pass->paused) pass->paused_ms = pass->relay->now_ms;
+        pass->paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (!transfer->checked) upstream_check(pass->relay, transfer, pass->stream);
     if (pass->phase == PASS_ASKING) {
         pass->phase = PASS_RECEIVING;
@@ -557,6 +599,9 @@ static int64_t upstream_deadline(const struct pass *pass)
 {
     const struct provider *provider = pass->relay->settings.provider;
     int64_t at_ms = pass->started_ms + provider->total_timeout_ms;
+    if (pass->paused && pass->phase == PASS_RECEIVING) return INT64_MAX; /* the client is waited for */
+    /* the first byte of a whole answer comes with its last */
+    if (!pass->stream && (pass->phase == PASS_ASKING || pass->phase == PASS_RECEIVING)) return at_ms;
     switch (pass->phase) {
     case PASS_PAUSING: return sooner(at_ms, pass->resume_at_ms);
     case PASS_ASKING: return sooner(at_ms, pass->asked_ms + provider->first_byte_timeout_ms);
@@ -571,12 +616,25 @@ static void arm(struct pass *pass)
     int64_t at_ms = upstream_deadline(pass);
     if (pass->gone) return;
     if (pass->phase >= PASS_ENDING && !pass->told) at_ms = sooner(at_ms, pass->ended_ms + TELL_AT_LATEST_MS);
-    if (pass->blocked && pass->client) at_ms = sooner(at_ms, pass->blocked_since_ms + SLOW_CLIENT_MS);
-    if (pass->opened && pass->phase == PASS_RECEIVING) at_ms = sooner(at_ms, pass->shown_ms + COMMENT_MS);
+    if (pass->blocked && pass->client) at_ms = sooner(at_ms, pass->look_at_ms);
+    if (pass->opened && pass->phase == PASS_RECEIVING && !pass->blocked)
+        at_ms = sooner(at_ms, pass->shown_ms + COMMENT_MS);
     if (pass->phase >= PASS_ENDING && !pass->settle_running && !pass->settled)
         at_ms = sooner(at_ms, pass->settle_at_ms);
     if (at_ms == INT64_MAX || (pass->timer.slot && pass->timer.at_ms <= at_ms)) return;
     timer_set(&pass->relay->timers, &pass->timer, at_ms);
+}
+
+/* One that is behind, and takes nothing any more, is let go. */
+static void look_at_client(struct pass *pass)
+{
+    int64_t now_ms = pass->relay->now_ms;
+    if (!pass->blocked || !pass->client || now_ms < pass->look_at_ms) return;
+    pass->look_at_ms = now_ms + SLOW_LOOK_MS;
+    if (pass->client->ops->took(pass->client)) pass->taken_ms = now_ms;
+    if (now_ms - pass->taken_ms < SLOW_CLIENT_MS) return;
+    pass->client->ops->let_go(pass->client, &pass->relay->scratch);
+    leave(pass);
 }
 
 static void on_timer(void *owner)
@@ -598,10 +656,8 @@ static void on_timer(void *owner)
     }
     if (pass->phase >= PASS_ENDING && !pass->settle_running && !pass->settled && now_ms >= pass->settle_at_ms)
         settle(pass);
-    if (pass->blocked && pass->client && now_ms - pass->blocked_since_ms >= SLOW_CLIENT_MS)
-        leave(pass);
-    else
-        bury_if_over(pass);
+    look_at_client(pass);
+    bury_if_over(pass);
     arm(pass);
 }
 

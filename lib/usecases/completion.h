@@ -28,6 +28,11 @@ struct completion_client_ops {
     enum listener_state (*end)(struct completion_client *self, enum chat_error error, int64_t retry_after_s,
                                const struct quota *quota, struct buf *scratch);
     enum listener_state (*writable)(struct completion_client *self);
+    size_t (*pending)(const struct completion_client *self); /* bytes that wait for room */
+    /* Whether the client has taken any byte since this was asked last. */
+    bool (*took)(struct completion_client *self);
+    /* Before close, of a client that takes nothing: where it reads again after all, what it got must not look whole. */
+    void (*let_go)(struct completion_client *self, struct buf *scratch);
     void (*close)(struct completion_client *self); /* frees it */
 };
 struct completion_client {

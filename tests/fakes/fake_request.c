@@ -96,6 +96,17 @@ static enum connection_state connection_finish(struct connection *connection)
     return state_of(self);
 }
 
+static bool connection_took(struct connection *self)
+{
+    (void)self;
+    return false;
+}
+
+static void connection_push(struct connection *self)
+{
+    (void)self;
+}
+
 static size_t connection_pending(const struct connection *self)
 {
     return of_connection(self)->waiting.len;
@@ -156,6 +167,8 @@ static struct connection *request_take(struct http_request *request)
         .flush = connection_flush,
         .finish = connection_finish,
         .pending = connection_pending,
+        .took = connection_took,
+        .push = connection_push,
         .close = connection_close,
     };
     struct fake_request *self = of(request);

@@ -33,6 +33,26 @@ function rawSend(user: User, content: string): string {
   return `POST ${sendPath(null)} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${user.token}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }
 
+function rawCompletion(user: User, content: string): string {
+  const body = JSON.stringify({ stream: true, messages: [{ role: 'user', content }] })
+  return `POST /api/v1/chat/completions HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${user.token}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+}
+
+/** Reads so many bytes a second of a connection. */
+function slowly(socket: TLSSocket, bytesPerSecond: number): { seen: string; closed: boolean } {
+  const reader = { seen: '', closed: false }
+  socket.on('readable', () => undefined) // a paused stream that is asked for what it has
+  const reading = setInterval(() => {
+    const bytes = socket.read(Math.min(socket.readableLength, Math.ceil(bytesPerSecond / 20))) as Buffer | null
+    if (bytes) reader.seen += bytes.toString('latin1')
+  }, 50)
+  socket.once('close', () => {
+    clearInterval(reading)
+    reader.closed = true
+  })
+  return reader
+}
+
 /** The only answer of a user, once it is final. */
 const answerOf = (user: User) =>
   until(`the answer of ${user.sub} is over`, async () =>
@@ -243,6 +263,48 @@ describe('a client that', () => {
       await Promise.all(others.map((stream) => stream.readDone()))
       for (const stream of others) expect(stream.content).toBe(generatedText(100, 12))
       for (const user of slow) expect(await answerOf(user)).toMatchObject({ status: 'complete', content: generatedText(chunks, bytes) })
+    } finally {
+      for (const socket of sockets) socket.destroy()
+    }
+  })
+
+  // B1: what a completion's client has not taken yet slows the provider down, and is not kept here
+  test.for([['600,000 bytes at once', 'chunks=600 size=1000'], ['20,000 empty deltas', 'chunks=20000 size=0']] as const)(
+    'reads a completion slowly gets all of it: %s', async ([, order], { alice }) => {
+      alice.checkCounter = false
+      const socket = await connected()
+      const reader = slowly(socket, size(3_000_000, 20_000))
+      socket.write(rawCompletion(alice, `[[${order} pace=0]] Much`))
+      await until('it has the end', () => reader.seen.endsWith('data: [DONE]\n\n\r\n0\r\n\r\n'), 400_000)
+      const frames = reader.seen.replace(/\r\n[0-9a-f]+\r\n/g, '').match(/^data: \{.*\}$/gm)!
+      expect(frames.length).toBe(Number(/\d+/.exec(order)![0]) + 1) // and the one that says why it ended
+      expect(reader.seen).not.toContain('"error"')
+      socket.destroy()
+    })
+
+  test('reads nothing of a completion makes the provider wait, and is let go after 30 s', async ({ alice }) => {
+    alice.checkCounter = false
+    const before = Math.max(...workers().map(pssKb))
+    const tags = Array.from({ length: size(5, 50) }, freshTag)
+    const sockets = await Promise.all(tags.map(async (tag) => {
+      const socket = await connected()
+      socket.write(rawCompletion(alice, `[[chunks=20000 size=1000 pace=0 tag=${tag}]] Much`))
+      return socket
+    }))
+    try {
+      await until('all are asked', async () => (await stats()).open_streams >= tags.length)
+      const others = await startAll([alice], '[[chunks=100 size=12 pace=10]] Beside')
+      await Promise.all(others.map((stream) => stream.readDone()))
+      const each = Math.round((Math.max(...workers().map(pssKb)) - before) / (tags.length / workers().length))
+      report(`${tags.length} completions of 20 MB that nobody reads: at most ${each} KiB each in a worker`)
+      if (whole) expect(each).toBeLessThan(1024)
+      const cancels = await Promise.all(tags.map((tag) => until('it is let go', () => cancelOf(tag), 60_000)))
+      for (const { deltas } of cancels) expect(deltas, 'the provider had to wait').toBeLessThan(20_000)
+      // what there is to read then does not look whole
+      const reader = slowly(sockets[0]!, 10_000_000)
+      await until('it reads the end', () => reader.closed || reader.seen.endsWith('\r\n0\r\n\r\n'))
+      expect(reader.seen.includes('[DONE]')).toBe(false)
+      expect(reader.closed || reader.seen.includes('"code":"interrupted"'), `closed: ${reader.closed}, ${reader.seen.length} bytes, ${JSON.stringify(reader.seen.slice(-300))}`).toBe(true)
     } finally {
       for (const socket of sockets) socket.destroy()
     }

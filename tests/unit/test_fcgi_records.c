@@ -315,6 +315,71 @@ START_TEST(what_may_wait_is_bounded)
 }
 END_TEST
 
+/* What it has taken is no longer kept, though there is always something behind it (B1). */
+START_TEST(a_client_that_is_always_behind_gets_more_than_may_ever_wait)
+{
+    enum { PIECE = 1 << 20, PIECES = 40 };
+    char *bytes = pattern(PIECE);
+    size_t got = 0;
+
+    for (int i = 0; i < PIECES; i++) {
+        ck_assert_int_eq(connection->ops->write(connection, bytes, PIECE), CONNECTION_BLOCKED);
+        while (connection->ops->pending(connection) > PIECE / 2) {
+            receive();
+            got += wire.len;
+            buf_reset(&wire);
+            ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_BLOCKED);
+        }
+    }
+    while (connection->ops->flush(connection) == CONNECTION_BLOCKED) {
+        receive();
+        got += wire.len;
+        buf_reset(&wire);
+    }
+    receive();
+    ck_assert_uint_gt(got + wire.len, (size_t)PIECES * PIECE);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(what_the_client_took_is_seen_also_where_it_makes_no_room_yet)
+{
+    char *bytes = pattern(4 << 20), one[1024];
+    int big = 1 << 20;
+
+    ck_assert_int_eq(setsockopt(connection->ops->fd(connection), SOL_SOCKET, SO_SNDBUF, &big, sizeof big), 0);
+    ck_assert_int_eq(connection->ops->write(connection, bytes, 4 << 20), CONNECTION_BLOCKED);
+    ck_assert(connection->ops->took(connection));
+    ck_assert(!connection->ops->took(connection));
+    for (int i = 0; i < 64; i++) ck_assert_int_eq(recv(peer, one, sizeof one, MSG_DONTWAIT), (int)sizeof one);
+    ck_assert(connection->ops->took(connection));
+    ck_assert(!connection->ops->took(connection));
+    receive();
+    connection->ops->flush(connection);
+    ck_assert(connection->ops->took(connection));
+    free(bytes);
+}
+END_TEST
+
+START_TEST(what_is_pushed_is_there_for_a_client_that_reads_later)
+{
+    char *bytes = pattern(100000);
+    struct parsed parsed;
+
+    ck_assert_int_eq(connection->ops->write(connection, bytes, 100000), CONNECTION_BLOCKED);
+    connection->ops->push(connection);
+    ck_assert_uint_eq(connection->ops->pending(connection), 0);
+    connection->ops->close(connection);
+    connection = NULL;
+    ck_assert(!receive());
+    parsed = parse();
+    ck_assert_uint_eq(parsed.out.len, 100000);
+    ck_assert_int_eq(memcmp(parsed.out.data, bytes, 100000), 0);
+    buf_fini(&parsed.out);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(closing_closes_the_descriptor)
 {
     connection->ops->close(connection);
@@ -330,7 +395,9 @@ UNIT_SUITE(fcgi_records)
                              a_head_with_nothing_behind_it_is_sent_by_flush, the_last_bytes_go_out_with_the_end,
                              after_it_was_drained_it_sends_at_once_again, nothing_overtakes_what_waits,
                              a_client_that_left_is_gone_without_a_signal, a_client_that_leaves_while_bytes_wait_is_gone,
-                             what_may_wait_is_bounded, closing_closes_the_descriptor);
+                             what_may_wait_is_bounded, a_client_that_is_always_behind_gets_more_than_may_ever_wait,
+                             what_the_client_took_is_seen_also_where_it_makes_no_room_yet,
+                             what_is_pushed_is_there_for_a_client_that_reads_later, closing_closes_the_descriptor);
 
     tcase_add_loop_test(tcase, what_is_held_and_finds_no_room_comes_in_order, 0, 3);
     tcase_add_loop_test(tcase, what_the_socket_does_not_take_waits_and_comes_in_order, 0, (int)UNIT_COUNT(sizes));

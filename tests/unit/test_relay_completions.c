@@ -1,0 +1,582 @@
+/*
+ * Completions that the relay passes through, for real: its thread, its job threads, a provider's server on loopback,
+ * the provider's own decoder; fake stores and a fake client. Every wait is for something to happen, never for time to
+ * pass; where time counts, the clock is turned.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "relay/relay.h"
+#include "sambanova/provider.h"
+#include "tests/fakes/fake_chat.h"
+#include "tests/fakes/fake_client.h"
+#include "tests/fakes/fake_server.h"
+#include "unit.h"
+#include "usecases/take_place.h"
+
+enum {
+    JOB_THREADS = 2,
+    FIRST_BYTE_MS = 20000,
+    IDLE_MS = 25000,
+    TOTAL_MS = 200000,
+    LOOK_MS = 5000, /* how often a client that is behind is looked at */
+    SLOW_CLIENT_MS = 30000,
+    COMMENT_MS = 15000,
+    BEHIND_MAX = 112 << 10, /* bytes that wait for one client at most */
+};
+
+#define CHUNK(text) "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}\n\n"
+#define STOP "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+#define DONE "data: [DONE]\n\n"
+#define JSON_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+#define WHOLE                                                                                \
+    "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello\"}," \
+    "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,"   \
+    "\"total_tokens\":9}}"
+
+static struct fake_chat chat;
+static struct fake_server *server;
+static struct job_pool *jobs;
+static struct relay *relay;
+static struct provider *provider;
+static struct fake_client client;
+static char *burst; /* malloc'ed */
+
+/* The machine's clock, and what the test has turned it forward by. */
+static atomic_llong turned_ms, stopped_at_ms, looks; /* the second, not 0: only turning moves it */
+
+static int64_t turned_wall_ms(const struct clock *self)
+{
+    (void)self;
+    return clock_wall_ms(clock_system()) + turned_ms;
+}
+
+static int64_t turned_mono_ms(const struct clock *self)
+{
+    (void)self;
+    looks++;
+    return (stopped_at_ms ? stopped_at_ms : clock_mono_ms(clock_system())) + turned_ms;
+}
+
+static void turned_sleep_ms(const struct clock *self, int64_t ms)
+{
+    (void)self;
+    turned_ms += ms;
+}
+
+static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms, turned_sleep_ms};
+
+static void set_up(void)
+{
+    const char *problem;
+
+    turned_ms = 0;
+    stopped_at_ms = clock_mono_ms(clock_system());
+    burst = NULL;
+    fake_chat_init(&chat);
+    chat.breaker.rule.generation = 1; /* not at rest: it hears of everything */
+    chat.ports.clock = &turned_clock;
+    server = fake_server_open();
+    fake_client_init(&client);
+    const struct sambanova_settings settings = {
+        .api_key = "k",
+        .api_base = arena_printf(&chat.arena, "http://127.0.0.1:%d/v1", fake_server_port(server)),
+        .connect_timeout_ms = 5000,
+        .first_byte_timeout_ms = FIRST_BYTE_MS,
+        .idle_timeout_ms = IDLE_MS,
+        .total_timeout_ms = TOTAL_MS};
+    provider = sambanova_open(&settings, &problem);
+    ck_assert_ptr_nonnull(provider);
+    const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
+    const struct relay_settings of_relay = {.provider = provider, .clock = &turned_clock, .max_streams = 4};
+    jobs = job_pool_open(each, JOB_THREADS);
+    relay = relay_open(&of_relay, jobs);
+    ck_assert_ptr_nonnull(relay);
+    chat.ports.provider = provider;
+    chat.ports.answers = relay_answers(relay);
+}
+
+static void close_relay(void)
+{
+    if (!relay) return;
+    relay_drain(relay);
+    relay_close(relay);
+    job_pool_close(jobs);
+    relay = NULL;
+}
+
+static void tear_down(void)
+{
+    close_relay();
+    log_set_fd(STDERR_FILENO);
+    fake_server_close(server);
+    fake_client_fini(&client);
+    sambanova_close(provider);
+    fake_chat_fini(&chat);
+    free(burst);
+}
+
+/* The loop has looked at the clock, and has done what was due: the second answer comes in a later turn. */
+static void turn_clock(int by_ms)
+{
+    turned_ms += by_ms;
+    for (int i = 0; i < 2; i++) {
+        struct admission_ticket *tickets;
+
+        relay_tickets(relay, &tickets);
+        free(tickets);
+    }
+}
+
+static void ask_so(const char *body, bool stream)
+{
+    struct problem problem = {0};
+    struct place place = {0};
+
+    ck_assert_int_eq(take_place(&chat.ports, &chat.alice, "0198c5f2-7c00-7000-8000-000000000001", &problem, &place),
+                     CHAT_OK);
+    const struct completion_spec spec = {.ticket = place.ticket,
+                                         .breaker = place.breaker,
+                                         .model = "llama",
+                                         .body = strdup(body),
+                                         .body_len = strlen(body),
+                                         .stream = stream,
+                                         .request_id = "req-1"};
+    chat.ports.answers->ops->complete(chat.ports.answers, &spec, &client.client);
+}
+
+static void ask(void)
+{
+    ask_so("{\"model\":\"llama\",\"stream\":true}", true);
+}
+
+/* Ended with this code, told once; lease ended; place free again. */
+static void assert_ended(enum chat_error error, bool refunded)
+{
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert_int_eq(client.ends, 1);
+    ck_assert_str_eq(error_code(client.error), error_code(error));
+    ck_assert(fake_admission_wait_settled(&chat.admission, 1));
+    close_relay();
+    ck_assert_int_eq(client.closes, 1);
+    ck_assert_int_eq(fake_admission_settled(&chat.admission), 1);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), refunded);
+}
+
+static void assert_left(bool refunded)
+{
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert(fake_admission_wait_settled(&chat.admission, 1));
+    close_relay();
+    ck_assert_int_eq(client.closes, 1);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), refunded);
+}
+
+/* A stream in one piece: so many chunks, each with so many x. Stays until the test's end. */
+static const char *burst_of(int chunks, int size)
+{
+    struct buf out;
+    size_t len;
+
+    buf_init(&out, 64 << 20);
+    buf_append_str(&out, FAKE_STREAM_HEAD);
+    for (int i = 0; i < chunks; i++) {
+        buf_append_str(&out, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"");
+        memset(buf_reserve(&out, (size_t)size), 'x', (size_t)size);
+        out.len += (size_t)size;
+        buf_append_str(&out, "\"}}]}\n\n");
+    }
+    buf_append_str(&out, STOP DONE);
+    buf_append_char(&out, '\0');
+    ck_assert(!out.failed);
+    burst = buf_take(&out, &len);
+    return burst;
+}
+
+static const char *frames_of(const char *reply)
+{
+    return reply + strlen(FAKE_STREAM_HEAD);
+}
+
+/* ---- a client that is behind (B1) ---- */
+
+static const struct {
+    int chunks, size, step;
+} bursts[] = {
+    {600, 950, 20000},  /* 600,000 bytes at once */
+    {20000, 0, 100000}, /* 20,000 empty deltas */
+    {60, 10000, 5000},  /* events that are longer than what the client takes at a time */
+};
+
+START_TEST(a_burst_reaches_a_client_that_reads_slowly_whole_and_never_lies_here_as_a_whole)
+{
+    static const char *reply[3]; /* outlives the test: the server may still send */
+
+    reply[0] = burst_of(bursts[_i].chunks, bursts[_i].size);
+
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    for (int taken = 0; !fake_client_count(&client, &client.closes); taken += bursts[_i].step) {
+        ck_assert(fake_client_wait_full(&client));
+        ck_assert_int_lt(taken, 8 << 20); /* it comes to an end */
+        fake_client_take(&client, (size_t)bursts[_i].step);
+    }
+    assert_ended(CHAT_OK, false);
+    ck_assert_str_eq(fake_client_text(&client), frames_of(reply[0]));
+    ck_assert_uint_gt(client.waiting_max, 0);
+    ck_assert_uint_lt(client.waiting_max, BEHIND_MAX);
+    ck_assert_int_eq(client.let_goes, 0);
+}
+END_TEST
+
+START_TEST(one_that_reads_at_all_is_kept_however_long_it_takes_and_no_limit_of_the_providers_counts_that)
+{
+    static const char *reply[3];
+
+    reply[0] = burst_of(600, 950);
+
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, 64 << 10));
+    for (int64_t ms = 0; ms < 2 * TOTAL_MS; ms += SLOW_CLIENT_MS - LOOK_MS) {
+        fake_client_sip(&client);
+        turn_clock(SLOW_CLIENT_MS - LOOK_MS);
+    }
+    ck_assert_int_eq(fake_client_count(&client, &client.closes), 0);
+    fake_client_take(&client, 8 << 20);
+    assert_ended(CHAT_OK, false);
+    ck_assert_str_eq(fake_client_text(&client), frames_of(reply[0]));
+}
+END_TEST
+
+START_TEST(a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_limit)
+{
+    static const char *reply[4];
+
+    reply[0] = burst_of(600, 950);
+    reply[1] = CHUNK("the last");
+    reply[2] = FAKE_HOLD;
+    burst[strlen(burst) - strlen(STOP DONE)] = '\0';
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, 64 << 10));
+    turn_clock(LOOK_MS);
+    fake_client_take(&client, 8 << 20);
+    ck_assert(fake_client_wait_text(&client, "the last"));
+    turn_clock(IDLE_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(IDLE_MS);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, false);
+    ck_assert(fake_server_wait_left(server, 1));
+}
+END_TEST
+
+START_TEST(one_that_takes_nothing_is_let_go_and_the_provider_is_closed)
+{
+    static const char *reply[3];
+
+    reply[0] = burst_of(600, 950);
+    reply[1] = FAKE_HOLD;
+
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, 64 << 10));
+    turn_clock(SLOW_CLIENT_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.closes), 0);
+    turn_clock(LOOK_MS);
+    assert_left(false);
+    ck_assert_int_eq(client.let_goes, 1);
+    ck_assert_int_eq(client.ends, 0);
+}
+END_TEST
+
+START_TEST(one_that_takes_nothing_of_the_end_is_let_go_too)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 10);
+    ask();
+    ck_assert(fake_client_wait_ended(&client));
+    turn_clock(SLOW_CLIENT_MS + LOOK_MS);
+    assert_left(false);
+    ck_assert_int_eq(client.let_goes, 1);
+}
+END_TEST
+
+/* With a timer that is due all the time each turn follows the last at once: the clock is looked at once a turn. */
+START_TEST(waiting_for_a_client_takes_no_turns_of_the_loop)
+{
+    static const char *reply[3];
+
+    reply[0] = burst_of(600, 950);
+    enum { TURNS = 200 };
+
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, 64 << 10));
+    turn_clock(COMMENT_MS + LOOK_MS); /* a comment would be due */
+    turn_clock(0);
+    long long before = looks;
+    for (int i = 0; i < TURNS / 2; i++) turn_clock(0);
+    ck_assert_int_le(looks - before, TURNS + 2);
+    ck_assert_int_eq(client.comments, 0); /* it isn't silence that it waits in */
+}
+END_TEST
+
+/* ---- the lease, the limits, the client ---- */
+
+START_TEST(its_ticket_can_be_had_for_renewing_as_long_as_it_lives)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_GATE, STOP DONE, NULL};
+    struct admission_ticket *tickets;
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    ck_assert_uint_eq(relay_tickets(relay, &tickets), 1);
+    ck_assert_str_eq(tickets[0].user_id, "alice");
+    free(tickets);
+    fake_server_open_gate(server);
+    assert_ended(CHAT_OK, false);
+}
+END_TEST
+
+START_TEST(one_that_broke_in_mid_stream_is_paid_for)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_GATE, "data: {\"choices\":[{\"in\n\n", NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    fake_server_open_gate(server);
+    assert_ended(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
+    ck_assert_str_eq(fake_client_text(&client), CHUNK("Hi"));
+}
+END_TEST
+
+START_TEST(one_that_failed_before_its_first_chunk_costs_nothing)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD "data: {\"choices\":[{\"in\n\n", NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, true);
+    ck_assert_int_eq(client.frames, 0);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_ends_it_upstream_and_pays)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    fake_client_leave(&client);
+    ck_assert(fake_server_wait_left(server, 1));
+    assert_left(false);
+    ck_assert_int_eq(client.ends, 0);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too)
+{
+    static const char *reply[3];
+
+    reply[0] = burst_of(600, 950);
+    reply[1] = FAKE_HOLD;
+
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, 64 << 10));
+    fake_client_leave(&client);
+    assert_left(false);
+}
+END_TEST
+
+START_TEST(with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 3);
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    while (!fake_client_count(&client, &client.ends)) turn_clock(500);
+    ck_assert(fake_client_wait_closed(&client));
+    while (!fake_admission_settled(&chat.admission)) turn_clock(1000);
+    assert_ended(CHAT_OK, false);
+}
+END_TEST
+
+START_TEST(with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, -1);
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    while (relay_live(relay)) turn_clock(1000);
+    ck_assert_int_eq(client.closes, 1);
+    ck_assert_str_eq(error_code(client.error), error_code(CHAT_OK));
+    close_relay();
+}
+END_TEST
+
+START_TEST(a_drain_ends_it_with_an_error_and_frees_its_place)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    relay_drain(relay);
+    ck_assert_int_eq(relay_live(relay), 0);
+    assert_ended(CHAT_ERR_SHUTTING_DOWN, false);
+    ck_assert(fake_server_wait_left(server, 1));
+}
+END_TEST
+
+/* ---- the provider's silence, and what is no answer ---- */
+
+START_TEST(comments_of_the_provider_keep_it_from_no_limit)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_GATE, ": still here\n\n", FAKE_HOLD, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    turn_clock(IDLE_MS - 1000);
+    fake_server_open_gate(server);
+    ck_assert(fake_client_wait_text(&client, "\n\n:"));
+    turn_clock(1000);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, false);
+}
+END_TEST
+
+START_TEST(a_comment_opens_nothing_so_what_fails_later_is_a_status)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD ": one moment\n\nevent: ping\n\n", FAKE_GATE,
+                                        "data: {\"error\":{\"message\":\"no\"}}\n\n", NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_server_wait_requests(server, 1));
+    fake_server_open_gate(server);
+    assert_ended(CHAT_ERR_UPSTREAM_ERROR, true);
+    ck_assert_int_eq(client.frames, 0);
+}
+END_TEST
+
+static const char *const broken[] = {
+    "",                          /* nothing at all */
+    DONE,                        /* an end without a beginning */
+    ": comment\n\n",             /* no chunk */
+    CHUNK("Hi"),                 /* cut off */
+    CHUNK("Hi") ": comment\n\n", /* likewise */
+    "data: {\"choices\":[]}\n\n"
+    "data: {\"cho", /* an event without its end */
+};
+
+START_TEST(what_is_no_whole_stream_is_never_told_as_one)
+{
+    static const char *reply[3];
+
+    reply[0] = FAKE_STREAM_HEAD;
+    reply[1] = broken[_i];
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_closed(&client));
+    assert_ended(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, client.frames == 0);
+    ck_assert_ptr_null(client.out.len ? strstr(fake_client_text(&client), "[DONE]") : NULL);
+}
+END_TEST
+
+START_TEST(an_event_over_its_bound_is_the_end)
+{
+    static const char *reply[3];
+
+    reply[0] = burst_of(1, 600000);
+    reply[1] = FAKE_HOLD;
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, true);
+    ck_assert_int_eq(client.frames, 0);
+}
+END_TEST
+
+/* ---- one that is asked for whole ---- */
+
+START_TEST(a_whole_answer_has_the_time_of_the_whole_alone)
+{
+    static const char *const reply[] = {JSON_HEAD, FAKE_GATE, "{\"choices\"", FAKE_GATE, WHOLE + 10, NULL};
+
+    fake_server_reply(server, reply);
+    ask_so("{\"model\":\"llama\"}", false);
+    ck_assert(fake_server_wait_requests(server, 1));
+    turn_clock(FIRST_BYTE_MS + IDLE_MS);
+    fake_server_open_gate(server);
+    turn_clock(FIRST_BYTE_MS + IDLE_MS);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    fake_server_open_gate(server);
+    assert_ended(CHAT_OK, false);
+    ck_assert_str_eq(fake_client_text(&client), WHOLE);
+}
+END_TEST
+
+START_TEST(a_whole_answer_that_takes_longer_than_that_is_given_up)
+{
+    static const char *const reply[] = {JSON_HEAD, FAKE_HOLD, NULL};
+
+    fake_server_reply(server, reply);
+    ask_so("{\"model\":\"llama\"}", false);
+    ck_assert(fake_server_wait_requests(server, 1));
+    turn_clock(TOTAL_MS);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, true);
+}
+END_TEST
+
+UNIT_SUITE(relay_completions)
+{
+    Suite *suite = suite_create("relay_completions");
+    TCase *cases[4];
+
+    cases[0] =
+        UNIT_CASE(suite, "a client that is behind",
+                  one_that_reads_at_all_is_kept_however_long_it_takes_and_no_limit_of_the_providers_counts_that,
+                  a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_limit,
+                  one_that_takes_nothing_is_let_go_and_the_provider_is_closed,
+                  one_that_takes_nothing_of_the_end_is_let_go_too, waiting_for_a_client_takes_no_turns_of_the_loop);
+    tcase_add_loop_test(cases[0], a_burst_reaches_a_client_that_reads_slowly_whole_and_never_lies_here_as_a_whole, 0,
+                        (int)UNIT_COUNT(bursts));
+    cases[1] = UNIT_CASE(suite, "lease, limits, client", its_ticket_can_be_had_for_renewing_as_long_as_it_lives,
+                         one_that_broke_in_mid_stream_is_paid_for, one_that_failed_before_its_first_chunk_costs_nothing,
+                         a_client_that_leaves_ends_it_upstream_and_pays,
+                         a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too,
+                         with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later,
+                         with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
+                         a_drain_ends_it_with_an_error_and_frees_its_place);
+    cases[2] = UNIT_CASE(suite, "no answer", comments_of_the_provider_keep_it_from_no_limit,
+                         a_comment_opens_nothing_so_what_fails_later_is_a_status, an_event_over_its_bound_is_the_end);
+    tcase_add_loop_test(cases[2], what_is_no_whole_stream_is_never_told_as_one, 0, (int)UNIT_COUNT(broken));
+    cases[3] = UNIT_CASE(suite, "whole", a_whole_answer_has_the_time_of_the_whole_alone,
+                         a_whole_answer_that_takes_longer_than_that_is_given_up);
+    for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+        tcase_set_timeout(cases[i], 60);
+        tcase_add_checked_fixture(cases[i], set_up, tear_down);
+    }
+    return suite;
+}
