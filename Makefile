@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults test-long soak coverage sanitize migration-load migrations-test fuzz bench bench-db bench-page hot-path install uninstall
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults test-long soak coverage sanitize migration-load migrations-test fuzz bench bench-db bench-page hot-path install uninstall release
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,8 @@ clean-state: ## stop it and delete its data, secrets and certificates
 
 install: ## what a deployment needs, below DESTDIR (docs/operations/install.md); starts nothing
 	@scripts/install
+release: ## build/chat-VERSION-….tar.gz: what a server needs, to be installed there without a compiler
+	@scripts/release
 uninstall: ## removes it again, but no settings, secrets or data
 	@scripts/install uninstall
 

@@ -15,6 +15,7 @@
 
 /* Nobody waits for an answer here: a command may take its time. */
 enum { PG_CALL_MS = 30000, REDIS_CALL_MS_HERE = 5000, OUT_MAX_BYTES = 64 << 20 };
+enum { TOKEN_MAX_S = 366 * 86400 };
 
 struct admin {
     struct pg_health *health;
@@ -223,4 +224,32 @@ int admin_erase_user(const struct settings *settings, const char *user_id)
         return 1;
     }
     return status_of(error);
+}
+
+/* ---- a token ---- */
+
+int admin_print_token(const struct settings *settings, const char *user_id, const char *role, int ttl_s)
+{
+    const struct clock *clock = clock_system();
+    struct jwt_claims claims = {.expires_at_s = clock_wall_ms(clock) / 1000 + ttl_s,
+                                .is_admin = strcmp(role, "admin") == 0};
+    if (!is_user(user_id)) return 2;
+    if (!claims.is_admin && strcmp(role, "user") != 0) {
+        fputs("chat-fcgi: --role takes user or admin\n", stderr);
+        return 2;
+    }
+    if (ttl_s < 1 || ttl_s > TOKEN_MAX_S) {
+        fprintf(stderr, "chat-fcgi: --ttl takes seconds, from 1 to %d\n", TOKEN_MAX_S);
+        return 2;
+    }
+    memcpy(claims.subject, user_id, strlen(user_id) + 1);
+    char *token = jwt_issue(&settings->jwt, clock, &claims);
+    if (!token) {
+        fprintf(stderr, "chat-fcgi: with JWT_ALG=%s tokens are made where the private key is, not here\n",
+                settings->jwt_alg);
+        return 2;
+    }
+    bool fine = puts(token) >= 0 && fflush(stdout) == 0;
+    free(token);
+    return fine ? 0 : 1;
 }

@@ -18,10 +18,7 @@
 #include "fcgi/worker.h"
 #include "http/routes.h"
 #include "metrics/metrics.h"
-
-#ifndef CHAT_VERSION
-#define CHAT_VERSION "0.1.0"
-#endif
+#include "version.h" /* made by scripts/version */
 
 struct options {
     const char *env_file;
@@ -29,16 +26,19 @@ struct options {
     int listen_fd, ready_fd;
     int metrics_fd, metrics_slot; /* -1: none */
     const char *export_user, *erase_user;
+    const char *token_user, *role;
+    int ttl_s;
 };
 
 static const char usage[] =
-    "chat-fcgi [--env-file FILE] [--check | --export-user ID | --erase-user ID | --print-env | --print-docs |\n"
-    "          --print-routes | --version]\n"
+    "chat-fcgi [--env-file FILE] [--check | --export-user ID | --erase-user ID |\n"
+    "          --token ID [--role ROLE] [--ttl SECONDS] | --print-env | --print-docs | --print-routes | --version]\n"
     "  Serves FastCGI on CHAT_LISTEN. Settings come from the environment; see docs/configuration.md.\n"
     "  --env-file FILE  settings from NAME=value lines, read again on SIGHUP\n"
     "  --check          validate the settings, print them with secrets masked, exit\n"
     "  --export-user ID print all that is stored of a user as JSON\n"
     "  --erase-user ID  erase all that is stored of a user, print what went and what is left\n"
+    "  --token ID       print a token of a user: ROLE user or admin, good for SECONDS (user, 3600)\n"
     "  --print-env      print .env.example\n"
     "  --print-docs     print docs/configuration.md\n"
     "  --print-routes   print the method and path of every route\n";
@@ -55,6 +55,12 @@ static void read_options(int argc, char **argv, struct options *out)
             out->export_user = argv[++i];
         else if (strcmp(argv[i], "--erase-user") == 0 && i + 1 < argc)
             out->erase_user = argv[++i];
+        else if (strcmp(argv[i], "--token") == 0 && i + 1 < argc)
+            out->token_user = argv[++i];
+        else if (strcmp(argv[i], "--role") == 0 && i + 1 < argc)
+            out->role = argv[++i];
+        else if (strcmp(argv[i], "--ttl") == 0 && i + 1 < argc)
+            out->ttl_s = atoi(argv[++i]);
         else if (strcmp(argv[i], "--worker") == 0 && i + 2 < argc) {
             out->worker = true;
             out->listen_fd = atoi(argv[++i]);
@@ -81,9 +87,17 @@ static void read_options(int argc, char **argv, struct options *out)
     }
 }
 
+static int for_one_user(const struct settings *settings, const struct options *options)
+{
+    log_set_level(LOG_ERROR);
+    if (options->export_user) return admin_export_user(settings, options->export_user);
+    if (options->erase_user) return admin_erase_user(settings, options->erase_user);
+    return admin_print_token(settings, options->token_user, options->role, options->ttl_s);
+}
+
 int main(int argc, char **argv)
 {
-    struct options options = {.metrics_fd = -1, .metrics_slot = -1};
+    struct options options = {.metrics_fd = -1, .metrics_slot = -1, .role = "user", .ttl_s = 3600};
     struct settings settings;
     char problem[256];
     read_options(argc, argv, &options);
@@ -96,10 +110,8 @@ int main(int argc, char **argv)
         settings_fini(&settings);
         return 0;
     }
-    if (options.export_user || options.erase_user) {
-        log_set_level(LOG_ERROR);
-        int status = options.export_user ? admin_export_user(&settings, options.export_user)
-                                         : admin_erase_user(&settings, options.erase_user);
+    if (options.export_user || options.erase_user || options.token_user) {
+        int status = for_one_user(&settings, &options);
         settings_fini(&settings);
         return status;
     }

@@ -53,6 +53,13 @@ EMBEDDED     := $(patsubst lib/%,$(BUILD)/gen/%.h,$(wildcard lib/*/*.lua))
 
 .SECONDARY: $(EMBEDDED)
 
+# What --version says: made once, and then written anew at any `make` that finds another version there.
+VERSION := $(shell scripts/version $(BUILD)/gen/version.h)
+$(BUILD)/gen/version.h: scripts/version
+	@mkdir -p $(@D)
+	scripts/version --header >$@
+$(BUILD)/obj/fcgi/main.o: | $(BUILD)/gen/version.h
+
 BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load sse-drain db-bench hot-path unit-tests contract-tests)
 
 .PHONY: build unit contract asan format format-check layers

@@ -72,6 +72,15 @@ write_secret() {
 # quote TEXT: for a POSIX shell.
 quote() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
 
+# fill_in TEMPLATE NAME=VALUE…: @NAME@ becomes VALUE.
+fill_in() {
+  local text pair
+  text=$(<"$1")
+  shift
+  for pair in "$@"; do text=${text//"@${pair%%=*}@"/"${pair#*=}"}; done
+  printf '%s\n' "$text"
+}
+
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # free_port: one that nothing listens on, below the range that outgoing connections use.
@@ -90,6 +99,9 @@ node_is_recent() {
   { [ "$major" -gt 22 ] || { [ "$major" = 22 ] && [ "$minor" -ge 12 ]; } || { [ "$major" = 20 ] && [ "$minor" -ge 19 ]; }; } &&
     [ "$npm" -ge 11 ]
 }
+
+# dbmate_program: the program itself, without Node; in an unpacked release it stands beside chat-fcgi.
+dbmate_program() { compgen -G "$BUILD/dbmate" || compgen -G "$ROOT/scripts/tools/node_modules/@dbmate/linux-*/bin/dbmate"; }
 
 # npm_install DIRECTORY: exactly its package-lock.json, unless that is what is there.
 npm_install() {

@@ -430,15 +430,6 @@ CONF
   fi
 }
 
-# fill_in TEMPLATE NAME=VALUE…: @NAME@ becomes VALUE.
-fill_in() {
-  local text pair
-  text=$(<"$1")
-  shift
-  for pair in "$@"; do text=${text//"@${pair%%=*}@"/"${pair#*=}"}; done
-  printf '%s\n' "$text"
-}
-
 # choose_https_port: PORT, 8443 by default; 0 is any free one, and the same again while nginx runs.
 choose_https_port() {
   local port=${PORT:-8443} before

@@ -55,4 +55,8 @@ enum chat_error jwt_policy_check(const struct jwt_policy *policy, const char **p
 enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *clock, const char *token, size_t len,
                            struct jwt_claims *out) MUST_CHECK;
 
+/* A token that jwt_verify takes, for the caller to free; for an operator's command, as no route makes one. NULL where
+ * the policy's key can only check (RS256, ES256), or the subject is none. */
+char *jwt_issue(const struct jwt_policy *policy, const struct clock *clock, const struct jwt_claims *claims) MUST_CHECK;
+
 #endif

@@ -10,6 +10,7 @@
 #include <openssl/rsa.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -727,6 +728,39 @@ START_TEST(the_reason_is_logged_and_the_token_is_not)
 }
 END_TEST
 
+/* ---- making one, for an operator (E1) ---- */
+
+START_TEST(an_issued_token_is_taken_by_the_same_policy_alone)
+{
+    struct jwt_policy policy = hs_policy(), other = hs_policy();
+    struct jwt_claims claims = {.subject = "alice@example.org", .is_admin = true, .expires_at_s = NOW_S + 60};
+
+    policy.issuer = "https://issuer.example.org";
+    policy.audience = "chat";
+    other.issuer = "https://elsewhere.example.org";
+    char *token = jwt_issue(&policy, &now.clock, &claims);
+    ck_assert_ptr_nonnull(token);
+    ck_assert_int_eq(jwt_verify(&policy, &now.clock, token, strlen(token), &claims_out), CHAT_OK);
+    ck_assert_str_eq(claims_out.subject, "alice@example.org");
+    ck_assert(claims_out.is_admin);
+    ck_assert_int_eq(claims_out.expires_at_s, NOW_S + 60);
+    ck_assert_int_eq(jwt_verify(&other, &now.clock, token, strlen(token), &claims_out), CHAT_ERR_UNAUTHENTICATED);
+    manual_clock_advance(&now, (60 + JWT_DEFAULT_LEEWAY_S) * 1000);
+    ck_assert_int_eq(jwt_verify(&policy, &now.clock, token, strlen(token), &claims_out), CHAT_ERR_UNAUTHENTICATED);
+    free(token);
+}
+END_TEST
+
+START_TEST(no_token_is_issued_for_no_subject_or_by_a_public_key)
+{
+    struct jwt_policy secret_policy = hs_policy(), public_policy = pair_policy(JWT_RS256, &rsa);
+    struct jwt_claims claims = {.subject = "alice", .expires_at_s = NOW_S + 60}, nobody = {.subject = "two words"};
+
+    ck_assert_ptr_null(jwt_issue(&public_policy, &now.clock, &claims));
+    ck_assert_ptr_null(jwt_issue(&secret_policy, &now.clock, &nobody));
+}
+END_TEST
+
 UNIT_SUITE(auth_jwt)
 {
     Suite *suite = suite_create("auth_jwt");
@@ -745,6 +779,8 @@ UNIT_SUITE(auth_jwt)
                   the_role_is_user_or_admin),
         UNIT_CASE(suite, "policy", a_policy_with_a_weak_or_wrong_key_is_refused_at_start_up,
                   the_reason_is_logged_and_the_token_is_not),
+        UNIT_CASE(suite, "issuing", an_issued_token_is_taken_by_the_same_policy_alone,
+                  no_token_is_issued_for_no_subject_or_by_a_public_key),
     };
 
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
