@@ -17,6 +17,7 @@ enum kind {
     SECRET, /* the same, masked when printed; NAME_FILE names a file to read it from */
     PEM,    /* struct setting_file: the path of a file, and what it holds */
     NUMBER, /* int within min..max; 0 where there is neither value nor default */
+    LIMIT,  /* the same, or `unlimited` */
     FLAG,   /* bool: true false 1 0 yes no on off */
     LEVEL,  /* enum log_level */
 };
@@ -63,12 +64,14 @@ static const struct setting table[] = {
      "longest message, in Unicode code points"},
     {"CHAT_SYSTEM_PROMPT", "", TEXT, AT(policy.system_prompt), 0, 0, "text that opens every conversation upstream"},
     {"CHAT_TITLE_MODEL", "", TEXT, AT(policy.title_model), 0, 0, "model that writes titles; none where empty"},
-    {"CHAT_DAILY_MESSAGE_QUOTA", "100", NUMBER, AT(policy.daily_message_quota), 0, 1000000,
+    {"CHAT_DAILY_MESSAGE_QUOTA", "100", LIMIT, AT(policy.daily_message_quota), 0, 1000000,
      "messages a user and day (UTC); 0 allows none"},
-    {"CHAT_RATE_LIMIT_PER_MINUTE", "10", NUMBER, AT(policy.rate_limit_per_minute), 0, 1000000,
+    {"CHAT_RATE_LIMIT_PER_MINUTE", "10", LIMIT, AT(policy.rate_limit_per_minute), 0, 1000000,
      "messages a user and minute; 0 allows none"},
-    {"CHAT_MAX_CONCURRENT_STREAMS", "3", NUMBER, AT(policy.max_concurrent_streams), 0, 1000000,
+    {"CHAT_MAX_CONCURRENT_STREAMS", "3", LIMIT, AT(policy.max_concurrent_streams), 0, 1000000,
      "answers at once, a user; 0 allows none"},
+    {"CHAT_CREATE_RATE_PER_MINUTE", "60", LIMIT, AT(policy.create_rate_per_minute), 0, 1000000,
+     "sessions made without a message, a user and minute; 0 allows none"},
     {"CHAT_QUOTA_FAIL_OPEN", "false", FLAG, AT(policy.quota_fail_open), 0, 0,
      "let messages pass while Redis is away, instead of refusing them"},
     {"CHAT_DETACH_GRACE_SECONDS", "30", NUMBER, AT(policy.detach_grace_seconds), 0, 3600,
@@ -187,14 +190,18 @@ static const char *look_up(struct loading *loading, const char *name)
 static bool take_number(struct loading *loading, const struct setting *row, const char *value)
 {
     bool digits = !value[strspn(value, "0123456789")]; /* strtol alone takes blanks and signs before them */
+    if (row->kind == LIMIT && strcmp(value, "unlimited") == 0) {
+        *(int *)((char *)loading->out + row->offset) = QUOTA_UNLIMITED;
+        return true;
+    }
     errno = 0;
     long number = strtol(value, NULL, 10);
     if (digits && !errno && number >= row->min && number <= row->max) {
         *(int *)((char *)loading->out + row->offset) = (int)number;
         return true;
     }
-    snprintf(loading->problem, loading->problem_size, "%s takes a whole number from %d to %d, not \"%.40s\"", row->name,
-             row->min, row->max, value);
+    snprintf(loading->problem, loading->problem_size, "%s takes a whole number from %d to %d%s, not \"%.40s\"",
+             row->name, row->min, row->max, row->kind == LIMIT ? " or unlimited" : "", value);
     return false;
 }
 
@@ -260,7 +267,8 @@ static bool take(struct loading *loading, const struct setting *row)
     if (!value && !row->fallback) return wrong(loading, row->name, "is required; see .env.example");
     if (!value) value = row->fallback;
     switch (row->kind) {
-    case NUMBER: return !*value || take_number(loading, row, value);
+    case NUMBER:
+    case LIMIT: return !*value || take_number(loading, row, value);
     case FLAG: return take_flag(loading, row, value);
     case LEVEL: return take_level(loading, row, value);
     case PEM: return take_pem(loading, row, value);
@@ -444,12 +452,21 @@ void settings_drop(struct settings_kept *kept)
 
 /* ---- showing them ---- */
 
+static void print_limit(int limit, FILE *out)
+{
+    if (limit == QUOTA_UNLIMITED)
+        fputs("unlimited", out);
+    else
+        fprintf(out, "%d", limit);
+}
+
 static void print_value(const struct settings *settings, const struct setting *row, FILE *out)
 {
     const char *field = (const char *)settings + row->offset;
     const char *text;
     switch (row->kind) {
     case NUMBER: fprintf(out, "%d", *(const int *)field); break;
+    case LIMIT: print_limit(*(const int *)field, out); break;
     case FLAG: fputs(*(const bool *)field ? "true" : "false", out); break;
     case LEVEL: fputs(level_names[*(const enum log_level *)field], out); break;
     case SECRET: fputs(*(const char *const *)field ? "(set)" : "", out); break;
@@ -473,6 +490,7 @@ void settings_print(const struct settings *settings, FILE *out)
 static void print_range(const struct setting *row, FILE *out)
 {
     if (row->kind == NUMBER) fprintf(out, " (%d-%d)", row->min, row->max);
+    if (row->kind == LIMIT) fprintf(out, " (%d-%d, or `unlimited`)", row->min, row->max);
 }
 
 void settings_print_env_example(FILE *out)

@@ -53,7 +53,7 @@ on_stack() {
 # on_faults_stack ARGUMENT…: tests/faults, or of them what the arguments to vitest say, on a stack with limits for many
 # answers. All users and limits are this stack's alone.
 on_faults_stack() {
-  export CHAT_WORKERS=2 CHAT_RATE_LIMIT_PER_MINUTE=100000 CHAT_DAILY_MESSAGE_QUOTA=100000 CHAT_MAX_CONCURRENT_STREAMS=1000
+  export CHAT_WORKERS=2 CHAT_RATE_LIMIT_PER_MINUTE=100000 CHAT_DAILY_MESSAGE_QUOTA=100000 CHAT_MAX_CONCURRENT_STREAMS=1000 CHAT_CREATE_RATE_PER_MINUTE=unlimited
   on_stack npx vitest run --config vitest.faults.config.ts "$@"
 }
 

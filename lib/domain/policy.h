@@ -18,9 +18,10 @@ struct chat_policy {
     const char *system_prompt;    /* NULL: none */
     const char *title_model;      /* NULL: titles are cut from the first message */
 
-    int rate_limit_per_minute; /* 0: none allowed, like all three */
+    int rate_limit_per_minute; /* 0: none allowed; QUOTA_UNLIMITED: no limit; like all four */
     int daily_message_quota;
     int max_concurrent_streams; /* answers at once, a user */
+    int create_rate_per_minute; /* sessions made, which aren't counted as messages */
     bool quota_fail_open;       /* Redis away: let the daily quota pass */
 
     int detach_grace_seconds; /* an answer nobody is attached to goes on this long */

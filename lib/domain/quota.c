@@ -35,20 +35,31 @@ static int64_t at_least_zero(int64_t number)
     return number > 0 ? number : 0;
 }
 
+static int64_t left_of(int64_t limit, int64_t used)
+{
+    return limit == QUOTA_UNLIMITED ? QUOTA_UNLIMITED : at_least_zero(limit - at_least_zero(used));
+}
+
 struct quota quota_of(int64_t wall_ms, int64_t rate_limit, int64_t rate_used, int64_t daily_limit, int64_t daily_used,
                       bool unlimited)
 {
     return (struct quota){
-        .unlimited = unlimited,
+        .unlimited = unlimited || daily_limit == QUOTA_UNLIMITED,
         .rate_limit = rate_limit,
-        .rate_remaining = at_least_zero(rate_limit - at_least_zero(rate_used)),
+        .rate_remaining = left_of(rate_limit, rate_used),
         .rate_reset_s = quota_window_reset_s(wall_ms),
         .daily_limit = daily_limit,
         .daily_used = at_least_zero(daily_used),
         /* what was counted before a user became an admin takes nothing from them */
-        .daily_remaining = unlimited ? daily_limit : at_least_zero(daily_limit - at_least_zero(daily_used)),
+        .daily_remaining = unlimited ? daily_limit : left_of(daily_limit, daily_used),
         .daily_reset_s = quota_day_reset_s(wall_ms),
     };
+}
+
+void quota_give_back(struct quota *quota)
+{
+    if (quota->daily_used > 0) quota->daily_used--;
+    quota->daily_remaining = left_of(quota->daily_limit, quota->daily_used);
 }
 
 int64_t quota_retry_after_s(int64_t wall_ms, int64_t reset_s)

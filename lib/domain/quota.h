@@ -7,9 +7,12 @@
 
 enum { RATE_WINDOW_SECONDS = 60, QUOTA_DAY_SIZE = 11 /* "2026-01-31" and NUL */ };
 
+/* A limit that is none: in a policy, and for limit and remaining below. 0 allows none. */
+enum { QUOTA_UNLIMITED = -1 };
+
 struct quota {
-    bool unlimited; /* admins: the daily quota doesn't count */
-    int64_t rate_limit;
+    bool unlimited;     /* the daily quota doesn't count: for admins, and where there is none */
+    int64_t rate_limit; /* here and below: or QUOTA_UNLIMITED */
     int64_t rate_remaining;
     int64_t rate_reset_s; /* epoch seconds */
     int64_t daily_limit;
@@ -25,6 +28,8 @@ int64_t quota_day_reset_s(int64_t wall_ms); /* next midnight UTC, epoch seconds:
 /* From what has been counted so far; nothing below 0. */
 struct quota quota_of(int64_t wall_ms, int64_t rate_limit, int64_t rate_used, int64_t daily_limit, int64_t daily_used,
                       bool unlimited);
+/* One of the day was given back. */
+void quota_give_back(struct quota *quota);
 /* Whole seconds from now until then, rounded up, at least 1: for Retry-After. */
 int64_t quota_retry_after_s(int64_t wall_ms, int64_t reset_s);
 

@@ -23,7 +23,10 @@ static void write_limits(struct json_writer *json, const struct chat_policy *pol
     json_begin_object(json);
     json_field_int(json, "max_message_length", policy->max_message_length);
     json_field_int(json, "max_title_length", SESSION_TITLE_MAX);
-    json_field_int(json, "max_concurrent_streams", policy->max_concurrent_streams);
+    if (policy->max_concurrent_streams == QUOTA_UNLIMITED)
+        json_field_null(json, "max_concurrent_streams");
+    else
+        json_field_int(json, "max_concurrent_streams", policy->max_concurrent_streams);
     json_field_int(json, "max_tokens", policy->max_tokens);
     json_field_int(json, "max_context_messages", policy->max_context_messages);
     json_end_object(json);

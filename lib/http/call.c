@@ -199,5 +199,7 @@ void http_add_quota_headers(struct http_response *response, const struct quota *
         {"X-Daily-Quota-Reset", quota->daily_reset_s},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        http_add_header(response, rows[i].name, arena_printf(strings, "%lld", (long long)rows[i].value));
+        http_add_header(response, rows[i].name,
+                        rows[i].value == QUOTA_UNLIMITED ? "unlimited"
+                                                         : arena_printf(strings, "%lld", (long long)rows[i].value));
 }

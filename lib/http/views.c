@@ -82,22 +82,30 @@ void view_message(struct json_writer *json, const struct message *message, enum 
     json_end_object(json);
 }
 
+static void field_figure(struct json_writer *json, const char *key, int64_t figure)
+{
+    if (figure == QUOTA_UNLIMITED)
+        json_field_null(json, key);
+    else
+        json_field_int(json, key, figure);
+}
+
 void view_quota(struct json_writer *json, const struct quota *quota)
 {
     json_begin_object(json);
     json_field_bool(json, "unlimited", quota->unlimited);
     json_put_key(json, "rate_limit");
     json_begin_object(json);
-    json_field_int(json, "limit", quota->rate_limit);
-    json_field_int(json, "remaining", quota->rate_remaining);
+    field_figure(json, "limit", quota->rate_limit);
+    field_figure(json, "remaining", quota->rate_remaining);
     json_field_time(json, "reset_at", quota->rate_reset_s * 1000);
     json_field_int(json, "window_seconds", RATE_WINDOW_SECONDS);
     json_end_object(json);
     json_put_key(json, "daily");
     json_begin_object(json);
-    json_field_int(json, "limit", quota->daily_limit);
+    field_figure(json, "limit", quota->daily_limit);
     json_field_int(json, "used", quota->daily_used);
-    json_field_int(json, "remaining", quota->daily_remaining);
+    field_figure(json, "remaining", quota->daily_remaining);
     json_field_time(json, "reset_at", quota->daily_reset_s * 1000);
     json_end_object(json);
     json_end_object(json);

@@ -23,6 +23,8 @@ enum {
     NUMBER_SIZE = 24,
 };
 
+#define NEVER_REACHED INT64_C(9007199254740991) /* the largest number that Lua has to the unit */
+
 struct redis_admission {
     struct admission base;
     struct redis_conn *conn;
@@ -52,6 +54,11 @@ static struct redis_admission *self_of(struct admission *admission)
 static void rate_key(char out[KEY_SIZE], const char *user_id, int64_t now_ms)
 {
     snprintf(out, KEY_SIZE, "chat:rate:%s:%" PRId64, user_id, quota_window(now_ms));
+}
+
+static void create_key(char out[KEY_SIZE], const char *user_id, int64_t now_ms)
+{
+    snprintf(out, KEY_SIZE, "chat:create:%s:%" PRId64, user_id, quota_window(now_ms));
 }
 
 static void daily_key(char out[KEY_SIZE], const char *user_id, const char *day)
@@ -105,29 +112,58 @@ static bool read_standing(struct redis_conn *conn, const redisReply *reply, stru
     return true;
 }
 
-/* UNKNOWN: Redis didn't answer, or not in time. */
-static struct standing ask_redis(struct redis_admission *self, const struct caller *caller, const char *answer_id,
-                                 const char *day, int64_t now_ms, bool at_rest)
+/* What is counted: the limits, and for how long a lease holds. */
+struct question {
+    const char *answer_id; /* "": nothing is leased */
+    int rate_limit, daily_limit, streams_limit;
+    bool counts_day;
+    bool at_rest; /* only where the breaker is */
+};
+
+/* What is unlimited is counted all the same, for the limit that comes with the next settings. */
+static int64_t ceiling(int limit)
 {
-    const struct chat_policy *policy = self->policy;
+    return limit == QUOTA_UNLIMITED ? NEVER_REACHED : limit;
+}
+
+static void put_args(struct admit_args *args, const struct caller *caller, const struct question *question,
+                     int64_t now_ms)
+{
+    const bool leases = question->answer_id[0];
+    char day[QUOTA_DAY_SIZE];
+
+    quota_day(now_ms, day);
+    if (leases)
+        rate_key(args->rate, caller->user_id, now_ms);
+    else
+        create_key(args->rate, caller->user_id, now_ms);
+    daily_key(args->daily, caller->user_id, day);
+    streams_key(args->streams, caller->user_id);
+    put_number(args->now, now_ms);
+    put_number(args->rate_limit, ceiling(question->rate_limit));
+    put_number(args->rate_life, life_ms(now_ms, quota_window_reset_s(now_ms)));
+    put_number(args->daily_limit, question->counts_day ? ceiling(question->daily_limit) : -1);
+    put_number(args->daily_life, life_ms(now_ms, quota_day_reset_s(now_ms)));
+    put_number(args->streams_limit, ceiling(question->streams_limit));
+    put_number(args->lease, leases ? LEASE_MS : 0);
+}
+
+/* UNKNOWN: Redis didn't answer, or not in time. */
+static struct standing ask_redis(struct redis_admission *self, const struct caller *caller,
+                                 const struct question *question, int64_t now_ms)
+{
     struct standing standing = {.verdict = UNKNOWN};
     struct admit_args args;
-    const char *const list[] = {args.rate,      args.daily,         args.streams,    REDIS_BREAKER_KEY,
-                                args.deadline,  args.now,           answer_id,       args.rate_limit,
-                                args.rate_life, args.daily_limit,   args.daily_life, args.streams_limit,
-                                args.lease,     at_rest ? "1" : "0"};
+    const char *const list[] = {args.rate,           args.daily,
+                                args.streams,        REDIS_BREAKER_KEY,
+                                args.deadline,       args.now,
+                                question->answer_id, args.rate_limit,
+                                args.rate_life,      args.daily_limit,
+                                args.daily_life,     args.streams_limit,
+                                args.lease,          question->at_rest ? "1" : "0"};
 
     if (!redis_conn_begin(self->conn)) return standing;
-    rate_key(args.rate, caller->user_id, now_ms);
-    daily_key(args.daily, caller->user_id, day);
-    streams_key(args.streams, caller->user_id);
-    put_number(args.now, now_ms);
-    put_number(args.rate_limit, policy->rate_limit_per_minute);
-    put_number(args.rate_life, life_ms(now_ms, quota_window_reset_s(now_ms)));
-    put_number(args.daily_limit, caller->is_admin ? -1 : policy->daily_message_quota);
-    put_number(args.daily_life, life_ms(now_ms, quota_day_reset_s(now_ms)));
-    put_number(args.streams_limit, policy->max_concurrent_streams);
-    put_number(args.lease, LEASE_MS);
+    put_args(&args, caller, question, now_ms);
     /* too late although we still wait: Redis' clock was set forward, and is known now */
     for (int attempt = 0; attempt < 2; attempt++) {
         redisReply *reply;
@@ -164,28 +200,48 @@ static enum chat_error refuse(const struct chat_policy *policy, enum verdict ver
     return CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
+/* Without Redis: one more of `limit` by this process's share of it. false: none is left. */
+static bool take_here(const struct redis_admission *self, const char *who, int64_t now_ms, int limit, int64_t *used)
+{
+    const int64_t share = local_rate_share(limit, self->workers);
+    bool taken = true;
+
+    if (limit == QUOTA_UNLIMITED) return true;
+    taken = local_rate_take(who, quota_window(now_ms), share, used);
+    *used += limit - share; /* what others may spend of the whole limit is spent for this process */
+    return taken;
+}
+
+static bool is_used_up_here(const struct redis_admission *self, const char *who, int64_t now_ms, int limit,
+                            int64_t *used)
+{
+    const int64_t share = local_rate_share(limit, self->workers);
+    const int64_t here = local_rate_used(who, quota_window(now_ms));
+
+    *used = here + limit - share;
+    return limit != QUOTA_UNLIMITED && here >= share;
+}
+
 /* Without Redis: the minute by this process's share; the day only where nobody counts it or the policy lets it pass;
  * a limit of 0 needs no counting. Leases are nobody's then. */
 static struct standing decide_here(const struct redis_admission *self, const struct caller *caller, int64_t now_ms)
 {
     const struct chat_policy *policy = self->policy;
-    const int64_t window = quota_window(now_ms);
-    const int64_t share = local_rate_share(policy->rate_limit_per_minute, self->workers);
-    struct standing standing = {.verdict = UNKNOWN, .rate_used = local_rate_used(caller->user_id, window)};
+    const int limit = policy->rate_limit_per_minute;
+    const bool has_day = !caller->is_admin && policy->daily_message_quota != QUOTA_UNLIMITED;
+    struct standing standing = {.verdict = UNKNOWN};
 
-    if (standing.rate_used >= share)
+    if (is_used_up_here(self, caller->user_id, now_ms, limit, &standing.rate_used))
         standing.verdict = OVER_MINUTE;
-    else if (!caller->is_admin && policy->daily_message_quota == 0)
+    else if (has_day && policy->daily_message_quota == 0)
         standing.verdict = OVER_DAY;
-    else if (!caller->is_admin && !policy->quota_fail_open)
+    else if (has_day && !policy->quota_fail_open)
         standing.verdict = UNKNOWN;
     else if (policy->max_concurrent_streams == 0)
         standing.verdict = OVER_STREAMS;
     else
         standing.verdict =
-            local_rate_take(caller->user_id, window, share, &standing.rate_used) ? ADMITTED : OVER_MINUTE;
-    /* what others may spend of the whole limit is spent for this process */
-    standing.rate_used += policy->rate_limit_per_minute - share;
+            take_here(self, caller->user_id, now_ms, limit, &standing.rate_used) ? ADMITTED : OVER_MINUTE;
     return standing;
 }
 
@@ -204,7 +260,13 @@ static enum chat_error decide(struct redis_admission *self, bool at_rest, const 
     quota_day(now_ms, ticket->day);
     *retry_after_s = 0;
 
-    standing = ask_redis(self, caller, answer_id, ticket->day, now_ms, at_rest);
+    const struct question question = {.answer_id = answer_id,
+                                      .rate_limit = self->policy->rate_limit_per_minute,
+                                      .daily_limit = self->policy->daily_message_quota,
+                                      .streams_limit = self->policy->max_concurrent_streams,
+                                      .counts_day = !caller->is_admin,
+                                      .at_rest = at_rest};
+    standing = ask_redis(self, caller, &question, now_ms);
     by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
     if (!by_redis && at_rest) return CHAT_ERR_API_UNAVAILABLE;
     if (!by_redis) standing = decide_here(self, caller, now_ms);
@@ -225,6 +287,36 @@ static enum chat_error admit_at_rest(struct admission *admission, const struct c
                                      struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
 {
     return decide(self_of(admission), true, caller, answer_id, ticket, quota, retry_after_s);
+}
+
+/* ---- what is made and is no answer ---- */
+
+static struct standing make_here(const struct redis_admission *self, const struct caller *caller, int64_t now_ms)
+{
+    struct standing standing = {.verdict = UNKNOWN};
+    char who[USER_ID_SIZE + 8];
+
+    snprintf(who, sizeof who, "create %s", caller->user_id); /* no user id has a blank in it */
+    standing.verdict = take_here(self, who, now_ms, self->policy->create_rate_per_minute, &standing.rate_used)
+                           ? ADMITTED
+                           : OVER_MINUTE;
+    return standing;
+}
+
+static enum chat_error admit_making(struct admission *admission, const struct caller *caller, struct quota *quota,
+                                    int64_t *retry_after_s)
+{
+    struct redis_admission *self = self_of(admission);
+    const int64_t now_ms = clock_wall_ms(self->clock);
+    const struct question question = {.answer_id = "", .rate_limit = self->policy->create_rate_per_minute};
+    struct standing standing = ask_redis(self, caller, &question, now_ms);
+
+    if (!redis_conn_done(self->conn, "admit_making", standing.verdict != UNKNOWN))
+        standing = make_here(self, caller, now_ms);
+    *quota = quota_of(now_ms, self->policy->create_rate_per_minute, standing.rate_used,
+                      self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
+    *retry_after_s = 0;
+    return refuse(self->policy, standing.verdict, now_ms, retry_after_s);
 }
 
 /* ---- the rest ---- */
@@ -404,6 +496,7 @@ struct admission *redis_admission_open(struct redis_conn *conn, const struct cha
 {
     static const struct admission_ops ops = {.admit = admit,
                                              .admit_at_rest = admit_at_rest,
+                                             .admit_making = admit_making,
                                              .settle = settle,
                                              .renew = renew,
                                              .lease_age = lease_age,

@@ -1,8 +1,8 @@
 -- Decides and counts one request in one step: what is refused is counted nowhere.
--- KEYS  1 chat:rate:<user>:<window>  2 chat:quota:daily:<user>:<day>  3 chat:streams:<user> (answer id -> lease end)
+-- KEYS  1 chat:rate:<user>:<window>, or chat:create: for what is no answer  2 chat:quota:daily:<user>:<day>  3 chat:streams:<user> (answer id -> lease end)
 --       4 chat:breaker
 -- ARGV  1 deadline on this clock, ms   2 now, ms        3 answer id       4 minute's limit   5 rate key's life, ms
---       6 day's limit, -1: not counted 7 daily key's life, ms             8 answers at once  9 lease, ms
+--       6 day's limit, -1: not counted 7 daily key's life, ms             8 answers at once  9 lease, ms; 0: none
 --       10 "1": only where the breaker is at rest, which is when it has no key
 -- Gives {verdict, minute's count, day's count, this clock in ms}; verdict 0 admitted, 1 minute, 2 day, 3 answers at
 -- once, 4 too late: nobody waits for this any more, 5 the breaker is not at rest.
@@ -25,9 +25,12 @@ end
 if daily_limit >= 0 and daily_used >= daily_limit then
     return {2, rate_used, daily_used, clock_ms}
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2])
-if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[8]) then
-    return {3, rate_used, daily_used, clock_ms}
+local is_leased = ARGV[9] ~= '0'
+if is_leased then
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2])
+    if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[8]) then
+        return {3, rate_used, daily_used, clock_ms}
+    end
 end
 
 -- Adds one; the first of a key sets when it ends, in the same step.
@@ -42,6 +45,8 @@ rate_used = count(KEYS[1], rate_used, ARGV[5])
 if daily_limit >= 0 then
     daily_used = count(KEYS[2], daily_used, ARGV[7])
 end
-redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[9], ARGV[3])
-redis.call('PEXPIRE', KEYS[3], ARGV[9])
+if is_leased then
+    redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[9], ARGV[3])
+    redis.call('PEXPIRE', KEYS[3], ARGV[9])
+end
 return {0, rate_used, daily_used, clock_ms}

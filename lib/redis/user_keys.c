@@ -21,10 +21,8 @@ struct redis_user_keys {
 static const struct {
     const char *prefix, *after;
 } kinds[] = {
-    {"chat:rate:", ":0123456789"},
-    {"chat:quota:daily:", ":0123456789-"},
-    {"chat:streams:", ""},
-    {"chat:idempotency:", "#"},
+    {"chat:rate:", ":0123456789"}, {"chat:create:", ":0123456789"}, {"chat:quota:daily:", ":0123456789-"},
+    {"chat:streams:", ""},         {"chat:idempotency:", "#"},
 };
 
 bool redis_key_is_of(const char *key, const char *user_id)

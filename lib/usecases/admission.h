@@ -42,6 +42,11 @@ struct admission_ops {
      * counted, ask the breaker and then admit; also where the store is away. */
     enum chat_error (*admit_at_rest)(struct admission *self, const struct caller *caller, const char *answer_id,
                                      struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
+    /* For what is made and is no answer, which has a limit of its own a minute: counts one. CHAT_ERR_RATE_LIMITED:
+     * nothing was counted, and *retry_after_s is set. *quota is where the user stands, with this limit in place of the
+     * minute's. Where Redis is away it goes on in this process at its share. */
+    enum chat_error (*admit_making)(struct admission *self, const struct caller *caller, struct quota *quota,
+                                    int64_t *retry_after_s);
     /* Ends the lease; `refund` gives the daily unit back too. Does its work once for a ticket however often and
      * from wherever it is called; without `refund`, after one with it, the unit is taken again. *out (NULL: nobody
      * wants to know) is set each time. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, call again later. */

@@ -22,8 +22,7 @@ static void give_back(const struct chat_ports *ports, struct problem *problem, s
         log_write(LOG_WARN, "give_back_failed", LOG_STR("message_id", out->spec.ticket.answer_id));
     else if (out->spec.ticket.daily_counted) {
         metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
-        if (problem->quota.daily_used > 0) problem->quota.daily_used--;
-        problem->quota.daily_remaining = problem->quota.daily_limit - problem->quota.daily_used;
+        quota_give_back(&problem->quota);
     }
 }
 

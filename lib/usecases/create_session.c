@@ -16,6 +16,10 @@ enum chat_error create_session(const struct chat_ports *ports, const struct crea
                                struct problem *problem, struct session *out)
 {
     int64_t now_ms = clock_wall_ms(ports->clock);
+    enum chat_error error =
+        ports->admission->ops->admit_making(ports->admission, in->caller, &problem->quota, &problem->retry_after_s);
+    problem->has_quota = error != CHAT_OK;
+    if (error != CHAT_OK) return problem_set(problem, error, "Too many chats made this minute; see `Retry-After`.");
     *out = (struct session){
         .title = in->title ? arena_strndup(arena, in->title, in->title_len) : SESSION_DEFAULT_TITLE,
         .title_source = in->title ? TITLE_USER : TITLE_DEFAULT,

@@ -80,7 +80,7 @@ describe.each(send)('a send %s', (_, trySend) => {
 
   test('over the minute is 429 and counts nowhere', async ({ alice }) => {
     const { rate_limit } = await alice.quota()
-    await useMinute(alice.sub, rate_limit.limit - 1)
+    await useMinute(alice.sub, rate_limit.limit! - 1)
     const last = await trySend(alice)
     if (last instanceof AnswerStream) await last.readDone()
     expect(figure(last, 'X-RateLimit-Remaining')).toBe(0)
@@ -107,7 +107,7 @@ describe.each(send)('a send %s', (_, trySend) => {
     expect(Math.abs(error.retry_after! - (nextMidnight() - Date.now() / 1000))).toBeLessThan(5)
     const quota = await alice.quota()
     expect(quota.daily.used).toBe(daily.limit)
-    expect(quota.rate_limit.remaining, 'the refused one did not spend a unit of the minute').toBeGreaterThanOrEqual(rate_limit.limit - 1)
+    expect(quota.rate_limit.remaining, 'the refused one did not spend a unit of the minute').toBeGreaterThanOrEqual(rate_limit.limit! - 1)
   })
 
   test('of an admin goes over the day, not over the minute', async ({ admin }) => {
@@ -116,7 +116,7 @@ describe.each(send)('a send %s', (_, trySend) => {
     const reply = await trySend(admin)
     expect([200, 201]).toContain(reply.status)
     if (reply instanceof AnswerStream) expect((await reply.readDone()).quota.unlimited).toBe(true)
-    await useMinute(admin.sub, rate_limit.limit)
+    await useMinute(admin.sub, rate_limit.limit!)
     const refused = await trySend(admin)
     expect(refused.status).toBe(429)
     if (!(refused instanceof AnswerStream)) expect(refused.json().error.code).toBe('rate_limited')
@@ -125,7 +125,7 @@ describe.each(send)('a send %s', (_, trySend) => {
 
 describe('answers at once', () => {
   test('one too many is 429, counts nowhere, and works once another has ended', async ({ alice, skip }) => {
-    const limit = (await alice.features()).limits.max_concurrent_streams
+    const limit = (await alice.features()).limits.max_concurrent_streams!
     skip(limit === 0 || limit > 9, 'this stack allows too many to fill')
     const streams = await Promise.all(Array.from({ length: limit }, () => alice.send(null, '[[endless pace=50]] Write on')))
     for (const stream of streams) await stream.readText()
@@ -141,11 +141,31 @@ describe('answers at once', () => {
   })
 
   test('a failed answer gives its place back', async ({ alice }) => {
-    const limit = (await alice.features()).limits.max_concurrent_streams
+    const limit = (await alice.features()).limits.max_concurrent_streams!
     for (let i = 0; i < Math.min(limit, 3) + 1; i++) await (await alice.send(null, '[[status=400]] Please')).readError()
     await until('no lease is left', async () => (await leasesOf(alice.sub)).length === 0)
     expect((await alice.quota()).daily.used).toBe(0)
   })
+})
+
+// (A5) Each is a row for good; that is not what a limit on messages is about.
+test('sessions made without a message have a limit of their own', async ({ alice }) => {
+  const limit = 60, window = () => Math.floor(Date.now() / 60_000)
+  let replies: Reply[] = [], began: number
+  do {
+    began = window()
+    replies = await Promise.all(Array.from({ length: limit + 10 }, () => alice.post('/api/v1/chat/sessions', {})))
+  } while (window() !== began)
+  const refused = replies.filter((reply) => reply.status !== 201)
+  expect(refused).toHaveLength(10)
+  for (const reply of refused) {
+    const error = expectRefusal(reply, 'rate_limited')
+    expect(error.details!.quota!.rate_limit).toMatchObject({ limit, remaining: 0 })
+    expect(error.retry_after).toBeLessThanOrEqual(60)
+  }
+  const { rate_limit } = await alice.quota()
+  expect(rate_limit.remaining, 'messages are counted apart').toBe(rate_limit.limit)
+  expect(await redis().get((await keysMatching(`chat:create:${alice.sub}:*`)).sort().at(-1)!)).toBe(String(limit))
 })
 
 test("the keys are named as documented, and go away by themselves", async ({ alice }) => {

@@ -228,7 +228,7 @@ describe('one answer at a time', () => {
 
   test('ten at once: one is answered', async ({ alice }) => {
     const session = await alice.createSession()
-    const limit = (await alice.features()).limits.max_concurrent_streams
+    const limit = (await alice.features()).limits.max_concurrent_streams!
     const replies = await Promise.all(Array.from({ length: Math.min(limit, 10) }, () => alice.trySend(session.id, '[[chunks=20 pace=20]] Race')))
     const streams = replies.filter((r) => r instanceof AnswerStream)
     expect(streams).toHaveLength(1)

@@ -92,8 +92,10 @@ static inline void desk_prepare(struct desk *desk)
 {
     char id[64];
 
-    *desk =
-        (struct desk){.policy = {.rate_limit_per_minute = 10, .daily_message_quota = 100, .max_concurrent_streams = 3}};
+    *desk = (struct desk){.policy = {.rate_limit_per_minute = 10,
+                                     .daily_message_quota = 100,
+                                     .max_concurrent_streams = 3,
+                                     .create_rate_per_minute = 4}};
     manual_clock_init(&desk->clock, desk_time("2026-01-31T12:00:10.000Z"));
     contract_user(id);
     snprintf(desk->user.user_id, sizeof desk->user.user_id, "%s", id);

@@ -192,6 +192,60 @@ START_TEST(a_limit_of_0_allows_none)
 }
 END_TEST
 
+/* (SPEC 5) It is counted all the same. */
+START_TEST(unlimited_allows_all)
+{
+    struct outcome got;
+
+    desk.policy.max_concurrent_streams = desk.policy.daily_message_quota = desk.policy.rate_limit_per_minute =
+        QUOTA_UNLIMITED;
+    for (int i = 0; i < 150; i++) {
+        got = desk_admit(&desk);
+        expect(&got, CHAT_OK, QUOTA_UNLIMITED, QUOTA_UNLIMITED);
+        ck_assert(got.quota.unlimited);
+        ck_assert(got.ticket.leased && got.ticket.daily_counted);
+        ck_assert_int_eq(got.quota.daily_used, i + 1);
+    }
+    expect_used("2026-01-31T12:00:10.000Z", 150, 150);
+    expect_streams(150);
+}
+END_TEST
+
+static enum chat_error make(struct quota *quota, int64_t *retry_after_s)
+{
+    return desk.admission->ops->admit_making(desk.admission, &desk.user, quota, retry_after_s);
+}
+
+/* (A5) */
+START_TEST(making_has_a_limit_of_its_own)
+{
+    struct quota quota;
+    int64_t retry_after_s;
+
+    desk.policy.rate_limit_per_minute = 0;
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(make(&quota, &retry_after_s), CHAT_OK);
+        ck_assert_int_eq(quota.rate_limit, 4);
+        ck_assert_int_eq(quota.rate_remaining, 3 - i);
+    }
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(make(&quota, &retry_after_s), CHAT_ERR_RATE_LIMITED);
+        ck_assert_int_eq(retry_after_s, 50);
+        ck_assert_int_eq(quota.rate_remaining, 0);
+    }
+    desk.policy.rate_limit_per_minute = 10;
+    expect_used("2026-01-31T12:00:10.000Z", 0, 0);
+    expect_streams(0);
+    manual_clock_advance(&desk.clock, 50000);
+    ck_assert_int_eq(make(&quota, &retry_after_s), CHAT_OK);
+    desk.policy.create_rate_per_minute = 0;
+    ck_assert_int_eq(make(&quota, &retry_after_s), CHAT_ERR_RATE_LIMITED);
+    desk.policy.create_rate_per_minute = QUOTA_UNLIMITED;
+    for (int i = 0; i < 10; i++) ck_assert_int_eq(make(&quota, &retry_after_s), CHAT_OK);
+    ck_assert_int_eq(quota.rate_remaining, QUOTA_UNLIMITED);
+}
+END_TEST
+
 START_TEST(a_lease_runs_out_by_itself)
 {
     desk.policy.max_concurrent_streams = 1;
@@ -388,17 +442,18 @@ static Suite *admission(const char *name, const char *tag, SFun open, SFun close
 {
     Suite *suite = suite_create(name);
 
-    contract_fixture(
-        CONTRACT_CASE(suite, "admission", an_admitted_request_is_counted_and_leased,
-                      the_minute_is_limited_until_its_last_millisecond, the_day_is_limited_until_midnight_utc,
-                      answers_at_once_are_limited, what_is_refused_is_counted_nowhere, a_limit_of_0_allows_none,
-                      a_lease_runs_out_by_itself, a_renewed_lease_lives_on, a_settled_lease_is_not_renewed_into_being,
-                      a_refund_goes_to_the_day_it_came_from, a_refund_leaves_the_minute_spent,
-                      settling_counts_once_from_wherever, settling_tells_where_the_user_stands_then,
-                      settled_without_a_refund_stays_so, a_refund_is_taken_back_once_where_the_answer_came_after_all,
-                      admins_pass_the_daily_quota_alone, peeking_counts_nothing,
-                      users_whose_ids_look_like_keys_stay_apart),
-        tag, open, close);
+    contract_fixture(CONTRACT_CASE(suite, "admission", an_admitted_request_is_counted_and_leased,
+                                   the_minute_is_limited_until_its_last_millisecond,
+                                   the_day_is_limited_until_midnight_utc, answers_at_once_are_limited,
+                                   what_is_refused_is_counted_nowhere, a_limit_of_0_allows_none, unlimited_allows_all,
+                                   making_has_a_limit_of_its_own, a_lease_runs_out_by_itself, a_renewed_lease_lives_on,
+                                   a_settled_lease_is_not_renewed_into_being, a_refund_goes_to_the_day_it_came_from,
+                                   a_refund_leaves_the_minute_spent, settling_counts_once_from_wherever,
+                                   settling_tells_where_the_user_stands_then, settled_without_a_refund_stays_so,
+                                   a_refund_is_taken_back_once_where_the_answer_came_after_all,
+                                   admins_pass_the_daily_quota_alone, peeking_counts_nothing,
+                                   users_whose_ids_look_like_keys_stay_apart),
+                     tag, open, close);
     return suite;
 }
 

@@ -188,6 +188,35 @@ START_TEST(limits_of_0_hold_without_redis)
 }
 END_TEST
 
+START_TEST(no_limit_is_none_without_redis_too)
+{
+    desk.policy.max_concurrent_streams = desk.policy.daily_message_quota = desk.policy.rate_limit_per_minute =
+        QUOTA_UNLIMITED;
+    own_redis_kill(&redis);
+    for (int i = 0; i < 30; i++) ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
+    own_redis_start(&redis);
+}
+END_TEST
+
+/* (A5) */
+START_TEST(making_goes_on_at_this_process_s_share)
+{
+    struct quota quota;
+    int64_t retry_after_s;
+
+    own_redis_kill(&redis);
+    for (int i = 0; i < 2; i++) /* 4 a minute, two workers */
+        ck_assert_int_eq(desk.admission->ops->admit_making(desk.admission, &desk.user, &quota, &retry_after_s),
+                         CHAT_OK);
+    ck_assert_int_eq(desk.admission->ops->admit_making(desk.admission, &desk.user, &quota, &retry_after_s),
+                     CHAT_ERR_RATE_LIMITED);
+    ck_assert_int_eq(retry_after_s, 50);
+    desk.policy.quota_fail_open = true;
+    ck_assert_int_eq(desk_admit(&desk).quota.rate_remaining, 4); /* of their own share of 5 */
+    own_redis_start(&redis);
+}
+END_TEST
+
 START_TEST(a_wrong_password_is_a_redis_away)
 {
     char url[96];
@@ -403,7 +432,8 @@ CONTRACT_SUITE(redis_away)
             a_call_right_behind_one_that_waited_in_vain_does_not_wait_too, another_request_asks_all_the_same,
             what_a_frozen_redis_finds_when_it_wakes_is_not_counted, away_costs_nothing_between_probes,
             a_closed_connection_is_replaced_unnoticed, failing_open_goes_on_at_this_process_s_share,
-            admins_go_on_without_the_day_s_count, limits_of_0_hold_without_redis, a_wrong_password_is_a_redis_away,
+            admins_go_on_without_the_day_s_count, no_limit_is_none_without_redis_too,
+            making_goes_on_at_this_process_s_share, limits_of_0_hold_without_redis, a_wrong_password_is_a_redis_away,
             a_replica_is_of_no_use, names_and_sockets_lead_there_too, threads_share_the_news),
         open_all, close_all);
     CONTRACT_CASE(suite, "alone", a_share_is_at_least_one_but_0_of_0, users_past_the_table_are_refused,

@@ -109,7 +109,7 @@ test('what goes wrong: failed, refused, too long, nearly used up, used up, witho
   await chat.send('[[error_at=3 chunks=6 size=8]] Break')
   await expect(chat.answers.last()).toHaveAttribute('data-status', 'failed', { timeout: 15_000 })
   await expectAccessible(page, 'failed')
-  await useMinute(user.sub, rate_limit.limit)
+  await useMinute(user.sub, rate_limit.limit!)
   await chat.send('Too soon')
   await expect(chat.questions.last()).toHaveAttribute('data-status', 'unsent')
   await expectAccessible(page, 'unsent')

@@ -224,7 +224,7 @@ test('the quota: a warning when little is left, why nothing goes any more, and a
 
 test('too many in a minute: the text is not lost, and goes when the service says so', async ({ page, chat, user }) => {
   const { rate_limit } = await user.quota()
-  await useMinute(user.sub, rate_limit.limit)
+  await useMinute(user.sub, rate_limit.limit!)
   await chat.send('[[text=At_last]] Patience')
   await expect(chat.questions.last()).toHaveAttribute('data-status', 'unsent')
   await expect(chat.questions.last().getByRole('button', { name: 'Try again' })).toBeVisible()

@@ -9,7 +9,7 @@ static struct fake_admission *of(struct admission *self)
     return (struct fake_admission *)self;
 }
 
-enum { LEASE_MS = ADMISSION_LEASE_SECONDS * 1000, STREAMS_RETRY_AFTER_S = 5 };
+enum { LEASE_MS = ADMISSION_LEASE_SECONDS * 1000, STREAMS_RETRY_AFTER_S = 5, NEVER_RETRY_AFTER_S = 3600 };
 
 /* What of the book counts for this user now. */
 struct used {
@@ -41,22 +41,27 @@ static struct quota standing(struct fake_admission *self, const struct caller *c
                     used.daily, caller->is_admin);
 }
 
+static bool is_over(int64_t used, int limit)
+{
+    return limit != QUOTA_UNLIMITED && used >= limit;
+}
+
 static enum chat_error decide(struct fake_admission *self, const struct caller *caller, int64_t now_ms,
                               int64_t *retry_after_s)
 {
     const struct used used = used_by(self, caller->user_id, now_ms);
 
     *retry_after_s = 0;
-    if (used.rate >= self->policy->rate_limit_per_minute) {
+    if (is_over(used.rate, self->policy->rate_limit_per_minute)) {
         *retry_after_s = quota_retry_after_s(now_ms, quota_window_reset_s(now_ms));
         return CHAT_ERR_RATE_LIMITED;
     }
-    if (!caller->is_admin && used.daily >= self->policy->daily_message_quota) {
+    if (!caller->is_admin && is_over(used.daily, self->policy->daily_message_quota)) {
         *retry_after_s = quota_retry_after_s(now_ms, quota_day_reset_s(now_ms));
         return CHAT_ERR_QUOTA_EXCEEDED;
     }
-    if (used.streams >= self->policy->max_concurrent_streams) {
-        *retry_after_s = STREAMS_RETRY_AFTER_S;
+    if (is_over(used.streams, self->policy->max_concurrent_streams)) {
+        *retry_after_s = self->policy->max_concurrent_streams == 0 ? NEVER_RETRY_AFTER_S : STREAMS_RETRY_AFTER_S;
         return CHAT_ERR_TOO_MANY_STREAMS;
     }
     return CHAT_OK;
@@ -135,6 +140,25 @@ static enum chat_error admit_at_rest(struct admission *port, const struct caller
     if (breaker && !fake_breaker_at_rest(breaker)) return CHAT_ERR_API_UNAVAILABLE;
     if (of(port)->refuse == CHAT_ERR_QUOTA_UNAVAILABLE) return CHAT_ERR_API_UNAVAILABLE;
     return admit(port, caller, answer_id, ticket, quota, retry_after_s);
+}
+
+static enum chat_error admit_making(struct admission *port, const struct caller *caller, struct quota *quota,
+                                    int64_t *retry_after_s)
+{
+    struct fake_admission *self = of(port);
+    const int64_t now_ms = clock_wall_ms(self->clock);
+    bool over;
+
+    fake_wait_lock(&self->wait);
+    if (self->made_in != quota_window(now_ms)) self->made = 0;
+    self->made_in = quota_window(now_ms);
+    over = is_over(self->made, self->policy->create_rate_per_minute);
+    if (!over) self->made++;
+    *quota = quota_of(now_ms, self->policy->create_rate_per_minute, self->made, self->policy->daily_message_quota, 0,
+                      caller->is_admin);
+    fake_wait_unlock(&self->wait);
+    *retry_after_s = over ? quota_retry_after_s(now_ms, quota_window_reset_s(now_ms)) : 0;
+    return over ? CHAT_ERR_RATE_LIMITED : CHAT_OK;
 }
 
 static bool first_time(struct fake_admission *self, const char *answer_id)
@@ -244,6 +268,7 @@ void fake_admission_init(struct fake_admission *self, const struct chat_policy *
 {
     static const struct admission_ops ops = {.admit = admit,
                                              .admit_at_rest = admit_at_rest,
+                                             .admit_making = admit_making,
                                              .settle = settle,
                                              .renew = renew,
                                              .lease_age = lease_age,

@@ -30,6 +30,7 @@ struct fake_admission {
     int64_t retry_after_s;              /* with a refusal */
     enum chat_error settle_error;
     int settle_error_times; /* < 0: until told otherwise */
+    int64_t made, made_in;  /* so many in that minute, whoever made them */
     enum chat_error peek_error, ping_error, renew_error;
     struct quota quota; /* where the last user stands; admit and settle change it */
     /* what happened */

@@ -24,6 +24,7 @@ void fake_chat_init(struct fake_chat *chat)
         .rate_limit_per_minute = 10,
         .daily_message_quota = 100,
         .max_concurrent_streams = 3,
+        .create_rate_per_minute = 60,
         .detach_grace_seconds = 30,
         .retention_days = 30,
         .feature_enabled = true,

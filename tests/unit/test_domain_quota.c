@@ -57,9 +57,14 @@ START_TEST(what_is_left_is_never_below_zero)
         bool unlimited;
         int64_t rate_remaining, daily_used_out, daily_remaining;
     } cases[] = {
-        {10, 0, 100, 0, false, 10, 0, 100},    {10, 3, 100, 40, false, 7, 40, 60}, {10, 10, 100, 100, false, 0, 100, 0},
-        {10, 12, 100, 130, false, 0, 130, 0},  {0, 0, 0, 0, false, 0, 0, 0},       {10, -1, 100, -1, false, 10, 0, 100},
+        {10, 0, 100, 0, false, 10, 0, 100},
+        {10, 3, 100, 40, false, 7, 40, 60},
+        {10, 10, 100, 100, false, 0, 100, 0},
+        {10, 12, 100, 130, false, 0, 130, 0},
+        {0, 0, 0, 0, false, 0, 0, 0},
+        {10, -1, 100, -1, false, 10, 0, 100},
         {10, 10, 100, 130, true, 0, 130, 100},
+        {QUOTA_UNLIMITED, 12, QUOTA_UNLIMITED, 7, true, QUOTA_UNLIMITED, 7, QUOTA_UNLIMITED},
     };
     const int64_t now = at("2026-01-31T12:00:30.000Z");
 

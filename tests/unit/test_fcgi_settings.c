@@ -114,6 +114,7 @@ START_TEST(the_defaults_are_those_of_the_contract)
     ck_assert_int_eq(settings.policy.daily_message_quota, 100);
     ck_assert_int_eq(settings.policy.rate_limit_per_minute, 10);
     ck_assert_int_eq(settings.policy.max_concurrent_streams, 3);
+    ck_assert_int_eq(settings.policy.create_rate_per_minute, 60);
     ck_assert(!settings.policy.quota_fail_open);
     ck_assert_int_eq(settings.policy.detach_grace_seconds, 30);
     ck_assert_int_eq(settings.policy.retention_days, 30);
@@ -290,6 +291,10 @@ static const struct {
     {"CHAT_MAX_MESSAGE_LENGTH", "8e3"},
     {"CHAT_DAILY_MESSAGE_QUOTA", "1000001"},
     {"CHAT_RATE_LIMIT_PER_MINUTE", "ten"},
+    {"CHAT_RATE_LIMIT_PER_MINUTE", "-1"},
+    {"CHAT_RATE_LIMIT_PER_MINUTE", "Unlimited"},
+    {"CHAT_CREATE_RATE_PER_MINUTE", "1000001"},
+    {"CHAT_MAX_TOKENS", "unlimited"},
     {"CHAT_MAX_CONCURRENT_STREAMS", "1.5"},
     {"CHAT_QUOTA_FAIL_OPEN", "maybe"},
     {"CHAT_DETACH_GRACE_SECONDS", "3601"},
@@ -315,6 +320,27 @@ static const struct {
     {"CHAT_MAX_STREAMS", "0"},
     {"LOG_LEVEL", "INFO"},
 };
+
+START_TEST(limits_take_unlimited)
+{
+    static const char *const names[] = {"CHAT_DAILY_MESSAGE_QUOTA", "CHAT_RATE_LIMIT_PER_MINUTE",
+                                        "CHAT_MAX_CONCURRENT_STREAMS", "CHAT_CREATE_RATE_PER_MINUTE"};
+    char line[64];
+
+    for (size_t i = 0; i < UNIT_COUNT(names); i++) setenv(names[i], "unlimited", 1);
+    ck_assert_msg(load(), "%s", problem);
+    ck_assert_int_eq(settings.policy.daily_message_quota, QUOTA_UNLIMITED);
+    ck_assert_int_eq(settings.policy.rate_limit_per_minute, QUOTA_UNLIMITED);
+    ck_assert_int_eq(settings.policy.max_concurrent_streams, QUOTA_UNLIMITED);
+    ck_assert_int_eq(settings.policy.create_rate_per_minute, QUOTA_UNLIMITED);
+    char *text = printed(NULL);
+    for (size_t i = 0; i < UNIT_COUNT(names); i++) {
+        snprintf(line, sizeof line, "%s=unlimited\n", names[i]);
+        ck_assert_ptr_nonnull(strstr(text, line));
+    }
+    free(text);
+}
+END_TEST
 
 START_TEST(a_wrong_value_is_named_and_no_secret_is_told)
 {
@@ -482,12 +508,12 @@ UNIT_SUITE(fcgi_settings)
 {
     Suite *suite = suite_create("fcgi_settings");
     TCase *tcase = UNIT_CASE(
-        suite, "table", the_defaults_are_those_of_the_contract, values_of_the_environment_are_taken, flags_are_words,
-        the_file_wins_over_the_environment, a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file,
-        a_secret_in_a_file_is_one_line, a_public_key_is_read_from_its_file, model_names_are_bounded,
-        kept_settings_are_those_that_were_read, kept_secrets_are_those_that_were_read_from_their_files,
-        what_is_printed_masks_secrets, the_files_that_are_made_from_the_table_are_fresh,
-        the_example_has_every_variable_and_is_a_file_that_loads);
+        suite, "table", the_defaults_are_those_of_the_contract, values_of_the_environment_are_taken,
+        limits_take_unlimited, flags_are_words, the_file_wins_over_the_environment,
+        a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file, a_secret_in_a_file_is_one_line,
+        a_public_key_is_read_from_its_file, model_names_are_bounded, kept_settings_are_those_that_were_read,
+        kept_secrets_are_those_that_were_read_from_their_files, what_is_printed_masks_secrets,
+        the_files_that_are_made_from_the_table_are_fresh, the_example_has_every_variable_and_is_a_file_that_loads);
 
     tcase_add_loop_test(tcase, a_wrong_value_is_named_and_no_secret_is_told, 0, (int)UNIT_COUNT(wrong));
     tcase_add_checked_fixture(tcase, set_up, tear_down);

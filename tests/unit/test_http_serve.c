@@ -643,6 +643,47 @@ START_TEST(a_429_says_when_to_come_back_and_where_the_user_stands)
 }
 END_TEST
 
+static bool is_null(const char *path)
+{
+    const struct json *value = fake_service_at(fake_service_json(&service, &request), path);
+
+    return value && json_type(value) == JSON_NULL;
+}
+
+START_TEST(no_limit_is_null_and_unlimited)
+{
+    struct chat_policy *policy = &service.chat.policy;
+
+    policy->daily_message_quota = policy->rate_limit_per_minute = policy->max_concurrent_streams = QUOTA_UNLIMITED;
+    call("GET", "/api/v1/chat/quota");
+    ck_assert(is_null("rate_limit.limit") && is_null("rate_limit.remaining"));
+    ck_assert(is_null("daily.limit") && is_null("daily.remaining") && !is_null("daily.used"));
+    call("GET", "/api/v1/chat/features");
+    ck_assert(is_null("limits.max_concurrent_streams"));
+    call_with("POST", SESSIONS "/" NO_SUCH_ID "/messages", "{\"content\":\"Hi\"}");
+    ck_assert_str_eq(header("X-RateLimit-Limit"), "unlimited");
+    ck_assert_str_eq(header("X-RateLimit-Remaining"), "unlimited");
+    ck_assert_str_eq(header("X-Daily-Quota-Limit"), "unlimited");
+    ck_assert_str_eq(header("X-Daily-Quota-Remaining"), "unlimited");
+}
+END_TEST
+
+/* (A5) */
+START_TEST(making_sessions_has_a_limit_of_its_own)
+{
+    service.chat.policy.create_rate_per_minute = 2;
+    for (int i = 0; i < 2; i++) ck_assert_str_eq(call_with("POST", SESSIONS, "{}"), "");
+    ck_assert_str_eq(header("X-RateLimit-Limit"), "(none)");
+    ck_assert_str_eq(call_with("POST", SESSIONS, "{\"title\":\"\"}"), "validation_failed");
+    ck_assert_str_eq(call_with("POST", SESSIONS, "{}"), "rate_limited");
+    ck_assert_int_eq(request.status, 429);
+    ck_assert_str_eq(header("Retry-After"), "30");
+    ck_assert_str_eq(header("X-RateLimit-Limit"), "2");
+    ck_assert(!is_null("error.details.quota.daily.remaining"));
+    ck_assert_int_eq(service.chat.admission.admitted, 0);
+}
+END_TEST
+
 START_TEST(a_404_found_after_admission_has_the_headers_too)
 {
     ck_assert_str_eq(call_with("POST", SESSIONS "/" NO_SUCH_ID "/messages", "{\"content\":\"Hi\"}"),
@@ -892,6 +933,7 @@ UNIT_SUITE(http_serve)
                          a_store_that_is_away_is_503);
     tcase_add_loop_test(cases[3], what_trying_again_cant_change_says_so, 0, (int)UNIT_COUNT(tries));
     cases[4] = UNIT_CASE(suite, "limits", a_429_says_when_to_come_back_and_where_the_user_stands,
+                         no_limit_is_null_and_unlimited, making_sessions_has_a_limit_of_its_own,
                          a_404_found_after_admission_has_the_headers_too, a_409_names_the_answer_that_is_being_written,
                          an_uncounted_request_has_no_quota_headers, overload_says_when_to_come_back,
                          the_quota_route_counts_nothing);

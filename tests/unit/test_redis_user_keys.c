@@ -4,8 +4,9 @@
 
 START_TEST(a_users_keys_are_told_from_those_of_users_with_like_names)
 {
-    static const char *const own[] = {"chat:rate:al:29000000", "chat:quota:daily:al:2026-01-31", "chat:streams:al",
-                                      "chat:idempotency:al#", "chat:idempotency:al#k#:1"};
+    static const char *const own[] = {"chat:rate:al:29000000",          "chat:create:al:29000000",
+                                      "chat:quota:daily:al:2026-01-31", "chat:streams:al",
+                                      "chat:idempotency:al#",           "chat:idempotency:al#k#:1"};
     static const char *const others[] = {"chat:rate:al:9:29000000",
                                          "chat:rate:al:",
                                          "chat:rate:al",

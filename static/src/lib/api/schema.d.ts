@@ -21,7 +21,7 @@ export interface paths {
         /**
          * Make a session
          * @description Without a title the session is called `New chat` until its first message gives it one. No body at all is as good
-         *     as an empty object.
+         *     as an empty object. How many a minute has a limit of its own: a 429 has it as `details.quota.rate_limit`.
          */
         post: operations["createSession"];
         delete?: never;
@@ -895,8 +895,10 @@ export interface components {
             /** @description The daily quota does not apply to this user. */
             unlimited: boolean;
             rate_limit: {
-                limit: number;
-                remaining: number;
+                /** @description Null where there is no such limit. */
+                limit: number | null;
+                /** @description Null where there is no such limit. */
+                remaining: number | null;
                 reset_at: components["schemas"]["Time"];
                 window_seconds: number;
             };
@@ -924,7 +926,8 @@ export interface components {
                 max_message_length: number;
                 /** @description Code points. */
                 max_title_length: number;
-                max_concurrent_streams: number;
+                /** @description Null where there is no such limit. */
+                max_concurrent_streams: number | null;
                 max_tokens: number;
                 max_context_messages: number;
             };
@@ -1328,10 +1331,10 @@ export interface components {
         /** @description Tells a proxy in between not to hold events back. */
         "X-Accel-Buffering": "no";
         "Set-Cookie": string;
-        /** @description Requests a minute. */
-        "X-RateLimit-Limit": number;
-        /** @description Requests left in this minute. */
-        "X-RateLimit-Remaining": number;
+        /** @description Requests a minute; `unlimited` where there is no such limit. */
+        "X-RateLimit-Limit": components["schemas"]["QuotaFigure"];
+        /** @description Requests left in this minute; `unlimited` where there is no such limit. */
+        "X-RateLimit-Remaining": components["schemas"]["QuotaFigure"];
         /** @description When the next minute begins, in epoch seconds. */
         "X-RateLimit-Reset": number;
         /** @description Messages a day; `unlimited` where the user has no such limit. */
@@ -1420,6 +1423,7 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
