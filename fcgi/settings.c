@@ -57,6 +57,12 @@ static const struct setting table[] = {
      "Meta-Llama-3.3-70B-Instruct=0.60/1.20,gpt-oss-120b=0.22/0.59,DeepSeek-V3.1=3.00/4.50,DeepSeek-V3.2=3.00/4.50,"
      "MiniMax-M2.7=0.60/2.40,MiniMax-M3=0.60/2.40,gemma-4-31B-it=0.38/1.15",
      TEXT, AT(prices_text), 0, 0, "USD per million tokens, `model=in/out`, comma separated"},
+    {"SAMBANOVA_CONTEXT",
+     "Meta-Llama-3.3-70B-Instruct=131072,gpt-oss-120b=131072,DeepSeek-V3.1=131072,DeepSeek-V3.2=32768,"
+     "MiniMax-M2.7=196608,MiniMax-M3=1048576",
+     TEXT, AT(contexts_text), 0, 0,
+     "tokens that a model takes, prompt and answer together, `model=tokens`, comma separated: a conversation's oldest "
+     "turns are left out where it gets longer"},
     {"CHAT_MAX_CONTEXT_MESSAGES", "20", NUMBER, AT(policy.max_context_messages), 1, 200,
      "messages of a conversation that the model gets to see"},
     {"CHAT_MAX_TOKENS", "2048", NUMBER, AT(policy.max_tokens), 1, 131072, "longest answer"},
@@ -302,8 +308,10 @@ static bool check_models(struct loading *loading)
         if (*name && !add_model(&out->policy, name))
             return wrong(loading, "SAMBANOVA_MODELS", "takes up to 32 model names, comma separated");
     }
-    const char *problem = price_list_parse(out->prices_text, &out->prices);
-    return problem ? wrong(loading, "SAMBANOVA_PRICES", problem) : true;
+    const char *problem = price_list_parse(out->prices_text ? out->prices_text : "", &out->prices);
+    if (problem) return wrong(loading, "SAMBANOVA_PRICES", problem);
+    problem = context_list_parse(out->contexts_text ? out->contexts_text : "", &out->policy.contexts);
+    return problem ? wrong(loading, "SAMBANOVA_CONTEXT", problem) : true;
 }
 
 /* Read by libcurl later; looked at here so that a wrong one stops the start. */

@@ -34,7 +34,7 @@ struct settings {
     int workers, request_threads, max_streams;
     enum log_level log_level;
 
-    const char *default_model, *models, *prices_text, *jwt_alg, *jwt_secret;
+    const char *default_model, *models, *prices_text, *contexts_text, *jwt_alg, *jwt_secret;
     struct setting_file jwt_public_key;
     struct setting_line *lines, *last_line; /* of the file that was read, and of the secrets' files */
 };

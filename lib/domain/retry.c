@@ -6,11 +6,13 @@ enum {
     RETRY_AFTER_MAX_S = 5,
 };
 
-struct retry retry_next(int asked, bool has_fallback, const struct retry_failure *failure, uint32_t random)
+struct retry retry_next(int asked, bool has_fallback, bool has_shorter, const struct retry_failure *failure,
+                        uint32_t random)
 {
     bool to_fallback = has_fallback && failure->of_model;
     bool too_long = failure->retry_after_s > RETRY_AFTER_MAX_S;
     if (asked >= REQUESTS_MAX) return (struct retry){RETRY_NONE, 0};
+    if (failure->too_long && has_shorter) return (struct retry){RETRY_SHORTER, 0};
     if (!failure->retryable) return (struct retry){to_fallback ? RETRY_FALLBACK : RETRY_NONE, 0};
     if (too_long && !to_fallback) return (struct retry){RETRY_NONE, 0};
     bool as_told = failure->retry_after_s > 0 && !too_long;

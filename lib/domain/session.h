@@ -27,6 +27,7 @@ struct session {
     int64_t message_count;
     bool pinned;
     bool archived;
+    char context_starts_at[UUID_TEXT_SIZE]; /* the first message that the model was last shown; "": all, or none yet */
 };
 
 /* 1-200 code points, not only white space, valid UTF-8, no control characters. NULL: fine; else a static

@@ -66,6 +66,8 @@ struct session_repo_ops {
     /* A title that a model wrote: taken only while the user hasn't named the session. *taken says which. */
     enum chat_error (*set_model_title)(struct session_repo *self, const char *session_id, const char *title,
                                        int64_t now_ms, bool *taken);
+    /* session.context_starts_at; "" for none. It stays as it is in a session that isn't there. */
+    enum chat_error (*set_context_start)(struct session_repo *self, const char *session_id, const char *message_id);
     /* Removes for good, with their messages, at most `limit` sessions deleted before `before_ms`. Fewer than limit in
      * *purged: none are left. */
     enum chat_error (*purge)(struct session_repo *self, int64_t before_ms, int limit, int *purged);

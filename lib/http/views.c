@@ -1,5 +1,10 @@
 #include "http/views.h"
 
+static void field_id(struct json_writer *json, const char *key, const char *id)
+{
+    json_field_string(json, key, id[0] ? id : NULL);
+}
+
 void view_session_fields(struct json_writer *json, const struct session *session)
 {
     json_field_string(json, "id", session->id);
@@ -11,16 +16,12 @@ void view_session_fields(struct json_writer *json, const struct session *session
     json_field_time(json, "last_message_at", session->last_message_at_ms);
     json_field_bool(json, "pinned", session->pinned);
     json_field_bool(json, "archived", session->archived);
+    field_id(json, "context_starts_at", session->context_starts_at);
 }
 
 void view_session(struct json_writer *json, const struct session *session)
 {
     view_session_item(json, session, NULL);
-}
-
-static void field_id(struct json_writer *json, const char *key, const char *id)
-{
-    json_field_string(json, key, id[0] ? id : NULL);
 }
 
 void view_session_item(struct json_writer *json, const struct session *session, const struct session_match *match)

@@ -30,6 +30,7 @@ void pg_session_from_row(const PGresult *result, int row, int column, struct are
     out->message_count = pg_int(result, row, column + 7, 0);
     out->pinned = pg_bool(result, row, column + 8);
     out->archived = pg_bool(result, row, column + 9);
+    pg_id_from_row(result, row, column + 10, out->context_starts_at);
 }
 
 void pg_message_from_row(const PGresult *result, int row, int column, struct arena *arena, struct message *out)

@@ -213,6 +213,17 @@ static enum chat_error list(struct session_repo *self, const struct session_quer
     return error;
 }
 
+static enum chat_error set_context_start(struct session_repo *self, const char *session_id, const char *message_id)
+{
+    struct pg_params params = {0};
+    PGresult *result;
+    pg_add_text(&params, session_id);
+    pg_add_text(&params, message_id[0] ? message_id : NULL);
+    enum chat_error error = pg_exec(conn_of(self), PG_SESSION_CONTEXT_START, &params, &result);
+    PQclear(result);
+    return error;
+}
+
 static enum chat_error purge(struct session_repo *self, int64_t before_ms, int limit, int *purged)
 {
     struct pg_params params = {0};
@@ -233,6 +244,7 @@ static const struct session_repo_ops ops = {
     .remove = remove_session,
     .restore = restore,
     .set_model_title = set_model_title,
+    .set_context_start = set_context_start,
     .purge = purge,
 };
 

@@ -19,7 +19,8 @@ const char PG_SETTINGS_SQL[] = "SELECT set_config('statement_timeout', $1::text,
 /* The two column lists: rows.c, session_from_row and message_from_row. */
 #define SESSION(t) \
     t ".id, " t ".title, " t ".title_source, " t ".model, " US(t ".created_at") ", " US(t ".updated_at") ", " \
-    US(t ".last_message_at") ", " t ".message_count, " t ".pinned_at IS NOT NULL, " t ".archived_at IS NOT NULL"
+    US(t ".last_message_at") ", " t ".message_count, " t ".pinned_at IS NOT NULL, " t ".archived_at IS NOT NULL, " \
+    t ".context_starts_at"
 #define MESSAGE(t) \
     t ".id, " t ".session_id, " t ".parent_id, " t ".superseded_by, " t ".seq, " t ".role, " t ".status, " \
     t ".feedback, " t ".content, " t ".reasoning, " t ".model, " t ".finish_reason, " t ".prompt_tokens, " \
@@ -211,6 +212,11 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
          .sql = "UPDATE chat_sessions SET title = $2::text, title_source = 'model', title_vector = " VECTOR("$3") ","
                 "  updated_at = greatest(updated_at, " MS("$4") ")"
                 " WHERE id = $1::uuid AND title_source <> 'user' AND deleted_at IS NULL RETURNING id"},
+    /* By itself, not with the answer's end: that one leaves the session's row alone. */
+    [PG_SESSION_CONTEXT_START] =
+        {.name = "session_context_start",
+         .repeatable = true,
+         .sql = "UPDATE chat_sessions SET context_starts_at = $2::uuid WHERE id = $1::uuid"},
     /* Messages go with their session. SKIP LOCKED: several workers may purge at once. */
     [PG_SESSION_PURGE] =
         {.name = "session_purge",

@@ -22,6 +22,7 @@ enum pg_statement {
     PG_SESSION_ACTIVE,
     PG_SESSION_RESTORE,
     PG_SESSION_MODEL_TITLE,
+    PG_SESSION_CONTEXT_START,
     PG_SESSION_PURGE,
     PG_MESSAGE_PAGE,
     PG_MESSAGE_GET,
@@ -61,6 +62,6 @@ extern const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT];
 extern const char PG_SETTINGS_SQL[];
 
 /* Columns of the lists, counted from the column where each begins. */
-enum { PG_SESSION_COLUMNS = 10, PG_MESSAGE_COLUMNS = 19, PG_USAGE_COLUMNS = 12 };
+enum { PG_SESSION_COLUMNS = 11, PG_MESSAGE_COLUMNS = 19, PG_USAGE_COLUMNS = 12 };
 
 #endif

@@ -97,7 +97,9 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
     live->caller.is_admin = spec->is_admin;
     live->quota = spec->quota;
-    live->ask = (struct upstream_ask){.body = spec->body, .body_len = spec->body_len, .model = live->message.model};
+    live->moves_start = spec->moves_start;
+    live->ask = (struct upstream_ask){
+        .body = spec->body, .body_len = spec->body_len, .model = live->message.model, .cut = spec->cut};
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
     live->timer.owner = live;
@@ -464,9 +466,11 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     finish_answer_count_tokens(message, (int64_t)live->ask.body_len, reached_provider);
     free(live->ask.body);
     live->ask.body = NULL;
-    live->finish = (struct finish_answer){.message = message,
-                                          .supersedes = live->supersedes_id != NULL,
-                                          .leaving = {&live->ticket, &live->breaker, live->outcome, false}};
+    live->finish =
+        (struct finish_answer){.message = message,
+                               .supersedes = live->supersedes_id != NULL,
+                               .context_starts_at = live->moves_start ? live->session.context_starts_at : NULL,
+                               .leaving = {&live->ticket, &live->breaker, live->outcome, false}};
     log_end(live);
     submit_finish(live);
     beat_ended(live);
@@ -525,6 +529,10 @@ static void fail_or_retry(struct live *live, const struct upstream_failure *fail
         return;
     }
     live->message.model = live->ask.model;
+    if (live->ask.shortened) {
+        memcpy(live->session.context_starts_at, live->ask.cut.starts_at, UUID_TEXT_SIZE);
+        live->moves_start = true;
+    }
     live->phase = LIVE_PAUSING;
     live->resume_at_ms = live->relay->now_ms + wait_ms;
     live_arm(live);
@@ -539,6 +547,12 @@ static void end_of_stream(struct live *live)
     }
     live->outcome = upstream_outcome(end.error);
     upstream_count(end.error, false);
+    if (end.error == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED && live->content.len + live->reasoning.len == 0) {
+        const struct upstream_failure too_long = {
+            .error = end.error, .status = 200, .outcome = BREAKER_NEITHER, .retry_after_s = -1};
+        fail_or_retry(live, &too_long);
+        return;
+    }
     if (end.error == CHAT_OK) {
         live_end(live, ANSWER_FINISHED, CHAT_OK);
         return;

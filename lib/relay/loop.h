@@ -52,8 +52,10 @@ struct waiter {
 struct upstream_ask {
     char *body; /* malloc'ed, the owner's to free */
     size_t body_len;
-    const char *model; /* that it names; borrowed */
-    int count;         /* how often it was asked */
+    const char *model;   /* that it names; borrowed */
+    struct body_cut cut; /* of the body, should the model find it too long */
+    bool shortened;      /* it was, and cut.starts_at is what it begins with */
+    int count;           /* how often it was asked */
 };
 
 /* One request to the provider. */
@@ -106,6 +108,7 @@ struct live {
     bool has_saved_quota;
     struct upstream_ask ask;
     const char *supersedes_id; /* NULL: none */
+    bool moves_start;          /* as in struct answer_spec */
     bool counted_detached;     /* in the metrics */
 
     struct transfer transfer;
@@ -343,7 +346,8 @@ struct upstream_failure {
     int64_t retry_after_s; /* -1: none told */
 };
 struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer);
-/* Where nothing was shown: whether to ask once more, in *wait_ms; *ask may name the fallback model then. Logs it. The
+/* Where nothing was shown: whether to ask once more, in *wait_ms; *ask may name the fallback model then, or have
+ * lost its oldest turns. Logs it. The
  * transfer is closed. */
 bool upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
                     struct upstream_ask *ask, int64_t *wait_ms) MUST_CHECK;

@@ -139,23 +139,37 @@ static bool change_model(struct relay *relay, const char *model, struct upstream
     return true;
 }
 
+/* The oldest turns leave the body, in place. */
+static void shorten(struct upstream_ask *ask)
+{
+    char *end = ask->body + ask->body_len;
+    memmove(end - ask->cut.from_end, end - ask->cut.to_end, ask->cut.to_end);
+    ask->body_len -= ask->cut.from_end - ask->cut.to_end;
+    ask->cut.from_end = ask->cut.to_end = 0;
+    ask->shortened = true;
+}
+
 bool upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
                     struct upstream_ask *ask, int64_t *wait_ms)
 {
+    static const char *const events[] = {
+        [RETRY_SAME] = "upstream_retry", [RETRY_FALLBACK] = "upstream_fallback", [RETRY_SHORTER] = "upstream_shorter"};
     const char *fallback = relay->settings.fallback_model;
     const struct retry_failure why = {
         .retryable = failure->retryable,
+        .too_long = failure->error == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED,
         .of_model = failure->error == CHAT_ERR_MODEL_NOT_FOUND || (failure->retryable && failure->status),
         .retry_after_s = failure->retry_after_s,
     };
-    struct retry retry =
-        retry_next(ask->count, fallback && strcmp(ask->model, fallback) != 0, &why, (uint32_t)random());
+    struct retry retry = retry_next(ask->count, fallback && strcmp(ask->model, fallback) != 0, ask->cut.from_end > 0,
+                                    &why, (uint32_t)random());
     if (retry.what == RETRY_NONE) return false;
     if (retry.what == RETRY_FALLBACK && !change_model(relay, fallback, ask)) return false;
+    if (retry.what == RETRY_SHORTER) shorten(ask);
     *wait_ms = retry.wait_ms;
-    log_write(LOG_WARN, retry.what == RETRY_FALLBACK ? "upstream_fallback" : "upstream_retry",
-              LOG_STR(transfer->id_name, transfer->id), LOG_STR("code", error_code(failure->error)),
-              LOG_STR("model", ask->model), LOG_INT("attempt", ask->count), LOG_INT("wait_ms", *wait_ms));
+    log_write(LOG_WARN, events[retry.what], LOG_STR(transfer->id_name, transfer->id),
+              LOG_STR("code", error_code(failure->error)), LOG_STR("model", ask->model), LOG_INT("attempt", ask->count),
+              LOG_INT("wait_ms", *wait_ms));
     return true;
 }
 

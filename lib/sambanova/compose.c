@@ -1,6 +1,7 @@
 #include "sambanova/compose.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,10 @@ bool compose_request(const struct provider *self, const struct prompt *prompt, s
     json_end_object(&writer);
     json_end_object(&writer);
     *cut = (struct body_cut){0};
-    if (prompt->shorter_from > first) *cut = (struct body_cut){out->len - first_at, out->len - shorter_at};
+    if (prompt->shorter_from > first) {
+        *cut = (struct body_cut){.from_end = out->len - first_at, .to_end = out->len - shorter_at};
+        snprintf(cut->starts_at, sizeof cut->starts_at, "%s", prompt->shorter_starts_at);
+    }
     return !out->failed;
 }
 

@@ -19,6 +19,7 @@ struct answer_spec {
     char *body;                         /* request body for the provider, malloc'ed */
     size_t body_len;
     struct body_cut cut; /* of the body, should the provider find it too long */
+    bool moves_start;    /* the session's row is to be told where its context starts: as in `session` */
     char *title_body;    /* request body for the session's title, malloc'ed; NULL: none is wanted */
     size_t title_body_len;
     const char *request_id; /* for the log */

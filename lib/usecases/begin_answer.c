@@ -67,6 +67,7 @@ static bool compose_prompt(const struct chat_ports *ports, const struct answer_b
         .max_messages = policy->max_context_messages,
         .max_tokens = prompt_tokens(policy, out->answer.model),
         .model = out->answer.model,
+        .starts_at = begun->session.context_starts_at,
     };
     struct prompt prompt = context_build(begun->history, begun->history_count, &rule, arena);
     prompt.model = out->answer.model;
@@ -78,6 +79,8 @@ static bool compose_prompt(const struct chat_ports *ports, const struct answer_b
         return false;
     }
     out->spec.body = buf_take(&body, &out->spec.body_len);
+    out->spec.moves_start = strcmp(prompt.starts_at, begun->session.context_starts_at) != 0;
+    snprintf(out->session.context_starts_at, UUID_TEXT_SIZE, "%s", prompt.starts_at);
     return true;
 }
 

@@ -7,6 +7,7 @@
 struct finish_answer {
     const struct message *message; /* as it is to be stored, tokens counted */
     bool supersedes;               /* as in struct answer_end */
+    const char *context_starts_at; /* what its session's row is to say; NULL: it does already */
     struct leaving leaving;        /* in, out */
     bool row_done;                 /* in, out: the row is written (or somebody else ended it) */
     bool settled;                  /* in, out */

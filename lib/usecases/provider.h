@@ -37,7 +37,8 @@ struct provider_refusal {
 /* What to take out of a request body so that a shorter one is left: the bytes from `from_end` before its end to
  * `to_end` before it. Counted from the end, so another model's name in its head changes nothing. */
 struct body_cut {
-    size_t from_end, to_end; /* both 0: there is nothing to take out */
+    size_t from_end, to_end;        /* both 0: there is nothing to take out */
+    char starts_at[UUID_TEXT_SIZE]; /* the message that the shorter one begins with */
 };
 
 struct decoder; /* one stream's; state only, bounded */

@@ -16,7 +16,7 @@ describe('making a session', () => {
     expect(reply.status).toBe(201)
     const session = reply.json<Session>()
     const { default_model } = await alice.features()
-    expect(session).toMatchObject({ title: 'New chat', model: default_model, message_count: 0, last_message_at: null, pinned: false, archived: false })
+    expect(session).toMatchObject({ title: 'New chat', model: default_model, message_count: 0, last_message_at: null, pinned: false, archived: false, context_starts_at: null })
     expect(session.created_at).toBe(session.updated_at)
     expect(Math.abs(Date.parse(session.created_at) - Date.now())).toBeLessThan(10_000)
     expect(reply.headers['location']).toBe(`/api/v1/chat/sessions/${session.id}`)

@@ -164,6 +164,26 @@ START_TEST(a_model_title_never_replaces_the_users)
 }
 END_TEST
 
+START_TEST(where_a_context_starts_is_kept_and_taken_back)
+{
+    struct session out;
+    const char *id = store_add_session(&store, "long"), *message_id = store_new_id(&store);
+    ck_assert_int_eq(get(id, &out), CHAT_OK);
+    ck_assert_str_eq(out.context_starts_at, "");
+    ck_assert_int_eq(store.sessions->ops->set_context_start(store.sessions, id, message_id), CHAT_OK);
+    ck_assert_int_eq(get(id, &out), CHAT_OK);
+    ck_assert_str_eq(out.context_starts_at, message_id);
+    struct answer_begun begun;
+    struct answer_begin begin = store_send_of(&store, id, "q");
+    ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_OK);
+    ck_assert_str_eq(begun.session.context_starts_at, message_id);
+    ck_assert_int_eq(store.sessions->ops->set_context_start(store.sessions, id, ""), CHAT_OK);
+    ck_assert_int_eq(get(id, &out), CHAT_OK);
+    ck_assert_str_eq(out.context_starts_at, "");
+    ck_assert_int_eq(store.sessions->ops->set_context_start(store.sessions, store_new_id(&store), message_id), CHAT_OK);
+}
+END_TEST
+
 START_TEST(a_deleted_session_takes_no_model_title)
 {
     char active[UUID_TEXT_SIZE];
@@ -311,8 +331,9 @@ static Suite *sessions(const char *name, const char *tag, SFun open_store)
                       the_same_session_twice_is_made_once, foreign_deleted_and_missing_sessions_are_alike,
                       a_change_touches_only_what_it_names, no_time_goes_backwards, a_deleted_session_can_be_restored,
                       a_delete_names_the_answer_that_is_being_written, a_model_title_never_replaces_the_users,
-                      a_deleted_session_takes_no_model_title, the_list_is_newest_first_and_leaves_deleted_ones_out,
-                      an_empty_list_is_empty, pages_neither_skip_nor_repeat_while_others_insert);
+                      where_a_context_starts_is_kept_and_taken_back, a_deleted_session_takes_no_model_title,
+                      the_list_is_newest_first_and_leaves_deleted_ones_out, an_empty_list_is_empty,
+                      pages_neither_skip_nor_repeat_while_others_insert);
     contract_fixture(tcase, tag, open_store, close_store);
     return suite;
 }

@@ -9,7 +9,7 @@
 struct decoder {
     char line[4096];
     size_t len;
-    bool stop, done, bad;
+    bool stop, done, bad, too_long;
     struct token_usage usage;
 };
 
@@ -31,7 +31,10 @@ static bool compose(const struct provider *self, const struct prompt *prompt, st
     }
     buf_append_char(out, '\n');
     *cut = (struct body_cut){0};
-    if (shorter_at > first_at) *cut = (struct body_cut){out->len - first_at, out->len - shorter_at};
+    if (shorter_at > first_at) {
+        *cut = (struct body_cut){.from_end = out->len - first_at, .to_end = out->len - shorter_at};
+        snprintf(cut->starts_at, sizeof cut->starts_at, "%s", prompt->shorter_starts_at);
+    }
     return !out->failed;
 }
 
@@ -70,6 +73,7 @@ static void run_line(struct decoder *decoder, const struct delta_sink *sink)
     if (strcmp(line, "stop") == 0) decoder->stop = true;
     if (strcmp(line, "done") == 0) decoder->done = true;
     if (strcmp(line, "bad") == 0) decoder->bad = true;
+    if (strcmp(line, "too_long") == 0) decoder->bad = decoder->too_long = true;
     if (sscanf(line, "usage %lld %lld", &prompt, &completion) == 2)
         decoder->usage = (struct token_usage){prompt, completion, prompt + completion};
 }
@@ -103,6 +107,7 @@ static void decoder_end(struct decoder *decoder, const struct delta_sink *sink, 
                                  .finish_reason = decoder->stop ? "stop" : NULL,
                                  .usage = decoder->usage,
                                  .problem = whole ? NULL : "cut"};
+    if (decoder->too_long) out->error = CHAT_ERR_CONTEXT_LENGTH_EXCEEDED;
 }
 
 static struct provider_refusal refusal(const struct provider *self, int status, const char *body, size_t len,

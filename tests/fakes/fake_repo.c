@@ -298,6 +298,17 @@ static enum chat_error session_set_model_title(struct session_repo *self, const 
     return leave(repo, error);
 }
 
+static enum chat_error session_set_context_start(struct session_repo *self, const char *session_id,
+                                                 const char *message_id)
+{
+    struct fake_repo *repo = of_sessions(self);
+    enum chat_error error = enter(repo, FAKE_SESSION_CONTEXT);
+    struct session_row *row = find_session(repo, session_id);
+
+    if (error == CHAT_OK && row) snprintf(row->session.context_starts_at, UUID_TEXT_SIZE, "%s", message_id);
+    return leave(repo, error);
+}
+
 static enum chat_error session_purge(struct session_repo *self, int64_t before_ms, int limit, int *purged)
 {
     struct fake_repo *repo = of_sessions(self);
@@ -944,6 +955,7 @@ struct fake_repo *fake_repo_open(void)
         .remove = session_remove,
         .restore = session_restore,
         .set_model_title = session_set_model_title,
+        .set_context_start = session_set_context_start,
         .purge = session_purge,
     };
     static const struct message_repo_ops message_ops = {

@@ -103,7 +103,8 @@ export class AnswerStream {
     // `interrupted` is an event's alone; the others are held as the error bodies they also are.
     const codes: Record<string, number> = { model_not_found: 404, context_length_exceeded: 422, upstream_rate_limited: 429, upstream_error: 502, upstream_invalid_response: 502, upstream_timeout: 504 }
     const answer = codes[event.data.error.code]
-    if (answer) holdError({ status: answer, headers: { 'x-request-id': id }, body: JSON.stringify({ error: event.data.error }) })
+    const retry = event.data.error.retryable ? {} : { 'x-should-retry': 'false' } // a header, which an event has none of
+    if (answer) holdError({ status: answer, headers: { 'x-request-id': id, ...retry }, body: JSON.stringify({ error: event.data.error }) })
   }
 
   /** The next event; undefined at the end. */

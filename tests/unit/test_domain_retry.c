@@ -10,7 +10,7 @@ static const struct retry_failure refused = {.retry_after_s = -1};
 
 static struct retry next(int asked, bool has_fallback, struct retry_failure failure)
 {
-    return retry_next(asked, has_fallback, &failure, 0);
+    return retry_next(asked, has_fallback, false, &failure, 0);
 }
 
 static struct retry_failure busy_for(int64_t retry_after_s)
@@ -33,10 +33,10 @@ END_TEST
 START_TEST(waits_differ_by_up_to_half)
 {
     for (unsigned random = 0; random < 1000; random++) {
-        int64_t wait_ms = retry_next(1, false, &unreachable, random).wait_ms;
+        int64_t wait_ms = retry_next(1, false, false, &unreachable, random).wait_ms;
         ck_assert(wait_ms >= 200 && wait_ms <= 300);
     }
-    ck_assert_int_eq(retry_next(1, false, &unreachable, 100).wait_ms, 300);
+    ck_assert_int_eq(retry_next(1, false, false, &unreachable, 100).wait_ms, 300);
 }
 END_TEST
 
@@ -89,11 +89,27 @@ START_TEST(another_model_does_not_help_where_nobody_answers)
 }
 END_TEST
 
+/* (chat-outgrows-model) */
+START_TEST(a_prompt_that_is_too_long_is_asked_shorter_at_once)
+{
+    const struct retry_failure too_long = {.too_long = true, .retry_after_s = -1};
+
+    struct retry retry = retry_next(1, true, true, &too_long, 0);
+    ck_assert_int_eq(retry.what, RETRY_SHORTER);
+    ck_assert_int_eq(retry.wait_ms, 0);
+    ck_assert_int_eq(retry_next(2, false, true, &too_long, 0).what, RETRY_SHORTER);
+    ck_assert_int_eq(retry_next(3, false, true, &too_long, 0).what, RETRY_NONE);
+    ck_assert_int_eq(retry_next(1, true, false, &too_long, 0).what, RETRY_NONE);
+    ck_assert_int_eq(retry_next(1, false, true, &busy, 0).what, RETRY_SAME);
+}
+END_TEST
+
 UNIT_SUITE(domain_retry)
 {
     Suite *suite = suite_create("domain_retry");
     UNIT_CASE(suite, "same model", what_may_pass_is_tried_twice_more_each_time_later, waits_differ_by_up_to_half,
               a_refusal_that_stays_one_is_not_tried_again, the_wait_asked_for_is_kept_up_to_five_seconds);
+    UNIT_CASE(suite, "shorter", a_prompt_that_is_too_long_is_asked_shorter_at_once);
     UNIT_CASE(suite, "fallback", for_a_model_that_is_not_there_the_fallback_is_asked_at_once,
               the_last_retry_of_a_busy_model_asks_the_fallback,
               where_a_model_is_busy_for_too_long_the_fallback_does_not_wait_for_it,

@@ -283,6 +283,8 @@ static const struct {
     {"SAMBANOVA_IDLE_TIMEOUT_MS", "-1"},
     {"SAMBANOVA_TOTAL_TIMEOUT_MS", "99999999999999999999"},
     {"SAMBANOVA_PRICES", "model=1"},
+    {"SAMBANOVA_CONTEXT", "model"},
+    {"SAMBANOVA_CONTEXT", "model=128k"},
     {"CHAT_MAX_CONTEXT_MESSAGES", "0"},
     {"CHAT_MAX_CONTEXT_MESSAGES", "201"},
     {"CHAT_MAX_TOKENS", "0"},

@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -148,9 +149,10 @@ static void turn_clock(int by_ms)
     }
 }
 
-static void ask_for(struct fake_listener *to)
+static void ask_of(struct fake_listener *to, const char *session_id)
 {
-    const struct send_message in = {.caller = &chat.alice, .content = "Why?", .content_len = 4};
+    const struct send_message in = {
+        .caller = &chat.alice, .session_id = session_id, .content = "Why?", .content_len = 4};
     struct problem problem = {0};
     struct ready_answer ready;
 
@@ -158,6 +160,11 @@ static void ask_for(struct fake_listener *to)
     memcpy(answer_id, ready.answer.id, UUID_TEXT_SIZE);
     ready.spec.request_id = "req-1";
     chat.ports.answers->ops->start(chat.ports.answers, &ready.spec, &to->listener);
+}
+
+static void ask_for(struct fake_listener *to)
+{
+    ask_of(to, NULL);
 }
 
 static void ask(void)
@@ -756,6 +763,75 @@ START_TEST(a_model_that_is_not_there_is_replaced_by_the_fallback_at_once)
     ck_assert_str_eq(row().model, "the-spare");
     ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
     ck_assert_int_eq(fake_admission_refunded(&chat.admission), 0);
+}
+END_TEST
+
+/* ---- a conversation that is too long for the model (chat-outgrows-model) ---- */
+
+static char long_session[UUID_TEXT_SIZE];
+
+/* Five messages, the newest of which is asked now. */
+static void ask_in_a_long_session(void)
+{
+    snprintf(long_session, sizeof long_session, "%s", fake_chat_session(&chat));
+    fake_chat_exchange(&chat, long_session, "One?", "Uno.", MESSAGE_COMPLETE);
+    fake_chat_exchange(&chat, long_session, "Two?", "Due.", MESSAGE_COMPLETE);
+    ask_of(&listener, long_session);
+}
+
+static struct session stored_session(void)
+{
+    struct session session = {0};
+
+    ck_assert_int_eq(chat.ports.sessions->ops->get(chat.ports.sessions, "alice", long_session, &chat.arena, &session),
+                     CHAT_OK);
+    return session;
+}
+
+static const char *sent(int index)
+{
+    return strstr(fake_server_request(server, index), "model=");
+}
+
+static const char *const too_long[] = {"HTTP/1.1 400 No\r\nConnection: close\r\nContent-Length: 7\r\n\r\ncontext",
+                                       NULL};
+static const char *const too_long_by_stream[] = {FAKE_STREAM_HEAD, "too_long\n", NULL};
+
+START_TEST(a_conversation_too_long_for_the_model_is_sent_once_more_without_its_first_half)
+{
+    fake_server_reply(server, _i ? too_long_by_stream : too_long);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask_in_a_long_session();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    ck_assert_str_eq(
+        sent(0), "model=llama max_tokens=2048\nuser: One?\nassistant: Uno.\nuser: Two?\nassistant: Due.\nuser: Why?\n");
+    ck_assert_str_eq(sent(1), "model=llama max_tokens=2048\nuser: Two?\nassistant: Due.\nuser: Why?\n");
+    /* and the next begins there at once */
+    ck_assert_str_ne(stored_session().context_starts_at, "");
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 0);
+}
+END_TEST
+
+START_TEST(one_that_is_too_long_by_half_too_fails_as_that)
+{
+    for (int i = 0; i < 3; i++) fake_server_reply(server, too_long);
+    open_relay(30000);
+    ask_in_a_long_session();
+    assert_ended(&listener, CHAT_ERR_CONTEXT_LENGTH_EXCEEDED, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    ck_assert_str_ne(stored_session().context_starts_at, ""); /* the next begins with less */
+}
+END_TEST
+
+START_TEST(a_single_message_that_is_too_long_is_asked_once)
+{
+    fake_server_reply(server, too_long);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_CONTEXT_LENGTH_EXCEEDED, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 1);
 }
 END_TEST
 
@@ -1443,6 +1519,9 @@ UNIT_SUITE(relay_answers)
                          a_fallback_that_is_not_there_either_ends_it, a_connection_refused_is_tried_again,
                          a_reset_after_text_is_not_asked_again, only_the_first_bytes_of_a_refusal_are_read,
                          comments_of_the_provider_are_no_data, comments_of_the_provider_do_not_hold_pings_up);
+    tcase_add_test(cases[3], one_that_is_too_long_by_half_too_fails_as_that);
+    tcase_add_test(cases[3], a_single_message_that_is_too_long_is_asked_once);
+    tcase_add_loop_test(cases[3], a_conversation_too_long_for_the_model_is_sent_once_more_without_its_first_half, 0, 2);
     tcase_add_loop_test(cases[3], what_is_no_whole_answer_fails_at_once, 0, (int)UNIT_COUNT(endings));
     tcase_add_loop_test(cases[3], a_provider_that_takes_too_long_is_given_up, 0, (int)UNIT_COUNT(timeouts));
     cases[4] =

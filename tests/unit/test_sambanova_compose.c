@@ -113,6 +113,7 @@ START_TEST(a_request_can_be_cut_to_the_shorter_one)
             struct buf out, expected;
 
             whole.shorter_from = users[i] - 1 + system;
+            whole.shorter_starts_at = "019c";
             half.turn_count = whole.turn_count - whole.shorter_from + system;
             memcpy(shorter + 1, all + users[i], (UNIT_COUNT(all) - users[i]) * sizeof *all);
             shorter[1].joins = false;
@@ -122,6 +123,7 @@ START_TEST(a_request_can_be_cut_to_the_shorter_one)
             ck_assert_uint_eq(cut.from_end + cut.to_end, 0); /* it names none */
             ck_assert(compose_request(NULL, &whole, &out, &cut));
             ck_assert_uint_gt(cut.from_end, cut.to_end);
+            ck_assert_str_eq(cut.starts_at, "019c");
             memmove(out.data + out.len - cut.from_end, out.data + out.len - cut.to_end, cut.to_end);
             out.len -= cut.from_end - cut.to_end;
             ck_assert_uint_eq(out.len, expected.len);

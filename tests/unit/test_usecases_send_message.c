@@ -107,6 +107,51 @@ START_TEST(earlier_messages_come_along_as_far_as_the_policy_says)
 }
 END_TEST
 
+/* (chat-outgrows-model) */
+START_TEST(turns_that_the_model_has_no_room_for_are_left_out_and_the_session_says_from_where)
+{
+    const char *session_id = fake_chat_session(&chat);
+
+    fake_chat_exchange(&chat, session_id, "one", "1", MESSAGE_COMPLETE);
+    fake_chat_exchange(&chat, session_id, "two", "2", MESSAGE_COMPLETE);
+    ck_assert_ptr_null(context_list_parse("llama=2090", &chat.policy.contexts)); /* 42 beside the answer's 2048 */
+    ck_assert_int_eq(ask(session_id, "three"), CHAT_OK);
+    ck_assert_str_eq(body(), "model=llama max_tokens=2048\nuser: two\nassistant: 2\nuser: three\n");
+    ck_assert(ready.spec.moves_start);
+    ck_assert_uint_eq(strlen(ready.session.context_starts_at), UUID_TEXT_SIZE - 1);
+    ck_assert_uint_gt(ready.spec.cut.from_end, 0);
+}
+END_TEST
+
+START_TEST(a_context_of_less_than_an_answer_takes_the_question_alone)
+{
+    const char *session_id = fake_chat_session(&chat);
+
+    fake_chat_exchange(&chat, session_id, "one", "1", MESSAGE_COMPLETE);
+    ck_assert_ptr_null(context_list_parse("llama=100", &chat.policy.contexts));
+    ck_assert_int_eq(ask(session_id, "two"), CHAT_OK);
+    ck_assert_str_eq(body(), "model=llama max_tokens=2048\nuser: two\n");
+}
+END_TEST
+
+START_TEST(a_context_begins_where_the_session_says)
+{
+    const char *session_id = fake_chat_session(&chat);
+    struct message_page page;
+
+    fake_chat_exchange(&chat, session_id, "one", "1", MESSAGE_COMPLETE);
+    fake_chat_exchange(&chat, session_id, "two", "2", MESSAGE_COMPLETE);
+    struct message_repo *messages = chat.ports.messages;
+    ck_assert_int_eq(messages->ops->page(messages, "alice", session_id, 0, 10, &chat.arena, &page), CHAT_OK);
+    ck_assert_int_eq(chat.ports.sessions->ops->set_context_start(chat.ports.sessions, session_id, page.items[2].id),
+                     CHAT_OK);
+    ck_assert_int_eq(ask(session_id, "three"), CHAT_OK);
+    ck_assert_str_eq(body(), "model=llama max_tokens=2048\nuser: two\nassistant: 2\nuser: three\n");
+    ck_assert_str_eq(ready.session.context_starts_at, page.items[2].id);
+    ck_assert(!ready.spec.moves_start);
+}
+END_TEST
+
 START_TEST(without_a_session_one_is_made_and_named_after_the_question)
 {
     ck_assert_int_eq(ask(NULL, "  How do\nbirds fly?  "), CHAT_OK);
@@ -374,6 +419,8 @@ UNIT_SUITE(usecases_send_message)
     tcase = UNIT_CASE(
         suite, "what is made", a_question_is_stored_with_its_streaming_answer,
         what_is_handed_to_the_relay_names_lease_and_prompt, earlier_messages_come_along_as_far_as_the_policy_says,
+        turns_that_the_model_has_no_room_for_are_left_out_and_the_session_says_from_where,
+        a_context_of_less_than_an_answer_takes_the_question_alone, a_context_begins_where_the_session_says,
         without_a_session_one_is_made_and_named_after_the_question, the_model_asked_for_is_the_new_session_s,
         a_first_question_names_a_session_that_has_no_title_yet, a_title_given_by_the_user_stays,
         a_replaced_question_supersedes_all_after_it, a_session_whose_model_is_no_longer_offered_gets_the_default);

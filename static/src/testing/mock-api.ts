@@ -87,7 +87,7 @@ export class MockApi {
   addSession(title: string, at: string = new Date().toISOString()): Session {
     const session: Session = {
       id: this.id(), title, model: MODEL, created_at: at, updated_at: at,
-      message_count: 0, last_message_at: null, pinned: false, archived: false,
+      message_count: 0, last_message_at: null, pinned: false, archived: false, context_starts_at: null,
     };
     this.sessions.unshift(session);
     return session;

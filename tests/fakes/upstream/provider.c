@@ -18,6 +18,9 @@ struct question {
     struct buf newest; /* the newest user message, markers included */
     struct buf plain;  /* the same without markers */
     int turns;
+    bool alternates; /* user and assistant, a user first and last */
+    bool last_is_user;
+    long chars; /* of all messages */
     long prompt_tokens;
     long max_tokens; /* -1: no bound */
     bool title;
@@ -143,6 +146,20 @@ static void refuse_as_ordered(struct reply *out)
     }
 }
 
+/* What many chat templates ask for, and what no model goes without. */
+static bool refused_as_strict(const struct question *question, struct reply *out)
+{
+    const struct scenario *sc = &out->scenario;
+    if (sc->max_chars >= 0 && question->chars > sc->max_chars)
+        provider_refuse(out, 400, "context_length_exceeded", "messages",
+                        "The maximum context length of this model is lower");
+    else if (sc->alternate && !(question->alternates && question->last_is_user))
+        provider_refuse(out, 400, "invalid_value", "messages", "Conversation roles must alternate user/assistant");
+    else
+        return false;
+    return true;
+}
+
 /* Refusals, redirects and pages that a scenario puts in place of any answer. */
 static bool answered_by_order(struct reply *out)
 {
@@ -186,7 +203,7 @@ static void add_content(const cJSON *content, struct buf *out)
 
 static bool known_role(const char *role)
 {
-    static const char *const roles[] = {"system", "user", "assistant", "tool", "developer"};
+    static const char *const roles[] = {"system", "user", "assistant", "tool"};
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
         if (strcmp(roles[i], role) == 0) return true;
     return false;
@@ -201,9 +218,15 @@ static bool read_message(const cJSON *message, struct question *out, struct repl
     }
     struct buf text = {0};
     add_content(cJSON_GetObjectItemCaseSensitive(message, "content"), &text);
+    bool is_user = strcmp(role->valuestring, "user") == 0;
     out->prompt_tokens += 4 + (long)text.len / 4;
+    for (size_t i = 0; i < text.len; i++) out->chars += (buf_cstr(&text)[i] & 0xc0) != 0x80;
+    if (strcmp(role->valuestring, "system") != 0) {
+        if (is_user == out->last_is_user) out->alternates = false;
+        out->last_is_user = is_user;
+    }
     if (strcmp(role->valuestring, "system") == 0 && strcasestr(buf_cstr(&text), "title") != NULL) out->title = true;
-    if (strcmp(role->valuestring, "user") != 0) {
+    if (!is_user) {
         buf_fini(&text);
         return true;
     }
@@ -341,7 +364,7 @@ static void answer(struct provider *self, const struct question *question, struc
     out->pace_ms = sc->pace_ms >= 0 ? sc->pace_ms : self->pace_ms;
     out->include_usage = question->include_usage;
     out->usage.prompt_tokens = question->prompt_tokens;
-    if (answered_by_order(out)) return;
+    if (answered_by_order(out) || refused_as_strict(question, out)) return;
     if (sc->tools) out->finish_reason = "tool_calls";
     if (sc->finish == FINISH_LENGTH) out->finish_reason = "length";
     if (sc->finish == FINISH_TOOL_CALLS) out->finish_reason = "tool_calls";
@@ -356,9 +379,16 @@ static void answer(struct provider *self, const struct question *question, struc
     }
 }
 
+/* An unanswered question comes joined with the next one: its markers have been obeyed. */
+static const char *last_paragraph(const char *text)
+{
+    for (const char *next; (next = strstr(text, "\n\n")) != NULL;) text = next + 2;
+    return text;
+}
+
 static void chat_with(struct provider *self, const cJSON *body, struct request *request, struct reply *out)
 {
-    struct question question = {.max_tokens = -1};
+    struct question question = {.max_tokens = -1, .alternates = true};
     char wrong[256];
     if (read_question(body, &question, out)) {
         if (question.title)
@@ -367,7 +397,8 @@ static void chat_with(struct provider *self, const cJSON *body, struct request *
             stats_request_seen(self->stats, request, 1);
         out->echo = copy(question.plain.data);
         apply_ordered(self, question.title ? TARGET_TITLE : TARGET_CHAT, out);
-        if (question.title || scenario_set_marker(&out->scenario, question.newest.data, wrong, sizeof(wrong)))
+        const char *marked = last_paragraph(buf_cstr(&question.newest));
+        if (question.title || scenario_set_marker(&out->scenario, marked, wrong, sizeof(wrong)))
             answer(self, &question, out);
         else
             provider_refuse(out, 400, "invalid_value", "messages", wrong);

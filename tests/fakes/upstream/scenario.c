@@ -24,6 +24,7 @@ struct key {
 #define AT(field) offsetof(struct scenario, field)
 
 static const struct key keys[] = {
+    {"alternate", KEY_FLAG, AT(alternate), {0}},
     {"badutf8", KEY_FLAG, AT(badutf8), {0}},
     {"bom", KEY_FLAG, AT(bom), {0}},
     {"chunks", KEY_NUMBER, AT(chunks), {0}},
@@ -52,6 +53,7 @@ static const struct key keys[] = {
     {"interim", KEY_FLAG, AT(interim), {0}},
     {"json200", KEY_FLAG, AT(json200), {0}},
     {"longline", KEY_NUMBER, AT(longline), {0}},
+    {"max_chars", KEY_NUMBER, AT(max_chars), {0}},
     {"message", KEY_WORDS, AT(message), {0}},
     {"multidata", KEY_FLAG, AT(multidata), {0}},
     {"n2", KEY_FLAG, AT(n2), {0}},

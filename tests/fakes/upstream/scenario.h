@@ -1,5 +1,5 @@
 /*
- * What a test may order: one value per key of README.md, from a marker in the newest user
+ * What a test may order: one value per key of README.md, from a marker in the last paragraph of the newest user
  * message (`[[chunks=100 pace=5]]`) or from the JSON of POST /__control.
  *
  * The table in scenario.c is the only list of the keys; both spellings go through it.
@@ -40,6 +40,8 @@ struct scenario {
     char *message;
     char *retry_after;
     char *redirect;
+    bool alternate;
+    long max_chars;
     /* reasoning and its spellings */
     long reasoning;
     int field;

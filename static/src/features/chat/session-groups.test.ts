@@ -6,7 +6,7 @@ const NOW = new Date('2026-03-10T12:00:00Z');
 
 function session(title: string, about: Partial<Session>): Session {
   const at = '2026-01-01T12:00:00.000Z';
-  return { id: title, title, model: 'm', created_at: at, updated_at: at, message_count: 0, last_message_at: null, pinned: false, archived: false, ...about };
+  return { id: title, title, model: 'm', created_at: at, updated_at: at, message_count: 0, last_message_at: null, pinned: false, archived: false, context_starts_at: null, ...about };
 }
 
 const grouped = (sessions: Session[]) => groupSessions(sessions, NOW).map(({ name, members }) => [name, ...members.map(({ title }) => title)]);

@@ -600,6 +600,11 @@ export interface components {
             last_message_at: components["schemas"]["Time"] | null;
             pinned: boolean;
             archived: boolean;
+            /**
+             * @description The first message that the model was shown for the newest answer, where earlier ones were left out: there
+             *     were more than `CHAT_MAX_CONTEXT_MESSAGES`, or than the model takes.
+             */
+            context_starts_at: components["schemas"]["Id"] | null;
         };
         /** @description A session, and with `q` what was found in it. */
         SessionListItem: {
@@ -612,6 +617,11 @@ export interface components {
             last_message_at: components["schemas"]["Time"] | null;
             pinned: boolean;
             archived: boolean;
+            /**
+             * @description The first message that the model was shown for the newest answer, where earlier ones were left out: there
+             *     were more than `CHAT_MAX_CONTEXT_MESSAGES`, or than the model takes.
+             */
+            context_starts_at: components["schemas"]["Id"] | null;
             match?: components["schemas"]["SearchMatch"];
         };
         SearchMatch: {
@@ -696,6 +706,11 @@ export interface components {
             last_message_at: components["schemas"]["Time"] | null;
             pinned: boolean;
             archived: boolean;
+            /**
+             * @description The first message that the model was shown for the newest answer, where earlier ones were left out: there
+             *     were more than `CHAT_MAX_CONTEXT_MESSAGES`, or than the model takes.
+             */
+            context_starts_at: components["schemas"]["Id"] | null;
             messages: components["schemas"]["Message"][];
             /** @description Opaque; null where there is nothing older. */
             next_before: string | null;
