@@ -13,9 +13,9 @@
 
 enum {
     RECORD_HEADER = 8,
-    RECORD_MAX_CONTENT = 32760, /* a multiple of 8, below the format's 65,535 */
-    PENDING_MAX_BYTES =
-        16 << 20, /* a whole answer may wait; a stream's listener gives up far below (answer_stream.c) */
+    FLUSH_BYTES = 16 << 10, /* at a time, to a client that is slow: the kernel lets go of them one by one as it reads */
+    RECORD_MAX_CONTENT = 32760,   /* a multiple of 8, below the format's 65,535 */
+    PENDING_MAX_BYTES = 16 << 20, /* a whole answer as JSON may wait; of events far less (answer_stream.c) */
     PUSH_BYTES = 1 << 20,
     TYPE_END_REQUEST = 3,
     TYPE_STDOUT = 6,
@@ -180,7 +180,8 @@ static enum connection_state records_flush(struct connection *self)
     struct fcgi_connection *to = of(self);
     to->held = to->corked = false;
     while (!to->gone && to->sent < to->pending.len) {
-        struct iovec part = {to->pending.data + to->sent, to->pending.len - to->sent};
+        size_t left = to->pending.len - to->sent;
+        struct iovec part = {to->pending.data + to->sent, left < FLUSH_BYTES ? left : FLUSH_BYTES};
         size_t sent = send_some(to, &part, 1);
         if (!sent) break;
         to->sent += sent;

@@ -38,6 +38,7 @@
 
 enum {
     JOB_THREADS = 3,
+    READERS_PER_USER = 32, /* and two for each answer that a user may have at once */
     WARM_UP_TRIES = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
     TRIM_AFTER_STREAMS = 256,
@@ -410,6 +411,7 @@ static bool open_relay(struct worker *worker)
         .ca_file = worker->settings->ca.path,
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
+        .max_readers_per_user = READERS_PER_USER + 2 * worker->settings->policy.max_concurrent_streams,
         .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,
         .keep_warm = true,
         .fallback_model = worker->settings->fallback_model,

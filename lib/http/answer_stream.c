@@ -1,6 +1,5 @@
 #include "http/answer_stream.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,8 @@
 #include "http/views.h"
 
 enum {
-    LAG_MAX_BYTES = 256 << 10,  /* a client that is further behind is let go; the answer goes on */
     PIECE_MAX_BYTES = 32 << 10, /* of text in one event, so that a long replay stays in small events */
-    REPLAY_WAIT_MS = 30000,
+    AHEAD_BYTES = 64 << 10,     /* no more events are composed while so much of them waits for the client */
 };
 
 struct http_listener {
@@ -48,6 +46,12 @@ static enum listener_state listener_writable(struct answer_listener *self)
     return taken_flush(&of(self)->taken);
 }
 
+static bool listener_took(struct answer_listener *self)
+{
+    struct connection *connection = of(self)->taken.connection;
+    return connection->ops->took(connection);
+}
+
 static void listener_close(struct answer_listener *self)
 {
     taken_close(&of(self)->taken, true);
@@ -67,13 +71,13 @@ static void put_event(struct buf *out, const char *id, const char *name)
     buf_printf(out, "event: %s\ndata: ", name);
 }
 
-/* One delta or reasoning event for each piece of text from *at on. */
+/* One delta or reasoning event for each piece of text from *at on, as long as there is room ahead. */
 static void put_text(struct http_listener *to, struct buf *out, const char *name, const char *text, size_t len,
                      size_t *at)
 {
     /* an id from outside may point into a character */
     while (*at > 0 && *at < len && ((unsigned char)text[*at] & 0xc0) == 0x80) --*at;
-    while (*at < len) {
+    while (*at < len && out->len < AHEAD_BYTES) {
         size_t piece = len - *at;
         if (piece > PIECE_MAX_BYTES) piece = utf8_complete_prefix(text + *at, PIECE_MAX_BYTES);
         const char *from = text + *at;
@@ -108,15 +112,14 @@ static enum listener_state events_text(struct answer_listener *self, const struc
                                        struct buf *scratch)
 {
     struct http_listener *to = of(self);
-    if (pending(to)) {
-        size_t shown = to->reasoning_at + to->content_at, all = text->reasoning_len + text->content_len;
-        return all > shown + LAG_MAX_BYTES ? LISTENER_GONE : LISTENER_BLOCKED;
-    }
+    if (pending(to)) return LISTENER_BLOCKED;
     if (to->reasoning_at >= text->reasoning_len && to->content_at >= text->content_len) return LISTENER_READY;
     buf_reset(scratch);
     put_text(to, scratch, "reasoning", text->reasoning, text->reasoning_len, &to->reasoning_at);
     put_text(to, scratch, "delta", text->content, text->content_len, &to->content_at);
-    return send_scratch(to, scratch);
+    enum listener_state state = send_scratch(to, scratch);
+    bool more = to->reasoning_at < text->reasoning_len || to->content_at < text->content_len;
+    return state == LISTENER_READY && more ? LISTENER_BLOCKED : state; /* the rest in a later turn */
 }
 
 static enum listener_state events_title(struct answer_listener *self, const char *title, struct buf *scratch)
@@ -178,6 +181,7 @@ static const struct answer_listener_ops events_ops = {
     .ping = events_ping,
     .end = events_end,
     .writable = listener_writable,
+    .took = listener_took,
     .close = listener_close,
 };
 
@@ -244,6 +248,7 @@ static const struct answer_listener_ops json_ops = {
     .ping = json_ping,
     .end = json_end,
     .writable = listener_writable,
+    .took = listener_took,
     .close = listener_close,
 };
 
@@ -320,26 +325,4 @@ struct answer_listener *answer_stream_json(struct http_call *call, const struct 
     buf_append_char(&call->out, '}');
     to->closing = keep(to, &call->out, &to->closing_len);
     return &to->listener;
-}
-
-/* ---- without a relay ---- */
-
-/* true: READY in the end. */
-static bool wait_ready(struct answer_listener *listener, enum listener_state state)
-{
-    while (state == LISTENER_BLOCKED) {
-        struct pollfd room = {.fd = listener->ops->fd(listener), .events = POLLOUT};
-        if (poll(&room, 1, REPLAY_WAIT_MS) <= 0 || !(room.revents & POLLOUT)) return false;
-        state = listener->ops->writable(listener);
-    }
-    return state == LISTENER_READY;
-}
-
-void answer_stream_replay(struct answer_listener *listener, const struct answer_text *text,
-                          const struct answer_final *final, struct buf *scratch)
-{
-    if (wait_ready(listener, listener->ops->open(listener, scratch)) &&
-        wait_ready(listener, listener->ops->text(listener, text, scratch)))
-        wait_ready(listener, listener->ops->end(listener, final, scratch));
-    listener->ops->close(listener);
 }

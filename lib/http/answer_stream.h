@@ -25,9 +25,4 @@ struct answer_stream_start {
 struct answer_listener *answer_stream_events(struct http_call *call, const struct answer_stream_start *start);
 struct answer_listener *answer_stream_json(struct http_call *call, const struct answer_stream_start *start);
 
-/* Drives a listener through an answer that is over already, without a relay: text, then end. Blocks for as long as the
- * client takes (bounded); closes the listener. */
-void answer_stream_replay(struct answer_listener *listener, const struct answer_text *text,
-                          const struct answer_final *final, struct buf *scratch);
-
 #endif

@@ -209,6 +209,7 @@ static void what_is_now(struct buf *out, const struct metrics_gauges *now, int w
     gauge(out, "answers_detached", now->answers_detached, "Of them, those that nobody is attached to here.");
     gauge(out, "answers_followed", now->attached_elsewhere,
           "Answers that are followed from another worker than theirs.");
+    gauge(out, "readers", now->readers, "Clients that came to an answer that was there already, or wait for one.");
     gauge(out, "completions_live", now->completions_live, "Completions under way.");
     gauge(out, "requests_running", now->requests_running, "Request threads at work.");
     gauge(out, "request_threads", now->request_threads, "Request threads there are.");

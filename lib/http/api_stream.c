@@ -82,34 +82,21 @@ static enum chat_error make_listener(struct http_call *call, const struct attach
     return *out ? CHAT_OK : CHAT_ERR_OVERLOADED;
 }
 
-/* The place is taken before the connection is: a refusal is still a status. */
-static enum chat_error attach_live(struct http_call *call, const struct answer_attach *attach,
-                                   const struct attach_form *form, const struct answer_stream_start *start)
+/* The place is taken before the connection is: a refusal is still a status. Whether it is being written or over, the
+ * relay shows it: no request thread waits for a client that reads slowly. */
+static enum chat_error hand_over(struct http_call *call, const struct answer_attach *attach,
+                                 const struct attach_form *form, const struct answer_stream_start *start)
 {
     struct answers *answers = call->ports->answers;
     struct answer_listener *listener;
-    enum chat_error error = answers->ops->reserve(answers);
+    enum chat_error error = answers->ops->reserve_reader(answers, call->caller.user_id);
     if (error != CHAT_OK) return error;
     error = make_listener(call, form, start, &listener);
     if (error == CHAT_OK)
         answers->ops->attach(answers, attach, listener);
     else
-        answers->ops->unreserve(answers);
+        answers->ops->unreserve_reader(answers, call->caller.user_id);
     return error;
-}
-
-static enum chat_error replay(struct http_call *call, const struct answer_attach *attach,
-                              const struct attach_form *form, const struct answer_stream_start *start)
-{
-    const struct message *message = attach->answer;
-    struct answer_listener *listener;
-    enum chat_error error = make_listener(call, form, start, &listener);
-    if (error != CHAT_OK) return error;
-    struct answer_text text = {message->reasoning, message->reasoning_len, message->content, message->content_len};
-    struct answer_final final = {
-        .error = answer_error(message->status), .message = message, .session = attach->session, .quota = attach->quota};
-    answer_stream_replay(listener, &text, &final, &call->out);
-    return CHAT_OK;
 }
 
 enum chat_error attach_to_answer(struct http_call *call, const struct message *message, const struct attach_form *form)
@@ -133,8 +120,10 @@ enum chat_error attach_to_answer(struct http_call *call, const struct message *m
                                    .session = &session,
                                    .quota = &quota,
                                    .request_id = call->request->request_id};
-    error = live ? attach_live(call, &attach, form, &start) : replay(call, &attach, form, &start);
-    if (error == CHAT_ERR_OVERLOADED) call->problem.retry_after_s = ATTACH_RETRY_AFTER_S;
+    error = hand_over(call, &attach, form, &start);
+    if (error != CHAT_OK) call->problem.retry_after_s = ATTACH_RETRY_AFTER_S;
+    call->problem.has_quota = form->counted;
+    call->problem.quota = quota;
     return problem_set(&call->problem, error, NULL);
 }
 

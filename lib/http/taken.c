@@ -33,7 +33,8 @@ void taken_close(struct taken *taken, bool stream)
 {
     struct log_subject subject = {.request_id = taken->request_id, .user_id = taken->user_id};
     log_set_subject(&subject);
-    int status = taken->finished ? taken->head.status : 499;
+    bool whole = taken->finished && taken->connection->ops->pending(taken->connection) == 0;
+    int status = whole ? taken->head.status : 499;
     int64_t duration_ms = clock_mono_ms(taken->clock) - taken->started_ms;
     metrics_request(taken->route, status, duration_ms);
     log_write(LOG_INFO, "request", LOG_STR("method", taken->method), LOG_STR("path", taken->path),

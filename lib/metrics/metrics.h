@@ -69,7 +69,8 @@ struct metrics_counters {
 };
 
 struct metrics_gauges {
-    int64_t answers_live, answers_detached, completions_live, attached_elsewhere, jobs_queued, requests_running;
+    int64_t answers_live, answers_detached, completions_live, attached_elsewhere, readers, jobs_queued,
+        requests_running;
     int64_t request_threads, job_threads, stream_places; /* how many there are */
 };
 

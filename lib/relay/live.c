@@ -10,7 +10,6 @@
 
 enum {
     PING_MS = 15000,          /* of silence */
-    SLOW_CLIENT_MS = 30000,   /* a client that takes nothing for this long is let go */
     TELL_AT_LATEST_MS = 2000, /* the closing event doesn't wait longer for the stores */
     FINISH_RETRY_MIN_MS = 100,
     FINISH_RETRY_MAX_MS = 2000,
@@ -118,14 +117,26 @@ void live_free(struct live *live)
     free(live);
 }
 
+static void count(struct live *live, int by)
+{
+    metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, by);
+    if (live->mirror) live->relay->mirrors += by;
+}
+
+static struct live **list_of(struct live *live)
+{
+    return live->replay ? &live->relay->replays : &live->relay->lives;
+}
+
 void live_link(struct live *live)
 {
-    metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, 1);
     struct relay *relay = live->relay;
-    if (live->mirror) relay->mirrors++;
-    live->next = relay->lives;
-    if (relay->lives) relay->lives->previous = live;
-    relay->lives = live;
+    struct live **list = list_of(live);
+    live->next = *list;
+    if (live->next) live->next->previous = live;
+    *list = live;
+    if (live->replay) return;
+    count(live, 1);
     struct live **bucket = bucket_of(relay, live->message.id);
     live->hash_next = *bucket;
     *bucket = live;
@@ -133,14 +144,14 @@ void live_link(struct live *live)
 
 static void unlink_live(struct live *live)
 {
-    metrics_move(live->mirror ? &metrics->gauges.attached_elsewhere : &metrics->gauges.answers_live, -1);
     struct relay *relay = live->relay;
-    if (live->mirror) relay->mirrors--;
     if (live->previous)
         live->previous->next = live->next;
     else
-        relay->lives = live->next;
+        *list_of(live) = live->next;
     if (live->next) live->next->previous = live->previous;
+    if (live->replay) return;
+    count(live, -1);
     struct live **bucket = bucket_of(relay, live->message.id);
     while (*bucket != live) bucket = &(*bucket)->hash_next;
     *bucket = live->hash_next;
@@ -193,7 +204,7 @@ void live_arm(struct live *live)
     if ((live->mirror || live->phase >= LIVE_SAVING) && !live->saved && !live->job_running)
         sooner(&at_ms, live->finish_retry_ms);
     for (const struct attached *attached = live->listeners; attached; attached = attached->next) {
-        if (attached->blocked) sooner(&at_ms, attached->blocked_since_ms + SLOW_CLIENT_MS);
+        if (attached->blocked) sooner(&at_ms, patience_next_ms(&attached->patience));
         if (live->phase < LIVE_TOLD) sooner(&at_ms, live->shown_ms + PING_MS);
     }
     if (at_ms == INT64_MAX) return;
@@ -221,6 +232,7 @@ static void let_go(struct attached *attached)
     loop_unwatch(live->relay, &attached->watch);
     attached->listener->ops->close(attached->listener);
     attached->listener = NULL;
+    if (attached->reader) readers_give(live->relay, live->caller.user_id);
     if (live->listeners) return;
     count_detached(live);
     if (live->phase >= LIVE_SAVING || live->mirror) {
@@ -234,6 +246,12 @@ static void let_go(struct attached *attached)
         live_arm(live);
 }
 
+static enum listener_state show_title(struct attached *attached)
+{
+    attached->title_due = false;
+    return attached->listener->ops->title(attached->listener, attached->live->title, &attached->live->relay->scratch);
+}
+
 /* false: it was let go. */
 static bool settle_state(struct attached *attached, enum listener_state state)
 {
@@ -243,7 +261,8 @@ static bool settle_state(struct attached *attached, enum listener_state state)
         return false;
     }
     if (state == LISTENER_BLOCKED && !attached->blocked) {
-        attached->blocked_since_ms = relay->now_ms;
+        patience_begin(&attached->patience, relay->now_ms);
+        attached->listener->ops->took(attached->listener);
         attached->blocked = true;
         loop_watch(relay, &attached->watch, EPOLLRDHUP | EPOLLOUT);
         live_arm(attached->live);
@@ -259,8 +278,10 @@ static void pump_listener(struct attached *attached)
     struct live *live = attached->live;
     struct buf *scratch = &live->relay->scratch;
     struct answer_text text = {live->reasoning.data, live->reasoning.len, live->content.data, live->content.len};
-    if (attached->ended) return;
-    enum listener_state state = attached->listener->ops->text(attached->listener, &text, scratch);
+    if (attached->ended || attached->blocked) return;
+    enum listener_state state = LISTENER_READY;
+    if (attached->title_due) state = show_title(attached);
+    if (state == LISTENER_READY) state = attached->listener->ops->text(attached->listener, &text, scratch);
     if (state == LISTENER_READY && live->phase == LIVE_TOLD) {
         struct answer_final final = {
             .error = live->error,
@@ -285,7 +306,7 @@ static void pump_listeners(struct live *live)
     }
 }
 
-void live_attach(struct live *live, struct answer_listener *listener)
+void live_attach(struct live *live, struct answer_listener *listener, bool reader)
 {
     struct relay *relay = live->relay;
     struct attached *attached = calloc(1, sizeof *attached);
@@ -293,6 +314,7 @@ void live_attach(struct live *live, struct answer_listener *listener)
     attached->watch = (struct watch){.kind = WATCH_LISTENER, .fd = listener->ops->fd(listener)};
     attached->live = live;
     attached->listener = listener;
+    attached->reader = reader;
     attached->next = live->listeners;
     live->listeners = attached;
     count_detached(live);
@@ -314,6 +336,7 @@ void live_listener_event(struct attached *attached, uint32_t events)
     }
     if (!(events & EPOLLOUT)) return;
     enum listener_state state = attached->listener->ops->writable(attached->listener);
+    patience_begin(&attached->patience, attached->live->relay->now_ms);
     if (settle_state(attached, state) && state == LISTENER_READY) pump_listener(attached);
 }
 
@@ -333,11 +356,12 @@ void live_watched(struct live *live)
 
 void live_title(struct live *live, const char *title)
 {
+    live->title = arena_strdup(&live->strings, title);
     struct attached *attached = live->listeners;
     while (attached) {
         struct attached *next = attached->next;
-        if (!attached->blocked && !attached->ended)
-            settle_state(attached, attached->listener->ops->title(attached->listener, title, &live->relay->scratch));
+        attached->title_due = !attached->ended;
+        if (attached->title_due && !attached->blocked) settle_state(attached, show_title(attached));
         attached = next;
     }
 }
@@ -359,7 +383,10 @@ static void drop_slow_listeners(struct live *live)
     struct attached *attached = live->listeners;
     while (attached) {
         struct attached *next = attached->next;
-        if (attached->blocked && live->relay->now_ms - attached->blocked_since_ms >= SLOW_CLIENT_MS) let_go(attached);
+        if (attached->blocked && live->relay->now_ms >= patience_next_ms(&attached->patience)) {
+            bool took = attached->listener->ops->took(attached->listener);
+            if (patience_over(&attached->patience, took, live->relay->now_ms)) let_go(attached);
+        }
         attached = next;
     }
 }

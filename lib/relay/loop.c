@@ -14,7 +14,9 @@ enum {
     LOOP_STACK_BYTES = 512 << 10,
     SCRATCH_MAX_BYTES = 16 << 20,
     SETTLE_AFTER_DRAIN_MS = 5000,
-    TICKETS_WAIT_MS = 60000 /* the loop answers within a turn */
+    TICKETS_WAIT_MS = 60000, /* the loop answers within a turn */
+    PATIENCE_MS = 30000,
+    PATIENCE_LOOK_MS = 5000,
 };
 
 /* ---- other threads: the inbox ---- */
@@ -64,6 +66,16 @@ void loop_give_place(struct relay *relay)
 static void port_unreserve(struct answers *self)
 {
     loop_give_place((struct relay *)self);
+}
+
+static enum chat_error port_reserve_reader(struct answers *self, const char *user_id)
+{
+    return readers_take((struct relay *)self, user_id);
+}
+
+static void port_unreserve_reader(struct answers *self, const char *user_id)
+{
+    readers_give((struct relay *)self, user_id);
 }
 
 static void port_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
@@ -187,6 +199,8 @@ static enum answer_stop_result port_stop(struct answers *self, const char *answe
 static const struct answers_ops relay_port = {
     .reserve = port_reserve,
     .unreserve = port_unreserve,
+    .reserve_reader = port_reserve_reader,
+    .unreserve_reader = port_unreserve_reader,
     .start = port_start,
     .attach = port_attach,
     .complete = port_complete,
@@ -214,6 +228,23 @@ void loop_unwatch(struct relay *relay, struct watch *watch)
     relay->dead_watches = watch;
 }
 
+void patience_begin(struct patience *patience, int64_t now_ms)
+{
+    *patience = (struct patience){.since_ms = now_ms, .looked_ms = now_ms};
+}
+
+int64_t patience_next_ms(const struct patience *patience)
+{
+    return patience->looked_ms + PATIENCE_LOOK_MS;
+}
+
+bool patience_over(struct patience *patience, bool took, int64_t now_ms)
+{
+    if (took) patience->since_ms = now_ms;
+    patience->looked_ms = now_ms;
+    return now_ms - patience->since_ms >= PATIENCE_MS;
+}
+
 void loop_mark_dirty(struct live *live)
 {
     if (live->dirty) return;
@@ -236,19 +267,19 @@ static void copy_tickets(const struct relay *relay, struct ticket_list *out)
     while ((ticket = pass_ticket(relay, &at))) out->items[out->count++] = *ticket;
 }
 
-/* To the answer itself, or to its mirror, which may be there already. */
+/* To the answer itself, or to its mirror, which may be there already; a replay is its reader's own. */
 static void attach(struct relay *relay, struct task *task)
 {
-    struct live *live = live_find(relay, task->live->message.id);
+    struct live *live = task->live->replay ? NULL : live_find(relay, task->live->message.id);
     if (live) {
-        task->live->next = relay->buried; /* not needed: gives its place back at the end of the turn */
+        task->live->next = relay->buried; /* not needed */
         relay->buried = task->live;
     } else {
         live = task->live;
         live_link(live);
         live->started_ms = live->shown_ms = relay->now_ms;
     }
-    live_attach(live, task->listener);
+    live_attach(live, task->listener, true);
 }
 
 /* Mirrors say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
@@ -262,6 +293,7 @@ static void shut_down(struct relay *relay)
         else
             live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
     }
+    while (relay->replays) live_let_all_go(relay->replays);
     pass_shut_down(relay);
 }
 
@@ -271,7 +303,7 @@ static void run_task(struct relay *relay, struct task *task)
     switch (task->kind) {
     case TASK_START:
         live_start(task->live);
-        live_attach(task->live, task->listener);
+        live_attach(task->live, task->listener, false);
         break;
     case TASK_PASS: pass_start(task->pass); break;
     case TASK_PASS_SETTLED: pass_settled(task->pass); break;
@@ -361,8 +393,8 @@ static void bury(struct relay *relay)
     relay->buried = NULL;
     while (live) {
         struct live *next = live->next;
+        if (!live->mirror) loop_give_place(relay);
         live_free(live);
-        loop_give_place(relay);
         live = next;
     }
 }
@@ -466,7 +498,7 @@ const char *relay_process_id(const struct relay *relay)
 
 int relay_live(const struct relay *relay)
 {
-    return atomic_load(&relay->places);
+    return atomic_load(&relay->places) + atomic_load(&relay->readers);
 }
 
 void relay_log_forgotten(struct relay *relay)
@@ -482,9 +514,9 @@ static bool wait_idle(struct relay *relay, int timeout_ms)
     until.tv_sec += timeout_ms / 1000;
     pthread_mutex_lock(&relay->lock);
     int waited = 0;
-    while (atomic_load(&relay->places) > 0 && waited != ETIMEDOUT)
+    while (relay_live(relay) > 0 && waited != ETIMEDOUT)
         waited = pthread_cond_timedwait(&relay->idle, &relay->lock, &until);
-    bool idle = atomic_load(&relay->places) == 0;
+    bool idle = relay_live(relay) == 0;
     pthread_mutex_unlock(&relay->lock);
     return idle;
 }
@@ -525,10 +557,12 @@ void relay_close(struct relay *relay)
     job_pool_stop(relay->jobs);
     loop_post(relay, task_new(TASK_QUIT));
     pthread_join(relay->thread, NULL);
-    while (relay->lives) { /* only where the drain was incomplete */
-        struct live *live = relay->lives;
-        relay->lives = live->next;
-        live_free(live);
-    }
+    struct live **left[] = {&relay->lives, &relay->replays}; /* only where the drain was incomplete */
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
+        while (*left[i]) {
+            struct live *live = *left[i];
+            *left[i] = live->next;
+            live_free(live);
+        }
     relay_free(relay);
 }

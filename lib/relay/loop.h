@@ -12,7 +12,7 @@
 #include "domain/answer.h"
 #include "usecases/finish_answer.h"
 
-enum { LIVE_BUCKETS = 4096, ANSWER_MAX_BYTES = 2 << 20, REFUSAL_MAX_BYTES = 8192 };
+enum { LIVE_BUCKETS = 4096, READER_BUCKETS = 1024, ANSWER_MAX_BYTES = 2 << 20, REFUSAL_MAX_BYTES = 8192 };
 
 /* What an epoll event belongs to. Memory of a dead one is kept until the end of the turn. */
 struct watch {
@@ -21,6 +21,13 @@ struct watch {
     bool dead;
     uint32_t events;
     struct watch *next_dead;
+};
+
+/* For a client that is given nothing more until it takes something: it has 30 s. Any byte that it takes begins the wait
+ * anew: the kernel tells of room only once most of what it holds is taken, so every few seconds the client is looked at
+ * (its connection's `took`). */
+struct patience {
+    int64_t since_ms, looked_ms;
 };
 
 struct live;
@@ -32,9 +39,11 @@ struct attached {
     struct live *live;
     struct answer_listener *listener;
     struct attached *next;
+    bool reader; /* has a reader's place */
     bool blocked;
-    bool ended; /* has got its closing event */
-    int64_t blocked_since_ms;
+    bool ended;               /* has got its closing event */
+    bool title_due;           /* the title came while it was blocked */
+    struct patience patience; /* while blocked */
 };
 
 /* Why somebody waits for an answer to end: a stop that wants to see it settled. */
@@ -93,6 +102,7 @@ struct live {
     bool dirty, gone;
     bool job_running, saved; /* the loop's, apart from what a job writes meanwhile */
     bool mirror;             /* another process writes it; the text comes from the log, the end from the row */
+    bool replay;             /* a mirror of what was over when its reader came: told from the first */
     enum live_phase phase;
 
     struct message message;
@@ -142,6 +152,7 @@ struct live {
     struct attached *listeners;
     int64_t detach_at_ms; /* 0: somebody is attached */
     int64_t shown_ms;     /* when listeners last got bytes */
+    const char *title;    /* written meanwhile; NULL: none */
     struct waiter *waiters;
     struct timer timer;
 };
@@ -195,6 +206,8 @@ struct relay {
     pthread_cond_t idle;  /* a place was given back */
     struct task *inbox_first, *inbox_last;
     atomic_int places;
+    atomic_int readers; /* places of theirs (readers.c) */
+    struct reader_user *reader_users[READER_BUCKETS];
     atomic_bool draining;
     bool quit;
 
@@ -207,6 +220,7 @@ struct relay {
     struct pass *passes, *ended_passes; /* the second: freed at the end of the turn */
     struct pass *broken_passes;         /* to be ended in this turn, outside of curl's callbacks */
     struct live *lives;
+    struct live *replays; /* apart from those that are found by their id, or have to do with the log */
     struct live *buckets[LIVE_BUCKETS];
     struct live *dirty_first;
     struct live *buried; /* freed at the end of the turn */
@@ -241,6 +255,10 @@ void loop_give_place(struct relay *relay); /* back to those that reserve; any th
 bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
 void loop_unwatch(struct relay *relay, struct watch *watch); /* and frees it at the end of the turn */
 void loop_mark_dirty(struct live *live);
+void patience_begin(struct patience *patience, int64_t now_ms); /* it waits now, or has taken something */
+int64_t patience_next_ms(const struct patience *patience);      /* when to look */
+/* After looking: whether it has taken nothing for too long. */
+bool patience_over(struct patience *patience, bool took, int64_t now_ms);
 void waiter_release(struct waiter *waiter);
 void waiter_looked(struct waiter *waiter, bool found);
 void waiter_finish(struct waiter *waiter); /* the loop's last word; releases it */
@@ -248,7 +266,7 @@ void waiter_finish(struct waiter *waiter); /* the loop's last word; releases it 
 /* live.c */
 struct live *live_new(struct relay *relay, const struct answer_spec *spec);
 void live_start(struct live *live);
-void live_attach(struct live *live, struct answer_listener *listener);
+void live_attach(struct live *live, struct answer_listener *listener, bool reader);
 void live_end(struct live *live, enum answer_event event, enum chat_error error);
 void live_finished(struct live *live);
 void live_pump(struct live *live);
@@ -266,7 +284,11 @@ void live_bury_if_over(struct live *live);
 struct live *live_find(struct relay *relay, const char *answer_id);
 struct delta_sink live_sink(struct live *live); /* where decoded text goes */
 
-/* mirror.c: answers that another process writes */
+/* readers.c; any thread */
+enum chat_error readers_take(struct relay *relay, const char *user_id) MUST_CHECK;
+void readers_give(struct relay *relay, const char *user_id);
+
+/* mirror.c: answers that another process writes, or that are over */
 struct live *mirror_new(struct relay *relay, const struct answer_attach *attach);
 void mirror_text(struct live *live, const char *reasoning, size_t reasoning_len, const char *content,
                  size_t content_len);

@@ -1,6 +1,6 @@
 /*
  * An answer that another process writes, followed from here: its text so far comes from the log (beat.c), its end from
- * the row. To listeners it is an answer like any other.
+ * the row. One that is over is shown from its row alone. To listeners either is an answer like any other.
  */
 #include "relay/loop.h"
 
@@ -33,6 +33,40 @@ static void run_load_job(struct job *job, const struct chat_ports *ports)
     loop_post(live->relay, task);
 }
 
+/* The row has the last word; what the log lacked of it comes now. A log that had more (its writer died before it was
+ * saved) is cut back, so that what the closing event says is what is stored. */
+static void take_text(struct buf *buf, const char *text, size_t len)
+{
+    if (len > buf->len)
+        buf_append(buf, text + buf->len, len - buf->len);
+    else
+        buf->len = len;
+}
+
+/* All is there to be told. */
+static void take_row(struct live *live, const struct message *row)
+{
+    take_text(&live->content, row->content, row->content_len);
+    take_text(&live->reasoning, row->reasoning, row->reasoning_len);
+    live->message = *row;
+    live->error = answer_error(row->status);
+    live->saved = true;
+}
+
+/* The text is held once: in the buffers that listeners are shown. */
+static void make_replay(struct live *live, const struct message *row)
+{
+    buf_init(&live->content, row->content_len);
+    buf_init(&live->reasoning, row->reasoning_len);
+    take_row(live, row);
+    live->replay = true;
+    live->phase = LIVE_TOLD;
+    live->message.model = arena_strdup(&live->strings, row->model);
+    if (row->finish_reason) live->message.finish_reason = arena_strdup(&live->strings, row->finish_reason);
+    live->message.content = live->content.data ? live->content.data : "";
+    live->message.reasoning = live->reasoning.len ? live->reasoning.data : NULL;
+}
+
 struct live *mirror_new(struct relay *relay, const struct answer_attach *attach)
 {
     struct live *live = calloc(1, sizeof *live);
@@ -56,6 +90,7 @@ struct live *mirror_new(struct relay *relay, const struct answer_attach *attach)
     live->timer.fire = live_timer;
     /* the row is looked at once in any case: the answer may be over by now, or its log gone */
     live->finish_retry_ms = 1;
+    if (answer_is_final(attach->answer->status)) make_replay(live, attach->answer);
     return live;
 }
 
@@ -77,16 +112,6 @@ void mirror_load(struct live *live)
     job_pool_submit(live->relay->jobs, &live->job);
 }
 
-/* The row has the last word; what the log lacked of it comes now. A log that had more (its writer died before it was
- * saved) is cut back, so that what the closing event says is what is stored. */
-static void take_text(struct buf *buf, const char *text, size_t len)
-{
-    if (len > buf->len)
-        buf_append(buf, text + buf->len, len - buf->len);
-    else
-        buf->len = len;
-}
-
 void mirror_loaded(struct live *live)
 {
     live->job_running = false;
@@ -96,13 +121,9 @@ void mirror_loaded(struct live *live)
         live_bury_if_over(live);
         return;
     }
-    take_text(&live->content, live->loaded.content, live->loaded.content_len);
-    take_text(&live->reasoning, live->loaded.reasoning, live->loaded.reasoning_len);
-    live->message = live->loaded;
-    live->error = answer_error(live->message.status);
+    take_row(live, &live->loaded);
     if (live->has_saved_session) live->session = live->saved_session;
     if (live->has_saved_quota) live->quota = live->saved_quota;
-    live->saved = true;
     live->phase = LIVE_SAVING;
     live_tell(live);
     live_bury_if_over(live);

@@ -17,7 +17,8 @@
 struct relay_settings {
     const struct provider *provider;
     const struct clock *clock;
-    int max_streams;            /* live answers in this process */
+    int max_streams;            /* live answers in this process; and, apart from them, readers */
+    int max_readers_per_user;   /* who come to what is there already (answers.h): of one user at once */
     int detach_grace_ms;        /* an answer nobody is attached to goes on this long */
     struct job_pool *titles;    /* for asking titles; NULL: none are asked. Its threads are ended by relay_close */
     struct job_pool *log_jobs;  /* for the log alone, so that it never waits for the database; NULL: the other jobs' */
@@ -33,7 +34,7 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
 struct answers *relay_answers(struct relay *relay);
 /* Names this process to the others that share the log. */
 const char *relay_process_id(const struct relay *relay);
-/* Answers live now. */
+/* Answers and completions live now, and readers. */
 int relay_live(const struct relay *relay);
 /* Copies of the tickets of all live answers, for renewing their leases; free(*out). Not from the loop's own thread. */
 size_t relay_tickets(struct relay *relay, struct admission_ticket **out);

@@ -45,11 +45,16 @@ struct answers_ops {
      * CHAT_ERR_SHUTTING_DOWN. */
     enum chat_error (*reserve)(struct answers *self);
     void (*unreserve)(struct answers *self);
+    /* Takes a place for who reads what is there already, before the connection is. These are apart from the places
+     * above, so that no question is ever refused for them. CHAT_ERR_TOO_MANY_STREAMS: this user has as many as one may;
+     * CHAT_ERR_OVERLOADED, CHAT_ERR_SHUTTING_DOWN. */
+    enum chat_error (*reserve_reader)(struct answers *self, const char *user_id);
+    void (*unreserve_reader)(struct answers *self, const char *user_id);
     /* Uses the reserved place; cannot fail. Takes the listener. */
     void (*start)(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener);
-    /* Uses the reserved place (and gives it back where it isn't needed); cannot fail. Takes the listener: it is
-     * attached to the answer itself where this process writes it, else to a mirror that follows the log and the row
-     * until the answer is over. */
+    /* Uses the caller's reserved reader's place; cannot fail. Takes the listener: an answer that is over is shown from
+     * attach->answer. Of one that is being written it is attached to the answer itself where this process writes it,
+     * else to a mirror that follows the log and the row until the answer is over. */
     void (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
     /* Uses the reserved place; cannot fail. Takes the client and the spec's body. */
     void (*complete)(struct answers *self, const struct completion_spec *spec, struct completion_client *client);

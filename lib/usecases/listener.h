@@ -31,8 +31,8 @@ struct answer_final {
 
 enum listener_state {
     LISTENER_READY,   /* all that was given is on its way */
-    LISTENER_BLOCKED, /* the client reads too slowly: call writable when the descriptor is */
-    LISTENER_GONE,    /* the client left, or fell too far behind: close it */
+    LISTENER_BLOCKED, /* the client has enough for now: call writable when the descriptor is, then text again */
+    LISTENER_GONE,    /* the client left: close it */
 };
 
 struct answer_listener;
@@ -40,12 +40,16 @@ struct answer_listener_ops {
     int (*fd)(const struct answer_listener *self); /* watched for a peer that left, and for room while BLOCKED */
     /* Once, before anything else: what opens the stream. `scratch` is the loop's, for composing. */
     enum listener_state (*open)(struct answer_listener *self, struct buf *scratch);
+    /* The client may be any distance behind: only so much is sent at a time, and BLOCKED is the state where more of
+     * this text is to come. Not while BLOCKED, as title and ping. */
     enum listener_state (*text)(struct answer_listener *self, const struct answer_text *text, struct buf *scratch);
     enum listener_state (*title)(struct answer_listener *self, const char *title, struct buf *scratch);
     enum listener_state (*ping)(struct answer_listener *self, struct buf *scratch);
     /* Once, after all text, and never while BLOCKED. */
     enum listener_state (*end)(struct answer_listener *self, const struct answer_final *final, struct buf *scratch);
     enum listener_state (*writable)(struct answer_listener *self);
+    /* Whether the client has taken any byte since this was asked last. */
+    bool (*took)(struct answer_listener *self);
     void (*close)(struct answer_listener *self); /* frees it */
 };
 struct answer_listener {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domain/answer.h"
+
 static struct fake_answers *of(struct answers *self)
 {
     return (struct fake_answers *)self;
@@ -20,6 +22,21 @@ static void unreserve(struct answers *self)
     of(self)->reserved--;
 }
 
+static enum chat_error reserve_reader(struct answers *port, const char *user_id)
+{
+    struct fake_answers *self = of(port);
+
+    (void)user_id;
+    if (self->refuse == CHAT_OK) self->readers++;
+    return self->refuse;
+}
+
+static void unreserve_reader(struct answers *self, const char *user_id)
+{
+    (void)user_id;
+    of(self)->readers--;
+}
+
 static void start(struct answers *port, const struct answer_spec *spec, struct answer_listener *listener)
 {
     struct fake_answers *self = of(port);
@@ -32,9 +49,37 @@ static void start(struct answers *port, const struct answer_spec *spec, struct a
     self->body_len = spec->body_len;
 }
 
+static enum listener_state settle(struct answer_listener *listener, enum listener_state state)
+{
+    while (state == LISTENER_BLOCKED) state = listener->ops->writable(listener);
+    return state;
+}
+
+/* As the relay does it, but all at once. */
+static void replay(struct fake_answers *self, const struct answer_attach *spec, struct answer_listener *listener)
+{
+    const struct message *row = spec->answer;
+    const struct answer_text text = {row->reasoning, row->reasoning_len, row->content, row->content_len};
+    const struct answer_final final = {
+        .error = answer_error(row->status), .message = row, .session = spec->session, .quota = spec->quota};
+    enum listener_state state = settle(listener, listener->ops->open(listener, &self->scratch));
+
+    while (state == LISTENER_READY && (state = listener->ops->text(listener, &text, &self->scratch)) != LISTENER_READY)
+        state = settle(listener, state);
+    if (state == LISTENER_READY) settle(listener, listener->ops->end(listener, &final, &self->scratch));
+    listener->ops->close(listener);
+    self->readers--;
+}
+
 static void attach(struct answers *port, const struct answer_attach *spec, struct answer_listener *listener)
 {
     struct fake_answers *self = of(port);
+
+    if (answer_is_final(spec->answer->status)) {
+        self->replayed++;
+        replay(self, spec, listener);
+        return;
+    }
 
     self->attached++;
     self->listener = listener;
@@ -54,8 +99,13 @@ static enum answer_stop_result stop(struct answers *port, const char *answer_id,
 
 void fake_answers_init(struct fake_answers *self)
 {
-    static const struct answers_ops ops = {
-        .reserve = reserve, .unreserve = unreserve, .start = start, .attach = attach, .stop = stop};
+    static const struct answers_ops ops = {.reserve = reserve,
+                                           .unreserve = unreserve,
+                                           .reserve_reader = reserve_reader,
+                                           .unreserve_reader = unreserve_reader,
+                                           .start = start,
+                                           .attach = attach,
+                                           .stop = stop};
 
     memset(self, 0, sizeof *self);
     self->answers.ops = &ops;

@@ -12,8 +12,9 @@ struct fake_answers {
     void (*on_stop)(void *context); /* called within stop; NULL: nothing */
     void *context;
     /* what happened */
-    int reserved; /* places taken now */
-    int started, stopped, attached;
+    int reserved;                             /* places taken now */
+    int readers;                              /* places of theirs */
+    int started, stopped, attached, replayed; /* the last: shown at once, and closed */
     char stopped_id[UUID_TEXT_SIZE];
     int stop_timeout_ms;
     struct answer_listener *listener; /* of the last start or attach that took it; the test closes it */

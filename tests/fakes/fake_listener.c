@@ -1,8 +1,10 @@
 #include "tests/fakes/fake_listener.h"
 
+#include <linux/sockios.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -104,6 +106,17 @@ static enum listener_state listener_writable(struct answer_listener *port)
     return LISTENER_READY;
 }
 
+/* As a connection of FastCGI looks: what the kernel holds has become less. */
+static bool listener_took(struct answer_listener *port)
+{
+    struct fake_listener *self = of(port);
+    int held = 0, before = self->held;
+
+    ioctl(self->fd, SIOCOUTQ, &held);
+    self->held = held;
+    return held < before;
+}
+
 static void listener_close(struct answer_listener *port)
 {
     struct fake_listener *self = of(port);
@@ -125,6 +138,7 @@ void fake_listener_init(struct fake_listener *self)
         .ping = listener_ping,
         .end = listener_end,
         .writable = listener_writable,
+        .took = listener_took,
         .close = listener_close,
     };
     int pair[2];
@@ -220,6 +234,11 @@ int fake_listener_pings(struct fake_listener *self)
 int fake_listener_ends(struct fake_listener *self)
 {
     return locked(self, &self->ends);
+}
+
+int fake_listener_closes(struct fake_listener *self)
+{
+    return locked(self, &self->closes);
 }
 
 bool fake_listener_wait_texts(struct fake_listener *self, int count)

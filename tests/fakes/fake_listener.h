@@ -10,6 +10,7 @@ struct fake_listener {
     struct fake_wait wait;
     int fd, peer; /* a socket pair: the relay watches one end, the other plays the client */
     bool blocked; /* the client takes nothing: text says BLOCKED until there is room */
+    int held;     /* by the kernel, when it was looked at */
     bool gone;    /* text and open say GONE */
     /* what happened */
     int opens, texts, pings, writables, ends, closes;
@@ -41,6 +42,7 @@ bool fake_listener_wait_opened(struct fake_listener *self);
 int fake_listener_texts(struct fake_listener *self);
 int fake_listener_pings(struct fake_listener *self);
 int fake_listener_ends(struct fake_listener *self);
+int fake_listener_closes(struct fake_listener *self);
 bool fake_listener_wait_texts(struct fake_listener *self, int count);
 /* Has said BLOCKED. */
 bool fake_listener_wait_blocked(struct fake_listener *self);

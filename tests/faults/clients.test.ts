@@ -240,7 +240,7 @@ describe('a client that', () => {
       const after = Math.max(...workers().map(pssKb))
       const each = Math.round((after - before) / (idle.length / workers().length))
       report(`${idle.length} clients that read nothing of ${(chunks * bytes) / 1000} kB: at most ${each} KiB each in a worker`)
-      // its text once, what waits for it (LAG_MAX_BYTES), and the buffers' growth in powers of two
+      // its text once, what waits for it (64 KiB), and the buffers' growth in powers of two
       expect(each).toBeLessThan(6 * 1024)
     } finally {
       for (const socket of sockets) socket.destroy()

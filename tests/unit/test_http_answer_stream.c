@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics/metrics.h"
 #include "tests/fakes/fake_service.h"
 #include "unit.h"
 
 #define MESSAGES "/api/v1/chat/messages"
 
-enum { PIECE_BYTES = 32 << 10, LAG_BYTES = 256 << 10 };
+enum { PIECE_BYTES = 32 << 10, AHEAD_BYTES = 64 << 10, LONG_BYTES = 2 << 20 };
 
 static struct fake_service service;
 static struct fake_request request;
@@ -298,19 +299,79 @@ START_TEST(a_client_that_reads_slowly_is_blocked_and_then_gets_the_rest_in_order
 }
 END_TEST
 
-START_TEST(a_client_too_far_behind_is_let_go)
+/* (B1, A2) However far behind: all of it comes, and only so much is composed before the client has taken it. */
+START_TEST(a_client_far_behind_gets_all_of_the_text_a_part_at_a_time)
 {
-    char *long_text = arena_alloc(&service.arena, LAG_BYTES + 2);
+    char *long_text = arena_alloc(&service.arena, LONG_BYTES + 1);
+
+    memset(long_text, 'x', LONG_BYTES);
+    long_text[LONG_BYTES] = '\0';
+    send_it("{\"content\":\"Hi\"}");
+    request.room = 5000;
+    while (open_it() == LISTENER_BLOCKED)
+        while (listener()->ops->writable(listener()) == LISTENER_BLOCKED) {}
+    for (int parts = 1; text("", long_text) == LISTENER_BLOCKED; parts++) {
+        ck_assert_int_le(parts, LONG_BYTES / PIECE_BYTES);
+        ck_assert_uint_le(request.waiting.len, AHEAD_BYTES + PIECE_BYTES);
+        ck_assert_int_eq(text("", long_text), LISTENER_BLOCKED); /* no more while that waits */
+        ck_assert_uint_le(request.waiting.len, AHEAD_BYTES + PIECE_BYTES);
+        while (listener()->ops->writable(listener()) == LISTENER_BLOCKED) {}
+    }
+    ck_assert_str_eq(joined("delta", 0, 0), long_text);
+    close_it();
+}
+END_TEST
+
+START_TEST(to_a_client_that_takes_all_a_long_text_comes_a_part_at_a_time_too)
+{
+    char *long_text = arena_alloc(&service.arena, LONG_BYTES + 1);
+    size_t before;
+
+    memset(long_text, 'x', LONG_BYTES);
+    long_text[LONG_BYTES] = '\0';
+    send_it("{\"content\":\"Hi\"}");
+    open_it();
+    do before = request.out.len; /* one turn's work is bounded */
+    while (text(long_text, "") == LISTENER_BLOCKED && request.out.len - before <= AHEAD_BYTES + PIECE_BYTES);
+    ck_assert_uint_le(request.out.len - before, AHEAD_BYTES + PIECE_BYTES);
+    ck_assert_str_eq(joined("reasoning", 0, 0), long_text);
+    close_it();
+}
+END_TEST
+
+static uint64_t counted(int status)
+{
+    int at = 0;
+    uint64_t sum = 0;
+
+    while (at < METRICS_STATUSES - 1 && metrics_status(at) != status) at++;
+    for (int route = 0; route < METRICS_ROUTES; route++) sum += metrics->counters.requests[route][at];
+    return sum;
+}
+
+START_TEST(a_client_that_left_before_the_end_is_499_in_log_and_metrics)
+{
+    uint64_t before_200 = counted(200), before_499 = counted(499);
 
     send_it("{\"content\":\"Hi\"}");
-    request.room = 10;
-    ck_assert_int_eq(open_it(), LISTENER_BLOCKED);
-    memset(long_text, 'x', LAG_BYTES);
-    ck_assert_int_eq(text("", long_text), LISTENER_BLOCKED);
-    memset(long_text, 'x', LAG_BYTES + 1);
-    ck_assert_int_eq(text("", long_text), LISTENER_GONE);
+    open_it();
+    text("", "Hel");
     close_it();
-    ck_assert(!request.finished);
+    ck_assert_uint_eq(counted(499), before_499 + 1);
+    send_it("{\"content\":\"Hi\"}");
+    open_it();
+    request.room = 10;
+    ck_assert_int_eq(end_as(CHAT_OK, MESSAGE_COMPLETE, ""), LISTENER_BLOCKED);
+    close_it(); /* let go with some of the end still waiting */
+    ck_assert_uint_eq(counted(499), before_499 + 2);
+    ck_assert_uint_eq(counted(200), before_200);
+    send_it("{\"content\":\"Hi\"}");
+    request.room = 0;
+    open_it();
+    end_as(CHAT_OK, MESSAGE_COMPLETE, "");
+    close_it();
+    ck_assert_uint_eq(counted(200), before_200 + 1);
+    ck_assert_uint_eq(counted(499), before_499 + 2);
 }
 END_TEST
 
@@ -672,7 +733,10 @@ UNIT_SUITE(http_answer_stream)
     cases[0] = UNIT_CASE(suite, "events", an_answer_is_start_deltas_and_done, ids_count_bytes_of_reasoning_and_content,
                          pings_and_titles_have_no_id, a_failure_in_mid_stream_is_an_error_event,
                          a_client_that_reads_slowly_is_blocked_and_then_gets_the_rest_in_order,
-                         a_client_too_far_behind_is_let_go, a_client_that_left_is_gone_at_every_step);
+                         a_client_far_behind_gets_all_of_the_text_a_part_at_a_time,
+                         to_a_client_that_takes_all_a_long_text_comes_a_part_at_a_time_too,
+                         a_client_that_left_before_the_end_is_499_in_log_and_metrics,
+                         a_client_that_left_is_gone_at_every_step);
     cases[1] = UNIT_CASE(suite, "json", an_answer_as_json_has_question_answer_and_quota,
                          into_an_existing_session_the_json_has_no_session, a_failure_as_json_is_a_status);
     cases[2] = UNIT_CASE(suite, "attaching", a_finished_answer_is_replayed_whole, how_it_ended_is_told_again,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -19,7 +20,7 @@
 #include "usecases/send_message.h"
 #include "usecases/stop_message.h"
 
-enum { JOB_THREADS = 2, PING_MS = 15000, SLOW_CLIENT_MS = 30000 };
+enum { JOB_THREADS = 2, PING_MS = 15000, SLOW_CLIENT_MS = 30000, READERS_A_USER = 3 };
 
 static struct fake_chat chat;
 static struct fake_server *server;
@@ -33,6 +34,7 @@ static bool keep_warm;
 /* The machine's clock, and what the test has turned it forward by. */
 static atomic_llong turned_ms;
 static atomic_llong stopped_at_ms; /* not 0: only turning moves it */
+static atomic_int turns;           /* the relay looks at the clock once a turn, or little more */
 
 static int64_t turned_wall_ms(const struct clock *self)
 {
@@ -43,6 +45,7 @@ static int64_t turned_wall_ms(const struct clock *self)
 static int64_t turned_mono_ms(const struct clock *self)
 {
     (void)self;
+    turns++;
     return (stopped_at_ms ? stopped_at_ms : clock_mono_ms(clock_system())) + turned_ms;
 }
 
@@ -78,6 +81,7 @@ static void open_relay_for(const struct provider *provider, int grace_ms, int ma
     const struct relay_settings settings = {.provider = provider,
                                             .clock = &turned_clock,
                                             .max_streams = max_streams,
+                                            .max_readers_per_user = READERS_A_USER,
                                             .detach_grace_ms = grace_ms,
                                             .keep_warm = keep_warm,
                                             .log_jobs = log_jobs,
@@ -108,8 +112,11 @@ static void close_relay(void)
 static void open_other(void)
 {
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
-    const struct relay_settings settings = {
-        .provider = &chat.provider.provider, .clock = &turned_clock, .max_streams = 10, .detach_grace_ms = 30000};
+    const struct relay_settings settings = {.provider = &chat.provider.provider,
+                                            .clock = &turned_clock,
+                                            .max_streams = 10,
+                                            .max_readers_per_user = READERS_A_USER,
+                                            .detach_grace_ms = 30000};
 
     other_jobs = job_pool_open(each, JOB_THREADS);
     other = relay_open(&settings, other_jobs);
@@ -180,8 +187,9 @@ static struct message row(void)
     return message;
 }
 
-static bool attach_second(struct relay *to)
+static bool attach_to(struct relay *to, struct fake_listener *reader)
 {
+    struct answers *answers = relay_answers(to);
     const struct quota quota = {0};
     struct message message = row();
     struct session session;
@@ -191,9 +199,14 @@ static bool attach_second(struct relay *to)
     ck_assert_int_eq(
         chat.ports.sessions->ops->get(chat.ports.sessions, "alice", message.session_id, &chat.arena, &session),
         CHAT_OK);
-    if (relay_answers(to)->ops->reserve(relay_answers(to)) != CHAT_OK) return false;
-    relay_answers(to)->ops->attach(relay_answers(to), &attach, &second.listener);
+    if (answers->ops->reserve_reader(answers, "alice") != CHAT_OK) return false;
+    answers->ops->attach(answers, &attach, &reader->listener);
     return true;
+}
+
+static bool attach_second(struct relay *to)
+{
+    return attach_to(to, &second);
 }
 
 /* Ended with this code (CHAT_OK: done), told once, stored as told, lease ended, place free again. */
@@ -411,6 +424,153 @@ START_TEST(a_client_that_takes_nothing_for_long_is_let_go)
     fake_server_open_gate(server);
     fake_server_open_gate(server);
     assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+/* Its socket stays full for the kernel, which tells of room only once most of it is read. */
+START_TEST(any_byte_that_a_slow_client_takes_renews_its_time)
+{
+    char some[512];
+
+    fake_server_reply(server, slow);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(600000);
+    fake_listener_block(&second);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ck_assert(attach_second(relay));
+    ck_assert(fake_listener_wait_blocked(&second));
+    for (int i = 0; i < 4; i++) { /* 80 s in all */
+        turn_clock(SLOW_CLIENT_MS - 10000);
+        for (int taken = 0; taken < 8192; taken += (int)sizeof some)
+            ck_assert_int_eq(recv(second.peer, some, sizeof some, MSG_DONTWAIT), (int)sizeof some);
+        turn_clock(1);
+        ck_assert_int_eq(fake_listener_closes(&second), 0);
+    }
+    ck_assert_int_eq(second.writables, 0);
+    turn_clock(SLOW_CLIENT_MS + 5001); /* what it took last is seen first */
+    turn_clock(SLOW_CLIENT_MS + 5001);
+    ck_assert(fake_listener_wait_closed(&second));
+    fake_server_open_gate(server);
+    fake_server_open_gate(server);
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+START_TEST(a_blocked_client_makes_no_turns_and_is_given_neither_pings_nor_titles)
+{
+    int before;
+
+    fake_server_reply(server, slow);
+    chat.provider.provider.idle_timeout_ms = 600000;
+    chat.provider.provider.total_timeout_ms = 600000;
+    open_relay(600000);
+    fake_listener_block(&listener);
+    ask();
+    ck_assert(fake_listener_wait_blocked(&listener));
+    stopped_at_ms = turned_mono_ms(&turned_clock) - turned_ms; /* what comes due comes at once, and then nothing */
+    for (int at = 0; at < 29; at++) {
+        turn_clock(1000);
+        before = turns;
+        turn_clock(0);
+        turn_clock(0);
+        ck_assert_int_lt(turns - before, 40);
+    }
+    ck_assert_int_eq(fake_listener_pings(&listener), 0);
+    ck_assert_int_eq(fake_listener_closes(&listener), 0);
+    stopped_at_ms = 0;
+    turn_clock(SLOW_CLIENT_MS);
+    ck_assert(fake_listener_wait_closed(&listener));
+}
+END_TEST
+
+/* ---- who comes after the end ---- */
+
+static void finished_answer(const char *content, enum message_status status)
+{
+    const char *id = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", content, status);
+
+    memcpy(answer_id, id, UUID_TEXT_SIZE);
+}
+
+START_TEST(an_answer_that_is_over_is_shown_by_the_loop)
+{
+    finished_answer("Because", MESSAGE_COMPLETE);
+    open_relay(30000);
+    ck_assert(attach_second(relay));
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_str_eq(second.content, "Because");
+    ck_assert_int_eq(second.opens, 1);
+    ck_assert_int_eq(second.ends, 1);
+    ck_assert_int_eq(second.error, CHAT_OK);
+    ck_assert_int_eq(second.final.status, MESSAGE_COMPLETE);
+    while (relay_live(relay)) turn_clock(0);
+    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_GET), 0); /* its row is known: nobody asks again */
+    ck_assert_int_eq(fake_log_exchanges(&chat.log), 0);
+}
+END_TEST
+
+START_TEST(how_it_ended_is_told_by_the_loop_too)
+{
+    finished_answer("Bec", MESSAGE_INTERRUPTED);
+    open_relay(30000);
+    ck_assert(attach_second(relay));
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_str_eq(second.content, "Bec");
+    ck_assert_str_eq(error_code(second.error), "interrupted");
+}
+END_TEST
+
+START_TEST(a_reader_that_takes_nothing_is_let_go_and_gives_its_place_back)
+{
+    finished_answer("Because", MESSAGE_COMPLETE);
+    open_relay(30000);
+    fake_listener_block(&second);
+    ck_assert(attach_second(relay));
+    ck_assert(fake_listener_wait_blocked(&second));
+    ck_assert_int_eq(relay_live(relay), 1);
+    turn_clock(SLOW_CLIENT_MS + 1);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_int_eq(second.ends, 0);
+    while (relay_live(relay)) turn_clock(0);
+}
+END_TEST
+
+/* Of an answer that is over, or is being written: places of readers, so many for a user and so many in all. */
+START_TEST(readers_take_no_place_of_answers_and_one_user_has_only_so_many)
+{
+    struct fake_listener readers[READERS_A_USER];
+    struct answers *answers;
+
+    open_relay_for(&chat.provider.provider, 30000, READERS_A_USER + 1);
+    answers = relay_answers(relay);
+    finished_answer("Because", MESSAGE_COMPLETE);
+    for (int i = 0; i < READERS_A_USER; i++) {
+        fake_listener_init(&readers[i]);
+        fake_listener_block(&readers[i]);
+        ck_assert(attach_to(relay, &readers[i]));
+    }
+    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_ERR_TOO_MANY_STREAMS);
+    ck_assert_int_eq(answers->ops->reserve_reader(answers, "bob"), CHAT_OK);
+    ck_assert_int_eq(answers->ops->reserve_reader(answers, "carol"), CHAT_ERR_OVERLOADED);
+    answers->ops->unreserve_reader(answers, "bob");
+    fake_server_reply(server, hello);
+    ask(); /* there is a place for a question */
+    ck_assert(fake_listener_wait_closed(&listener));
+    ck_assert_str_eq(listener.content, "Hello");
+    fake_listener_leave(&readers[0]);
+    ck_assert(fake_listener_wait_closed(&readers[0]));
+    while (relay_live(relay) > READERS_A_USER - 1) turn_clock(0);
+    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_OK);
+    answers->ops->unreserve_reader(answers, "alice");
+    relay_refuse(relay);
+    ck_assert_int_eq(answers->ops->reserve_reader(answers, "dave"), CHAT_ERR_SHUTTING_DOWN);
+    close_relay(); /* a drain lets readers go */
+    for (int i = 0; i < READERS_A_USER; i++) {
+        ck_assert_int_eq(readers[i].closes, 1);
+        fake_listener_fini(&readers[i]);
+    }
 }
 END_TEST
 
@@ -1502,13 +1662,17 @@ UNIT_SUITE(relay_answers)
         the_provider_gets_prompt_and_key_over_http_1_1, done_comes_only_after_the_row_is_written_and_the_lease_ended,
         reasoning_is_kept_apart_from_content, the_end_marker_ends_the_answer_though_the_connection_stays_open,
         the_real_decoder_of_the_provider_works_in_the_loop, answers_one_after_another_leave_no_place_taken);
-    cases[1] = UNIT_CASE(suite, "who is attached", who_attaches_later_gets_all_of_the_text,
-                         a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later,
-                         a_client_that_takes_nothing_for_long_is_let_go, a_listener_that_is_gone_is_closed_once,
-                         without_grace_the_answer_ends_when_the_last_client_leaves,
-                         with_another_client_attached_it_goes_on, the_grace_runs_from_when_the_last_client_left,
-                         who_comes_back_within_the_grace_ends_it, silence_is_bridged_by_pings,
-                         text_puts_the_next_ping_off, who_comes_later_does_not_put_the_ping_of_others_off);
+    cases[1] = UNIT_CASE(
+        suite, "who is attached", who_attaches_later_gets_all_of_the_text,
+        a_client_that_reads_slowly_holds_nobody_up_and_gets_all_later, a_client_that_takes_nothing_for_long_is_let_go,
+        any_byte_that_a_slow_client_takes_renews_its_time,
+        a_blocked_client_makes_no_turns_and_is_given_neither_pings_nor_titles,
+        an_answer_that_is_over_is_shown_by_the_loop, how_it_ended_is_told_by_the_loop_too,
+        a_reader_that_takes_nothing_is_let_go_and_gives_its_place_back,
+        readers_take_no_place_of_answers_and_one_user_has_only_so_many, a_listener_that_is_gone_is_closed_once,
+        without_grace_the_answer_ends_when_the_last_client_leaves, with_another_client_attached_it_goes_on,
+        the_grace_runs_from_when_the_last_client_left, who_comes_back_within_the_grace_ends_it,
+        silence_is_bridged_by_pings, text_puts_the_next_ping_off, who_comes_later_does_not_put_the_ping_of_others_off);
     cases[2] = UNIT_CASE(suite, "stopping", a_stop_keeps_the_text_and_closes_upstream,
                          an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_both_return);
     cases[3] = UNIT_CASE(suite, "the provider fails", a_503_is_asked_again_before_any_text,

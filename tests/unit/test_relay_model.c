@@ -101,6 +101,7 @@ static struct relay *open_relay(struct job_pool **jobs)
     const struct relay_settings settings = {.provider = &run.chat.provider.provider,
                                             .clock = &turned_clock,
                                             .max_streams = 2 * CLIENTS,
+                                            .max_readers_per_user = 2 * CLIENTS,
                                             .detach_grace_ms = GRACE_MS};
     *jobs = job_pool_open(each, 2);
     struct relay *relay = relay_open(&settings, *jobs);
@@ -246,7 +247,7 @@ static void client_comes(bool here)
                                           &session) != CHAT_OK)
         return;
     struct answers *answers = relay_answers(here ? run.owner : run.other);
-    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_OK);
+    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_OK);
     note(here ? "attach" : "attach_elsewhere");
     answers->ops->attach(answers, &attach, &new_client(here)->listener.listener);
     if (here) run.alone_ms = 0;

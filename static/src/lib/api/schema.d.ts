@@ -234,7 +234,8 @@ export interface paths {
         /**
          * Attach to an answer being written, or replay a finished one
          * @description Without an id the stream begins with `start`; with one it goes on after that byte, without loss or repeat. Borders
-         *     between deltas may differ from the first time, the concatenated text may not. A message that is no answer is 422.
+         *     between deltas may differ from the first time, the concatenated text may not. A message that is no answer is 422. A client may read as slowly as it
+         *     likes; one that takes nothing for 30 s is let go, and may come again with the last id that it saw.
          */
         get: operations["streamMessage"];
         put?: never;
@@ -1247,6 +1248,17 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
+        /** @description The user reads as many answers at once as one may (over 32 in a worker). `too_many_streams`. */
+        TooManyReaders: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["RetryAfterRequired"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorBody"];
+            };
+        };
         /** @description A fault of the service. `internal`. */
         Internal: {
             headers: {
@@ -1843,6 +1855,7 @@ export interface operations {
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["TooManyReaders"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
