@@ -66,6 +66,8 @@ static const struct setting table[] = {
     {"CHAT_MAX_CONTEXT_MESSAGES", "20", NUMBER, AT(policy.max_context_messages), 1, 200,
      "messages of a conversation that the model gets to see"},
     {"CHAT_MAX_TOKENS", "2048", NUMBER, AT(policy.max_tokens), 1, 131072, "longest answer"},
+    {"CHAT_COMPLETIONS_MAX_N", "4", NUMBER, AT(policy.completions_max_n), 1, 128,
+     "answers that one request to /chat/completions may ask for (n); each is counted"},
     {"CHAT_MAX_MESSAGE_LENGTH", "8000", NUMBER, AT(policy.max_message_length), 1, 100000,
      "longest message, in Unicode code points"},
     {"CHAT_SYSTEM_PROMPT", "", TEXT, AT(policy.system_prompt), 0, 0, "text that opens every conversation upstream"},

@@ -13,6 +13,7 @@ enum { POLICY_MAX_MODELS = 32 };
 struct chat_policy {
     int max_context_messages;
     int max_tokens;               /* of an answer, sent upstream */
+    int completions_max_n;        /* answers that one completion may ask for (`n`) */
     int max_message_length;       /* Unicode code points */
     struct context_list contexts; /* how much each model takes */
     const char *system_prompt;    /* NULL: none */

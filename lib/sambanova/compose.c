@@ -118,74 +118,160 @@ bool compose_set_model(const struct provider *self, const char *body, size_t len
     return !out->failed;
 }
 
-/* A number over `most`, however it is written: 3000, 3e3, 3000.0; or null, which asks for as many as there may be.
- * *len: of its text. */
-static bool is_over(const char *value, const char *end, int64_t most, size_t *len)
+/* Behind the value that begins at `at`. */
+static const char *skip_value(const char *at, const char *end)
 {
-    char text[32];
-    *len = 0;
-    while (value + *len < end && strchr("+-.0123456789eE", value[*len])) ++*len;
-    if (*len == 0 && end - value >= 4 && memcmp(value, "null", 4) == 0) *len = 4;
-    if (*len == 0) return false;
-    if (*value == 'n' || *len >= sizeof text) return true;
-    memcpy(text, value, *len);
-    text[*len] = '\0';
-    return strtod(text, NULL) > (double)most;
+    int depth = 0;
+    if (*at == '"') return skip_string(at, end);
+    for (; at < end; at++) {
+        if (*at == '"') at = skip_string(at, end) - 1;
+        if (*at == '{' || *at == '[') depth++;
+        if ((*at == '}' || *at == ']') && --depth <= 0) return depth == 0 ? at + 1 : at;
+        if (depth == 0 && (*at == ',' || *at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) return at;
+    }
+    return end;
 }
 
-/* Whether the key at `at`, spelled with escapes and in quotes, is one that we set or bound. */
-static bool is_ours(const char *at, size_t len)
+enum { KEY_MAX = 21 }; /* bytes of the longest that is ours, below */
+struct our_key {
+    const char *name;
+    const char *value; /* where it begins; NULL: there is none */
+};
+
+/* Whether the key at `at`, spelled with escapes and in quotes, is one of ours. */
+static bool is_ours(const char *at, size_t len, const struct our_key *ours, size_t count)
 {
-    static const char *const ours[] = {"model", "stream_options", "max_tokens", "max_completion_tokens"};
     enum { ESCAPED_MAX = 6 }; /* bytes of one character: \u006f */
     const struct chunk_text key = {.at = at + 1, .len = len - 2, .escaped = true};
     const char *name;
     size_t name_len;
     bool found = false;
     struct buf decoded;
-    if (key.len > ESCAPED_MAX * strlen("max_completion_tokens")) return false;
-    buf_init(&decoded, ESCAPED_MAX * sizeof "max_completion_tokens");
+    if (key.len > ESCAPED_MAX * KEY_MAX) return false;
+    buf_init(&decoded, ESCAPED_MAX * KEY_MAX);
     bool fine = chunk_text_decode(&key, &decoded, &name, &name_len);
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (name_len == strlen(ours[i]) && memcmp(name, ours[i], name_len) == 0) found = true;
+    for (size_t i = 0; i < count; i++)
+        if (name_len == strlen(ours[i].name) && memcmp(name, ours[i].name, name_len) == 0) found = true;
     buf_fini(&decoded);
     return !fine || found;
 }
 
-/* "max_t\u006fkens" is max_tokens to the provider, and whoever spells it so has something to hide. In other names
- * escapes are what many writers of JSON put for all that is not ASCII. */
-static bool hides_a_key(const char *body, const char *end)
+/* Finds the values of our keys in one walk. false: one of them is spelled with escapes. "max_t\u006fkens" is max_tokens
+ * to the provider, and whoever spells it so has something to hide. In other names escapes are what many writers of JSON
+ * put for all that is not ASCII. */
+static bool find_ours(const char *object, const char *end, struct our_key *ours, size_t count)
 {
     size_t len;
     int depth = 0;
-    for (const char *at = body; (at = next_key(at, end, &depth, &len)); at += len)
-        if (memchr(at, '\\', len) && is_ours(at, len)) return true;
-    return false;
+    for (const char *at = object; (at = next_key(at, end, &depth, &len)); at += len) {
+        if (memchr(at, '\\', len)) {
+            if (is_ours(at, len, ours, count)) return false;
+            continue;
+        }
+        for (size_t i = 0; i < count; i++)
+            if (len - 2 == strlen(ours[i].name) && memcmp(at + 1, ours[i].name, len - 2) == 0)
+                ours[i].value = skip_blanks(skip_blanks(at + len, end) + 1, end);
+    }
+    return true;
 }
 
-bool compose_bound_tokens(const struct provider *self, const char *body, size_t len, int64_t most, struct buf *out)
+/* Whether a token limit has to be taken down: a number over `most`, however it is written (3000, 3e3, 3000.0), or null,
+ * which asks for as many as there may be. */
+static bool is_over(const char *value, const char *end, int64_t most)
 {
-    static const char *const keys[] = {"\"max_tokens\"", "\"max_completion_tokens\""};
-    const char *end = body + len, *at = body,
-               *values[] = {find_value(body, end, keys[0]), find_value(body, end, keys[1])};
+    char text[32];
+    size_t len = (size_t)(end - value);
+    if (*value == 'n' || len >= sizeof text) return true;
+    memcpy(text, value, len);
+    text[len] = '\0';
+    return strtod(text, NULL) > (double)most;
+}
+
+/* Instead of so many bytes at `at`, in the order of the body. */
+struct edit {
+    const char *at;
+    size_t cut;
+    char text[40];
+};
+struct edits {
+    struct edit each[4];
+    size_t count;
+};
+
+static void put_edit(struct edits *edits, const char *at, size_t cut, const char *text)
+{
+    size_t i = edits->count++;
+    for (; i > 0 && edits->each[i - 1].at > at; i--) edits->each[i] = edits->each[i - 1];
+    edits->each[i] = (struct edit){.at = at, .cut = cut};
+    snprintf(edits->each[i].text, sizeof edits->each[i].text, "%s", text);
+}
+
+static bool is_empty(const char *object, const char *end)
+{
+    return *skip_blanks(object + 1, end) == '}';
+}
+
+/* What else stands in the client's stream_options is kept. */
+static bool ask_for_usage(const char *options, const char *end, bool stream, struct edits *edits)
+{
+    struct our_key ours[] = {{.name = "include_usage"}};
+    end = skip_value(options, end);
+    if (*options == 'n') {
+        if (stream) put_edit(edits, options, (size_t)(end - options), "{\"include_usage\":true}");
+        return true;
+    }
+    if (!find_ours(options, end, ours, 1)) return false;
+    const char *value = ours[0].value;
+    if (value)
+        put_edit(edits, value, (size_t)(skip_value(value, end) - value), "true");
+    else
+        put_edit(edits, options + 1, 0, is_empty(options, end) ? "\"include_usage\":true" : "\"include_usage\":true,");
+    return true;
+}
+
+/* What is put before all else: what the body lacks. */
+static void put_missing(const struct completion_bounds *bounds, bool limit, bool usage, bool empty, struct buf *out)
+{
+    struct json_writer writer;
+    json_writer_init(&writer, out);
+    json_begin_object(&writer);
+    if (bounds->model) json_field_string(&writer, "model", bounds->model);
+    if (usage) {
+        json_put_key(&writer, "stream_options");
+        json_begin_object(&writer);
+        json_field_bool(&writer, "include_usage", true);
+        json_end_object(&writer);
+    }
+    if (limit) json_field_int(&writer, "max_tokens", bounds->max_tokens);
+    if ((bounds->model || usage || limit) && !empty) buf_append_char(out, ',');
+}
+
+bool compose_bound(const struct provider *self, const char *body, size_t len, const struct completion_bounds *bounds,
+                   struct buf *out)
+{
+    struct our_key ours[] = {
+        {.name = "max_tokens"}, {.name = "max_completion_tokens"}, {.name = "stream_options"}, {.name = "model"}};
+    const char *end = body + len, *brace = memchr(body, '{', len), *at;
+    struct edits edits = {.count = 0};
+    char most[24];
 
     (void)self;
-    if (hides_a_key(body, end)) return false;
-    if (!values[0] && !values[1]) {
-        const char *brace = memchr(body, '{', len);
-        if (!brace) return false;
-        buf_append(out, body, (size_t)(brace + 1 - body));
-        buf_printf(out, "\"max_tokens\":%" PRId64 "%s", most, *skip_blanks(brace + 1, end) == '}' ? "" : ",");
-        at = brace + 1;
+    if (!brace || !find_ours(body, end, ours, sizeof ours / sizeof *ours)) return false;
+    const char *options = ours[2].value;
+    if (options && !ask_for_usage(options, end, bounds->stream, &edits)) return false;
+    snprintf(most, sizeof most, "%" PRId64, bounds->max_tokens);
+    for (size_t i = 0; i < 2; i++) {
+        const char *value = ours[i].value, *behind = value ? skip_value(value, end) : NULL;
+        if (value && is_over(value, behind, bounds->max_tokens))
+            put_edit(&edits, value, (size_t)(behind - value), most);
     }
-    bool swapped = values[0] && values[1] && values[1] < values[0];
-    for (int i = 0; i < 2; i++) {
-        const char *value = values[swapped ? 1 - i : i];
-        size_t number_len;
-        if (!value || !is_over(value, end, most, &number_len)) continue;
-        buf_append(out, at, (size_t)(value - at));
-        buf_printf(out, "%" PRId64, most);
-        at = value + number_len;
+    buf_append(out, body, (size_t)(brace - body));
+    put_missing(bounds, !ours[0].value && !ours[1].value, bounds->stream && !options, is_empty(brace, end), out);
+    at = brace + 1;
+    for (size_t i = 0; i < edits.count; i++) {
+        buf_append(out, at, (size_t)(edits.each[i].at - at));
+        buf_append_str(out, edits.each[i].text);
+        at = edits.each[i].at + edits.each[i].cut;
     }
     buf_append(out, at, (size_t)(end - at));
     return !out->failed;

@@ -8,7 +8,8 @@
 bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut);
 /* provider_ops.set_model. Takes valid JSON only; a key spelled with escapes is not found. */
 bool compose_set_model(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);
-/* provider_ops.bound_tokens. Takes valid JSON only. */
-bool compose_bound_tokens(const struct provider *self, const char *body, size_t len, int64_t most, struct buf *out);
+/* provider_ops.bound. Takes valid JSON only. */
+bool compose_bound(const struct provider *self, const char *body, size_t len, const struct completion_bounds *bounds,
+                   struct buf *out);
 
 #endif

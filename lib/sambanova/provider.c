@@ -15,7 +15,7 @@ enum { HOST_SIZE = 254, KEY_MAX_CHARS = 4096, BASE_MAX_CHARS = 2048 };
 static const struct provider_ops ops = {
     .compose = compose_request,
     .set_model = compose_set_model,
-    .bound_tokens = compose_bound_tokens,
+    .bound = compose_bound,
     .decoder_new = decode_new,
     .decoder_free = decode_free,
     .decoder_feed = decode_feed,

@@ -41,6 +41,13 @@ struct body_cut {
     char starts_at[UUID_TEXT_SIZE]; /* the message that the shorter one begins with */
 };
 
+/* What a completion's request says whatever the client wrote. */
+struct completion_bounds {
+    const char *model;  /* NULL: the body names one */
+    int64_t max_tokens; /* of both limits at most, and the older one's where there is neither */
+    bool stream;        /* usage is asked for; else only where there are stream_options at all */
+};
+
 struct decoder; /* one stream's; state only, bounded */
 
 struct provider;
@@ -51,10 +58,10 @@ struct provider_ops {
     /* The same request body for another model. body: a JSON object, composed by us or checked by the gate. false: it
      * names no model, or out's max. */
     bool (*set_model)(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);
-    /* The same request body with max_tokens and max_completion_tokens at most `most`, and with the first where it has
-     * neither. body: a JSON object, checked by the gate. false: a key that is set or bounded before the body goes out
-     * (these two, model, stream_options) is spelled with escapes, or out's max. */
-    bool (*bound_tokens)(const struct provider *self, const char *body, size_t len, int64_t most, struct buf *out);
+    /* A completion's request body within its bounds. body: a JSON object, checked by the gate; numbers where tokens are
+     * limited. false: a key that is set or bounded is spelled with escapes, or out's max (out->failed). */
+    bool (*bound)(const struct provider *self, const char *body, size_t len, const struct completion_bounds *bounds,
+                  struct buf *out);
     /* NULL: no memory. */
     struct decoder *(*decoder_new)(const struct provider *self);
     void (*decoder_free)(struct decoder *decoder);

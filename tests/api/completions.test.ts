@@ -223,6 +223,31 @@ test('no more tokens than an answer may have: what asks for more, or for no numb
   expect(reply.json().error.details.fields).toHaveProperty('body')
 })
 
+// A4: the service can hold its bounds only where it understands what is asked for
+test('wrong types of what is bounded, and names that only some would take for it, are refused with their names', async ({ alice }) => {
+  const cases: [Record<string, unknown>, string, RegExp][] = [
+    [{ max_tokens: '100000' }, 'max_tokens', /whole number/], [{ max_completion_tokens: -1 }, 'max_completion_tokens', /whole number/],
+    [{ n: 5 }, 'n', /1 to 4/], [{ n: '2' }, 'n', /1 to 4/], [{ stream_options: true }, 'stream_options', /object/],
+    [{ stream: true, stream_options: { include_usage: 'no' } }, 'stream_options.include_usage', /true or false/],
+    [{ Max_Tokens: 9 }, 'Max_Tokens', /`max_tokens`/], [{ MODEL: 'other' }, 'MODEL', /`model`/], [{ N: 9 }, 'N', /`n`/], [{ STREAM: true }, 'STREAM', /`stream`/],
+  ]
+  for (const [more, field, says] of cases) {
+    const reply = await alice.post(path, { ...ask('Hi'), ...more })
+    expect(reply.status, JSON.stringify(more)).toBe(422)
+    expect(reply.json().error.details.fields[field]).toMatch(says)
+  }
+  expect(await dailyUnits(alice.sub)).toBe(0)
+})
+
+test('usage is asked for whatever the client says, and the rest of its options is kept', async ({ alice }) => {
+  for (const options of [{ include_usage: false, include_obfuscation: false }, {}, null, { include_usage: null }]) {
+    const seen = await seenUpstream(async (nonce) => {
+      await frames(alice, `[[chunks=2]] ${nonce}`, { stream_options: options })
+    })
+    expect(seen.body.stream_options).toEqual({ ...options, include_usage: true })
+  }
+})
+
 test('names may be spelled with escapes, as many writers of JSON do', async ({ alice }) => {
   const { body } = await seenUpstream(async (nonce) => {
     const text = `{"model":"${model}","messages":[{"role":"user","content":"[[chunks=1]] ${nonce}"}],"caf\\u00e9":1,"a\\/b":2}`

@@ -20,6 +20,7 @@ void fake_chat_init(struct fake_chat *chat)
     chat->policy = (struct chat_policy){
         .max_context_messages = 20,
         .max_tokens = 2048,
+        .completions_max_n = 4,
         .max_message_length = 8000,
         .rate_limit_per_minute = 10,
         .daily_message_quota = 100,

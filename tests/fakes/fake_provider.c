@@ -139,7 +139,7 @@ void fake_provider_init(struct fake_provider *self, int port)
     static const struct provider_ops ops = {
         .compose = compose,
         .set_model = set_model,
-        .bound_tokens = compose_bound_tokens,
+        .bound = compose_bound,
         .decoder_new = decoder_new,
         .decoder_free = decoder_free,
         .decoder_feed = decoder_feed,

@@ -204,12 +204,62 @@ START_TEST(no_more_tokens_are_asked_for_than_there_may_be)
     struct buf out;
 
     buf_init(&out, 4096);
-    ck_assert_int_eq(compose_bound_tokens(NULL, tokens[_i].body, strlen(tokens[_i].body), 2048, &out),
+    const struct completion_bounds bounds = {.max_tokens = 2048};
+    ck_assert_int_eq(compose_bound(NULL, tokens[_i].body, strlen(tokens[_i].body), &bounds, &out),
                      tokens[_i].bounded != NULL);
     if (tokens[_i].bounded) {
         ck_assert_uint_eq(out.len, strlen(tokens[_i].bounded));
         ck_assert_mem_eq(out.data, tokens[_i].bounded, out.len);
     }
+    buf_fini(&out);
+}
+END_TEST
+
+/* Usage is asked for whatever the client says, and all else of its options is kept (usage-counted-whatever-is-asked).
+ */
+static const struct {
+    const char *body;
+    bool stream;
+    const char *model, *bounded; /* the second NULL: can't be told */
+} completions[] = {
+    {"{\"max_tokens\":1}", true, NULL, "{\"stream_options\":{\"include_usage\":true},\"max_tokens\":1}"},
+    {"{\"max_tokens\":1}", false, NULL, "{\"max_tokens\":1}"},
+    {"{ }", true, "M \"1\"",
+     "{\"model\":\"M \\\"1\\\"\",\"stream_options\":{\"include_usage\":true},\"max_tokens\":2048 }"},
+    {"{\"stream_options\":null,\"max_tokens\":1}", true, NULL,
+     "{\"stream_options\":{\"include_usage\":true},\"max_tokens\":1}"},
+    {"{\"stream_options\":null,\"max_tokens\":1}", false, NULL, "{\"stream_options\":null,\"max_tokens\":1}"},
+    {"{\"max_tokens\":1,\"stream_options\":{}}", true, NULL,
+     "{\"max_tokens\":1,\"stream_options\":{\"include_usage\":true}}"},
+    {"{\"stream_options\":{ \"include_usage\" : false , \"x\":[1,{}]},\"max_tokens\":9999}", true, NULL,
+     "{\"stream_options\":{ \"include_usage\" : true , \"x\":[1,{}]},\"max_tokens\":2048}"},
+    {"{\"stream_options\":{\"include_usage\":null},\"max_tokens\":1}", true, NULL,
+     "{\"stream_options\":{\"include_usage\":true},\"max_tokens\":1}"},
+    {"{\"stream_options\":{\"include_usage\":false},\"max_tokens\":1}", false, NULL,
+     "{\"stream_options\":{\"include_usage\":true},\"max_tokens\":1}"},
+    {"{\"stream_options\":{\"a\":{\"include_usage\":false}},\"x\":{\"include_usage\":false},\"max_tokens\":1}", true,
+     NULL,
+     "{\"stream_options\":{\"include_usage\":true,\"a\":{\"include_usage\":false}},\"x\":{\"include_usage\":false},"
+     "\"max_tokens\":1}"},
+    {"{\"stream_options\":{\"include_us\\u0061ge\":false},\"max_tokens\":1}", true, NULL, NULL},
+    {"{\"messages\":[{\"stream_options\":{\"include_usage\":false}}],\"max_tokens\":1}", true, NULL,
+     "{\"stream_options\":{\"include_usage\":true},\"messages\":[{\"stream_options\":{\"include_usage\":false}}],"
+     "\"max_tokens\":1}"},
+};
+
+START_TEST(a_completion_says_what_we_have_to_know_and_else_what_the_client_said)
+{
+    const struct completion_bounds bounds = {
+        .model = completions[_i].model, .max_tokens = 2048, .stream = completions[_i].stream};
+    const char *expected = completions[_i].bounded;
+    struct buf out;
+
+    buf_init(&out, 4096);
+    ck_assert_int_eq(compose_bound(NULL, completions[_i].body, strlen(completions[_i].body), &bounds, &out),
+                     expected != NULL);
+    ck_assert(!out.failed);
+    buf_append_char(&out, '\0');
+    if (expected) ck_assert_str_eq(out.data, expected);
     buf_fini(&out);
 }
 END_TEST
@@ -241,6 +291,8 @@ UNIT_SUITE(sambanova_compose)
                                turns_that_join_are_one_message, a_request_can_be_cut_to_the_shorter_one,
                                no_token_limit_is_not_asked_for, a_request_past_the_buffers_maximum_is_refused);
     tcase_add_loop_test(request, no_more_tokens_are_asked_for_than_there_may_be, 0, (int)UNIT_COUNT(tokens));
+    tcase_add_loop_test(request, a_completion_says_what_we_have_to_know_and_else_what_the_client_said, 0,
+                        (int)UNIT_COUNT(completions));
     tcase_add_loop_test(UNIT_CASE(suite, "another model", a_composed_request_takes_another_model),
                         the_model_of_a_body_is_changed_and_nothing_else, 0, (int)UNIT_COUNT(models));
     return suite;

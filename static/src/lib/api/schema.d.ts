@@ -454,7 +454,7 @@ export interface paths {
          * OpenAI's chat completions
          * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Silence is bridged by comments. An
          *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
-         *     the provider. `Idempotency-Key` is not looked at: there is nothing stored to give again. Where `stream_options` is
+         *     the provider; one that is named here but for upper and lower case is refused, with the right spelling. `Idempotency-Key` is not looked at: there is nothing stored to give again. Where `stream_options` is
          *     missing, usage is asked for on our own account and its frame is left out. Where the operator has set a fallback
          *     model, it is asked in place of a model that the provider doesn't have or keeps refusing as busy; the `model` of the
          *     answer tells.
@@ -1004,6 +1004,17 @@ export interface components {
             })[];
             /** @default false */
             stream: boolean | null;
+            stream_options?: ({
+                /** @default false */
+                include_usage: boolean | null;
+            } & {
+                [key: string]: unknown;
+            }) | null;
+            /**
+             * @description Answers, each counted like a send; at most as many as the operator allows (4, where nothing else is set).
+             * @default 1
+             */
+            n: number | null;
             /** @description At most what an answer may have (`limits.max_tokens`); more is taken down to that, and without one it is that. */
             max_tokens?: number | null;
             /** @description The same by its newer name. */
