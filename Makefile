@@ -6,7 +6,7 @@ include scripts/build.mk
 
 .SECONDARY: # what is made on the way (build/gen) is kept, or the next build would make it all again
 
-.PHONY: help bootstrap run up down env token clean-state migrate rollback docs check test test-faults test-long soak coverage sanitize migration-load migrations-test fuzz bench bench-db bench-page hot-path install uninstall release
+.PHONY: help bootstrap run up down env token clean-state migrate rollback docs types check test test-faults test-long soak coverage sanitize migration-load migrations-test fuzz bench bench-db bench-page hot-path install uninstall release
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,8 @@ rollback: ## take the newest migration back
 docs: $(BUILD)/chat-fcgi ## write .env.example and docs/configuration.md from the settings table
 	@scripts/docs
 
+types: ## write the page's and the tests' API types from docs/openapi.yaml
+	@scripts/types
 check: $(BUILD)/chat-fcgi ## the quick checks: format, layers, lint, types
 	@scripts/check
 test: ## all tests, each suite's time, and the sum

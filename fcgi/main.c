@@ -99,10 +99,14 @@ int main(int argc, char **argv)
 {
     struct options options = {.metrics_fd = -1, .metrics_slot = -1, .role = "user", .ttl_s = 3600};
     struct settings settings;
-    char problem[256];
+    char problem[256], misspelt[256];
     read_options(argc, argv, &options);
-    if (!settings_load(&settings, options.env_file, problem, sizeof problem)) {
-        fprintf(stderr, "chat-fcgi: %s\n", problem);
+    bool loaded = settings_load(&settings, options.env_file, problem, sizeof problem);
+    bool names_known = settings_names(&settings, misspelt, sizeof misspelt);
+    if (!names_known && (options.check || !loaded)) fprintf(stderr, "chat-fcgi: %s\n", misspelt);
+    if (!loaded) fprintf(stderr, "chat-fcgi: %s\n", problem);
+    if (!loaded || (!names_known && options.check)) {
+        settings_fini(&settings);
         return 2;
     }
     if (options.check) {
@@ -122,6 +126,7 @@ int main(int argc, char **argv)
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core files with keys in them, no ptrace by the same user */
     log_set_level(settings.log_level);
+    if (!names_known && !options.worker) log_write(LOG_WARN, "setting_unknown", LOG_STR("problem", misspelt));
     int status;
     if (options.worker) {
         if (options.metrics_fd >= 0 && !metrics_join(options.metrics_fd, options.metrics_slot))

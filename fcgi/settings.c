@@ -10,7 +10,7 @@
 #include "redis/url.h"
 #include "sambanova/provider.h"
 
-enum { FILE_MAX_BYTES = 1 << 20 };
+enum { FILE_MAX_BYTES = 1 << 20, NAME_MAX_BYTES = 63 };
 
 enum kind {
     TEXT,   /* const char *; empty is as if it weren't there */
@@ -195,6 +195,14 @@ static const char *look_up(struct loading *loading, const char *name)
     return value && *value ? value : NULL;
 }
 
+/* Where both name a value or a file of it, the lines win over the environment. */
+static const char *look_up_path(struct loading *loading, const char *name, const char *file_name)
+{
+    const char *path = line_value(loading->out->lines, file_name), *value = line_value(loading->out->lines, name);
+    if (path && *path) return path;
+    return value && *value ? NULL : look_up(loading, file_name);
+}
+
 static bool take_number(struct loading *loading, const struct setting *row, const char *value)
 {
     bool digits = !value[strspn(value, "0123456789")]; /* strtol alone takes blanks and signs before them */
@@ -235,12 +243,14 @@ static bool take_level(struct loading *loading, const struct setting *row, const
 }
 
 /* NAME, or the one line of the file that NAME_FILE names, without its end; that file's is kept as NAME's value. */
-static const char *secret_value(struct loading *loading, const char *name, bool *fine)
+static const char *secret_value(struct loading *loading, const struct setting *row, bool *fine)
 {
     struct arena *arena = &loading->out->strings;
-    const char *path = look_up(loading, arena_printf(arena, "%s_FILE", name));
+    const char *name = row->name, *value = look_up(loading, name);
+    if (!value && !row->fallback) value = getenv(name); /* an empty line can't mean to have none of it */
+    const char *path = look_up_path(loading, name, arena_printf(arena, "%s_FILE", name));
     *fine = true;
-    if (!path) return look_up(loading, name);
+    if (!path) return value && *value ? value : NULL;
     char *text = read_file(arena, path);
     if (!text) {
         *fine = wrong(loading, arena_printf(arena, "%s_FILE", name), "names a file that can't be read");
@@ -270,7 +280,7 @@ static bool take_pem(struct loading *loading, const struct setting *row, const c
 static bool take(struct loading *loading, const struct setting *row)
 {
     bool fine = true;
-    const char *value = row->kind == SECRET ? secret_value(loading, row->name, &fine) : look_up(loading, row->name);
+    const char *value = row->kind == SECRET ? secret_value(loading, row, &fine) : look_up(loading, row->name);
     if (!fine) return false;
     if (!value && !row->fallback) return wrong(loading, row->name, "is required; see .env.example");
     if (!value) value = row->fallback;
@@ -396,6 +406,91 @@ void settings_fini(struct settings *settings)
     arena_fini(&settings->strings);
 }
 
+/* ---- names that are none ---- */
+
+/* How many characters apart. */
+static int distance(const char *one, const char *other)
+{
+    int row[NAME_MAX_BYTES + 1];
+    size_t len = strlen(other);
+    if (len > NAME_MAX_BYTES) return NAME_MAX_BYTES;
+    for (size_t i = 0; i <= len; i++) row[i] = (int)i;
+    for (; *one; one++) {
+        int diagonal = row[0]++;
+        for (size_t i = 1; i <= len; i++) {
+            int change = diagonal + (*one != other[i - 1]), step = 1 + (row[i] < row[i - 1] ? row[i] : row[i - 1]);
+            diagonal = row[i];
+            row[i] = change < step ? change : step;
+        }
+    }
+    return row[len];
+}
+
+/* The less, the likelier is it meant: names are mostly cut short or wrong towards their end. */
+static int unlikeness(const char *name, const char *meant)
+{
+    int same = 0;
+    while (name[same] && name[same] == meant[same]) same++;
+    return distance(name, meant) - 2 * same;
+}
+
+static bool is_setting(const char *name, size_t len)
+{
+    static const char *const beside[] = {"CHAT_URL",      "CHAT_CACERT",  "CHAT_KEY", "CHAT_STATE_DIR",
+                                         "CHAT_ENV_FILE", "CHAT_LAUNCHER"}; /* of clients, `make up` and the tests */
+    for (size_t i = 0; i < SETTINGS; i++) {
+        size_t own = strlen(table[i].name);
+        if (strncmp(table[i].name, name, own) != 0) continue;
+        if (len == own || (table[i].kind == SECRET && len == own + 5 && strncmp(name + own, "_FILE", 5) == 0))
+            return true;
+    }
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+        if (strlen(beside[i]) == len && strncmp(beside[i], name, len) == 0) return true;
+    return false;
+}
+
+/* A name with our beginnings that is none of ours. What Kubernetes sets for a service called "chat" is not meant. */
+static bool is_misspelt(const char *line)
+{
+    static const char *const ours[] = {"SAMBANOVA_", "CHAT_", "FEATURE_CHAT_", "JWT_"};
+    size_t len = strcspn(line, "=");
+    bool mine = false;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) mine |= strncmp(line, ours[i], strlen(ours[i])) == 0;
+    if (strncmp(line, "CHAT_PORT", 9) == 0 || strncmp(line, "CHAT_SERVICE_", 13) == 0) return false;
+    return mine && !is_setting(line, len);
+}
+
+/* In a file that is ours, also DATABSE_URL. */
+static bool is_close(const char *line)
+{
+    char name[NAME_MAX_BYTES + 1];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(line, "="), line);
+    for (size_t i = 0; i < SETTINGS; i++)
+        if (strlen(name) > 4 && distance(name, table[i].name) <= 2) return true;
+    return false;
+}
+
+static bool name_problem(const char *line, char *problem, size_t problem_size)
+{
+    char name[NAME_MAX_BYTES + 1];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(line, "="), line);
+    size_t nearest = 0;
+    for (size_t i = 1; i < SETTINGS; i++)
+        if (unlikeness(name, table[i].name) < unlikeness(name, table[nearest].name)) nearest = i;
+    snprintf(problem, problem_size, "%s: there is no such setting; the nearest is %s", name, table[nearest].name);
+    return false;
+}
+
+bool settings_names(const struct settings *settings, char *problem, size_t problem_size)
+{
+    for (const struct setting_line *line = settings->lines; line; line = line->next)
+        if (is_misspelt(line->text) || (!is_setting(line->text, strcspn(line->text, "=")) && is_close(line->text)))
+            return name_problem(line->text, problem, problem_size);
+    for (char **line = environ; line && *line; line++)
+        if (is_misspelt(*line)) return name_problem(*line, problem, problem_size);
+    return true;
+}
+
 /* ---- keeping them ---- */
 
 static int kept_file(const char *text, size_t len)
@@ -503,9 +598,18 @@ static void print_range(const struct setting *row, FILE *out)
     if (row->kind == LIMIT) fprintf(out, " (%d-%d, or `unlimited`)", row->min, row->max);
 }
 
+/* A stack of `make up` has one of its own. */
+static bool made_here(const struct setting *row)
+{
+    return row->offset == AT(database_url) || row->offset == AT(redis_url) || row->offset == AT(jwt_secret);
+}
+
 void settings_print_env_example(FILE *out)
 {
-    fputs("# Settings of the service, with their defaults. Copy to .env and pass it with --env-file, or export them.\n"
+    fputs("# Settings of the service, with their defaults. Copied to .env, `make up` and `make run` take it; the "
+          "program\n"
+          "# takes it by --env-file. What is empty or a comment here comes from the environment, else it is the "
+          "default.\n"
           "# A secret NAME can be read from a file instead: NAME_FILE=/path. Made by `make docs`; see\n"
           "# docs/configuration.md.\n",
           out);
@@ -513,7 +617,9 @@ void settings_print_env_example(FILE *out)
         const struct setting *row = &table[i];
         fprintf(out, "\n# %s", row->help);
         print_range(row, out);
-        fprintf(out, "%s\n%s%s=%s\n", row->fallback ? "" : "; required", row->fallback ? "#" : "", row->name,
+        bool asked = !row->fallback && !made_here(row);
+        fprintf(out, "%s%s\n%s%s=%s\n", row->fallback ? "" : "; required",
+                made_here(row) ? ", but `make up` makes its own" : "", asked ? "" : "#", row->name,
                 row->fallback ? row->fallback : "");
     }
 }

@@ -48,6 +48,10 @@ struct settings_kept {
 /* From the environment, then env_file (NULL: none), which wins. false: `problem` (1 line, for the operator) names the
  * variable and what it takes; secrets are never in it. */
 bool settings_load(struct settings *out, const char *env_file, char *problem, size_t problem_size);
+/* Whether every name in the file, and every one in the environment that begins as ours do, is a setting. false:
+ * `problem` names one that isn't, and the nearest that is. A start only warns of it: the version before doesn't know
+ * what a newer one's file has. */
+bool settings_names(const struct settings *settings, char *problem, size_t problem_size);
 void settings_fini(struct settings *settings);
 /* For processes that start later: they get what was accepted here, whatever the files hold by then. false: errno. */
 bool settings_keep(const struct settings *settings, struct settings_kept *kept);

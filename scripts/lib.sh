@@ -42,6 +42,20 @@ fail() {
   exit 1
 }
 
+# own_state: the stack of STATE_DIR is whose who calls, or there is none yet.
+own_state() {
+  local owner
+  owner=$(stat -c %U "$STATE")
+  [ -w "$STATE" ] && [ "$(id -u)" = 0 ] || [ -O "$STATE" ] || fail "the stack in $STATE is $owner's: do it as $owner, or STATE_DIR=… for one of your own"
+}
+# no_stack WHY: for those who ask what only its owner may know.
+no_stack() {
+  if [ -e "$STATE/secret" ] && [ ! -x "$STATE/secret" ]; then
+    fail "the stack is in $STATE and $(stat -c %U "$STATE/secret")'s: ask as that user, for example  eval \"\$(sudo make -s env)\"  and  TOKEN=\$(sudo make -s token)"
+  fi
+  fail "$1"
+}
+
 # as USER COMMAND…: with that user's rights; an empty USER is whoever runs this.
 as() {
   local user=$1

@@ -213,6 +213,36 @@ remember_port() {
   mv "$STATE/ports.new" "$STATE/ports"
 }
 
+# --- settings in a file ---
+
+# use_env_file: CHAT_ENV_FILE, or this tree's .env where that is not set. The program reads it itself; here is read what the
+# stack is made by: who the provider is, which stores, which tokens. As in the program, the file wins, and an empty line says
+# nothing.
+use_env_file() {
+  if [ -z "${CHAT_ENV_FILE+set}" ] && [ -e "$ROOT/.env" ]; then CHAT_ENV_FILE=$ROOT/.env; fi
+  [ -n "${CHAT_ENV_FILE:-}" ] || return 0
+  [ -r "$CHAT_ENV_FILE" ] || fail "CHAT_ENV_FILE: $CHAT_ENV_FILE can't be read"
+  CHAT_ENV_FILE=$(realpath -- "$CHAT_ENV_FILE")
+  say "settings: $CHAT_ENV_FILE"
+  local line name value
+  while IFS= read -r line || [ -n "$line" ]; do
+    [[ $line =~ ^[[:blank:]]*(export[[:blank:]]+)?([A-Z_]+)=(.*)$ ]] || continue
+    name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]}
+    [[ $value =~ ^(.*[^[:space:]])?[[:space:]]*$ ]] && value=${BASH_REMATCH[1]}
+    [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]] && value=${BASH_REMATCH[1]}
+    [ -n "$value" ] || continue
+    case $name in
+      SAMBANOVA_API_KEY_FILE | DATABASE_URL_FILE | REDIS_URL_FILE | JWT_SECRET_FILE) unset "${name%_FILE}" ;;
+      SAMBANOVA_API_KEY | SAMBANOVA_API_BASE | DATABASE_URL | REDIS_URL | JWT_SECRET) unset "${name}_FILE" ;;
+      JWT_ALG | JWT_PUBLIC_KEY_FILE | JWT_ISSUER | JWT_AUDIENCE | CHAT_LISTEN) ;;
+      *) continue ;;
+    esac
+    printf -v "$name" %s "$value"
+    IN_ENV_FILE+=" $name"
+  done <"$CHAT_ENV_FILE"
+}
+IN_ENV_FILE=''
+
 # --- Postgres and Redis ---
 
 # made_here NAME VALUE: the URL in the environment is the one that `make env` gave out for this very stack.
@@ -319,6 +349,7 @@ use_upstream() {
     say "no SAMBANOVA_API_KEY is set: $SAMBANOVA_API_BASE is sent \"$SAMBANOVA_API_KEY\""
     return
   fi
+  [[ " $IN_ENV_FILE " != *' SAMBANOVA_API_BASE '* ]] || fail "$CHAT_ENV_FILE says SAMBANOVA_API_BASE, and there is no SAMBANOVA_API_KEY"
   [ -z "${SAMBANOVA_API_BASE:-}" ] || warn "no SAMBANOVA_API_KEY is set, so SAMBANOVA_API_BASE is not used"
   port_for upstream
   local port=$PORT_CHOSEN program
@@ -335,7 +366,7 @@ use_upstream() {
 
 # use_jwt: the keys of the environment, or ones of our own. What `make token` must sign with is kept beside.
 use_jwt() {
-  export JWT_ALG=${JWT_ALG:-HS256}
+  export JWT_ALG=${JWT_ALG:-HS256} JWT_ISSUER=${JWT_ISSUER:-} JWT_AUDIENCE=${JWT_AUDIENCE:-}
   local signing_key=''
   case $JWT_ALG in
     HS256)
@@ -394,11 +425,12 @@ use_workers() {
   program=$(within_reach "$BUILD/chat-fcgi")
   local arguments=() launcher
   read -ra launcher <<<"${CHAT_LAUNCHER:-}" # in words: what the tests start the program through (a system-call filter)
-  if [ -n "${CHAT_ENV_FILE:-}" ]; then # as it stands, no copy: it is read again on SIGHUP
-    as "$SERVICE_USER" test -r "$CHAT_ENV_FILE" || fail "CHAT_ENV_FILE: $CHAT_ENV_FILE can't be read${SERVICE_USER:+ by $SERVICE_USER}"
-    arguments=(--env-file "$(realpath -- "$CHAT_ENV_FILE")")
+  local of_file=''
+  if [ -n "${CHAT_ENV_FILE:-}" ]; then # as it stands where it is within reach: it is read again on SIGHUP
+    arguments=(--env-file "$(within_reach "$CHAT_ENV_FILE")")
+    of_file=$(<"$CHAT_ENV_FILE")
   fi
-  launch workers "$SERVICE_USER" "$(stat -c '%Y %s' "$BUILD/chat-fcgi")$(settings)" "${launcher[@]}" "$program" "${arguments[@]}" || true
+  launch workers "$SERVICE_USER" "$(stat -c '%Y %s' "$BUILD/chat-fcgi")$(settings)$of_file" "${launcher[@]}" "$program" "${arguments[@]}" || true
 }
 
 # make_certificate: for localhost, from a certificate authority that can vouch for nothing else.

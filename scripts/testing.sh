@@ -21,6 +21,7 @@ trap 'exit 143' TERM HUP
 
 # The tests' stacks are theirs alone: nothing of the shell's settings, least of all a provider's key.
 while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(SAMBANOVA_|CHAT_|FEATURE_|JWT_|NGINX_|DATABASE_URL|REDIS_URL|LOG_LEVEL$|STATE_DIR$|PORT$)')
+export CHAT_ENV_FILE='' # nor those of .env
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
 
 "$ROOT/scripts/bootstrap" test

@@ -1,24 +1,27 @@
 // What the documentation shows runs as it stands: shell blocks in one shell, script blocks as modules.
 import { execFile } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { env } from '../support/env.ts'
+import { fencedBlocks } from '../support/doc-blocks.mjs'
+import { startStack } from '../support/stack.ts'
 import { describe, expect, test } from '../support/test.ts'
 import { freshSub, tokenFor } from '../support/tokens.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const text = (file: string) => readFileSync(join(root, file), 'utf8')
-const blocks = (source: string, language: string) =>
-  [...source.matchAll(new RegExp('^```' + language + '\\n([^]*?)^```', 'gm'))].map(([, block]) => block!)
+const blocks = (source: string, info: string) => fencedBlocks(source).filter((block) => block.info === info && !block.unrun).map(({ body }) => body)
+const section = (file: string, heading: string) => new RegExp(`^## ${heading}$([^]*?)^## `, 'm').exec(text(file))![1]!
 
 // A user of its own each time, whatever name the page uses: its limits are this run's alone.
 const withFreshUser = (script: string) => script.replace(/SUB=alice/g, `SUB=${freshSub('example')}`)
 
-async function shell(script: string): Promise<string> {
-  const environment = { ...process.env, STATE_DIR: env.stateDir }
+async function shell(script: string, stateDir = env.stateDir): Promise<string> {
+  const environment = { ...process.env, STATE_DIR: stateDir }
   return (await run('bash', ['-euo', 'pipefail', '-c', withFreshUser(script)], { cwd: root, env: environment, timeout: 60_000, maxBuffer: 16 << 20 })).stdout
 }
 
@@ -66,18 +69,77 @@ describe.runIf(env.stateDir)('as it stands', () => {
   })
 
   test('README.md: an answer in two commands', { timeout: 60_000 }, async () => {
-    const [block] = blocks(/^## An answer in two commands$([^]*?)^## /m.exec(text('README.md'))![1]!, '')
+    const [block] = blocks(section('README.md', 'An answer in two commands'), 'sh')
     const [up, second, ...more] = block!.trim().split('\n')
     expect([up, ...more], 'the first is what this stack was started by').toEqual(['make up'])
     expect(await shell(second!.replace('make -s token', 'make -s token SUB=alice'))).toMatch(/^event: done$/m)
   })
 
+  // In one shell, as a reader has it: what the second needs, the first must have exported.
   test('README.md: an answer from the shell, and by the SDK', { timeout: 60_000 }, async () => {
-    const use = /^## Use$([^]*?)^## /m.exec(text('README.md'))![1]!
-    const [commands, source] = blocks(use, '[a-z]*')
-    const shown = await shell(commands!)
-    expect(shown).toMatch(/^event: done$/m)
-    expect(shown).toContain('"daily"')
-    expect(await script(source!)).toMatch(/\S/)
+    const use = section('README.md', 'Use'), [commands] = blocks(use, 'sh'), [source] = blocks(use, 'js'), [run] = blocks(use, 'sh sdk')
+    const dir = mkdtempSync(join(tmpdir(), 'chat-ask-'))
+    try {
+      writeFileSync(join(dir, 'ask.mjs'), source!)
+      symlinkSync(join(root, 'tests/node_modules'), join(dir, 'node_modules'))
+      const [install, ask, ...more] = run!.trim().split('\n')
+      expect([install, ...more], 'what the tests have already').toEqual(['npm install openai'])
+      const shown = await shell(`${commands}\ncd ${dir}; echo; echo "The SDK:"\n${ask}`)
+      expect(shown).toMatch(/^event: done$/m)
+      expect(shown).toContain('"daily"')
+      expect(shown).toMatch(/^The SDK:\n.*\S/m)
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
+  })
+
+  // (E6) A key in a file is all it takes; an example that nobody filled in leaves the test upstream in its place.
+  test('.env.example, at its word: with the key filled in, the provider is asked with it', { timeout: 120_000 }, async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'chat-env-')), file = join(dir, '.env')
+    chmodSync(dir, 0o755)
+    writeFileSync(file, text('.env.example'), { mode: 0o600 })
+    const stack = await startStack({ CHAT_ENV_FILE: file, SAMBANOVA_API_KEY: '', SAMBANOVA_API_BASE: '' })
+    try {
+      expect(existsSync(join(stack.stateDir, 'run/upstream.pid')), 'no key: a test upstream').toBe(true)
+      writeFileSync(file, text('.env.example').replace(/^SAMBANOVA_API_KEY=$/m, 'SAMBANOVA_API_KEY=key-of-the-file').replace(/^#(SAMBANOVA_API_BASE)=.*$/m, `$1=${env.upstreamUrl}/v1`))
+      const { stdout, stderr } = await run('scripts/up', { cwd: root, env: { ...process.env, STATE_DIR: stack.stateDir, PORT: '0', CHAT_ENV_FILE: file } as NodeJS.ProcessEnv, timeout: 60_000 })
+      expect(stdout).not.toContain('TEST UPSTREAM')
+      expect(stderr).toContain('workers: the settings changed')
+      expect(existsSync(join(stack.stateDir, 'run/upstream.pid'))).toBe(false)
+      const [block] = blocks(section('README.md', 'An answer in two commands'), 'sh')
+      expect(await shell(block!.replace('make up', '').replace('make -s token', 'make -s token SUB=alice'), stack.stateDir)).toMatch(/^event: done$/m)
+    } finally {
+      await stack.down()
+      rmSync(dir, { recursive: true })
+    }
+  })
+
+  test('README.md: a second stack beside the first', { timeout: 120_000 }, async () => {
+    const [block] = blocks(text('README.md'), 'sh second'), dir = mkdtempSync(join(tmpdir(), 'chat-second-'))
+    const here = block!.replace('http://127.0.0.1:18081', env.upstreamUrl).replace('PORT=9443', 'PORT=0').replace('/somewhere', dir)
+    chmodSync(dir, 0o755)
+    try {
+      expect(await shell(here)).toMatch(/^Chat is running: /m)
+    } finally {
+      await shell('make clean-state', dir)
+      rmSync(dir, { recursive: true, force: true })
+    }
+  })
+
+  // (E1) A block that nobody runs is one that nobody can trust.
+  test('every command block of the pages is one that a test runs, or says why not', () => {
+    const where: Record<string, string[]> = {
+      'README.md': ['sh', 'js', 'sh sdk', 'sh second'], 'docs/api-by-example.md': ['sh', 'js', 'json'], 'docs/developer-guide.md': ['sh'],
+      'docs/operations/install.md': ['sh', 'sh build'], 'docs/operations/upgrade.md': ['sh'], 'docs/operations/user-data.md': ['sh'],
+    }
+    const unrun: string[] = []
+    for (const [file, infos] of Object.entries(where)) {
+      expect(text(file).replace(/^( *)(`{3,}).*\n[^]*?^\1\2$/gm, ''), `${file}: indented commands`).not.toMatch(/^ {4}(make|curl|systemctl|cd|export|TOKEN=|DATABASE_URL=)\b/m)
+      for (const { info, line, unrun: reason } of fencedBlocks(text(file))) {
+        expect(infos, `${file}:${line}`).toContain(info)
+        if (reason) unrun.push(`${file}: ${reason}`)
+      }
+    }
+    expect(unrun.length, unrun.join('\n')).toBeLessThanOrEqual(4)
   })
 })

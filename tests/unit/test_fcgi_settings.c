@@ -194,6 +194,68 @@ START_TEST(the_file_wins_over_the_environment)
 }
 END_TEST
 
+START_TEST(an_empty_line_hides_nothing_that_is_required)
+{
+    write_file(path, "SAMBANOVA_API_KEY=\n"); /* .env.example as it comes (E6) */
+    ck_assert_msg(load_from(path), "%s", problem);
+    ck_assert_str_eq(settings.api_key, KEY);
+}
+END_TEST
+
+START_TEST(a_secret_of_the_file_wins_over_a_path_of_the_environment)
+{
+    write_file(key_path, "sk-of-the-environment\n");
+    setenv("SAMBANOVA_API_KEY_FILE", key_path, 1);
+    write_file(path, "SAMBANOVA_API_KEY=sk-of-the-file\n");
+    ck_assert_msg(load_from(path), "%s", problem);
+    ck_assert_str_eq(settings.api_key, "sk-of-the-file");
+}
+END_TEST
+
+/* (E6) */
+START_TEST(a_misspelt_name_is_told_with_the_nearest)
+{
+    static const char *const names[][2] = {{"CHAT_RATE_LIMIT", "CHAT_RATE_LIMIT_PER_MINUTE"},
+                                           {"SAMBANOVA_APIKEY", "SAMBANOVA_API_KEY"},
+                                           {"JWT_ISSUERS", "JWT_ISSUER"},
+                                           {"FEATURE_CHAT_ENABLE", "FEATURE_CHAT_ENABLED"},
+                                           {"CHAT_DAILY_MESAGE_QUOTA", "CHAT_DAILY_MESSAGE_QUOTA"}};
+    char line[128];
+
+    for (size_t i = 0; i < UNIT_COUNT(names); i++) {
+        ck_assert(load());
+        ck_assert_msg(settings_names(&settings, problem, sizeof problem), "%s", problem);
+        setenv(names[i][0], "1", 1);
+        ck_assert(!settings_names(&settings, problem, sizeof problem));
+        ck_assert_ptr_nonnull(strstr(problem, names[i][0]));
+        ck_assert_msg(strstr(problem, names[i][1]) != NULL, "%s", problem);
+        unsetenv(names[i][0]);
+        snprintf(line, sizeof line, "%s=1\n", names[i][0]);
+        write_file(path, line);
+        ck_assert(load_from(path));
+        ck_assert(!settings_names(&settings, problem, sizeof problem));
+        ck_assert_msg(strstr(problem, names[i][1]) != NULL, "%s", problem);
+    }
+}
+END_TEST
+
+START_TEST(names_of_others_are_left_alone)
+{
+    static const char *const others[] = {
+        "CHAT_URL", "CHAT_SERVICE_HOST", "CHAT_PORT_443_TCP", "JWT_SECRET_FILE", "PORT", "REDIS_HOST", "HOME"};
+
+    write_file(key_path, SECRET "\n");
+    for (size_t i = 0; i < UNIT_COUNT(others); i++) setenv(others[i], key_path, 1);
+    write_file(path, "PORT=8443\nCOMPOSE_PROJECT_NAME=x\nDATABASE_URL_FILE=\n");
+    ck_assert_msg(load_from(path), "%s", problem);
+    ck_assert_msg(settings_names(&settings, problem, sizeof problem), "%s", problem);
+    write_file(path, "DATABSE_URL=postgres://x\n"); /* in a file of ours it can be meant for nobody else */
+    ck_assert(load_from(path));
+    ck_assert(!settings_names(&settings, problem, sizeof problem));
+    ck_assert_msg(strstr(problem, "DATABASE_URL") != NULL, "%s", problem);
+}
+END_TEST
+
 START_TEST(a_file_that_is_not_there_stops_the_start)
 {
     ck_assert(!load_from(path));
@@ -512,6 +574,8 @@ UNIT_SUITE(fcgi_settings)
     TCase *tcase = UNIT_CASE(
         suite, "table", the_defaults_are_those_of_the_contract, values_of_the_environment_are_taken,
         limits_take_unlimited, flags_are_words, the_file_wins_over_the_environment,
+        an_empty_line_hides_nothing_that_is_required, a_secret_of_the_file_wins_over_a_path_of_the_environment,
+        a_misspelt_name_is_told_with_the_nearest, names_of_others_are_left_alone,
         a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file, a_secret_in_a_file_is_one_line,
         a_public_key_is_read_from_its_file, model_names_are_bounded, kept_settings_are_those_that_were_read,
         kept_secrets_are_those_that_were_read_from_their_files, what_is_printed_masks_secrets,
