@@ -34,7 +34,7 @@ struct slot {
     int generation;
     int ready_fd; /* -1: has said it, or died */
     bool ready;
-    bool draining; /* told to: a second SIGTERM would cut its streams off */
+    bool draining; /* told to */
     int64_t started_ms;
 };
 
@@ -49,7 +49,7 @@ struct master {
     int generation; /* of the workers that are wanted */
     int backoff_ms;
     int64_t start_at_ms; /* not before: after workers died at their start */
-    bool stopping;
+    bool stopping, leaving;
 };
 _Static_assert((int)SLOTS <= (int)METRICS_SLOTS, "each worker counts somewhere");
 
@@ -178,12 +178,12 @@ static void signal_workers(const struct master *master, int signal_number)
         if (master->slots[i].pid) kill(master->slots[i].pid, signal_number);
 }
 
-/* Once each: streams may outlive several reloads. */
-static void drain_old_ones(struct master *master)
+/* Once each: streams may outlive several reloads, and a second SIGTERM would cut them off. */
+static void drain_workers(struct master *master, int but_generation)
 {
     for (int i = 0; i < SLOTS; i++) {
         struct slot *slot = &master->slots[i];
-        if (!slot->pid || slot->generation == master->generation || slot->draining) continue;
+        if (!slot->pid || slot->generation == but_generation || slot->draining) continue;
         slot->draining = true;
         kill(slot->pid, SIGTERM);
     }
@@ -230,7 +230,7 @@ static void look_at_ready(struct master *master, struct slot *slot)
             ready++;
     if (ready < master->settings->workers) return;
     log_write(LOG_INFO, "serving", LOG_INT("workers", ready), LOG_INT("generation", master->generation));
-    drain_old_ones(master);
+    drain_workers(master, master->generation);
 }
 
 /* ---- signals ---- */
@@ -267,6 +267,17 @@ static void reload(struct master *master)
     log_write(LOG_INFO, "reloading", LOG_INT("generation", master->generation));
 }
 
+enum { NO_GENERATION = -1 };
+
+static void stop(struct master *master, int signal_number)
+{
+    if (master->stopping || signal_number == SIGINT)
+        signal_workers(master, signal_number); /* in a hurry */
+    else
+        drain_workers(master, NO_GENERATION);
+    master->stopping = true;
+}
+
 static void take_signal(struct master *master)
 {
     struct signalfd_siginfo info;
@@ -276,9 +287,11 @@ static void take_signal(struct master *master)
     case SIGHUP:
         if (!master->stopping) reload(master);
         break;
-    default: /* SIGTERM, SIGINT: passed on as it came; a second one hurries */
-        master->stopping = true;
-        signal_workers(master, (int)info.ssi_signo);
+    case SIGQUIT: /* a restart: whoever comes next serves the socket at once */
+        drain_workers(master, NO_GENERATION);
+        master->leaving = true;
+        break;
+    default: stop(master, (int)info.ssi_signo);
     }
 }
 
@@ -288,6 +301,7 @@ static bool watch_signals(struct master *master)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -336,9 +350,9 @@ int master_run(struct settings *settings, const struct master_options *options)
     }
     if (!watch_signals(&master) || !open_socket(&master)) return 1;
     char *path = strdup(settings->listen);
-    while (!master.stopping || count(&master, -1) > 0) turn(&master);
+    while (!master.leaving && (!master.stopping || count(&master, -1) > 0)) turn(&master);
     if (master.owns_path && path) unlink(path);
     free(path);
-    log_write(LOG_INFO, "stopped");
+    log_write(LOG_INFO, "stopped", LOG_INT("draining", count(&master, -1)));
     return 0;
 }

@@ -12,7 +12,8 @@ struct master_options {
     const char *env_file; /* NULL: none */
 };
 
-/* Until SIGTERM or SIGINT. Returns the exit status. */
+/* Until SIGTERM or SIGINT, and until all streams ended, which a second signal or SIGINT hurries. Until SIGQUIT: the
+ * workers finish their streams by themselves, and the socket is the next master's at once. Returns the exit status. */
 int master_run(struct settings *settings, const struct master_options *options);
 
 #endif

@@ -1,5 +1,6 @@
 #include "fcgi/settings.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,12 +196,24 @@ static const char *look_up(struct loading *loading, const char *name)
     return value && *value ? value : NULL;
 }
 
-/* Where both name a value or a file of it, the lines win over the environment. */
+/* The unit's secret of that name, as systemd names them: DATABASE_URL's is database-url. NULL: none. */
+static const char *credential(struct loading *loading, const char *name)
+{
+    const char *directory = look_up(loading, "CREDENTIALS_DIRECTORY");
+    if (!directory) return NULL;
+    char *path = arena_printf(&loading->out->strings, "%s/%s", directory, name);
+    for (char *at = path + strlen(directory); *at; at++) *at = *at == '_' ? '-' : (char)tolower((unsigned char)*at);
+    return access(path, F_OK) == 0 ? path : NULL;
+}
+
+/* Where both name a value or a file of it, the lines win over the environment, and that over credentials. */
 static const char *look_up_path(struct loading *loading, const char *name, const char *file_name)
 {
     const char *path = line_value(loading->out->lines, file_name), *value = line_value(loading->out->lines, name);
     if (path && *path) return path;
-    return value && *value ? NULL : look_up(loading, file_name);
+    if (value && *value) return NULL;
+    path = look_up(loading, file_name);
+    return path ? path : credential(loading, name);
 }
 
 static bool take_number(struct loading *loading, const struct setting *row, const char *value)
@@ -610,8 +623,8 @@ void settings_print_env_example(FILE *out)
           "program\n"
           "# takes it by --env-file. What is empty or a comment here comes from the environment, else it is the "
           "default.\n"
-          "# A secret NAME can be read from a file instead: NAME_FILE=/path. Made by `make docs`; see\n"
-          "# docs/configuration.md.\n",
+          "# A secret NAME can be read from a file instead: NAME_FILE=/path, or name in $CREDENTIALS_DIRECTORY.\n"
+          "# Made by `make docs`; see docs/configuration.md.\n",
           out);
     for (size_t i = 0; i < SETTINGS; i++) {
         const struct setting *row = &table[i];

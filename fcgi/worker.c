@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@ enum {
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
     DRAIN_STEP_MS = 100,
+    MASTER_GONE = SIGUSR2, /* no SIGTERM: to one that drains already a second one would be haste */
     ACCEPT_RETRY_MS = 100,
 };
 
@@ -355,6 +357,7 @@ static void quiet_signals(struct worker *worker)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR1);
+    sigaddset(&set, MASTER_GONE);
     sigaddset(&set, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* in every thread: libfcgi takes EINTR for the end of a connection */
     sigdelset(&set, SIGPIPE);
@@ -526,7 +529,8 @@ static int next_signal(const struct worker *worker, int timeout_ms)
 static void run_until_told(struct worker *worker, int *signal_number)
 {
     do *signal_number = next_signal(worker, keep_up(worker));
-    while (*signal_number != SIGTERM && *signal_number != SIGINT);
+    while (*signal_number != SIGTERM && *signal_number != SIGINT && *signal_number != MASTER_GONE);
+    if (*signal_number == MASTER_GONE) *signal_number = SIGTERM;
 }
 
 /* Streams finish, unless the operator is in a hurry. */
@@ -606,6 +610,7 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd, con
     };
     int signal_number = SIGINT;
     quiet_signals(&worker);
+    prctl(PR_SET_PDEATHSIG, MASTER_GONE);
     mallopt(M_ARENA_MAX, 2); /* what one thread takes another gives back: more arenas would only be full of holes */
     bool started = start(&worker);
     if (started) {

@@ -497,8 +497,9 @@ use_nginx() {
     "CONN_OFF=$([ "$conn" -gt 0 ] || echo '#')" "CONN_PER_IP=$conn"
   )
   for file in "$ROOT"/nginx/*.conf; do cat "$file" >"$conf/${file##*/}"; done
-  for file in "$ROOT"/nginx/*.conf.in; do
-    value=${file##*/}
+  mkdir -p "$conf/local"
+  for file in "$ROOT"/nginx/*.conf.in "$ROOT"/nginx/local/*.conf.in; do
+    value=${file#"$ROOT"/nginx/}
     fill_in "$file" "${values[@]}" >"$conf/${value%.in}"
   done
   mkdir -p "$SHORT/nginx"
@@ -509,7 +510,7 @@ use_nginx() {
     cat "$STATE/log/nginx-test.log" >&2
     exit 1
   fi
-  launch nginx '' "$(cat "$conf"/*.conf "$STATE/tls/cert.pem")" "$command" -e stderr -c "$conf/nginx.conf" || true
+  launch nginx '' "$(cat "$conf"/*.conf "$conf"/local/*.conf "$STATE/tls/cert.pem")" "$command" -e stderr -c "$conf/nginx.conf" || true
 }
 
 is_ready() {

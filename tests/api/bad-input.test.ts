@@ -1,4 +1,5 @@
 // Requests that are malformed or wrong: each is refused with its own status, and nothing is stored or counted.
+import { connect } from 'node:http2'
 import { env } from '../support/env.ts'
 import { drip, raw, request } from '../support/http.ts'
 import { document, holdError, operations } from '../support/openapi.ts'
@@ -178,6 +179,40 @@ describe('size', () => {
     expect([400, 431, 494]).toContain(reply.status)
     expect(reply.json().error.code).toBe('invalid_request')
   })
+})
+
+// (A10) nginx makes one FastCGI record of them, or an error of its own.
+describe('headers of 65 KB in all', () => {
+  const shapes: Record<string, string[]> = {
+    'four large ones': Array.from({ length: 4 }, (_, i) => [`X-Pad-${i}`, 'a'.repeat(16_000)]).flat(),
+    'many small ones': Array.from({ length: 4000 }, (_, i) => [`X-${i}`, 'abcdefgh']).flat(),
+    'many of one letter': Array.from({ length: 5000 }, () => ['A', 'b']).flat(),
+  }
+  test.for(Object.entries(shapes))('%s: 400, as JSON', async ([, headers], { alice }) => {
+    const reply = await alice.request('/api/v1/chat/sessions', { headers: [...headers, 'Authorization', `Bearer ${alice.token}`] })
+    expect([reply.status, reply.json().error.code]).toEqual([400, 'invalid_request'])
+  })
+  test('over HTTP/2 nginx ends the connection, as a client that asks too much (ENHANCE_YOUR_CALM)', async () => {
+    const session = connect(env.url, { ca: env.ca })
+    const ended = new Promise((resolve) => session.on('goaway', (code) => resolve(code)).on('error', () => undefined))
+    const stream = session.request({ ':path': '/api/v1/chat/sessions', ...Object.fromEntries(Array.from({ length: 4 }, (_, i) => [`x-pad-${i}`, 'a'.repeat(15_000)])) })
+    stream.on('error', () => undefined).on('response', (reply) => session.emit('goaway', reply[':status']))
+    expect(await ended).toBe(11)
+    session.destroy()
+  })
+  test('two tokens of 8 KB fit, in header and cookie', async ({ alice }) => {
+    const reply = await alice.request('/api/v1/chat/sessions', { headers: { Authorization: `Bearer ${alice.token}`, Cookie: `a=${'c'.repeat(8192)}`, 'X-Pad': 'a'.repeat(8192) } })
+    expect(reply.status).toBe(200)
+  })
+})
+
+test('(A10) a Referer with escape sequences is refused before it can get into a log', async ({ alice }) => {
+  for (const path of ['/api/v1/chat/sessions', '/chat', '/nowhere']) {
+    const reply = await raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nReferer: https://x/\x1b[31mred\r\nAuthorization: Bearer ${alice.token}\r\nConnection: close\r\n\r\n`)
+    expect(reply.status, path).toBe(400)
+    expect(reply.head).toMatch(/X-Request-Id: /i)
+    if (path.startsWith('/api/')) expect(reply.body).toContain('"code":"invalid_request"')
+  }
 })
 
 describe('methods', () => {

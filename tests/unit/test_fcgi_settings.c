@@ -482,6 +482,35 @@ START_TEST(kept_settings_are_those_that_were_read)
 }
 END_TEST
 
+/* As systemd names credentials: the file sambanova-api-key is SAMBANOVA_API_KEY. NAME_FILE wins, as it is more special.
+ */
+START_TEST(a_secret_may_stand_in_the_directory_of_credentials)
+{
+    struct settings_kept kept;
+    char own[96];
+
+    snprintf(own, sizeof own, "%s/sambanova-api-key", directory);
+    setenv("CREDENTIALS_DIRECTORY", directory, 1);
+    ck_assert_msg(load(), "%s", problem);
+    ck_assert_str_eq(settings.api_key, KEY);
+    write_file(own, "sk-credential\n");
+    ck_assert_msg(load(), "%s", problem);
+    ck_assert_str_eq(settings.api_key, "sk-credential");
+    ck_assert(settings_keep(&settings, &kept));
+    write_file(own, "two\nlines\n");
+    ck_assert(!load());
+    ck_assert_ptr_nonnull(strstr(problem, "SAMBANOVA_API_KEY"));
+    ck_assert_msg(load_from(kept_path(&kept)), "%s", problem);
+    ck_assert_str_eq(settings.api_key, "sk-credential");
+    settings_drop(&kept);
+    write_file(path, "sk-file\n");
+    setenv("SAMBANOVA_API_KEY_FILE", path, 1);
+    ck_assert_msg(load(), "%s", problem);
+    ck_assert_str_eq(settings.api_key, "sk-file");
+    unlink(own);
+}
+END_TEST
+
 START_TEST(kept_secrets_are_those_that_were_read_from_their_files)
 {
     struct settings_kept kept;
@@ -578,8 +607,9 @@ UNIT_SUITE(fcgi_settings)
         a_misspelt_name_is_told_with_the_nearest, names_of_others_are_left_alone,
         a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file, a_secret_in_a_file_is_one_line,
         a_public_key_is_read_from_its_file, model_names_are_bounded, kept_settings_are_those_that_were_read,
-        kept_secrets_are_those_that_were_read_from_their_files, what_is_printed_masks_secrets,
-        the_files_that_are_made_from_the_table_are_fresh, the_example_has_every_variable_and_is_a_file_that_loads);
+        a_secret_may_stand_in_the_directory_of_credentials, kept_secrets_are_those_that_were_read_from_their_files,
+        what_is_printed_masks_secrets, the_files_that_are_made_from_the_table_are_fresh,
+        the_example_has_every_variable_and_is_a_file_that_loads);
 
     tcase_add_loop_test(tcase, a_wrong_value_is_named_and_no_secret_is_told, 0, (int)UNIT_COUNT(wrong));
     tcase_add_checked_fixture(tcase, set_up, tear_down);
