@@ -45,6 +45,7 @@ static bool open_stores(struct admin *admin, const struct settings *settings)
     signal(SIGPIPE, SIG_IGN);
     *admin = (struct admin){0};
     admin->health = pg_health_open(clock);
+    if (admin->health && !settings->database_prepare) pg_health_dont_prepare(admin->health);
     admin->pg = pg_conn_open(settings->database_url, clock, admin->health, PG_CALL_MS);
     admin->server = redis_server_open(settings->redis_url, REDIS_CALL_MS_HERE, &problem);
     if (problem) fprintf(stderr, "chat-fcgi: REDIS_URL %s\n", problem);

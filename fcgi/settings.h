@@ -30,6 +30,7 @@ struct settings {
     int connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
 
     const char *database_url, *redis_url;
+    bool database_prepare;
     const char *listen; /* a unix path, or the number of an inherited descriptor */
     int workers, request_threads, max_streams;
     enum log_level log_level;

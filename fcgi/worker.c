@@ -427,6 +427,7 @@ static bool start(struct worker *worker)
 {
     worker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     worker->pg_health = pg_health_open(clock_system());
+    if (worker->pg_health && !worker->settings->database_prepare) pg_health_dont_prepare(worker->pg_health);
     worker->local_breaker = local_breaker_open();
     worker->ledger = use_ledger_open(clock_system());
     worker->threads = calloc((size_t)worker->settings->request_threads, sizeof *worker->threads);

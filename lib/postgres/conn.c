@@ -6,9 +6,16 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "postgres/hosts.h"
 #include "postgres/query.h"
 
-enum { SLOW_MS = 500, MAX_ATTEMPTS = 3, STATE_SIZE = 6 };
+enum {
+    SLOW_MS = 500,
+    MAX_ATTEMPTS = 3,
+    STATE_SIZE = 6,
+    LOOK_MS = 1000, /* a connection that only reads would never meet a refusal: it looks who is at its other end */
+};
+static const char READ_ONLY[] = "25006"; /* read_only_sql_transaction */
 
 struct pg_conn {
     char *url;
@@ -16,6 +23,9 @@ struct pg_conn {
     struct pg_health *health;
     int timeout_ms;
     PGconn *pg; /* NULL: not connected */
+    struct pg_hosts hosts;
+    unsigned generation; /* of the health's, when pg was made */
+    int64_t looked_at_ms;
     bool settings_sent;
     bool prepared[PG_STATEMENT_COUNT]; /* on this pg */
 };
@@ -47,6 +57,7 @@ struct pg_conn *pg_conn_open(const char *url, const struct clock *clock, struct 
     conn->clock = clock;
     conn->health = health;
     conn->timeout_ms = timeout_ms > 0 ? timeout_ms : PG_TIMEOUT_MS;
+    pg_hosts_read(url, &conn->hosts);
     return conn;
 }
 
@@ -55,6 +66,7 @@ static void disconnect(struct pg_conn *conn)
     if (conn->pg) PQfinish(conn->pg);
     conn->pg = NULL;
     conn->settings_sent = false;
+    conn->looked_at_ms = 0;
     memset(conn->prepared, 0, sizeof conn->prepared);
 }
 
@@ -87,10 +99,20 @@ static void ignore_notice(void *context, const PGresult *result)
 
 static enum outcome start_connection(struct pg_conn *conn, struct attempt *attempt)
 {
-    /* What stands before dbname can be set otherwise in the URL, what stands after it can't. */
-    static const char *const keys[] = {
-        "fallback_application_name", "tcp_user_timeout", "keepalives_idle", "dbname", "client_encoding", NULL};
-    const char *values[] = {"chat-fcgi", "10000", "30", conn->url, "UTF8", NULL};
+    struct pg_hosts hosts;
+    pg_hosts_turn(&conn->hosts, pg_health_host_turn(conn->health), &hosts);
+    /* What stands before dbname can be set otherwise in the URL, what stands after it can't. An empty list is none. */
+    static const char *const keys[] = {"fallback_application_name",
+                                       "tcp_user_timeout",
+                                       "keepalives_idle",
+                                       "dbname",
+                                       "client_encoding",
+                                       "host",
+                                       "hostaddr",
+                                       "port",
+                                       NULL};
+    const char *values[] = {"chat-fcgi", "10000",        "30",       conn->url, "UTF8",
+                            hosts.host,  hosts.hostaddr, hosts.port, NULL};
     conn->pg = PQconnectStartParams(keys, values, 1);
     if (!conn->pg || PQstatus(conn->pg) == CONNECTION_BAD) return CONNECT_FAILED;
     PQsetNoticeReceiver(conn->pg, ignore_notice, NULL); /* a notice may quote a value */
@@ -106,7 +128,10 @@ static enum outcome start_connection(struct pg_conn *conn, struct attempt *attem
 static enum outcome connect_now(struct pg_conn *conn, struct attempt *attempt)
 {
     int64_t begun_ms = clock_mono_ms(conn->clock);
+    unsigned turn = pg_health_host_turn(conn->health);
+    conn->generation = pg_health_generation(conn->health);
     enum outcome outcome = start_connection(conn, attempt);
+    if (outcome == TIMED_OUT) pg_health_next_host(conn->health, turn);
     if (outcome == DONE) {
         log_write(LOG_DEBUG, "store_connected", LOG_INT("duration_ms", clock_mono_ms(conn->clock) - begun_ms));
         return DONE;
@@ -127,27 +152,61 @@ static bool hung_up(struct pg_conn *conn)
     return poll(&pfd, 1, 0) > 0;
 }
 
-/* What goes out together, in this order, each with how many results it gives. */
-enum step { STEP_SETTINGS, STEP_SETTINGS_SYNC, STEP_PREPARE, STEP_EXECUTE, STEP_SYNC, STEP_COUNT };
+/* What goes out together, in this order. */
+enum step { STEP_SETTINGS, STEP_LOOK, STEP_PREPARE, STEP_EXECUTE, STEP_SYNC };
+struct plan {
+    enum step steps[6];
+    int count;
+};
 
-/* The server gives up a little before we do, so that a connection survives a slow statement. */
-static bool send_settings(struct pg_conn *conn)
+static bool add_step(struct plan *plan, enum step step, int sent)
 {
-    char timeout_ms[16];
-    const char *const values[] = {timeout_ms};
-    snprintf(timeout_ms, sizeof timeout_ms, "%d", conn->timeout_ms > 200 ? conn->timeout_ms - 100 : conn->timeout_ms);
-    return PQsendQueryParams(conn->pg, PG_SETTINGS_SQL, 1, NULL, values, NULL, NULL, 0) && PQpipelineSync(conn->pg);
+    plan->steps[plan->count++] = step;
+    return sent;
 }
 
-static bool send_all(struct pg_conn *conn, enum pg_statement statement, const struct pg_params *params)
+/* The server gives up a little before we do, so that a connection survives a slow statement. */
+static bool send_settings(struct pg_conn *conn, struct plan *plan, bool for_transaction)
+{
+    char timeout_ms[16];
+    const char *const values[] = {timeout_ms, for_transaction ? "t" : "f"};
+    snprintf(timeout_ms, sizeof timeout_ms, "%d", conn->timeout_ms > 200 ? conn->timeout_ms - 100 : conn->timeout_ms);
+    return add_step(plan, STEP_SETTINGS, PQsendQueryParams(conn->pg, PG_SETTINGS_SQL, 2, NULL, values, NULL, NULL, 0));
+}
+
+/* What comes before the statement: settings, or a look at who is there, where the last one is some time ago. */
+static bool send_first(struct pg_conn *conn, struct plan *plan, bool prepares)
+{
+    if (!prepares) return send_settings(conn, plan, true);
+    /* a sync of its own: settings would be undone with a statement that fails */
+    if (!conn->settings_sent)
+        return send_settings(conn, plan, false) && add_step(plan, STEP_SYNC, PQpipelineSync(conn->pg));
+    if (clock_mono_ms(conn->clock) - conn->looked_at_ms < LOOK_MS) return true;
+    return add_step(plan, STEP_LOOK, PQsendQueryParams(conn->pg, PG_LOOK_SQL, 0, NULL, NULL, NULL, NULL, 0));
+}
+
+static bool send_statement(struct pg_conn *conn, struct plan *plan, enum pg_statement statement,
+                           const struct pg_params *params, bool prepares)
 {
     const struct pg_statement_entry *entry = &PG_STATEMENTS[statement];
-    /* a sync of its own: settings would be undone with a statement that fails */
-    if (!conn->settings_sent && !send_settings(conn)) return false;
-    if (!conn->prepared[statement] && !PQsendPrepare(conn->pg, entry->name, entry->sql, 0, NULL)) return false;
-    return PQsendQueryPrepared(conn->pg, entry->name, params->count, params->values, params->lengths, params->formats,
-                               0) &&
-           PQpipelineSync(conn->pg);
+    if (!prepares)
+        return add_step(plan, STEP_EXECUTE,
+                        PQsendQueryParams(conn->pg, entry->sql, params->count, NULL, params->values, params->lengths,
+                                          params->formats, 0));
+    if (!conn->prepared[statement] &&
+        !add_step(plan, STEP_PREPARE, PQsendPrepare(conn->pg, entry->name, entry->sql, 0, NULL)))
+        return false;
+    return add_step(
+        plan, STEP_EXECUTE,
+        PQsendQueryPrepared(conn->pg, entry->name, params->count, params->values, params->lengths, params->formats, 0));
+}
+
+static bool send_all(struct pg_conn *conn, struct plan *plan, enum pg_statement statement,
+                     const struct pg_params *params)
+{
+    bool prepares = pg_health_prepares(conn->health);
+    return send_first(conn, plan, prepares) && send_statement(conn, plan, statement, params, prepares) &&
+           add_step(plan, STEP_SYNC, PQpipelineSync(conn->pg));
 }
 
 static void note_error(const PGresult *result, struct attempt *attempt)
@@ -180,38 +239,63 @@ static enum outcome await_result(struct pg_conn *conn, struct attempt *attempt, 
     }
 }
 
-static enum outcome read_all(struct pg_conn *conn, enum pg_statement statement, struct attempt *attempt)
+/* A pooler stands between where the process at the other end is another than the one that we were told of: then
+ * nothing may rest on the connection. */
+static void note_process(struct pg_conn *conn, int64_t pid)
 {
-    enum step step = conn->settings_sent ? STEP_PREPARE : STEP_SETTINGS;
-    if (step == STEP_PREPARE && conn->prepared[statement]) step = STEP_EXECUTE;
+    if (pid == PQbackendPID(conn->pg) || !pg_health_prepares(conn->health)) return;
+    pg_health_dont_prepare(conn->health);
+    log_write(LOG_WARN, "pooler_found", LOG_STR("hint", "statements aren't prepared; DATABASE_PREPARE=false says so"));
+}
+
+/* false: it takes no writes. */
+static bool note_look(struct pg_conn *conn, const PGresult *result)
+{
+    bool first = !conn->looked_at_ms;
+    conn->looked_at_ms = clock_mono_ms(conn->clock);
+    if (strcmp(PQgetvalue(result, 0, 0), "off") != 0) return false;
+    note_process(conn, pg_int(result, 0, 1, 0));
+    if (first) conn->generation = pg_health_note_server(conn->health, conn->generation, pg_int(result, 0, 2, 0));
+    return true;
+}
+
+/* What one result says; false: the statement is not to be believed or failed, and why is in the attempt. */
+static bool take_result(struct pg_conn *conn, enum pg_statement statement, enum step step, PGresult *result,
+                        struct attempt *attempt)
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_FATAL_ERROR) {
+        note_error(result, attempt);
+        return false;
+    }
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) return true;
+    if (step == STEP_EXECUTE) attempt->result = result;
+    if (step == STEP_PREPARE) conn->prepared[statement] = true;
+    if ((step == STEP_SETTINGS || step == STEP_LOOK) && !note_look(conn, result)) {
+        snprintf(attempt->state, sizeof attempt->state, "%s", READ_ONLY);
+        return false;
+    }
+    return true;
+}
+
+static enum outcome read_all(struct pg_conn *conn, const struct plan *plan, enum pg_statement statement,
+                             struct attempt *attempt)
+{
     bool failed = false;
-    while (step != STEP_COUNT) {
+    for (int at = 0; at < plan->count;) {
         PGresult *result = NULL;
         enum outcome outcome = await_result(conn, attempt, &result);
         if (outcome != DONE) return outcome;
-        ExecStatusType status = result ? PQresultStatus(result) : PGRES_EMPTY_QUERY;
-        if (!result) {
-            /* the end of one command's results */
-            if (PQstatus(conn->pg) == CONNECTION_BAD) return LOST;
-            step++;
-            if (step == STEP_PREPARE && conn->prepared[statement]) step++;
-            continue;
+        if (result) {
+            bool synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+            struct attempt ignored = *attempt;
+            if (synced && at == 1 && plan->steps[0] == STEP_SETTINGS) conn->settings_sent = true;
+            if (!take_result(conn, statement, plan->steps[at], result, failed ? &ignored : attempt)) failed = true;
+            if (attempt->result != result) PQclear(result);
+            if (!synced) continue; /* its NULL is still to come; none follows a sync */
         }
-        if (status == PGRES_PIPELINE_SYNC) {
-            if (step == STEP_SETTINGS_SYNC) conn->settings_sent = true;
-            step++; /* no NULL follows a sync */
-            if (step == STEP_PREPARE && conn->prepared[statement]) step++;
-        } else if (status == PGRES_FATAL_ERROR) {
-            if (!failed) note_error(result, attempt);
-            failed = true;
-        } else if (status == PGRES_COMMAND_OK && step == STEP_PREPARE) {
-            conn->prepared[statement] = true;
-        } else if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && step == STEP_EXECUTE) {
-            attempt->result = result;
-            continue;
-        }
-        PQclear(result);
         if (PQstatus(conn->pg) == CONNECTION_BAD) return LOST;
+        at++;
     }
     return failed ? SQL_ERROR : DONE;
 }
@@ -219,13 +303,14 @@ static enum outcome read_all(struct pg_conn *conn, enum pg_statement statement, 
 static enum outcome attempt_once(struct pg_conn *conn, enum pg_statement statement, const struct pg_params *params,
                                  struct attempt *attempt)
 {
+    struct plan plan = {.count = 0};
     attempt->state[0] = attempt->constraint[0] = '\0';
-    if (conn->pg && hung_up(conn)) disconnect(conn);
+    if (conn->pg && (hung_up(conn) || conn->generation != pg_health_generation(conn->health))) disconnect(conn);
     if (!conn->pg) {
         enum outcome outcome = connect_now(conn, attempt);
         if (outcome != DONE) return outcome;
     }
-    enum outcome outcome = send_all(conn, statement, params) ? read_all(conn, statement, attempt) : LOST;
+    enum outcome outcome = send_all(conn, &plan, statement, params) ? read_all(conn, &plan, statement, attempt) : LOST;
     if (outcome != DONE) {
         PQclear(attempt->result);
         attempt->result = NULL;
@@ -239,11 +324,20 @@ static bool state_is(const struct attempt *attempt, const char *prefix)
     return strncmp(attempt->state, prefix, strlen(prefix)) == 0;
 }
 
-/* The server is leaving, starting, or has become a read-only standby: this connection is of no more use. */
+/* The server is leaving, starting, or has become read-only, or what was prepared isn't there, or is already: this
+ * connection is of no more use. */
 static bool must_reconnect(const struct attempt *attempt)
 {
-    return state_is(attempt, "57P") || state_is(attempt, "08") || state_is(attempt, "25006") ||
-           state_is(attempt, "26000") || state_is(attempt, "0A000");
+    return state_is(attempt, "57P") || state_is(attempt, "08") || state_is(attempt, READ_ONLY) ||
+           state_is(attempt, "26000") || state_is(attempt, "42P05") || state_is(attempt, "0A000");
+}
+
+/* What this refusal says of the other connections. */
+static void leave(struct pg_conn *conn, const struct attempt *attempt)
+{
+    if (state_is(attempt, READ_ONLY)) pg_health_renew(conn->health, conn->generation, "read-only");
+    if (state_is(attempt, "42P05")) pg_health_dont_prepare(conn->health); /* by a name that is ours alone */
+    disconnect(conn);
 }
 
 static enum chat_error error_of_state(const struct pg_statement_entry *entry, const struct attempt *attempt)
@@ -255,7 +349,7 @@ static enum chat_error error_of_state(const struct pg_statement_entry *entry, co
         return CHAT_ERR_INVALID_REQUEST;
     /* cancelled, lock not available, out of resources, still deadlocked after retries, leaving */
     if (state_is(attempt, "57") || state_is(attempt, "55P03") || state_is(attempt, "53") || state_is(attempt, "08") ||
-        state_is(attempt, "40") || state_is(attempt, "25006") || attempt->state[0] == '\0')
+        state_is(attempt, "40") || state_is(attempt, READ_ONLY) || attempt->state[0] == '\0')
         return CHAT_ERR_DATABASE_UNAVAILABLE;
     return CHAT_ERR_INTERNAL;
 }
@@ -298,11 +392,13 @@ enum chat_error pg_exec(struct pg_conn *conn, enum pg_statement statement, const
     int tries = 0;
     do {
         outcome = attempt_once(conn, statement, params, &attempt);
-        if (outcome == SQL_ERROR && must_reconnect(&attempt)) disconnect(conn);
+        if (outcome == SQL_ERROR && must_reconnect(&attempt)) leave(conn, &attempt);
         tries++;
     } while (outcome != DONE && worth_another(entry, outcome, &attempt, tries));
 
-    pg_health_leave(conn->health, probe, outcome == DONE || outcome == SQL_ERROR);
+    /* one that is read-only is as good as none: one call at a time finds out whether it still is */
+    bool reached = outcome == DONE || (outcome == SQL_ERROR && !state_is(&attempt, READ_ONLY));
+    pg_health_leave(conn->health, probe, reached);
     enum chat_error error = outcome == DONE        ? CHAT_OK
                             : outcome == SQL_ERROR ? error_of_state(entry, &attempt)
                                                    : CHAT_ERR_DATABASE_UNAVAILABLE;
@@ -376,6 +472,7 @@ enum chat_error pg_ping(struct pg_conn *conn)
 {
     struct pg_params none = {0};
     PGresult *result;
+    conn->looked_at_ms = 0; /* the look is what this is about */
     enum chat_error error = pg_exec(conn, PG_PING, &none, &result);
     PQclear(result);
     return error;

@@ -15,6 +15,9 @@ struct pg_health {
     int backoff_ms;        /* doubled by each failed probe */
     int64_t next_probe_ms; /* monotonic */
     unsigned seed;
+    unsigned generation, host_turn;
+    int64_t started_us; /* the server's of this generation; 0: not known */
+    bool unprepared;
 };
 
 struct pg_health *pg_health_open(const struct clock *clock)
@@ -82,4 +85,66 @@ bool pg_health_suspect(struct pg_health *health)
     bool suspect = health->suspect;
     pthread_mutex_unlock(&health->mutex);
     return suspect;
+}
+
+unsigned pg_health_generation(struct pg_health *health)
+{
+    pthread_mutex_lock(&health->mutex);
+    unsigned generation = health->generation;
+    pthread_mutex_unlock(&health->mutex);
+    return generation;
+}
+
+void pg_health_renew(struct pg_health *health, unsigned generation, const char *reason)
+{
+    pthread_mutex_lock(&health->mutex);
+    bool first = generation == health->generation;
+    if (first) {
+        health->generation++;
+        health->started_us = 0;
+    }
+    pthread_mutex_unlock(&health->mutex);
+    if (first) log_write(LOG_WARN, "store_connections_renewed", LOG_STR("reason", reason));
+}
+
+unsigned pg_health_note_server(struct pg_health *health, unsigned generation, int64_t started_us)
+{
+    pthread_mutex_lock(&health->mutex);
+    bool ours = generation == health->generation;
+    bool other = ours && health->started_us && health->started_us != started_us;
+    if (other) generation = ++health->generation;
+    if (ours) health->started_us = started_us;
+    pthread_mutex_unlock(&health->mutex);
+    if (other) log_write(LOG_WARN, "store_connections_renewed", LOG_STR("reason", "another server"));
+    return generation;
+}
+
+bool pg_health_prepares(struct pg_health *health)
+{
+    pthread_mutex_lock(&health->mutex);
+    bool prepares = !health->unprepared;
+    pthread_mutex_unlock(&health->mutex);
+    return prepares;
+}
+
+void pg_health_dont_prepare(struct pg_health *health)
+{
+    pthread_mutex_lock(&health->mutex);
+    health->unprepared = true;
+    pthread_mutex_unlock(&health->mutex);
+}
+
+unsigned pg_health_host_turn(struct pg_health *health)
+{
+    pthread_mutex_lock(&health->mutex);
+    unsigned turn = health->host_turn;
+    pthread_mutex_unlock(&health->mutex);
+    return turn;
+}
+
+void pg_health_next_host(struct pg_health *health, unsigned turn)
+{
+    pthread_mutex_lock(&health->mutex);
+    if (health->host_turn == turn) health->host_turn++;
+    pthread_mutex_unlock(&health->mutex);
 }

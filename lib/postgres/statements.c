@@ -7,10 +7,13 @@
  * plan may fetch all of somebody's rows and sort them where an index gives them in order and a page is enough;
  * enable_sort = off says that (what has no index is sorted all the same). Its
  * price on paper would wake the just-in-time compiler, which takes 450 ms: off too. */
-const char PG_SETTINGS_SQL[] = "SELECT set_config('statement_timeout', $1::text, false),"
-                               " set_config('plan_cache_mode', 'force_generic_plan', false),"
-                               " set_config('enable_sort', 'off', false),"
-                               " set_config('jit', 'off', false)";
+#define LOOK "SELECT current_setting('transaction_read_only'), pg_backend_pid()," \
+    " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+const char PG_LOOK_SQL[] = LOOK;
+const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text, $2::bool),"
+                               " set_config('plan_cache_mode', 'force_generic_plan', $2),"
+                               " set_config('enable_sort', 'off', $2),"
+                               " set_config('jit', 'off', $2)";
 
 /* Times travel as whole numbers: milliseconds in, microseconds out. */
 #define MS(param) "to_timestamp(" param "::bigint / 1000.0)"

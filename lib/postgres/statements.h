@@ -58,8 +58,12 @@ struct pg_statement_entry {
 };
 extern const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT];
 
-/* Sent first on every connection. $1: statement_timeout in milliseconds. */
+/* Sent first on every connection, or, where a pooler may give each transaction another one, in each transaction.
+ * $1: statement_timeout in milliseconds, $2: for the transaction alone. Its first columns are those of the look. */
 extern const char PG_SETTINGS_SQL[];
+/* Who is at the other end now: 0 whether it takes writes ('off': it does; a standby says 'on'), 1 its process, 2 when
+ * that server was started. */
+extern const char PG_LOOK_SQL[];
 
 /* Columns of the lists, counted from the column where each begins. */
 enum { PG_SESSION_COLUMNS = 11, PG_MESSAGE_COLUMNS = 19, PG_USAGE_COLUMNS = 12 };

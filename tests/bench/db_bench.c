@@ -201,7 +201,8 @@ static int plans(const char *url)
     struct database database;
     int bad = 0;
     database_open(&database, url);
-    PQclear(query(database.pg, PG_SETTINGS_SQL, "60000"));
+    const char *const settings[] = {"60000", "f"};
+    PQclear(PQexecParams(database.pg, PG_SETTINGS_SQL, 2, NULL, settings, NULL, NULL, 0));
     for (int i = PG_SESSION_CREATE; i < PG_STATEMENT_COUNT; i++) {
         if (!arguments[i]) die("no arguments for", PG_STATEMENTS[i].name);
         bad += !explain(database.pg, &PG_STATEMENTS[i], arguments[i], &database.heavy[0]);

@@ -61,8 +61,8 @@ static void open_data(void)
     pg = PQconnectdb(contract_env("DATABASE_URL"));
     ck_assert_msg(PQstatus(pg) == CONNECTION_OK, "%s", PQerrorMessage(pg));
     run("BEGIN");
-    const char *const timeout[] = {"60000"};
-    PQclear(PQexecParams(pg, PG_SETTINGS_SQL, 1, NULL, timeout, NULL, NULL, 0));
+    const char *const settings[] = {"60000", "f"};
+    PQclear(PQexecParams(pg, PG_SETTINGS_SQL, 2, NULL, settings, NULL, NULL, 0));
     run("SET LOCAL synchronous_commit = off");
     run("INSERT INTO chat_sessions (id, user_id, title, model, created_at, updated_at, deleted_at, message_count,"
         " last_seq, title_vector) SELECT gen_random_uuid(), 'plan:' || i % 10, 'title ' || i, 'm',"

@@ -1,0 +1,85 @@
+// A store's address leads to another one, while the old one lives on, read-only, with connections open: what a failover by
+// Sentinel, Patroni or hand is to the service (SPEC.md §20).
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, freezeFor, idOf, report, rowOf, size, startAll, test } from '../support/faults.ts'
+import { redisPair } from '../support/pairs.ts'
+import { startStack } from '../support/stack.ts'
+import { generatedText } from '../support/upstream.ts'
+import type { User } from '../support/user.ts'
+import { until } from '../support/wait.ts'
+
+const plenty = { CHAT_WORKERS: '2', CHAT_RATE_LIMIT_PER_MINUTE: '100000', CHAT_DAILY_MESSAGE_QUOTA: '100000', CHAT_MAX_CONCURRENT_STREAMS: '1000' }
+const logOf = (stateDir: string) => readFileSync(join(stateDir, 'log/workers.log'), 'utf8')
+
+async function withRedisPair(act: (pair: Awaited<ReturnType<typeof redisPair>>, stack: { url: string; stateDir: string }) => Promise<void>) {
+  const pair = await redisPair()
+  try {
+    const stack = await startStack({ ...plenty, REDIS_URL: pair.url })
+    try {
+      await act(pair, stack)
+    } finally {
+      await stack.down()
+    }
+  } finally {
+    await pair.close()
+  }
+}
+
+/** How long until a send is admitted again. */
+async function admittedAgain(user: User): Promise<number> {
+  const from = performance.now()
+  await until('a send is admitted', async () => (await user.trySendJson(null, '[[text=Yes]] Hello')).status === 201, 5_000)
+  return performance.now() - from
+}
+
+describe('Redis', () => {
+  test('demoted: the first refusal renews all connections, and nobody is refused (redis-demoted-connections)', async ({ crowd }) => {
+    await withRedisPair(async (pair, stack) => {
+      const users = crowd(size(30, 60), stack.url)
+      for (const user of users) user.checkCounter = false // another Redis counted
+      await Promise.all(users.map((user) => user.sendJson(null, '[[text=Yes]] Hello')))
+      await pair.failOver()
+      const ms = await admittedAgain(users[0]!)
+      const statuses: number[] = []
+      for (const user of users) statuses.push((await user.trySendJson(null, '[[text=Yes]] Hello')).status)
+      for (let burst = 0; burst < 4; burst++)
+        statuses.push(...(await Promise.all(users.slice(0, 20).map((user) => user.trySendJson(null, '[[text=Yes]] Hello')))).map((reply) => reply.status))
+      expect(statuses.filter((status) => status !== 201)).toEqual([])
+      for (const user of users.slice(1, 20)) expect((await user.quota()).daily.used, 'read from the new one').toBe(6)
+      expect(await pair.first.client.dbsize(), 'the old one follows').toBeGreaterThan(0)
+      report(`after a Redis failover a send was admitted after ${Math.round(ms)} ms`)
+    })
+  })
+
+  test('demoted, the old one cut off: no answer that runs is ended by what it still says (redis-demoted-reaper)', async ({ crowd }) => {
+    await withRedisPair(async (pair, stack) => {
+      const users = crowd(size(10, 50), stack.url)
+      for (const user of users) user.checkCounter = false
+      const [chunks, pace] = [size(160, 300), 100] // longer than a word of life, and its look
+      const streams = await startAll(users, `[[chunks=${chunks} size=12 pace=${pace}]] Through the switch-over`)
+      await pair.failOver()
+      await pair.first.client.call('REPLICAOF', '127.0.0.1', '1')
+      await Promise.all(streams.map((stream) => stream.readDone()))
+      for (const stream of streams) {
+        expect(stream.content).toBe(generatedText(chunks, 12))
+        expect(await rowOf(idOf(stream))).toMatchObject({ status: 'complete', content: stream.content })
+      }
+      expect(logOf(stack.stateDir)).not.toContain('answer_reaped')
+    })
+  })
+
+  // Reads go on: whoever looks for dead writers sees all words of life run out.
+  test('pausing writes for longer than a process is thought alive: nobody is taken for dead', async ({ crowd }) => {
+    await withRedisPair(async (pair, stack) => {
+      const users = crowd(size(4, 20), stack.url)
+      for (const user of users) user.checkCounter = false
+      const streams = await startAll(users, `[[chunks=200 size=12 pace=100]] Through the pause`)
+      await pair.first.client.call('CLIENT', 'PAUSE', '9000', 'WRITE')
+      await freezeFor(9_000)
+      await Promise.all(streams.map((stream) => stream.readDone()))
+      for (const stream of streams) expect(await rowOf(idOf(stream))).toMatchObject({ status: 'complete', content: generatedText(200, 12) })
+      expect(logOf(stack.stateDir)).not.toContain('answer_reaped')
+    })
+  })
+})
