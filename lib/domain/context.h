@@ -37,6 +37,7 @@ struct turn {
 struct prompt {
     const char *model;
     int max_tokens;
+    bool low_effort;          /* think little, where the model can be told so */
     const struct turn *turns; /* oldest first; system prompt first where there is one, then never an assistant turn; who
                                  does not join has another role than the one before */
     size_t turn_count;

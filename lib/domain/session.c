@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "domain/cjk.h"
+#include "domain/plain_text.h"
 
 const char SESSION_DEFAULT_TITLE[] = "New chat";
 
@@ -94,6 +95,7 @@ const char *session_title_from(const char *text, size_t len, struct arena *arena
     bool space_due = false, after_cjk = false;
     size_t bytes;
 
+    text = plain_text(text, len, arena, &len);
     for (size_t at = 0; at < len; at += bytes) {
         uint32_t code_point = 0; /* malformed bytes pass for a control character */
 

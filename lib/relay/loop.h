@@ -321,7 +321,7 @@ void pass_bury(struct relay *relay); /* frees what ended in this turn and gives 
 const struct admission_ticket *pass_ticket(const struct relay *relay, const struct pass **at);
 
 /* title.c */
-void title_start(struct relay *relay, const struct answer_spec *spec); /* takes spec->title_body; any thread */
+void title_start(struct relay *relay, const struct answer_spec *spec); /* takes the spec's titles; any thread */
 void title_written(struct relay *relay, const char *answer_id, const char *text);
 
 /* warm.c: a connection to the provider before it is needed */

@@ -20,27 +20,26 @@ struct title_job {
     char answer_id[UUID_TEXT_SIZE], session_id[UUID_TEXT_SIZE];
     char user_id[USER_ID_SIZE], day[QUOTA_DAY_SIZE]; /* whom it is counted for, and when */
     struct token_usage usage;                        /* -1: not told */
-    char *body;
-    size_t body_len;
+    struct title_body body, plain_body;
+    size_t asked_bytes, thought_bytes; /* of the last request, and of its thoughts */
     struct decoder *decoder;
     struct buf text;
 };
 
 static void take_text(void *context, const char *text, size_t len)
 {
-    buf_append(context, text, len);
+    buf_append(&((struct title_job *)context)->text, text, len);
 }
 
-static void drop_text(void *context, const char *text, size_t len)
+static void drop_thought(void *context, const char *text, size_t len)
 {
-    (void)context;
     (void)text;
-    (void)len;
+    ((struct title_job *)context)->thought_bytes += len;
 }
 
 static struct delta_sink sink_of(struct title_job *title)
 {
-    return (struct delta_sink){.content = take_text, .reasoning = drop_text, .context = &title->text};
+    return (struct delta_sink){.content = take_text, .reasoning = drop_thought, .context = title};
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
@@ -52,14 +51,16 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return error == CHAT_OK ? size * count : 0;
 }
 
-static bool ask(struct title_job *title)
+/* *refused: the request itself was not to the provider's liking. */
+static bool ask(struct title_job *title, const struct title_body *body, bool *refused)
 {
     struct relay *relay = title->relay;
     const struct provider *provider = relay->settings.provider;
     CURL *easy = curl_easy_init();
     long status = 0;
+    title->asked_bytes = body->len;
     title->decoder = provider->ops->decoder_new(provider);
-    bool fine = easy && title->decoder && upstream_set_options(relay, easy, title->body, title->body_len) &&
+    bool fine = easy && title->decoder && upstream_set_options(relay, easy, body->text, body->len) &&
                 curl_easy_setopt(easy, CURLOPT_HTTPHEADER, relay->headers) == CURLE_OK &&
                 curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)TITLE_TIMEOUT_MS) == CURLE_OK &&
                 curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
@@ -73,11 +74,13 @@ static bool ask(struct title_job *title)
         provider->ops->decoder_free(title->decoder);
     }
     title->usage = status == 200 ? end.usage : (struct token_usage){0, 0, 0};
+    *refused = status == 400 || status == 422;
     if (easy) curl_easy_cleanup(easy);
     return fine && end.error == CHAT_OK && !title->text.failed;
 }
 
-static void store(struct title_job *title, const struct chat_ports *ports)
+/* false: there is no title in what the model wrote. */
+static bool store(struct title_job *title, const struct chat_ports *ports)
 {
     struct arena arena;
     arena_init(&arena);
@@ -89,6 +92,7 @@ static void store(struct title_job *title, const struct chat_ports *ports)
         taken)
         loop_post_title(title->relay, title->answer_id, text);
     arena_fini(&arena);
+    return text != NULL;
 }
 
 /* It costs like an answer, whatever becomes of it. */
@@ -97,7 +101,8 @@ static void count(const struct title_job *title, const struct chat_ports *ports)
     const char *model = ports->policy->title_model;
     struct token_usage usage = title->usage;
     if (usage.prompt_tokens < 0 && usage.completion_tokens < 0)
-        usage = (struct token_usage){(int64_t)(title->body_len + 3) / 4, (int64_t)(title->text.len + 3) / 4, -1};
+        usage = (struct token_usage){(int64_t)(title->asked_bytes + 3) / 4,
+                                     (int64_t)(title->text.len + title->thought_bytes + 3) / 4, -1};
     if (usage.prompt_tokens <= 0 && usage.completion_tokens <= 0) return; /* it was never asked */
     int64_t cost = cost_micro_usd(ports->prices, model, &usage);
     metrics_usage(model, usage.prompt_tokens, usage.completion_tokens, cost);
@@ -107,28 +112,29 @@ static void count(const struct title_job *title, const struct chat_ports *ports)
 static void run_title(struct job *job, const struct chat_ports *ports)
 {
     struct title_job *title = (struct title_job *)job;
-    bool fine = ask(title);
+    bool refused, fine = ask(title, &title->body, &refused);
+    if (refused && title->plain_body.text) fine = ask(title, &title->plain_body, &refused);
     count(title, ports);
-    if (fine)
-        store(title, ports);
-    else
+    if (!fine || !store(title, ports))
         log_write(LOG_WARN, "title_not_written", LOG_STR("session_id", title->session_id));
     buf_fini(&title->text);
-    free(title->body);
+    free(title->body.text);
+    free(title->plain_body.text);
     free(title);
 }
 
 void title_start(struct relay *relay, const struct answer_spec *spec)
 {
-    struct title_job *title = spec->title_body && relay->settings.titles ? calloc(1, sizeof *title) : NULL;
+    struct title_job *title = spec->title.text && relay->settings.titles ? calloc(1, sizeof *title) : NULL;
     if (!title) {
-        free(spec->title_body);
+        free(spec->title.text);
+        free(spec->plain_title.text);
         return;
     }
     title->job.run = run_title;
     title->relay = relay;
-    title->body = spec->title_body;
-    title->body_len = spec->title_body_len;
+    title->body = spec->title;
+    title->plain_body = spec->plain_title;
     memcpy(title->answer_id, spec->answer->id, UUID_TEXT_SIZE);
     memcpy(title->session_id, spec->session->id, UUID_TEXT_SIZE);
     memcpy(title->user_id, spec->ticket.user_id, sizeof title->user_id);

@@ -27,6 +27,12 @@ static size_t put_turn(struct json_writer *writer, const struct prompt *prompt, 
     return at;
 }
 
+/* The models that are known to take reasoning_effort: others may refuse a request that has it. */
+static bool takes_effort(const char *model)
+{
+    return strcasestr(model, "gpt-oss") != NULL;
+}
+
 /* The shorter prompt begins within the string of a user's message, as the whole one does: between the two lies what is
  * left out. */
 bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut)
@@ -47,6 +53,7 @@ bool compose_request(const struct provider *self, const struct prompt *prompt, s
     }
     json_end_array(&writer);
     if (prompt->max_tokens > 0) json_field_int(&writer, "max_tokens", prompt->max_tokens);
+    if (prompt->low_effort && takes_effort(prompt->model)) json_field_string(&writer, "reasoning_effort", "low");
     json_field_bool(&writer, "stream", true);
     json_put_key(&writer, "stream_options");
     json_begin_object(&writer);

@@ -20,8 +20,10 @@ struct answer_spec {
     size_t body_len;
     struct body_cut cut; /* of the body, should the provider find it too long */
     bool moves_start;    /* the session's row is to be told where its context starts: as in `session` */
-    char *title_body;    /* request body for the session's title, malloc'ed; NULL: none is wanted */
-    size_t title_body_len;
+    struct title_body {
+        char *text; /* request body for the session's title, malloc'ed; NULL: none is wanted */
+        size_t len;
+    } title, plain_title;   /* the second says nothing of effort: for who refuses the first */
     const char *request_id; /* for the log */
     struct trace trace;     /* passed on to the provider */
     struct quota quota;     /* where the user stood after admission */

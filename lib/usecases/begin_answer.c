@@ -1,6 +1,7 @@
 #include "usecases/begin_answer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -84,6 +85,16 @@ static bool compose_prompt(const struct chat_ports *ports, const struct answer_b
     return true;
 }
 
+static void compose_titles(const struct chat_ports *ports, struct ready_answer *out)
+{
+    struct title_body *title = &out->spec.title, *plain = &out->spec.plain_title;
+    title->text = title_prompt(ports, &out->question, true, &title->len);
+    plain->text = title_prompt(ports, &out->question, false, &plain->len);
+    if (!title->text || !plain->text || plain->len != title->len) return;
+    free(plain->text); /* this model is told of no effort anyway */
+    *plain = (struct title_body){0};
+}
+
 /* The row is there but nobody will write it: end it as failed. */
 static void abandon(const struct chat_ports *ports, const struct answer_begun *begun, struct arena *arena)
 {
@@ -141,8 +152,7 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
         give_back(ports, problem, out);
         return problem_set(problem, CHAT_ERR_INTERNAL, NULL);
     }
-    if (begin->question_id && title_wanted(ports->policy, &out->session, &out->question))
-        out->spec.title_body = title_prompt(ports, &out->question, &out->spec.title_body_len);
+    if (begin->question_id && title_wanted(ports->policy, &out->session, &out->question)) compose_titles(ports, out);
     out->spec.answer = &out->answer;
     out->spec.session = &out->session;
     out->spec.quota = out->quota;

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "domain/plain_text.h"
 
 enum {
-    TITLE_MAX_TOKENS = 32,
+    TITLE_MAX_TOKENS = 512,    /* of which a title takes 20: a reasoning model thinks before it writes */
     TITLE_QUESTION_MAX = 2000, /* code points of the question that the model gets to see */
     TITLE_BODY_MAX_BYTES = 64 << 10,
 };
@@ -18,15 +19,18 @@ bool title_wanted(const struct chat_policy *policy, const struct session *sessio
     return policy->title_model && question->seq == 1 && session->title_source == TITLE_FIRST_MESSAGE;
 }
 
-char *title_prompt(const struct chat_ports *ports, const struct message *question, size_t *len)
+char *title_prompt(const struct chat_ports *ports, const struct message *question, bool low_effort, size_t *len)
 {
     size_t shown = utf8_prefix(question->content, question->content_len, TITLE_QUESTION_MAX);
     const struct turn turns[] = {
         {.role = ROLE_SYSTEM, .content = instruction, .content_len = sizeof instruction - 1},
         {.role = ROLE_USER, .content = question->content, .content_len = shown},
     };
-    struct prompt prompt = {
-        .model = ports->policy->title_model, .max_tokens = TITLE_MAX_TOKENS, .turns = turns, .turn_count = 2};
+    struct prompt prompt = {.model = ports->policy->title_model,
+                            .max_tokens = TITLE_MAX_TOKENS,
+                            .low_effort = low_effort,
+                            .turns = turns,
+                            .turn_count = 2};
     struct body_cut cut;
     struct buf body;
     buf_init(&body, TITLE_BODY_MAX_BYTES);
@@ -38,11 +42,12 @@ char *title_prompt(const struct chat_ports *ports, const struct message *questio
 
 static bool is_trimmed(char c)
 {
-    return strchr(" \t\r\n\"'`*#", c) != NULL;
+    return strchr(" \t\r\n\"'", c) != NULL;
 }
 
 const char *title_from_answer(const char *text, size_t len, struct arena *arena)
 {
+    text = plain_text(text, len, arena, &len);
     while (len && is_trimmed(*text)) {
         text++;
         len--;

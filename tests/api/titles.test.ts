@@ -1,5 +1,8 @@
 // Titles that a model writes, on a stack with CHAT_TITLE_MODEL.
 import { afterAll, beforeAll } from 'vitest'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { env } from '../support/env.ts'
 import { startStack, type Stack } from '../support/stack.ts'
 import { expect, test } from '../support/test.ts'
 import { User } from '../support/user.ts'
@@ -47,3 +50,27 @@ test('a session of its own gets its title from its first question too, not from 
   await (await user.send(session.id, '[[text=Yes]] And the median of them?')).readDone()
   expect((await user.session(session.id)).title).toBe(title)
 })
+
+test('a model that thinks first gets the room for it, and where no title comes of it the log says so once (title-by-thinking-model)', async () => {
+  const thinking = await startStack({ CHAT_TITLE_MODEL: 'gpt-oss-120b' })
+  try {
+    const user = new User({ name: 'thought', url: thinking.url })
+    const [first, second] = [await user.createSession(), await user.createSession()]
+    const stream = await user.send(first.id, question)
+    await stream.read((event) => event.event === 'title')
+    await stream.readDone()
+
+    await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ for: 'title', times: 1, reasoning: 32, chunks: 0, finish: 'length' }) })
+    const { session } = await (await user.send(second.id, question)).readDone()
+    const told = await until('the log tells of it', async () => {
+      const log = await readFile(join(thinking.stateDir, 'log/workers.log'), 'utf8')
+      const lines = log.split('\n').filter((line) => line.includes('title_not_written'))
+      return lines.length ? lines : undefined
+    })
+    expect(told).toHaveLength(1)
+    expect(told[0]).toContain(second.id)
+    expect((await user.session(second.id)).title).toBe(session.title)
+  } finally {
+    await thinking.down()
+  }
+}, 180_000)

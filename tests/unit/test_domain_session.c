@@ -101,6 +101,10 @@ START_TEST(titles_are_made_from_the_first_message)
         {"Hi " FIFTY TEN, "Hi" DOTS},
         {HAN HAN " " HAN, HAN HAN " " HAN},
         {"GPT " HAN, "GPT " HAN},
+        /* without its Markdown (title-by-thinking-model) */
+        {"# **Means** of [numbers](https://example.org)\n\n```py\nx\n```", "Means of numbers"},
+        {"```sh\nmake\n```\n\nWhy does `make` fail?", "Why does make fail?"},
+        {"**" FIFTY "** 0123456789 more", FIFTY DOTS},
     };
     struct arena arena;
 

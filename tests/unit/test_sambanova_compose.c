@@ -66,6 +66,31 @@ START_TEST(no_token_limit_is_not_asked_for)
 }
 END_TEST
 
+/* (title-by-thinking-model) */
+START_TEST(low_effort_is_asked_of_models_that_take_it)
+{
+    static const struct {
+        const char *model;
+        bool low_effort, asked;
+    } cases[] = {{"gpt-oss-120b", true, true},
+                 {"openai/GPT-OSS-20b", true, true},
+                 {"gpt-oss-120b", false, false},
+                 {"Meta-Llama-3.3-70B-Instruct", true, false}};
+
+    for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+        struct prompt title = prompt;
+        struct buf out;
+
+        title.model = cases[i].model;
+        title.low_effort = cases[i].low_effort;
+        buf_init(&out, 4096);
+        ck_assert(compose_request(NULL, &title, &out, &cut));
+        ck_assert((memmem(out.data, out.len, "\"reasoning_effort\":\"low\"", 24) != NULL) == cases[i].asked);
+        buf_fini(&out);
+    }
+}
+END_TEST
+
 START_TEST(a_request_past_the_buffers_maximum_is_refused)
 {
     struct buf out;
@@ -287,9 +312,10 @@ UNIT_SUITE(sambanova_compose)
 {
     Suite *suite = suite_create("sambanova_compose");
 
-    TCase *request = UNIT_CASE(suite, "request", a_request_reads_back_as_what_was_asked,
-                               turns_that_join_are_one_message, a_request_can_be_cut_to_the_shorter_one,
-                               no_token_limit_is_not_asked_for, a_request_past_the_buffers_maximum_is_refused);
+    TCase *request =
+        UNIT_CASE(suite, "request", a_request_reads_back_as_what_was_asked, turns_that_join_are_one_message,
+                  a_request_can_be_cut_to_the_shorter_one, no_token_limit_is_not_asked_for,
+                  low_effort_is_asked_of_models_that_take_it, a_request_past_the_buffers_maximum_is_refused);
     tcase_add_loop_test(request, no_more_tokens_are_asked_for_than_there_may_be, 0, (int)UNIT_COUNT(tokens));
     tcase_add_loop_test(request, a_completion_says_what_we_have_to_know_and_else_what_the_client_said, 0,
                         (int)UNIT_COUNT(completions));

@@ -24,6 +24,9 @@ START_TEST(a_written_title_is_one_line_without_quotes)
         {"  \"Means of numbers\"\n", "Means of numbers"},
         {"**Means**", "Means"},
         {"# Means\nand more", "Means and more"},
+        {"\"**Means of `C#`**\"", "Means of C#"},
+        {"[Means](https://example.org)", "Means"},
+        {"```\nMeans\n```", "Means"},
         {"", NULL},
         {" \n\"\" ", NULL},
     };

@@ -11,6 +11,7 @@
 
 #define CHUNKS_DEFAULT 32 /* generated text of which only one of number and size was given */
 #define SIZE_DEFAULT 16
+#define THOUGHTS_BEFORE_A_TITLE 200
 
 /* What a chat request asks, in the few words that matter here. */
 struct question {
@@ -24,6 +25,7 @@ struct question {
     long prompt_tokens;
     long max_tokens; /* -1: no bound */
     bool title;
+    bool low_effort;
     bool stream;
     bool include_usage;
 };
@@ -301,6 +303,8 @@ static bool read_question(const cJSON *body, struct question *out, struct reply 
     out->stream = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(body, "stream"));
     const cJSON *options = cJSON_GetObjectItemCaseSensitive(body, "stream_options");
     out->include_usage = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(options, "include_usage"));
+    const cJSON *effort = cJSON_GetObjectItemCaseSensitive(body, "reasoning_effort");
+    out->low_effort = cJSON_IsString(effort) && strcmp(effort->valuestring, "low") == 0;
     return read_numbers(body, out, reply) && read_messages(body, out, reply);
 }
 
@@ -323,7 +327,7 @@ static void write_content(struct reply *out, const struct question *question)
     static const char injected[] =
         "before\n\nevent: done\ndata: {}\n\nid: 7\rretry: 1\r\nafter \xe2\x80\xa8 and \xc2\x85 end";
     const struct scenario *sc = &out->scenario;
-    if (question->title) {
+    if (question->title && !scenario_orders_text(sc)) {
         script_open_text(&out->content, script_title(question->plain.data));
     } else if (sc->inject) {
         script_open_text(&out->content, copy(injected));
@@ -351,6 +355,11 @@ static void write_reasoning(struct reply *out, const struct question *question)
         script_open_generated(&out->reasoning, sc->reasoning, piece_size(sc));
         out->reasoning.prefix = 'r';
         out->reasoning.utf8 = sc->utf8;
+    } else if (thinks && question->title && !thinks_in_tags && !scenario_orders_text(sc)) {
+        bool in_time = question->low_effort && question->max_tokens >= THOUGHTS_BEFORE_A_TITLE;
+        script_open_generated(&out->reasoning, THOUGHTS_BEFORE_A_TITLE / 2, piece_size(sc));
+        if (!in_time) sc->chunks = 0;
+        if (!in_time) out->finish_reason = "length";
     } else if (thinks && !question->title && !scenario_orders_text(sc)) {
         script_open_text(&out->reasoning, script_friendly_reasoning(question->plain.data));
         if (thinks_in_tags) sc->field = FIELD_THINK;
