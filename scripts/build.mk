@@ -52,6 +52,7 @@ obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 EMBEDDED     := $(patsubst lib/%,$(BUILD)/gen/%.h,$(wildcard lib/*/*.lua))
 
 .SECONDARY: $(EMBEDDED)
+.DELETE_ON_ERROR: # what a full disk cut short is newer than its source, and would stay
 
 # What --version says: made once, and then written anew at any `make` that finds another version there.
 VERSION := $(shell scripts/version $(BUILD)/gen/version.h)

@@ -33,16 +33,16 @@ prepare_state() {
   chmod 700 "$STATE/secret"
   own_directory "$SHORT"
   forget_lost_data
-  if [ ! -e "$STATE/data-directory" ]; then
+  if [ ! -s "$STATE/data-directory" ]; then
     local data=$STATE/data
     mkdir -p "$data"
     if ! as "$DATABASE_USER" test -x "$data" || ! as "$SERVICE_USER" test -x "$data"; then
       rmdir "$data"
       data=$FAR
       own_directory "$data"
-      echo "$STATE" >"$data/state-directory"
+      echo "$STATE" | write_whole "$data/state-directory"
     fi
-    echo "$data" >"$STATE/data-directory"
+    echo "$data" | write_whole "$STATE/data-directory"
   fi
   DATA=$(<"$STATE/data-directory")
   [ -d "$DATA" ] || own_directory "$DATA"
@@ -129,8 +129,10 @@ launch() {
     exec setsid "${drop[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1 9>&-
   ) &
   local pid=$!
-  echo "$pid $(started_at $pid)" >"$STATE/run/$name.pid"
-  echo "$made_of" >"$STATE/run/$name.made-of"
+  { echo "$pid $(started_at $pid)" | write_whole "$STATE/run/$name.pid" && echo "$made_of" | write_whole "$STATE/run/$name.made-of"; } || {
+    kill -KILL "$pid" # whose number nobody knows, nobody could stop
+    fail "$name could not be noted in $STATE/run"
+  }
 }
 
 # go_first NAME: on a busy machine, where root may say so: it works little and is waited for, so it gets a processor at
