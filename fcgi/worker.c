@@ -39,6 +39,7 @@
 
 enum {
     JOB_THREADS = 3,
+    STEP_THREADS = 2,
     READERS_PER_USER = 32, /* and two for each answer that a user may have at once */
     WARM_UP_TRIES = 3,
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
@@ -98,12 +99,13 @@ struct worker {
     struct redis_server *redis_server;
     struct local_breaker *local_breaker;
     struct provider *provider;
-    struct job_pool *jobs, *titles, *log_jobs;
+    struct job_pool *jobs, *titles, *log_jobs, *step_jobs;
     struct use_ledger *ledger;
     struct relay *relay;
     struct http_app app;
     atomic_bool draining;
-    struct stores job_stores[JOB_THREADS], title_stores, log_stores, own_stores, keeper_stores;
+    struct stores job_stores[JOB_THREADS], step_stores[STEP_THREADS], title_stores, log_stores, own_stores,
+        keeper_stores;
     struct request_thread *threads;
     pthread_t keeper;
     bool keeper_running;
@@ -124,7 +126,7 @@ static bool stores_open(struct stores *stores, struct worker *worker)
     stores->messages = pg_message_repo_open(stores->pg);
     stores->usage = pg_usage_repo_open(stores->pg);
     stores->admission = redis_admission_open(stores->redis, &settings->policy, clock, settings->workers);
-    stores->idempotency = redis_idempotency_open(stores->redis);
+    stores->idempotency = redis_idempotency_open(stores->redis, clock);
     stores->log = redis_answer_log_open(stores->redis);
     stores->breaker = redis_breaker_open(stores->redis, worker->local_breaker, clock);
     stores->ports = (struct chat_ports){
@@ -407,9 +409,15 @@ static bool open_relay(struct worker *worker)
     if (!stores_open(&worker->log_stores, worker)) return false;
     ports[0] = &worker->log_stores.ports;
     worker->log_jobs = job_pool_open(ports, 1);
+    for (int i = 0; i < STEP_THREADS; i++) {
+        if (!stores_open(&worker->step_stores[i], worker)) return false;
+        ports[i] = &worker->step_stores[i].ports;
+    }
+    worker->step_jobs = job_pool_open(ports, STEP_THREADS);
     struct relay_settings relay = {
         .titles = worker->titles,
         .log_jobs = worker->log_jobs,
+        .step_jobs = worker->step_jobs,
         .provider = worker->provider,
         .ca_file = worker->settings->ca.path,
         .clock = clock_system(),
@@ -419,7 +427,10 @@ static bool open_relay(struct worker *worker)
         .keep_warm = true,
         .fallback_model = worker->settings->fallback_model,
     };
-    worker->relay = worker->jobs && worker->log_jobs ? relay_open(&relay, worker->jobs) : NULL;
+    bool pools = worker->jobs && worker->log_jobs && worker->step_jobs;
+    worker->relay = pools ? relay_open(&relay, worker->jobs) : NULL;
+    for (int i = 0; worker->relay && i < STEP_THREADS; i++) /* before any request brings the first step */
+        worker->step_stores[i].ports.answers = relay_answers(worker->relay);
     return worker->relay != NULL;
 }
 
@@ -580,11 +591,13 @@ static void stop(struct worker *worker)
     job_pool_close(worker->jobs);
     job_pool_close(worker->titles);
     job_pool_close(worker->log_jobs);
+    job_pool_close(worker->step_jobs);
     settle_use(worker);
     forget_leases(&worker->upkeep);
     for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
         stores_close(&worker->threads[i].stores);
     for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
+    for (int i = 0; i < STEP_THREADS; i++) stores_close(&worker->step_stores[i]);
     stores_close(&worker->title_stores);
     stores_close(&worker->log_stores);
     stores_close(&worker->own_stores);
@@ -616,7 +629,7 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd, con
     bool started = start(&worker);
     if (started) {
         metrics_move(&metrics->gauges.request_threads, settings->request_threads);
-        metrics_move(&metrics->gauges.job_threads, worker.titles ? JOB_THREADS + 1 : JOB_THREADS);
+        metrics_move(&metrics->gauges.job_threads, JOB_THREADS + STEP_THREADS + (worker.titles ? 1 : 0));
         metrics_move(&metrics->gauges.stream_places, settings->max_streams);
         log_write(LOG_INFO, "worker_ready", LOG_INT("request_threads", settings->request_threads));
         if (ready_fd >= 0 && write(ready_fd, "1", 1) != 1) log_write(LOG_WARN, "ready_not_told");

@@ -90,3 +90,11 @@ bool uuid_parse(const char *text, size_t len, char out[UUID_TEXT_SIZE])
     memcpy(out, lower, sizeof lower);
     return true;
 }
+
+int64_t uuid_v7_ms(const char *id)
+{
+    char digits[13] = "";
+    memcpy(digits, id, 8);
+    memcpy(digits + 8, id + 9, 4);
+    return (int64_t)strtoll(digits, NULL, 16);
+}

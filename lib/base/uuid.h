@@ -10,6 +10,8 @@
 
 /* Time-ordered; ids that one process makes within a millisecond are ascending too. Any thread. */
 void uuid_v7(int64_t wall_ms, char out[UUID_TEXT_SIZE]);
+/* When one of version 7 was made. */
+int64_t uuid_v7_ms(const char *id);
 /* Takes 8-4-4-4-12 hex in either case, nothing around it; gives it in lower case. false: no UUID. */
 bool uuid_parse(const char *text, size_t len, char out[UUID_TEXT_SIZE]);
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 bool idempotency_key_valid(const char *key)
 {
@@ -22,9 +23,10 @@ void idempotency_fingerprint(const char *const *parts, size_t count, char out[FI
 {
     uint64_t hash = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < count; i++) {
-        hash = mix(hash, parts[i] ? 1 : 0);
+        size_t len = parts[i] ? strlen(parts[i]) : SIZE_MAX;
+        for (size_t at = 0; at < sizeof len; at++) hash = mix(hash, (unsigned char)(len >> (8 * at)));
+        /* each begins with its length, so parts can't run together */
         for (const char *at = parts[i]; at && *at; at++) hash = mix(hash, (unsigned char)*at);
-        hash = mix(hash, 0); /* parts can't run together */
     }
     snprintf(out, FINGERPRINT_SIZE, "%016" PRIx64, hash);
 }

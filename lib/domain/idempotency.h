@@ -5,7 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { IDEMPOTENCY_KEY_MAX = 128, FINGERPRINT_SIZE = 17 /* 16 hex digits and NUL */, IDEMPOTENCY_HOURS = 24 };
+enum {
+    IDEMPOTENCY_KEY_MAX = 128,
+    FINGERPRINT_SIZE = 17 /* 16 hex digits and NUL */,
+    IDEMPOTENCY_HOURS = 24,
+    IDEMPOTENCY_KEYS_MAX = 200 /* of a user */
+};
 
 /* 1-128 visible ASCII characters. */
 bool idempotency_key_valid(const char *key);

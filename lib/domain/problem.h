@@ -30,6 +30,7 @@ struct problem {
     bool has_quota;        /* the request was counted or refused by a limit: quota says where the user stands */
     struct quota quota;
     char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */
+    char was[UUID_TEXT_SIZE];               /* of what an earlier request with the same key made; "" */
 };
 
 /* Adds to details.fields and makes it a validation_failed; the first one names `param`. Of two about one field the

@@ -275,6 +275,15 @@ static const char *keep(struct http_listener *to, const struct buf *out, size_t 
     return arena_strndup(&to->taken.strings, out->data, out->len);
 }
 
+static void put_question(struct json_writer *json, const struct answer_stream_start *start)
+{
+    json_put_key(json, "user_message");
+    if (start->question)
+        view_message(json, start->question, MESSAGE_WHOLE);
+    else
+        json_put_null(json);
+}
+
 struct answer_listener *answer_stream_events(struct http_call *call, const struct answer_stream_start *start)
 {
     struct http_listener *to = listener_new(call, &events_ops, 200, "text/event-stream");
@@ -289,11 +298,7 @@ struct answer_listener *answer_stream_events(struct http_call *call, const struc
     json_begin_object(&json);
     json_put_key(&json, "session");
     view_session(&json, start->session);
-    json_put_key(&json, "user_message");
-    if (start->question)
-        view_message(&json, start->question, MESSAGE_WHOLE);
-    else
-        json_put_null(&json);
+    put_question(&json, start);
     json_put_key(&json, "message");
     view_message(&json, start->answer, MESSAGE_WHOLE);
     json_put_key(&json, "quota");
@@ -314,8 +319,7 @@ struct answer_listener *answer_stream_json(struct http_call *call, const struct 
         json_put_key(&json, "session");
         view_session(&json, start->session);
     }
-    json_put_key(&json, "user_message");
-    view_message(&json, start->question, MESSAGE_WHOLE);
+    put_question(&json, start);
     json_put_key(&json, "message");
     to->opening = keep(to, &call->out, &to->opening_len);
 

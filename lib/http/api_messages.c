@@ -21,6 +21,7 @@ static enum chat_error hand_over(struct http_call *call, struct ready_answer *re
         .counted = true,
         .show_session = new_session,
     };
+    repeat_keep(call);
     struct answer_listener *listener = stream ? answer_stream_events(call, &start) : answer_stream_json(call, &start);
     if (!listener) abort(); /* out of memory: the row is found and ended as interrupted */
     ready->spec.request_id = call->request->request_id;
@@ -58,8 +59,8 @@ static enum chat_error send(struct http_call *call, const char *session_id)
     error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
     if (error != CHAT_OK || repeated) return error;
     in.answer_id = answer_id;
-    in.idempotency_key = call->taken_key;
-    in.idempotency_fingerprint = call->taken_fingerprint;
+    in.idempotency_key = call->claim.key;
+    in.idempotency_fingerprint = call->claim.fingerprint;
     struct ready_answer ready;
     error = send_message(call->ports, &in, call->arena, &call->problem, &ready);
     if (error != CHAT_OK) return error;
@@ -96,8 +97,8 @@ enum chat_error api_regenerate_message(struct http_call *call)
     error = repeat_answer(call, same, sizeof same / sizeof *same, &form, answer_id, &repeated);
     if (error != CHAT_OK || repeated) return error;
     in.answer_id = answer_id;
-    in.idempotency_key = call->taken_key;
-    in.idempotency_fingerprint = call->taken_fingerprint;
+    in.idempotency_key = call->claim.key;
+    in.idempotency_fingerprint = call->claim.fingerprint;
     struct ready_answer ready;
     error = regenerate_message(call->ports, &in, call->arena, &call->problem, &ready);
     if (error != CHAT_OK) return error;

@@ -15,6 +15,14 @@
 
 enum { LIST_LIMIT_DEFAULT = 20, MESSAGES_LIMIT_DEFAULT = 50 };
 
+static enum chat_error send_made(struct http_call *call, const struct session *session)
+{
+    struct json_writer json = call_json(call);
+    view_session(&json, session);
+    http_add_header(&call->response, "Location", arena_printf(call->arena, "/api/v1/chat/sessions/%s", session->id));
+    return call_send_json(call, 201);
+}
+
 enum chat_error api_create_session(struct http_call *call)
 {
     static const char *const fields[] = {"title", "model", NULL};
@@ -30,14 +38,13 @@ enum chat_error api_create_session(struct http_call *call)
     char session_id[UUID_TEXT_SIZE];
     struct session session;
     bool repeated;
-    error = repeat_session(call, same, sizeof same / sizeof *same, session_id, &repeated, &session);
+    error = repeat_session(call, same, sizeof same / sizeof *same, send_made, session_id, &repeated);
+    if (error != CHAT_OK || repeated) return error;
     in.session_id = session_id;
-    if (error == CHAT_OK && !repeated) error = create_session(call->ports, &in, call->arena, &call->problem, &session);
+    error = create_session(call->ports, &in, call->arena, &call->problem, &session);
     if (error != CHAT_OK) return error;
-    struct json_writer json = call_json(call);
-    view_session(&json, &session);
-    http_add_header(&call->response, "Location", arena_printf(call->arena, "/api/v1/chat/sessions/%s", session.id));
-    return call_send_json(call, 201);
+    repeat_keep(call);
+    return send_made(call, &session);
 }
 
 static enum chat_error bad_parameter(struct http_call *call, const char *name, const char *message)

@@ -89,12 +89,12 @@ static enum chat_error hand_over(struct http_call *call, const struct answer_att
 {
     struct answers *answers = call->ports->answers;
     struct answer_listener *listener;
-    enum chat_error error = answers->ops->reserve_reader(answers, call->caller.user_id);
+    enum chat_error error = call->has_reader ? CHAT_OK : answers->ops->reserve_reader(answers, call->caller.user_id);
     if (error != CHAT_OK) return error;
     error = make_listener(call, form, start, &listener);
     if (error == CHAT_OK)
         answers->ops->attach(answers, attach, listener);
-    else
+    else if (!call->has_reader)
         answers->ops->unreserve_reader(answers, call->caller.user_id);
     return error;
 }

@@ -6,6 +6,7 @@
 
 #include "auth/jwt.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/trace.h"
 #include "domain/caller.h"
 #include "domain/problem.h"
@@ -44,11 +45,11 @@ struct http_call {
 
     struct http_response response;
     struct problem problem;
-    struct buf out;        /* the response's body while it is composed */
-    const char *taken_key; /* Idempotency-Key that this request holds; NULL */
-    const char *taken_fingerprint;
-    char taken_key_id[UUID_TEXT_SIZE];
-    bool handed_over; /* the connection was taken: nothing to respond */
+    struct buf out;         /* the response's body while it is composed */
+    struct key_claim claim; /* of the Idempotency-Key that this request holds; key NULL: none */
+    bool has_reader;        /* a reader's place was taken before (late.h) */
+    bool handed_over;       /* the connection was taken: nothing to respond */
+    struct log_subject subject;
 };
 
 /* NULL: not there, or empty. Name in CGI form. */

@@ -74,13 +74,14 @@ static void write_details(struct json_writer *json, const struct problem *proble
     bool quota = problem->has_quota && status == 429;
     bool fields = problem->field_count || problem->error == CHAT_ERR_VALIDATION_FAILED;
     json_put_key(json, "details");
-    if (!fields && !problem->active_message_id[0] && !quota) {
+    if (!fields && !problem->active_message_id[0] && !problem->was[0] && !quota) {
         json_put_null(json);
         return;
     }
     json_begin_object(json);
     if (fields) write_fields(json, problem);
     if (problem->active_message_id[0]) json_field_string(json, "active_message_id", problem->active_message_id);
+    if (problem->was[0]) json_field_string(json, "was", problem->was);
     if (quota) {
         json_put_key(json, "quota");
         view_quota(json, &problem->quota);

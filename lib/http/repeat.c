@@ -1,11 +1,27 @@
 #include "http/repeat.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "http/attach.h"
+#include "http/late.h"
 
-enum { WAIT_FOR_FIRST_MS = 3000, LOOK_AGAIN_MS = 20 };
+enum {
+    LOOK_FIRST_MS = 25, /* then twice that, and so on */
+    LOOK_MOST_MS = 1000,
+    PENDING_MAX_MS = 15000, /* a first that has stored nothing by then never will: its worker died */
+    COME_AGAIN_S = 1,
+};
+
+/* A request with a key, and what is shown of what its first one made. */
+struct repeat {
+    struct key_claim claim;
+    struct repeat_form form;
+    show_session *show; /* NULL: it makes an answer */
+    int64_t until_ms;   /* while it waits */
+    int looks;
+};
 
 /* *key is NULL where none was sent. An empty one is a client's mistake, not none. */
 static enum chat_error read_key(struct http_call *call, const char **key)
@@ -17,46 +33,146 @@ static enum chat_error read_key(struct http_call *call, const char **key)
                        "`Idempotency-Key` takes 1 to 128 visible ASCII characters.");
 }
 
-/* Whether what the first request makes is there; CHAT_OK, a not-found, or an outage. */
-typedef enum chat_error find_first(struct http_call *call, const char *id, void *out);
+/* ---- what the first one made ---- */
 
-static enum chat_error find_answer(struct http_call *call, const char *id, void *out)
+static bool is_missing(enum chat_error error)
+{
+    return error == CHAT_ERR_MESSAGE_NOT_FOUND || error == CHAT_ERR_SESSION_NOT_FOUND;
+}
+
+static enum chat_error show_answer(struct http_call *call, const struct repeat *repeat, const char *id)
 {
     struct message_repo *messages = call->ports->messages;
-    return messages->ops->get(messages, call->caller.user_id, id, call->arena, out);
+    struct message first;
+    enum chat_error error = messages->ops->get(messages, call->caller.user_id, id, call->arena, &first);
+    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
+    struct attach_form attach = {
+        .as_json = !repeat->form.events, .show_session = repeat->form.show_session, .counted = true};
+    return attach_to_answer(call, &first, &attach);
 }
 
-static enum chat_error find_session(struct http_call *call, const char *id, void *out)
+static enum chat_error show_first(struct http_call *call, const struct repeat *repeat, const char *id)
 {
     struct session_repo *sessions = call->ports->sessions;
-    return sessions->ops->get(sessions, call->caller.user_id, id, call->arena, out);
+    struct session first;
+    if (!repeat->show) return show_answer(call, repeat, id);
+    enum chat_error error = sessions->ops->get(sessions, call->caller.user_id, id, call->arena, &first);
+    return error == CHAT_OK ? repeat->show(call, &first) : problem_set(&call->problem, error, NULL);
 }
 
-/* Takes the key, or waits for what its holder makes: until that is there, or the holder was refused and the key is free
- * again. *repeated = false: ours. */
-static enum chat_error take_or_find(struct http_call *call, const char *key, const char *fingerprint,
-                                    const char *our_id, find_first *find, void *out, bool *repeated)
+static enum chat_error in_progress(struct http_call *call)
+{
+    call->problem.retry_after_s = COME_AGAIN_S;
+    return problem_set(&call->problem, CHAT_ERR_GENERATION_IN_PROGRESS,
+                       "The first request with this Idempotency-Key is not done yet; send it again.");
+}
+
+static enum chat_error gone(struct http_call *call, const struct repeat *repeat, const char *id)
+{
+    memcpy(call->problem.was, id, UUID_TEXT_SIZE);
+    return problem_set(&call->problem, repeat->show ? CHAT_ERR_SESSION_NOT_FOUND : CHAT_ERR_MESSAGE_NOT_FOUND,
+                       "What the first request with this Idempotency-Key made was deleted.");
+}
+
+/* *wait: it may still be made. */
+static enum chat_error answer_as(struct http_call *call, const struct repeat *repeat, enum key_state state,
+                                 const char *first_id, bool *wait)
+{
+    *wait = false;
+    if (state == KEY_OTHER) return problem_set(&call->problem, CHAT_ERR_IDEMPOTENCY_MISMATCH, NULL);
+    if (state != KEY_PENDING && state != KEY_DONE) return in_progress(call); /* the first was refused: its turn */
+    enum chat_error error = show_first(call, repeat, first_id);
+    if (!is_missing(error)) return error;
+    if (state == KEY_DONE) return gone(call, repeat, first_id);
+    *wait = true;
+    return CHAT_OK;
+}
+
+/* ---- waiting for the first ---- */
+
+static int64_t look_in_ms(struct repeat *repeat)
+{
+    int64_t wait_ms = (int64_t)LOOK_FIRST_MS << (repeat->looks < 8 ? repeat->looks : 8);
+    repeat->looks++;
+    return wait_ms < LOOK_MOST_MS ? wait_ms : LOOK_MOST_MS;
+}
+
+/* By a job. A first that was refused has freed the key: who waited is told to send it again, and takes it then. */
+static enum chat_error look_again(struct http_call *call, void *context, int64_t *wait_ms)
+{
+    struct repeat *repeat = context;
+    struct idempotency *keys = call->ports->idempotency;
+    enum key_state state;
+    char first_id[UUID_TEXT_SIZE];
+    bool wait;
+    enum chat_error error = keys->ops->look(keys, &repeat->claim, &state, first_id);
+    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
+    error = answer_as(call, repeat, state, first_id, &wait);
+    if (!wait) return error;
+    if (clock_mono_ms(call->ports->clock) >= repeat->until_ms) return in_progress(call);
+    *wait_ms = look_in_ms(repeat);
+    return CHAT_OK;
+}
+
+static enum chat_error wait_for_first(struct http_call *call, const struct repeat *repeat)
+{
+    struct late *late;
+    struct admission *admission = call->ports->admission;
+    enum chat_error error = late_take(call, &late);
+    if (error != CHAT_OK) { /* the answer to a counted request says where the user stands */
+        call->problem.has_quota =
+            !repeat->show && admission->ops->peek(admission, &call->caller, &call->problem.quota) == CHAT_OK;
+        return error;
+    }
+    struct arena *strings = late_strings(late);
+    struct repeat *later = arena_alloc(strings, sizeof *later);
+    *later = *repeat;
+    later->claim.user_id = arena_strdup(strings, repeat->claim.user_id);
+    later->claim.key = arena_strdup(strings, repeat->claim.key);
+    later->claim.fingerprint = arena_strdup(strings, repeat->claim.fingerprint);
+    later->claim.our_id = arena_strdup(strings, repeat->claim.our_id);
+    later->until_ms = clock_mono_ms(call->ports->clock) + REPEAT_WAIT_MS;
+    late_start(late, call->ports, look_again, later, look_in_ms(later));
+    return CHAT_OK;
+}
+
+/* ---- at first ---- */
+
+/* Its holder stored nothing, and is not at it any more. */
+static bool is_abandoned(const struct http_call *call, const char *first_id)
+{
+    return clock_wall_ms(call->ports->clock) - uuid_v7_ms(first_id) > PENDING_MAX_MS;
+}
+
+static enum chat_error take_key(struct http_call *call, const struct repeat *repeat, enum key_state *state,
+                                char first_id[UUID_TEXT_SIZE])
 {
     struct idempotency *keys = call->ports->idempotency;
-    const struct clock *clock = call->ports->clock;
-    int64_t until_ms = clock_mono_ms(clock) + WAIT_FOR_FIRST_MS;
-    for (;;) {
-        enum key_state state;
-        char first_id[UUID_TEXT_SIZE];
-        enum chat_error error = keys->ops->take(keys, call->caller.user_id, key, fingerprint, our_id, &state, first_id);
-        if (error != CHAT_OK) return error;
-        *repeated = state == KEY_SAME;
-        if (state == KEY_TAKEN) return CHAT_OK;
-        if (state == KEY_OTHER) return CHAT_ERR_IDEMPOTENCY_MISMATCH;
-        error = find(call, first_id, out);
-        bool missing = error == CHAT_ERR_MESSAGE_NOT_FOUND || error == CHAT_ERR_SESSION_NOT_FOUND;
-        if (!missing || clock_mono_ms(clock) >= until_ms) return error;
-        clock_sleep_ms(clock, LOOK_AGAIN_MS);
-    }
+    return problem_set(&call->problem, keys->ops->take(keys, &repeat->claim, state, first_id), NULL);
 }
 
-static enum chat_error first_or_repeat(struct http_call *call, const char *const *same, size_t count, find_first *find,
-                                       void *out, char our_id[UUID_TEXT_SIZE], bool *repeated)
+static enum chat_error take_or_answer(struct http_call *call, const struct repeat *repeat, bool *repeated)
+{
+    struct idempotency *keys = call->ports->idempotency;
+    enum key_state state;
+    char first_id[UUID_TEXT_SIZE];
+    bool wait;
+    enum chat_error error = take_key(call, repeat, &state, first_id);
+    *repeated = error == CHAT_OK && state != KEY_TAKEN;
+    if (!*repeated) return error;
+    error = answer_as(call, repeat, state, first_id, &wait);
+    if (!wait) return error;
+    if (!is_abandoned(call, first_id)) return wait_for_first(call, repeat);
+    struct key_claim theirs = repeat->claim;
+    theirs.our_id = first_id;
+    error = keys->ops->give_up(keys, &theirs);
+    if (error == CHAT_OK) error = take_key(call, repeat, &state, first_id);
+    *repeated = error == CHAT_OK && state != KEY_TAKEN;
+    return *repeated ? in_progress(call) : problem_set(&call->problem, error, NULL); /* another was faster */
+}
+
+static enum chat_error first_or_repeat(struct http_call *call, const char *const *same, size_t count,
+                                       struct repeat *repeat, char our_id[UUID_TEXT_SIZE], bool *repeated)
 {
     char fingerprint[FINGERPRINT_SIZE];
     const char *key;
@@ -65,37 +181,39 @@ static enum chat_error first_or_repeat(struct http_call *call, const char *const
     enum chat_error error = read_key(call, &key);
     if (error != CHAT_OK || !key) return error;
     idempotency_fingerprint(same, count, fingerprint);
-    key = arena_strdup(call->arena, key); /* the request's own goes with its connection */
-    error = take_or_find(call, key, fingerprint, our_id, find, out, repeated);
-    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
-    if (!*repeated) {
-        call->taken_key = key;
-        call->taken_fingerprint = arena_strdup(call->arena, fingerprint);
-        memcpy(call->taken_key_id, our_id, UUID_TEXT_SIZE);
-    }
-    return CHAT_OK;
+    repeat->claim.user_id = call->caller.user_id;
+    repeat->claim.key = arena_strdup(call->arena, key); /* the request's own goes with its connection */
+    repeat->claim.fingerprint = arena_strdup(call->arena, fingerprint);
+    repeat->claim.our_id = arena_strdup(call->arena, our_id);
+    error = take_or_answer(call, repeat, repeated);
+    if (error == CHAT_OK && !*repeated) call->claim = repeat->claim;
+    return error;
 }
 
 enum chat_error repeat_answer(struct http_call *call, const char *const *same, size_t count,
                               const struct repeat_form *form, char answer_id[UUID_TEXT_SIZE], bool *repeated)
 {
-    struct message first;
-    enum chat_error error = first_or_repeat(call, same, count, find_answer, &first, answer_id, repeated);
-    if (error != CHAT_OK || !*repeated) return error;
-    struct attach_form attach = {.as_json = !form->events, .show_session = form->show_session, .counted = true};
-    return attach_to_answer(call, &first, &attach);
+    struct repeat repeat = {.form = *form};
+    return first_or_repeat(call, same, count, &repeat, answer_id, repeated);
 }
 
-enum chat_error repeat_session(struct http_call *call, const char *const *same, size_t count,
-                               char session_id[UUID_TEXT_SIZE], bool *repeated, struct session *first)
+enum chat_error repeat_session(struct http_call *call, const char *const *same, size_t count, show_session *show,
+                               char session_id[UUID_TEXT_SIZE], bool *repeated)
 {
-    return first_or_repeat(call, same, count, find_session, first, session_id, repeated);
+    struct repeat repeat = {.show = show, .claim.brief = true};
+    return first_or_repeat(call, same, count, &repeat, session_id, repeated);
+}
+
+void repeat_keep(struct http_call *call)
+{
+    struct idempotency *keys = call->ports->idempotency;
+    if (!call->claim.key) return;
+    if (keys->ops->keep(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_kept");
 }
 
 void repeat_give_up(struct http_call *call)
 {
     struct idempotency *keys = call->ports->idempotency;
-    if (!call->taken_key) return;
-    if (keys->ops->give_up(keys, call->caller.user_id, call->taken_key, call->taken_key_id) != CHAT_OK)
-        log_write(LOG_WARN, "idempotency_key_not_freed");
+    if (!call->claim.key) return;
+    if (keys->ops->give_up(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_freed");
 }

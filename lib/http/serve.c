@@ -232,33 +232,45 @@ static void respond(struct http_call *call)
     call->request->ops->respond(call->request, response);
 }
 
+static void finish(struct http_call *call, enum chat_error error)
+{
+    const struct http_request *request = call->request;
+    if (error != CHAT_OK) {
+        repeat_give_up(call);
+        compose_error(call, error);
+    }
+    respond(call);
+    int64_t duration_ms = clock_mono_ms(call->ports->clock) - call->started_ms;
+    metrics_request(call->route, call->response.status, duration_ms);
+    log_write(call->response.status >= 500 ? LOG_WARN : LOG_INFO, "request", LOG_STR("method", request->method),
+              LOG_STR("path", request->path), LOG_INT("status", call->response.status),
+              LOG_STR("code", error ? error_code(error) : NULL), LOG_INT("duration_ms", duration_ms));
+}
+
+void http_call_open(struct http_call *call)
+{
+    buf_init(&call->out, RESPONSE_MAX_BYTES);
+    call->subject = (struct log_subject){.request_id = call->request->request_id,
+                                         .trace_id = call->trace.trace_id,
+                                         .span_id = call->trace.span_id,
+                                         .user_id = call->caller.user_id};
+    log_set_subject(&call->subject);
+}
+
+void http_call_close(struct http_call *call, enum chat_error error, bool responds)
+{
+    if (responds && !call->handed_over) finish(call, error);
+    log_set_subject(NULL);
+    buf_fini(&call->out);
+}
+
 void http_serve(const struct http_app *app, const struct chat_ports *ports, void *stores, struct http_request *request,
                 struct arena *arena)
 {
     struct http_call call = {.app = app, .ports = ports, .stores = stores, .request = request, .arena = arena};
     call.started_ms = clock_mono_ms(ports->clock);
     call.route = -1;
-    buf_init(&call.out, RESPONSE_MAX_BYTES);
     trace_take(&call.trace, call_header(&call, "HTTP_TRACEPARENT"), request->request_id);
-    struct log_subject subject = {.request_id = request->request_id,
-                                  .trace_id = call.trace.trace_id,
-                                  .span_id = call.trace.span_id,
-                                  .user_id = call.caller.user_id};
-    log_set_subject(&subject);
-
-    enum chat_error error = serve(&call);
-    if (!call.handed_over) {
-        if (error != CHAT_OK) {
-            repeat_give_up(&call);
-            compose_error(&call, error);
-        }
-        respond(&call);
-        metrics_request(call.route, call.response.status, clock_mono_ms(ports->clock) - call.started_ms);
-        log_write(call.response.status >= 500 ? LOG_WARN : LOG_INFO, "request", LOG_STR("method", request->method),
-                  LOG_STR("path", request->path), LOG_INT("status", call.response.status),
-                  LOG_STR("code", error ? error_code(error) : NULL),
-                  LOG_INT("duration_ms", clock_mono_ms(ports->clock) - call.started_ms));
-    }
-    log_set_subject(NULL);
-    buf_fini(&call.out);
+    http_call_open(&call);
+    http_call_close(&call, serve(&call), true);
 }

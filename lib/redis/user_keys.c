@@ -22,7 +22,8 @@ static const struct {
     const char *prefix, *after;
 } kinds[] = {
     {"chat:rate:", ":0123456789"}, {"chat:create:", ":0123456789"}, {"chat:quota:daily:", ":0123456789-"},
-    {"chat:streams:", ""},         {"chat:idempotency:", "#"},
+    {"chat:streams:", ""},         {"chat:idempotency:", "#"},      {"chat:keys:day:", ""},
+    {"chat:keys:hour:", ""},
 };
 
 bool redis_key_is_of(const char *key, const char *user_id)

@@ -78,6 +78,14 @@ static void port_unreserve_reader(struct answers *self, const char *user_id)
     readers_give((struct relay *)self, user_id);
 }
 
+static void port_step(struct answers *self, const char *user_id, struct stepped *reply, int64_t wait_ms)
+{
+    struct relay *relay = (struct relay *)self;
+    struct task *task = task_new(TASK_STEP);
+    task->visit = steps_new(relay, user_id, reply, wait_ms);
+    loop_post(relay, task);
+}
+
 static void port_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
 {
     struct relay *relay = (struct relay *)self;
@@ -203,6 +211,7 @@ static const struct answers_ops relay_port = {
     .unreserve_reader = port_unreserve_reader,
     .start = port_start,
     .attach = port_attach,
+    .step = port_step,
     .complete = port_complete,
     .stop = port_stop,
 };
@@ -217,6 +226,12 @@ bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events)
     if (epoll_ctl(relay->epoll_fd, op, watch->fd, &event) < 0) return false;
     watch->events = events;
     return true;
+}
+
+void loop_rest(struct relay *relay, struct watch *watch)
+{
+    if (watch->events) epoll_ctl(relay->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+    watch->events = 0;
 }
 
 void loop_unwatch(struct relay *relay, struct watch *watch)
@@ -294,6 +309,7 @@ static void shut_down(struct relay *relay)
             live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
     }
     while (relay->replays) live_let_all_go(relay->replays);
+    steps_shut_down(relay);
     pass_shut_down(relay);
 }
 
@@ -320,6 +336,8 @@ static void run_task(struct relay *relay, struct task *task)
         live->waiters = task->waiter;
         live_end(live, ANSWER_STOPPED, CHAT_OK);
         break;
+    case TASK_STEP: steps_begin(task->visit); break;
+    case TASK_STEPPED: steps_stepped(task->visit); break;
     case TASK_FINISHED: live_finished(task->live); break;
     case TASK_LOADED: mirror_loaded(task->live); break;
     case TASK_BEAT: beat_over(relay, task->beat); break;
@@ -361,6 +379,7 @@ static void run_event(struct relay *relay, const struct epoll_event *event)
     case WATCH_CURL: pools_socket_event(watch, event->events); break;
     case WATCH_LISTENER: live_listener_event((struct attached *)watch, event->events); break;
     case WATCH_CLIENT: pass_client_event(watch, event->events); break;
+    case WATCH_VISIT: steps_event(watch, event->events); break;
     }
 }
 
@@ -554,9 +573,11 @@ void relay_close(struct relay *relay)
     if (!relay) return;
     if (relay->settings.titles) job_pool_stop(relay->settings.titles);
     if (relay->settings.log_jobs) job_pool_stop(relay->settings.log_jobs);
+    if (relay->settings.step_jobs) job_pool_stop(relay->settings.step_jobs);
     job_pool_stop(relay->jobs);
     loop_post(relay, task_new(TASK_QUIT));
     pthread_join(relay->thread, NULL);
+    steps_free(relay);
     struct live **left[] = {&relay->lives, &relay->replays}; /* only where the drain was incomplete */
     for (size_t i = 0; i < sizeof left / sizeof *left; i++)
         while (*left[i]) {

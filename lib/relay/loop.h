@@ -16,7 +16,7 @@ enum { LIVE_BUCKETS = 4096, READER_BUCKETS = 1024, ANSWER_MAX_BYTES = 2 << 20, R
 
 /* What an epoll event belongs to. Memory of a dead one is kept until the end of the turn. */
 struct watch {
-    enum { WATCH_WAKE, WATCH_CURL, WATCH_LISTENER, WATCH_CLIENT } kind;
+    enum { WATCH_WAKE, WATCH_CURL, WATCH_LISTENER, WATCH_CLIENT, WATCH_VISIT } kind;
     int fd;
     bool dead;
     uint32_t events;
@@ -166,6 +166,8 @@ enum task_kind {
     TASK_PASS_SETTLED,
     TASK_ATTACH,
     TASK_STOP,
+    TASK_STEP,
+    TASK_STEPPED,
     TASK_FINISHED,
     TASK_LOADED,
     TASK_BEAT,
@@ -183,6 +185,7 @@ struct task {
     struct task *next;
     enum task_kind kind;
     struct pass *pass;                /* PASS, PASS_SETTLED */
+    struct visit *visit;              /* STEP, STEPPED */
     struct live *live;                /* START, FINISHED, LOADED; ATTACH: a mirror, in case it isn't live here */
     struct answer_listener *listener; /* START, ATTACH */
     struct waiter *waiter;            /* STOP, TICKETS */
@@ -220,6 +223,7 @@ struct relay {
     struct pass *passes, *ended_passes; /* the second: freed at the end of the turn */
     struct pass *broken_passes;         /* to be ended in this turn, outside of curl's callbacks */
     struct live *lives;
+    struct visit *visits;
     struct live *replays; /* apart from those that are found by their id, or have to do with the log */
     struct live *buckets[LIVE_BUCKETS];
     struct live *dirty_first;
@@ -253,6 +257,7 @@ void loop_post(struct relay *relay, struct task *task);
 void loop_post_title(struct relay *relay, const char *answer_id, const char *title);
 void loop_give_place(struct relay *relay); /* back to those that reserve; any thread */
 bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
+void loop_rest(struct relay *relay, struct watch *watch);    /* no events until loop_watch */
 void loop_unwatch(struct relay *relay, struct watch *watch); /* and frees it at the end of the turn */
 void loop_mark_dirty(struct live *live);
 void patience_begin(struct patience *patience, int64_t now_ms); /* it waits now, or has taken something */
@@ -287,6 +292,15 @@ struct delta_sink live_sink(struct live *live); /* where decoded text goes */
 /* readers.c; any thread */
 enum chat_error readers_take(struct relay *relay, const char *user_id) MUST_CHECK;
 void readers_give(struct relay *relay, const char *user_id);
+
+/* steps.c: replies that jobs make step by step (usecases/stepped.h) */
+struct visit;
+struct visit *steps_new(struct relay *relay, const char *user_id, struct stepped *reply, int64_t wait_ms);
+void steps_begin(struct visit *visit);
+void steps_stepped(struct visit *visit);
+void steps_event(struct watch *watch, uint32_t events);
+void steps_shut_down(struct relay *relay);
+void steps_free(struct relay *relay); /* after the jobs have ended */
 
 /* mirror.c: answers that another process writes, or that are over */
 struct live *mirror_new(struct relay *relay, const struct answer_attach *attach);

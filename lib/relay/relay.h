@@ -22,6 +22,8 @@ struct relay_settings {
     int detach_grace_ms;        /* an answer nobody is attached to goes on this long */
     struct job_pool *titles;    /* for asking titles; NULL: none are asked. Its threads are ended by relay_close */
     struct job_pool *log_jobs;  /* for the log alone, so that it never waits for the database; NULL: the other jobs' */
+    struct job_pool *step_jobs; /* for replies made step by step, so that no answer waits for them to be saved; NULL:
+                                   the other jobs' */
     const char *ca_file;        /* NULL: the system's */
     bool keep_warm;             /* a connection to the provider stands from the start */
     const char *fallback_model; /* asked where the one wanted is missing or busy (domain/retry.h); NULL: none */

@@ -8,6 +8,7 @@
 #include "usecases/listener.h"
 #include "usecases/provider.h"
 #include "usecases/shared_breaker.h"
+#include "usecases/stepped.h"
 
 /* All that the relay has to know of an answer. Copied by start, except the bodies, which it takes. */
 struct answer_spec {
@@ -58,6 +59,8 @@ struct answers_ops {
      * attach->answer. Of one that is being written it is attached to the answer itself where this process writes it,
      * else to a mirror that follows the log and the row until the answer is over. */
     void (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
+    /* Uses the caller's reserved reader's place; cannot fail. Takes the reply; its first step comes after wait_ms. */
+    void (*step)(struct answers *self, const char *user_id, struct stepped *reply, int64_t wait_ms);
     /* Uses the reserved place; cannot fail. Takes the client and the spec's body. */
     void (*complete)(struct answers *self, const struct completion_spec *spec, struct completion_client *client);
     /* Asks for a stop and waits until the answer is settled, or timeout_ms. */

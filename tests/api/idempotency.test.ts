@@ -122,6 +122,31 @@ describe('another request with the same key', () => {
   })
 })
 
+describe('what the first made was deleted since (A1)', () => {
+  test('a session: 404 at once, with its id', async ({ alice }) => {
+    const headers = keyed()
+    const { id } = (await alice.post('/api/v1/chat/sessions', { title: 'Once' }, headers)).json<Schemas['Session']>()
+    await alice.delete(`/api/v1/chat/sessions/${id}`)
+    const again = await Promise.all(Array.from({ length: 20 }, () => alice.post('/api/v1/chat/sessions', { title: 'Once' }, headers)))
+    for (const reply of again) {
+      expect(reply.status).toBe(404)
+      expect(reply.json<Schemas['ErrorBody']>().error).toMatchObject({ code: 'session_not_found', details: { was: id } })
+    }
+    expect((await alice.list()).items).toHaveLength(0)
+  })
+
+  test('an answer: 404 at once, with its id, in either form', async ({ alice }) => {
+    const headers = keyed()
+    const { message, session } = await alice.sendJson(null, '[[text=Yes]] Once', headers)
+    await alice.delete(`/api/v1/chat/sessions/${session.id}`)
+    for (const reply of [await alice.trySendJson(null, '[[text=Yes]] Once', headers), await alice.post('/api/v1/chat/messages', { content: '[[text=Yes]] Once' }, headers)]) {
+      expect(reply.status).toBe(404)
+      expect(reply.json<Schemas['ErrorBody']>().error).toMatchObject({ code: 'message_not_found', details: { was: message.id } })
+    }
+    expect((await alice.quota()).daily.used).toBe(1)
+  })
+})
+
 test('a request that was refused frees its key', async ({ alice }) => {
   const headers = keyed()
   const refused = await alice.post(`/api/v1/chat/sessions/${randomUUID()}/messages`, { content: 'Hi' }, headers)

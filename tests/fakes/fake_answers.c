@@ -86,6 +86,31 @@ static void attach(struct answers *port, const struct answer_attach *spec, struc
     self->answer = *spec->answer;
 }
 
+/* The test makes the steps: fake_answers_step. */
+static void step(struct answers *port, const char *user_id, struct stepped *reply, int64_t wait_ms)
+{
+    struct fake_answers *self = of(port);
+
+    (void)user_id;
+    if (self->stepped) abort();
+    self->stepped = reply;
+    self->step_in_ms = wait_ms;
+}
+
+enum step_next fake_answers_step(struct fake_answers *self, const struct chat_ports *ports)
+{
+    struct stepped *reply = self->stepped;
+    enum step_next next = reply->ops->step(reply, ports, &self->step_in_ms);
+
+    if (next == STEP_LATER) return next;
+    self->stepped = NULL;
+    if (next == STEP_HANDED_ON) return next;
+    while (reply->ops->writable(reply) == LISTENER_BLOCKED) {}
+    reply->ops->close(reply);
+    self->readers--;
+    return next;
+}
+
 static enum answer_stop_result stop(struct answers *port, const char *answer_id, int timeout_ms)
 {
     struct fake_answers *self = of(port);
@@ -105,6 +130,7 @@ void fake_answers_init(struct fake_answers *self)
                                            .unreserve_reader = unreserve_reader,
                                            .start = start,
                                            .attach = attach,
+                                           .step = step,
                                            .stop = stop};
 
     memset(self, 0, sizeof *self);
@@ -115,6 +141,7 @@ void fake_answers_init(struct fake_answers *self)
 void fake_answers_fini(struct fake_answers *self)
 {
     if (self->listener) self->listener->ops->close(self->listener);
+    if (self->stepped) self->stepped->ops->close(self->stepped);
     free(self->body);
     buf_fini(&self->scratch);
 }

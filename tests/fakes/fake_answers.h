@@ -18,13 +18,18 @@ struct fake_answers {
     char stopped_id[UUID_TEXT_SIZE];
     int stop_timeout_ms;
     struct answer_listener *listener; /* of the last start or attach that took it; the test closes it */
-    struct message answer;            /* of the last start or attach */
-    char *body;                       /* of the last start; freed by fini and by the next start */
+    struct stepped *stepped;          /* waits for its next step, in step_in_ms */
+    int64_t step_in_ms;
+    struct message answer; /* of the last start or attach */
+    char *body;            /* of the last start; freed by fini and by the next start */
     size_t body_len;
     struct buf scratch;
 };
 
 void fake_answers_init(struct fake_answers *self);
 void fake_answers_fini(struct fake_answers *self);
+
+/* Makes its next step, and closes it where that was the last. */
+enum step_next fake_answers_step(struct fake_answers *self, const struct chat_ports *ports);
 
 #endif

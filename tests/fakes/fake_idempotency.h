@@ -4,16 +4,17 @@
 
 #include "usecases/idempotency.h"
 
-enum { FAKE_KEYS_MAX = 16 };
+enum { FAKE_KEYS_MAX = IDEMPOTENCY_KEYS_MAX + 16 };
 
 struct fake_idempotency {
     struct idempotency idempotency; /* first: the port */
-    enum chat_error error;          /* what take answers */
+    enum chat_error error;          /* what every call answers */
     struct {
         char user_id[256], key[IDEMPOTENCY_KEY_MAX + 1], fingerprint[FINGERPRINT_SIZE], id[UUID_TEXT_SIZE];
-    } keys[FAKE_KEYS_MAX];
-    int count, takes, given_up;
-    void (*on_take)(void *context); /* called at the end of take; NULL: nothing */
+        bool done, brief;
+    } keys[FAKE_KEYS_MAX]; /* oldest first */
+    int count, takes, looks, kept, given_up;
+    void (*on_look)(void *context); /* called at the end of look; NULL: nothing */
     void *context;
 };
 

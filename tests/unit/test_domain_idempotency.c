@@ -30,8 +30,22 @@ static void fingerprint(const char *a, const char *b, char out[FINGERPRINT_SIZE]
 
 START_TEST(fingerprint_is_the_same_for_the_same_parts_alone)
 {
-    static const char *const pairs[][2] = {{"ab", "c"},   {"a", "bc"}, {"abc", ""}, {"", "abc"},  {"abc", NULL},
-                                           {NULL, "abc"}, {"", ""},    {NULL, ""},  {NULL, NULL}, {"\x01", ""}};
+    static const char *const pairs[][2] = {{"ab", "c"},
+                                           {"a", "bc"},
+                                           {"abc", ""},
+                                           {"", "abc"},
+                                           {"abc", NULL},
+                                           {NULL, "abc"},
+                                           {"", ""},
+                                           {NULL, ""},
+                                           {NULL, NULL},
+                                           {"\x01", ""},
+                                           {"a\x01", "b"},
+                                           {"a", "\x01"
+                                                 "b"},
+                                           {"\x01"
+                                            "a",
+                                            "b"}};
     enum { PAIRS = sizeof pairs / sizeof *pairs };
     char made[PAIRS][FINGERPRINT_SIZE], again[FINGERPRINT_SIZE];
     for (size_t i = 0; i < PAIRS; i++) {

@@ -1,6 +1,7 @@
 /* Idempotency-Key: the same request again gets what the first one made, and counts nothing. */
 #include "http/repeat.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,68 +227,304 @@ START_TEST(where_keys_cannot_be_told_the_request_is_refused)
 }
 END_TEST
 
-/* Both arrive at once: the second waits for the row of the first. */
-static int takes;
+/* ---- the first is still at it ---- */
 
-static void first_stores_its_session(void *context)
+static struct fake_answers *answers(void)
 {
-    struct fake_service *of = context;
-    struct session session = {.title = "Birds", .model = "llama", .created_at_ms = 1};
-
-    if (++takes != 3) return;
-    memcpy(session.id, of->chat.keys.keys[0].id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(of->chat.ports.sessions->ops->create(of->chat.ports.sessions, "alice", &session), CHAT_OK);
+    return &service.chat.answers;
 }
 
-static void take_for_another(const char *id)
+/* The key is another request's that began just now. */
+static const char *take_for_another(const char *const *same, size_t count, bool brief)
 {
-    const char *const same[] = {"create_session", "Birds", NULL};
-    char fingerprint[FINGERPRINT_SIZE], none[UUID_TEXT_SIZE];
+    char fingerprint[FINGERPRINT_SIZE], none[UUID_TEXT_SIZE], id[UUID_TEXT_SIZE];
+    struct idempotency *keys = service.chat.ports.idempotency;
+    const struct key_claim claim = {
+        .user_id = "alice", .key = "k", .fingerprint = fingerprint, .our_id = id, .brief = brief};
     enum key_state state;
 
-    idempotency_fingerprint(same, 3, fingerprint);
-    ck_assert_int_eq(service.chat.ports.idempotency->ops->take(service.chat.ports.idempotency, "alice", "k",
-                                                               fingerprint, id, &state, none),
-                     CHAT_OK);
+    uuid_v7(clock_wall_ms(service.chat.ports.clock), id);
+    idempotency_fingerprint(same, count, fingerprint);
+    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, none), CHAT_OK);
+    return service.chat.keys.keys[0].id;
 }
 
-START_TEST(the_second_of_two_at_once_waits_for_the_first)
+static const char *session_is_being_made(void)
 {
-    static const char id[] = "0198c0de-0000-7000-8000-0123456789ab";
+    static const char *const same[] = {"create_session", "Birds", NULL};
 
-    take_for_another(id);
-    takes = 0;
-    service.chat.keys.on_take = first_stores_its_session;
-    service.chat.keys.context = &service;
+    return take_for_another(same, 3, true);
+}
+
+static const char *answer_is_being_made(void)
+{
+    static const char *const same[] = {"send", NULL, "Hi", NULL, NULL};
+
+    return take_for_another(same, 5, false);
+}
+
+static void store_session(const char *id)
+{
+    struct session session = {.title = "Birds", .model = "llama", .created_at_ms = 1};
+    struct session_repo *sessions = service.chat.ports.sessions;
+
+    memcpy(session.id, id, UUID_TEXT_SIZE);
+    ck_assert_int_eq(sessions->ops->create(sessions, "alice", &session), CHAT_OK);
+}
+
+static void store_answer(const char *id, enum message_status status)
+{
+    struct message message = {.role = ROLE_ASSISTANT,
+                              .status = status,
+                              .content = "Hello",
+                              .content_len = 5,
+                              .seq = 2,
+                              .model = "llama",
+                              .epoch = 1,
+                              .usage = {-1, -1, -1}};
+
+    if (status == MESSAGE_STREAMING) message.content_len = 0;
+    memcpy(message.id, id, UUID_TEXT_SIZE);
+    snprintf(message.session_id, UUID_TEXT_SIZE, "%s", fake_chat_session(&service.chat));
+    fake_repo_put(service.chat.repo, &message);
+}
+
+/* Time passes until the next step, which is made. */
+static enum step_next next_step(void)
+{
+    ck_assert_ptr_nonnull(answers()->stepped);
+    manual_clock_advance(&service.chat.clock, answers()->step_in_ms);
+    return fake_answers_step(answers(), &service.chat.ports);
+}
+
+static const char *code(void)
+{
+    return fake_service_text(fake_service_json(&service, &request), "error.code");
+}
+
+/* (A1) */
+START_TEST(the_second_of_two_at_once_waits_without_a_thread_and_gets_the_session)
+{
+    const char *id = session_is_being_made();
+
     call(SESSIONS, "k", "{\"title\":\"Birds\"}");
+    ck_assert(request.taken && !request.finished);
+    ck_assert_int_eq(request.responses, 0);
+    ck_assert_int_eq(answers()->readers, 1);
+    ck_assert_int_eq(next_step(), STEP_LATER);
+    ck_assert_int_eq(next_step(), STEP_LATER);
+    store_session(id);
+    ck_assert_int_eq(next_step(), STEP_OVER);
+    ck_assert(request.finished && request.closed);
     ck_assert_int_eq(request.status, 201);
     ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "id"), id);
-    ck_assert_int_eq(takes, 3);
+    ck_assert_ptr_nonnull(strstr(fake_request_header(&request, "Location"), id));
+    ck_assert_int_eq(service.chat.keys.count, 1);
+    ck_assert_int_eq(answers()->readers, 0);
 }
 END_TEST
 
-START_TEST(it_does_not_wait_for_ever)
+START_TEST(it_attaches_to_the_answer_once_that_is_stored_and_counts_nothing)
+{
+    const char *id = answer_is_being_made();
+
+    call(MESSAGES, "k", "{\"content\":\"Hi\"}");
+    ck_assert_int_eq(next_step(), STEP_LATER);
+    store_answer(id, MESSAGE_STREAMING);
+    ck_assert_int_eq(next_step(), STEP_HANDED_ON);
+    ck_assert_int_eq(answers()->attached, 1);
+    ck_assert_str_eq(answers()->answer.id, id);
+    ck_assert_int_eq(answers()->readers, 1); /* the place went along */
+    ck_assert(!request.closed);
+    ck_assert_int_eq(service.chat.admission.admitted, 0);
+}
+END_TEST
+
+START_TEST(it_gets_a_finished_answer_in_either_form)
+{
+    const char *id = answer_is_being_made();
+
+    call(MESSAGES, "k", "{\"content\":\"Hi\",\"stream\":false}");
+    store_answer(id, MESSAGE_COMPLETE);
+    ck_assert_int_eq(next_step(), STEP_HANDED_ON);
+    ck_assert_int_eq(request.status, 201);
+    ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "message.content"), "Hello");
+    ck_assert(request.closed);
+    ck_assert_int_eq(answers()->readers, 0);
+}
+END_TEST
+
+START_TEST(it_waits_ten_seconds_looks_seldom_and_is_told_to_come_again)
 {
     int64_t started_ms = service.chat.clock.now_mono_ms;
 
-    take_for_another("0198c0de-0000-7000-8000-0123456789ab");
-    ck_assert_str_eq(call(SESSIONS, "k", "{\"title\":\"Birds\"}"), "session_not_found");
-    ck_assert_int_lt(service.chat.clock.now_mono_ms - started_ms, 5000);
+    answer_is_being_made();
+    call(MESSAGES, "k", "{\"content\":\"Hi\"}");
+    while (next_step() == STEP_LATER) ck_assert_int_le(service.chat.clock.now_mono_ms - started_ms, REPEAT_WAIT_MS);
+    ck_assert_int_ge(service.chat.clock.now_mono_ms - started_ms, REPEAT_WAIT_MS);
+    ck_assert_int_le(service.chat.clock.now_mono_ms - started_ms, REPEAT_WAIT_MS + 1000);
+    ck_assert_int_le(service.chat.keys.looks, 20);
+    ck_assert_int_eq(request.status, 409);
+    ck_assert_str_eq(code(), "generation_in_progress");
+    ck_assert_str_eq(fake_request_header(&request, "Retry-After"), "1");
     ck_assert_int_eq(service.chat.keys.count, 1); /* it is not ours to free */
+    ck_assert_int_eq(service.chat.admission.admitted, 0);
+}
+END_TEST
+
+START_TEST(where_the_first_is_refused_it_is_told_to_come_again_and_takes_the_key_then)
+{
+    answer_is_being_made();
+    call(MESSAGES, "k", "{\"content\":\"Hi\"}");
+    service.chat.keys.count = 0;
+    ck_assert_int_eq(next_step(), STEP_OVER);
+    ck_assert_int_eq(request.status, 409);
+    ck_assert_str_eq(fake_request_header(&request, "Retry-After"), "1");
+    call_as(&first, "alice", MESSAGES, "k", "{\"content\":\"Hi\"}");
+    ck_assert_int_eq(answers()->started, 1);
+}
+END_TEST
+
+START_TEST(where_another_request_takes_the_key_meanwhile_it_is_422)
+{
+    answer_is_being_made();
+    call(MESSAGES, "k", "{\"content\":\"Hi\"}");
+    memset(service.chat.keys.keys[0].fingerprint, 'x', FINGERPRINT_SIZE - 1);
+    ck_assert_int_eq(next_step(), STEP_OVER);
+    ck_assert_int_eq(request.status, 422);
+    ck_assert_str_eq(code(), "idempotency_mismatch");
+}
+END_TEST
+
+START_TEST(a_store_that_goes_away_while_it_waits_is_told)
+{
+    answer_is_being_made();
+    call(MESSAGES, "k", "{\"content\":\"Hi\"}");
+    fake_repo_fail(service.chat.repo, FAKE_MESSAGE_GET, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    ck_assert_int_eq(next_step(), STEP_OVER);
+    ck_assert_str_eq(code(), "database_unavailable");
+    answer_is_being_made();
+    call(MESSAGES, "k", "{\"content\":\"Hi\"}");
+    service.chat.keys.error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    ck_assert_int_eq(next_step(), STEP_OVER);
+    ck_assert_str_eq(code(), "quota_unavailable");
+}
+END_TEST
+
+START_TEST(without_a_place_to_wait_it_is_refused)
+{
+    answer_is_being_made();
+    answers()->refuse = CHAT_ERR_TOO_MANY_STREAMS;
+    ck_assert_str_eq(call(MESSAGES, "k", "{\"content\":\"Hi\"}"), "too_many_streams");
+    ck_assert_int_eq(request.status, 429);
+    ck_assert_ptr_nonnull(fake_request_header(&request, "Retry-After"));
+    ck_assert_ptr_nonnull(fake_service_at(fake_service_json(&service, &request), "error.details.quota.daily"));
+    ck_assert_int_eq(service.chat.keys.count, 1);
+}
+END_TEST
+
+/* ---- what the first made is gone ---- */
+
+START_TEST(a_session_that_was_deleted_since_is_404_at_once)
+{
+    struct session_repo *sessions = service.chat.ports.sessions;
+    char id[UUID_TEXT_SIZE], active[UUID_TEXT_SIZE];
+    int gets;
+
+    call(SESSIONS, "k", "{\"title\":\"Birds\"}");
+    snprintf(id, sizeof id, "%s", fake_service_text(fake_service_json(&service, &request), "id"));
+    ck_assert_int_eq(sessions->ops->remove(sessions, "alice", id, 1, active), CHAT_OK);
+    gets = fake_repo_calls(service.chat.repo, FAKE_SESSION_GET);
+    ck_assert_str_eq(call(SESSIONS, "k", "{\"title\":\"Birds\"}"), "session_not_found");
+    ck_assert_int_eq(request.status, 404);
+    ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.details.was"), id);
+    ck_assert(!request.taken);
+    ck_assert_int_eq(service.chat.keys.takes, 2);
+    ck_assert_int_eq(service.chat.keys.looks, 0);
+    ck_assert_int_eq(fake_repo_calls(service.chat.repo, FAKE_SESSION_GET), gets + 1);
+    ck_assert_int_eq(service.chat.keys.count, 1); /* the key stays used: no second session comes of it */
+    ck_assert_str_eq(call(SESSIONS, "k", "{\"title\":\"Bees\"}"), "idempotency_mismatch");
+}
+END_TEST
+
+START_TEST(an_answer_whose_session_was_deleted_since_is_404_at_once)
+{
+    struct session_repo *sessions = service.chat.ports.sessions;
+    char id[UUID_TEXT_SIZE], active[UUID_TEXT_SIZE];
+
+    call_as(&first, "alice", MESSAGES, "k", "{\"content\":\"Hi\"}");
+    snprintf(id, sizeof id, "%s", answers()->answer.id);
+    end_answer("Hello", MESSAGE_COMPLETE);
+    ck_assert_int_eq(sessions->ops->remove(sessions, "alice", answers()->answer.session_id, 1, active), CHAT_OK);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_str_eq(call(MESSAGES, "k", i ? "{\"content\":\"Hi\"}" : "{\"content\":\"Hi\",\"stream\":false}"),
+                         "message_not_found");
+        ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.details.was"), id);
+    }
+    ck_assert_int_eq(answers()->started, 1);
+    ck_assert_int_eq(service.chat.admission.admitted, 1);
+}
+END_TEST
+
+START_TEST(one_deleted_while_a_repeat_waits_is_404_with_the_next_look)
+{
+    session_is_being_made();
+    call(SESSIONS, "k", "{\"title\":\"Birds\"}");
+    service.chat.keys.keys[0].done = true;
+    ck_assert_int_eq(next_step(), STEP_OVER);
+    ck_assert_int_eq(request.status, 404);
+    ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.details.was"),
+                     service.chat.keys.keys[0].id);
+}
+END_TEST
+
+START_TEST(a_key_is_done_before_anybody_is_told)
+{
+    call_as(&first, "alice", MESSAGES, "k", "{\"content\":\"Hi\"}");
+    ck_assert(service.chat.keys.keys[0].done && !service.chat.keys.keys[0].brief);
+    call(SESSIONS, "s", "{}");
+    ck_assert(service.chat.keys.keys[1].done && service.chat.keys.keys[1].brief);
+    call(SESSIONS, NULL, "{}");
+    ck_assert_int_eq(service.chat.keys.kept, 2);
+}
+END_TEST
+
+/* Its worker died between taking the key and storing anything. */
+START_TEST(a_key_whose_first_never_stored_anything_is_taken_over_after_a_while)
+{
+    answer_is_being_made();
+    manual_clock_advance(&service.chat.clock, 14000);
+    call(MESSAGES, "k", "{\"content\":\"Hi\"}");
+    ck_assert_int_eq(answers()->started, 0);
+    answers()->stepped->ops->close(answers()->stepped);
+    answers()->stepped = NULL;
+    manual_clock_advance(&service.chat.clock, 2000);
+    call_as(&first, "alice", MESSAGES, "k", "{\"content\":\"Hi\"}");
+    ck_assert_int_eq(answers()->started, 1);
+    ck_assert_str_eq(answers()->answer.id, service.chat.keys.keys[0].id);
+    ck_assert_int_eq(service.chat.keys.count, 1);
 }
 END_TEST
 
 UNIT_SUITE(http_repeat)
 {
     Suite *suite = suite_create("http_repeat");
-    TCase *tcase =
-        UNIT_CASE(suite, "keys", a_session_made_twice_with_one_key_is_one_session, a_key_is_its_user_s_own,
-                  another_request_with_the_same_key_is_422,
-                  a_question_sent_again_attaches_to_the_running_answer_and_counts_nothing,
-                  a_question_sent_again_after_the_end_gets_the_answer_in_either_form, a_refused_request_frees_its_key,
-                  a_malformed_body_takes_no_key, the_body_is_looked_at_before_the_key,
-                  a_key_is_1_to_128_visible_characters, where_keys_cannot_be_told_the_request_is_refused,
-                  the_second_of_two_at_once_waits_for_the_first, it_does_not_wait_for_ever);
+    TCase *tcase = UNIT_CASE(
+        suite, "keys", a_session_made_twice_with_one_key_is_one_session, a_key_is_its_user_s_own,
+        another_request_with_the_same_key_is_422,
+        a_question_sent_again_attaches_to_the_running_answer_and_counts_nothing,
+        a_question_sent_again_after_the_end_gets_the_answer_in_either_form, a_refused_request_frees_its_key,
+        a_malformed_body_takes_no_key, the_body_is_looked_at_before_the_key, a_key_is_1_to_128_visible_characters,
+        where_keys_cannot_be_told_the_request_is_refused,
+        the_second_of_two_at_once_waits_without_a_thread_and_gets_the_session,
+        it_attaches_to_the_answer_once_that_is_stored_and_counts_nothing, it_gets_a_finished_answer_in_either_form,
+        it_waits_ten_seconds_looks_seldom_and_is_told_to_come_again,
+        where_the_first_is_refused_it_is_told_to_come_again_and_takes_the_key_then,
+        where_another_request_takes_the_key_meanwhile_it_is_422, a_store_that_goes_away_while_it_waits_is_told,
+        without_a_place_to_wait_it_is_refused, a_session_that_was_deleted_since_is_404_at_once,
+        an_answer_whose_session_was_deleted_since_is_404_at_once,
+        one_deleted_while_a_repeat_waits_is_404_with_the_next_look, a_key_is_done_before_anybody_is_told,
+        a_key_whose_first_never_stored_anything_is_taken_over_after_a_while);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

@@ -976,6 +976,11 @@ export interface components {
             fields?: {
                 [key: string]: string;
             };
+            /**
+             * Format: uuid
+             * @description Of a repeat by `Idempotency-Key` whose first made something that was deleted since, its id.
+             */
+            was?: string;
             /** @description With `generation_in_progress`, the answer being written. */
             active_message_id?: components["schemas"]["Id"];
             /** @description With 429, where the user stands. */
@@ -1191,10 +1196,15 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description An answer is being written in this session; `details.active_message_id` names it. `generation_in_progress`. */
+        /**
+         * @description An answer is being written in this session; `details.active_message_id` names it. `generation_in_progress`. Also
+         *     where the first request with an `Idempotency-Key` is not done yet, or was refused: then without that id, and with
+         *     `Retry-After`.
+         */
         GenerationInProgress: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["RetryAfter"];
                 "x-should-retry": components["headers"]["X-Should-Retry"];
                 [name: string]: unknown;
             };
@@ -1339,8 +1349,11 @@ export interface components {
         /** @description The last day, in UTC; today where it is left out. */
         ToDay: string;
         /**
-         * @description Kept for 24 hours per user. The same key with the same request gets the first answer and counts nothing; with
-         *     another request it is 422 `idempotency_mismatch`. A request refused before `start` frees its key.
+         * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
+         *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+         *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
+         *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+         *     with its id in `details.was`. A request refused before `start` frees its key.
          */
         IdempotencyKey: string;
     };
@@ -1362,6 +1375,8 @@ export interface components {
          *     408, 409 and 429; a 429 of a day that is used up), or the service has tried again itself.
          */
         "X-Should-Retry": "false";
+        /** @description Seconds after which to try again, where that is known. */
+        RetryAfter: number;
         /** @description Seconds to wait before another try. */
         RetryAfterRequired: number;
         "WWW-Authenticate": string;
@@ -1428,8 +1443,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user. The same key with the same request gets the first answer and counts nothing; with
-                 *     another request it is 422 `idempotency_mismatch`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
+                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
+                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1458,6 +1476,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["GenerationInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
@@ -1632,8 +1651,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user. The same key with the same request gets the first answer and counts nothing; with
-                 *     another request it is 422 `idempotency_mismatch`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
+                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
+                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1690,8 +1712,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user. The same key with the same request gets the first answer and counts nothing; with
-                 *     another request it is 422 `idempotency_mismatch`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
+                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
+                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1766,8 +1791,11 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user. The same key with the same request gets the first answer and counts nothing; with
-                 *     another request it is 422 `idempotency_mismatch`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
+                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
+                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
