@@ -46,8 +46,8 @@ static const struct setting table[] = {
     {"SAMBANOVA_MODEL", "Meta-Llama-3.3-70B-Instruct", TEXT, AT(default_model), 0, 0, "the default model"},
     {"SAMBANOVA_MODELS", "", TEXT, AT(models), 0, 0,
      "models offered to users, comma separated; the default model alone where empty"},
-    {"SAMBANOVA_FALLBACK_MODEL", "", TEXT, AT(fallback_model), 0, 0,
-     "model to ask in place of one that the provider does not have, or keeps refusing as busy; none where empty"},
+    {"SAMBANOVA_FALLBACK_MODEL", "", TEXT, AT(policy.fallback_model), 0, 0,
+     "model to ask in place of one that the provider does not have, or that is busy or out of reach; none where empty"},
     {"SAMBANOVA_CONNECT_TIMEOUT_MS", "5000", NUMBER, AT(connect_timeout_ms), MILLISECONDS, "to connect, TLS included"},
     {"SAMBANOVA_FIRST_BYTE_TIMEOUT_MS", "60000", NUMBER, AT(first_byte_timeout_ms), MILLISECONDS,
      "from the request to the first byte of the answer"},
@@ -328,7 +328,7 @@ static bool check_models(struct loading *loading)
     struct settings *out = loading->out;
     out->policy.default_model = out->default_model;
     if (!add_model(&out->policy, out->default_model)) return wrong(loading, "SAMBANOVA_MODEL", "is too long");
-    if (out->fallback_model && strlen(out->fallback_model) >= MODEL_NAME_SIZE)
+    if (out->policy.fallback_model && strlen(out->policy.fallback_model) >= MODEL_NAME_SIZE)
         return wrong(loading, "SAMBANOVA_FALLBACK_MODEL", "is too long");
     char *list = arena_strdup(&out->strings, out->models ? out->models : ""), *name;
     while ((name = strsep(&list, ","))) {

@@ -25,8 +25,7 @@ struct settings {
     struct jwt_policy jwt;
 
     const char *api_key, *api_base;
-    struct setting_file ca;     /* none: the system's */
-    const char *fallback_model; /* NULL: none */
+    struct setting_file ca; /* none: the system's */
     int connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
 
     const char *database_url, *redis_url;

@@ -425,7 +425,7 @@ static bool open_relay(struct worker *worker)
         .max_readers_per_user = READERS_PER_USER + 2 * worker->settings->policy.max_concurrent_streams,
         .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,
         .keep_warm = true,
-        .fallback_model = worker->settings->fallback_model,
+        .fallback_model = worker->settings->policy.fallback_model,
     };
     bool pools = worker->jobs && worker->log_jobs && worker->step_jobs;
     worker->relay = pools ? relay_open(&relay, worker->jobs) : NULL;

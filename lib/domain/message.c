@@ -31,6 +31,11 @@ static int find_name(const char *const *names, size_t count, const char *name)
     return -1;
 }
 
+bool message_took_tokens(const struct token_usage *told)
+{
+    return told->prompt_tokens > 0 || told->completion_tokens > 0;
+}
+
 const char *message_role_name(enum message_role role)
 {
     return role_names[role];

@@ -43,6 +43,8 @@ struct message {
     int epoch; /* of the answer's owner; 0 for questions */
 };
 
+/* Whether the provider told that it took any. */
+bool message_took_tokens(const struct token_usage *told);
 const char *message_role_name(enum message_role role);
 bool message_role_parse(const char *name, enum message_role *out);
 const char *message_status_name(enum message_status status);

@@ -8,7 +8,10 @@
 #include "domain/context.h"
 #include "domain/problem.h"
 
-enum { POLICY_MAX_MODELS = 32 };
+enum {
+    POLICY_MAX_MODELS = 32,
+    POLICY_MAX_ASKED = POLICY_MAX_MODELS + 2, /* and the fallback, and the one for titles */
+};
 
 struct chat_policy {
     int max_context_messages;
@@ -35,8 +38,13 @@ struct chat_policy {
     const char *models[POLICY_MAX_MODELS]; /* offered to users; the default is among them */
     size_t model_count;
     const char *default_model;
+    const char *fallback_model; /* asked where the one wanted can't be (domain/retry.h); NULL: none */
 };
 
+/* The policy's own string of an offered model's name; NULL: it isn't offered. */
+const char *policy_model(const struct chat_policy *policy, const char *name);
+/* All models that the provider may be asked for, each once. Gives how many. */
+size_t policy_asked(const struct chat_policy *policy, const char *out[POLICY_MAX_ASKED]);
 /* NULL name: false. */
 bool policy_offers_model(const struct chat_policy *policy, const char *name);
 /* Of a request: MODEL_NOT_FOUND, with `model` as its param, where it names one that isn't offered. NULL name: fine. */

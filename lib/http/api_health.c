@@ -18,6 +18,33 @@ static void write_check(struct json_writer *json, const char *name, bool fine, b
     *ready = *ready && fine;
 }
 
+/* How each model that may be asked stands: an open breaker is no reason to take the service out, but one to look. A
+ * model that rests after a 429 is well. Gives whether all are. */
+static bool write_breakers(struct json_writer *json, struct http_call *call)
+{
+    const char *models[POLICY_MAX_ASKED];
+    struct breaker stand[POLICY_MAX_ASKED];
+    enum breaker_state worst = BREAKER_CLOSED;
+    size_t count = policy_asked(call->ports->policy, models);
+    int64_t now_ms = clock_wall_ms(call->ports->clock);
+    call->ports->breaker->ops->look(call->ports->breaker, models, count, stand);
+    for (size_t i = 0; i < count; i++)
+        if (stand[i].state == BREAKER_OPEN || worst == BREAKER_CLOSED) worst = stand[i].state;
+    json_put_key(json, "breaker");
+    json_begin_object(json);
+    json_field_string(json, "status", worst == BREAKER_CLOSED ? "ok" : breaker_state_name(worst));
+    json_put_key(json, "models");
+    json_begin_object(json);
+    for (size_t i = 0; i < count; i++)
+        json_field_string(json, models[i],
+                          stand[i].state != BREAKER_CLOSED   ? breaker_state_name(stand[i].state)
+                          : breaker_rests(&stand[i], now_ms) ? "resting"
+                                                             : "ok");
+    json_end_object(json);
+    json_end_object(json);
+    return worst == BREAKER_CLOSED;
+}
+
 enum chat_error api_ready(struct http_call *call)
 {
     struct admission *admission = call->ports->admission;
@@ -25,7 +52,6 @@ enum chat_error api_ready(struct http_call *call)
     bool postgres = call->app->check_postgres(call->stores) == CHAT_OK;
     bool migrations = postgres && call->app->check_migrations(call->stores) == CHAT_OK;
     bool redis = admission->ops->ping(admission) == CHAT_OK;
-    enum breaker_state breaker = call->ports->breaker->ops->state(call->ports->breaker);
     struct buf parts;
     buf_init(&parts, 4096);
     struct json_writer checks;
@@ -35,15 +61,12 @@ enum chat_error api_ready(struct http_call *call)
     write_check(&checks, "redis", redis, &ready);
     write_check(&checks, "migrations", migrations, &ready);
     write_check(&checks, "draining", !atomic_load(call->app->draining), &ready);
-    json_put_key(&checks, "breaker");
-    json_begin_object(&checks);
-    json_field_string(&checks, "status", breaker == BREAKER_CLOSED ? "ok" : breaker_state_name(breaker));
-    json_end_object(&checks);
+    bool well = write_breakers(&checks, call);
     json_end_object(&checks);
 
     struct json_writer json = call_json(call);
     json_begin_object(&json);
-    const char *status = !ready ? "unavailable" : breaker == BREAKER_CLOSED ? "ok" : "degraded";
+    const char *status = !ready ? "unavailable" : well ? "ok" : "degraded";
     json_field_string(&json, "status", status);
     json_put_key(&json, "checks");
     json_put_raw(&json, parts.data, parts.len);

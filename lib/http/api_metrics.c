@@ -132,12 +132,28 @@ static void models(struct buf *out, const struct metrics_model models[METRICS_MO
     }
 }
 
-static void breaker(struct buf *out, enum breaker_state now)
+static void breakers(struct buf *out, const struct chat_ports *ports)
 {
     static const enum breaker_state states[] = {BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN};
-    head(out, "breaker_state", "gauge", "The circuit breaker before the provider: 1 for the state it is in.");
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-        buf_printf(out, "chat_breaker_state{state=\"%s\"} %d\n", breaker_state_name(states[i]), now == states[i]);
+    const char *names[POLICY_MAX_ASKED];
+    struct breaker stand[POLICY_MAX_ASKED];
+    size_t count = policy_asked(ports->policy, names);
+    int64_t now_ms = clock_wall_ms(ports->clock);
+    ports->breaker->ops->look(ports->breaker, names, count, stand);
+    head(out, "breaker_state", "gauge", "The circuit breaker before each model: 1 for the state it is in.");
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < sizeof states / sizeof states[0]; k++) {
+            buf_printf(out, "chat_breaker_state{model=\"");
+            model_label(out, names[i]);
+            buf_printf(out, "\",state=\"%s\"} %d\n", breaker_state_name(states[k]), stand[i].state == states[k]);
+        }
+    }
+    head(out, "model_resting", "gauge", "1 while the model is not asked, after a 429 of the provider.");
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, "chat_model_resting{model=\"");
+        model_label(out, names[i]);
+        buf_printf(out, "\"} %d\n", breaker_rests(&stand[i], now_ms));
+    }
 }
 
 static void stores(struct buf *out, struct http_call *call)
@@ -161,6 +177,7 @@ static void what_was_counted(struct buf *out, const struct metrics_counters *cou
         [ADMISSION_TOO_MANY_STREAMS] = "too_many_streams",
         [ADMISSION_QUOTA_UNAVAILABLE] = "quota_unavailable",
         [ADMISSION_API_UNAVAILABLE] = "api_unavailable",
+        [ADMISSION_MODEL_RESTS] = "upstream_rate_limited",
         [ADMISSION_OVERLOADED] = "overloaded",
         [ADMISSION_SHUTTING_DOWN] = "shutting_down",
     };
@@ -229,7 +246,7 @@ enum chat_error api_metrics(struct http_call *call)
     what_was_counted(out, &sum->counters);
     models(out, sum->models);
     what_is_now(out, &sum->gauges, workers);
-    breaker(out, call->ports->breaker->ops->state(call->ports->breaker));
+    breakers(out, call->ports);
     stores(out, call);
     head(out, "build_info", "gauge", "The version that answers.");
     buf_printf(out, "chat_build_info{version=\"%s\"} 1\n", call->app->version ? call->app->version : "unknown");

@@ -112,12 +112,19 @@ static bool read_standing(struct redis_conn *conn, const redisReply *reply, stru
     return true;
 }
 
+/* Whose breaker must be at rest. */
+struct at_rest {
+    const char *whose; /* in the script's words */
+    const char *model;
+};
+static const struct at_rest no_breaker = {"", ""};
+
 /* What is counted: the limits, and for how long a lease holds. */
 struct question {
     const char *answer_id; /* "": nothing is leased */
     int rate_limit, daily_limit, streams_limit;
     bool counts_day;
-    bool at_rest; /* only where the breaker is */
+    struct at_rest rest;
 };
 
 /* What is unlimited is counted all the same, for the limit that comes with the next settings. */
@@ -154,13 +161,10 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
 {
     struct standing standing = {.verdict = UNKNOWN};
     struct admit_args args;
-    const char *const list[] = {args.rate,           args.daily,
-                                args.streams,        REDIS_BREAKER_KEY,
-                                args.deadline,       args.now,
-                                question->answer_id, args.rate_limit,
-                                args.rate_life,      args.daily_limit,
-                                args.daily_life,     args.streams_limit,
-                                args.lease,          question->at_rest ? "1" : "0"};
+    const char *const list[] = {
+        args.rate,       args.daily,          args.streams,    REDIS_BREAKER_KEY,    args.deadline,
+        args.now,        question->answer_id, args.rate_limit, args.rate_life,       args.daily_limit,
+        args.daily_life, args.streams_limit,  args.lease,      question->rest.whose, question->rest.model};
 
     if (!redis_conn_begin(self->conn)) return standing;
     put_args(&args, caller, question, now_ms);
@@ -245,7 +249,7 @@ static struct standing decide_here(const struct redis_admission *self, const str
     return standing;
 }
 
-static enum chat_error decide(struct redis_admission *self, bool at_rest, const struct caller *caller,
+static enum chat_error decide(struct redis_admission *self, struct at_rest rest, const struct caller *caller,
                               const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
                               int64_t *retry_after_s)
 {
@@ -265,10 +269,10 @@ static enum chat_error decide(struct redis_admission *self, bool at_rest, const 
                                       .daily_limit = self->policy->daily_message_quota,
                                       .streams_limit = self->policy->max_concurrent_streams,
                                       .counts_day = !caller->is_admin,
-                                      .at_rest = at_rest};
+                                      .rest = rest};
     standing = ask_redis(self, caller, &question, now_ms);
     by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
-    if (!by_redis && at_rest) return CHAT_ERR_API_UNAVAILABLE;
+    if (!by_redis && rest.whose[0]) return CHAT_ERR_API_UNAVAILABLE;
     if (!by_redis) standing = decide_here(self, caller, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
@@ -280,13 +284,16 @@ static enum chat_error decide(struct redis_admission *self, bool at_rest, const 
 static enum chat_error admit(struct admission *admission, const struct caller *caller, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
 {
-    return decide(self_of(admission), false, caller, answer_id, ticket, quota, retry_after_s);
+    return decide(self_of(admission), no_breaker, caller, answer_id, ticket, quota, retry_after_s);
 }
 
-static enum chat_error admit_at_rest(struct admission *admission, const struct caller *caller, const char *answer_id,
-                                     struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
+static enum chat_error admit_at_rest(struct admission *admission, const char *model, const struct caller *caller,
+                                     const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
+                                     int64_t *retry_after_s)
 {
-    return decide(self_of(admission), true, caller, answer_id, ticket, quota, retry_after_s);
+    const struct at_rest rest = {model ? "one" : "all", model ? model : ""};
+
+    return decide(self_of(admission), rest, caller, answer_id, ticket, quota, retry_after_s);
 }
 
 /* ---- what is made and is no answer ---- */
@@ -308,7 +315,8 @@ static enum chat_error admit_making(struct admission *admission, const struct ca
 {
     struct redis_admission *self = self_of(admission);
     const int64_t now_ms = clock_wall_ms(self->clock);
-    const struct question question = {.answer_id = "", .rate_limit = self->policy->create_rate_per_minute};
+    const struct question question = {
+        .answer_id = "", .rate_limit = self->policy->create_rate_per_minute, .rest = no_breaker};
     struct standing standing = ask_redis(self, caller, &question, now_ms);
 
     if (!redis_conn_done(self->conn, "admit_making", standing.verdict != UNKNOWN))

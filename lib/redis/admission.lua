@@ -1,14 +1,15 @@
 -- Decides and counts one request in one step: what is refused is counted nowhere.
 -- KEYS  1 chat:rate:<user>:<window>, or chat:create: for what is no answer  2 chat:quota:daily:<user>:<day>  3 chat:streams:<user> (answer id -> lease end)
---       4 chat:breaker
+--       4 chat:breakers (model -> state)
 -- ARGV  1 deadline on this clock, ms   2 now, ms        3 answer id       4 minute's limit   5 rate key's life, ms
 --       6 day's limit, -1: not counted 7 daily key's life, ms             8 answers at once  9 lease, ms; 0: none
---       10 "1": only where the breaker is at rest, which is when it has no key
+--       10 whose breaker must be at rest, which is when it has no state: "" nobody's, "all" all models', "one" that of
+--       11 the model
 -- Gives {verdict, minute's count, day's count, this clock in ms}; verdict 0 admitted, 1 minute, 2 day, 3 answers at
 -- once, 4 too late: nobody waits for this any more, 5 the breaker is not at rest.
 local time = redis.call('TIME')
 local clock_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local found = redis.call('MGET', KEYS[1], KEYS[2], KEYS[4])
+local found = redis.call('MGET', KEYS[1], KEYS[2])
 local rate_used = tonumber(found[1]) or 0
 local daily_used = tonumber(found[2]) or 0
 local daily_limit = tonumber(ARGV[6])
@@ -16,7 +17,8 @@ local daily_limit = tonumber(ARGV[6])
 if clock_ms > tonumber(ARGV[1]) then
     return {4, rate_used, daily_used, clock_ms}
 end
-if ARGV[10] == '1' and found[3] then
+if ARGV[10] == 'all' and redis.call('EXISTS', KEYS[4]) == 1
+    or ARGV[10] == 'one' and redis.call('HEXISTS', KEYS[4], ARGV[11]) == 1 then
     return {5, rate_used, daily_used, clock_ms}
 end
 if rate_used >= tonumber(ARGV[4]) then

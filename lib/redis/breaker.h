@@ -1,4 +1,7 @@
-/* usecases/shared_breaker.h on Redis. Where the breaker is at rest its key is not there: see admission.lua. */
+/*
+ * usecases/shared_breaker.h on Redis: one hash, a field for each model. A breaker at rest has no field, and where all
+ * are there is no key: see admission.lua.
+ */
 #ifndef REDIS_BREAKER_H
 #define REDIS_BREAKER_H
 
@@ -6,7 +9,7 @@
 #include "redis/conn.h"
 #include "usecases/shared_breaker.h"
 
-#define REDIS_BREAKER_KEY "chat:breaker"
+#define REDIS_BREAKER_KEY "chat:breakers"
 
 /* What a process knows by itself: it decides while Redis is away. Any thread. */
 struct local_breaker;

@@ -1,12 +1,15 @@
--- Puts a new state of the breaker in the place of the one it was made from; nothing where another was faster.
--- KEYS  1 chat:breaker
--- ARGV  1 the state it was made from ("" = none)  2 the new one ("" = none)  3 milliseconds to keep it
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
+-- Puts a new state of a model's breaker in the place of the one it was made from; nothing where another was faster.
+-- KEYS  1 chat:breakers (model -> state)
+-- ARGV  1 model  2 the state it was made from ("" = none)  3 the new one ("" = none)  4 milliseconds to keep it at least
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then
     return 0
 end
-if ARGV[2] == '' then
-    redis.call('DEL', KEYS[1])
-else
-    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if ARGV[3] == '' then
+    redis.call('HDEL', KEYS[1], ARGV[1])
+    return 1
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
 return 1

@@ -1,9 +1,9 @@
 -- Ends an answer's lease, and gives its daily unit back where asked to: once, however often it is called. A unit that was given
 -- back is taken again where the answer came after all: its process stood still, and was taken for dead before the first token.
 -- KEYS  1 chat:settled:<answer id>  2 chat:streams:<user>  3 chat:quota:daily:<user>:<day it was counted on>
---       4 chat:rate:<user>:<window of now>  5 chat:quota:daily:<user>:<today>  6 chat:breaker
+--       4 chat:rate:<user>:<window of now>  5 chat:quota:daily:<user>:<today>  6 chat:breakers
 -- ARGV  1 answer id  2 "1" to give the unit back  3 seconds to remember that it is settled
--- Gives {minute's count, day's count, 1 where the breaker is at rest}, as they are now.
+-- Gives {minute's count, day's count, 1 where the breakers of all models are at rest}, as they are now.
 if redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[3]) then
     redis.call('ZREM', KEYS[2], ARGV[1])
     if ARGV[2] == '1' and (tonumber(redis.call('GET', KEYS[3])) or 0) > 0 then
@@ -16,5 +16,5 @@ elseif ARGV[2] ~= '1' and redis.call('GET', KEYS[1]) == 'back' then
         redis.call('INCR', KEYS[3])
     end
 end
-local now = redis.call('MGET', KEYS[4], KEYS[5], KEYS[6])
-return {tonumber(now[1]) or 0, tonumber(now[2]) or 0, now[3] and 0 or 1}
+local now = redis.call('MGET', KEYS[4], KEYS[5])
+return {tonumber(now[1]) or 0, tonumber(now[2]) or 0, 1 - redis.call('EXISTS', KEYS[6])}

@@ -75,6 +75,8 @@ static void run_finish_job(struct job *job, const struct chat_ports *ports)
     loop_post(live->relay, task);
 }
 
+static bool on_changed(void *owner, const struct breaker_ticket *taken);
+
 struct live *live_new(struct relay *relay, const struct answer_spec *spec)
 {
     struct live *live = calloc(1, sizeof *live);
@@ -84,7 +86,8 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     arena_init_small(&live->strings);
     arena_init_small(&live->saved_strings);
     live->message = *spec->answer;
-    live->message.model = arena_strdup(&live->strings, spec->answer->model);
+    const char *model = spec->breaker.model ? spec->breaker.model : spec->answer->model; /* the fallback's, maybe */
+    live->message.model = arena_strdup(&live->strings, model);
     live->message.content = "";
     live->session = live_copy_session(spec->session, &live->strings);
     live->request_id = arena_strdup(&live->strings, spec->request_id);
@@ -92,6 +95,7 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     live->ticket = spec->ticket;
     live->breaker = spec->breaker;
     live->outcome = BREAKER_NEITHER;
+    live->change = (struct upstream_change){.owner = live, .on_changed = on_changed};
     live->trace = spec->trace;
     snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
     live->caller.is_admin = spec->is_admin;
@@ -161,7 +165,7 @@ static void unlink_live(struct live *live)
 void live_bury_if_over(struct live *live)
 {
     bool over = live->mirror ? !live->listeners : live->phase == LIVE_TOLD && live->saved && !live->listeners;
-    if (live->gone || !over || live->job_running) return;
+    if (live->gone || !over || live->job_running || live->change.under_way) return;
     struct relay *relay = live->relay;
     if (!live->mirror && live->logged) beat_note_ended(live);
     beat_forget(live);
@@ -286,6 +290,7 @@ static void pump_listener(struct attached *attached)
         struct answer_final final = {
             .error = live->error,
             .retry_after_s = live->retry_after_s,
+            .tried_out = live->tried_out,
             .message = &live->message,
             .session = &live->session,
             .quota = &live->quota,
@@ -458,7 +463,8 @@ static void submit_finish(struct live *live)
 /* What the decoder still holds, and what the provider told of tokens. */
 static struct provider_end close_decoder(struct live *live)
 {
-    struct provider_end end = {.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .usage = {-1, -1, -1}};
+    struct provider_end end = {
+        .error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .outcome = BREAKER_NEITHER, .usage = {-1, -1, -1}};
     if (!live->transfer.decoder) return end;
     struct delta_sink sink = live_sink(live);
     const struct provider *provider = live->relay->settings.provider;
@@ -480,6 +486,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     live->phase = LIVE_SAVING;
     count_detached(live);
     live->error = error;
+    live->tried_out = live->ask.count > 1;
     live->event = event;
     /* not the turn's time: a process that was frozen in mid-turn would take the stores for slow, and tell before they
      * know */
@@ -497,7 +504,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
         (struct finish_answer){.message = message,
                                .supersedes = live->supersedes_id != NULL,
                                .context_starts_at = live->moves_start ? live->session.context_starts_at : NULL,
-                               .leaving = {&live->ticket, &live->breaker, live->outcome, false}};
+                               .leaving = {&live->ticket, &live->breaker, live->outcome, live->rest_s, false}};
     log_end(live);
     submit_finish(live);
     beat_ended(live);
@@ -545,24 +552,51 @@ void live_finished(struct live *live)
 
 /* ---- the provider ---- */
 
+static void end_failed(struct live *live, const struct upstream_failure *failure)
+{
+    live->retry_after_s = upstream_retry_after_s(failure->error, failure->retry_after_s);
+    live_end(live, ANSWER_FAILED, failure->error);
+}
+
+static void pause(struct live *live, int64_t wait_ms)
+{
+    live->phase = LIVE_PAUSING;
+    live->resume_at_ms = wait_ms == UPSTREAM_WAIT_FOR_CHANGE ? INT64_MAX : live->relay->now_ms + wait_ms;
+    live_arm(live);
+}
+
 /* Nothing of an answer has come. */
 static void fail_or_retry(struct live *live, const struct upstream_failure *failure)
 {
-    int64_t wait_ms;
     upstream_close(live->relay, &live->transfer);
-    if (!upstream_retry(live->relay, &live->transfer, failure, &live->ask, &wait_ms)) {
-        live->retry_after_s = upstream_retry_after_s(failure->error, failure->retry_after_s);
-        live_end(live, ANSWER_FAILED, failure->error);
+    int64_t wait_ms = upstream_retry(live->relay, &live->transfer, failure, &live->ask, &live->breaker, &live->change);
+    if (wait_ms < 0) {
+        end_failed(live, failure);
         return;
     }
-    live->message.model = live->ask.model;
     if (live->ask.shortened) {
         memcpy(live->session.context_starts_at, live->ask.cut.starts_at, UUID_TEXT_SIZE);
         live->moves_start = true;
     }
-    live->phase = LIVE_PAUSING;
-    live->resume_at_ms = live->relay->now_ms + wait_ms;
-    live_arm(live);
+    pause(live, wait_ms);
+}
+
+static bool on_changed(void *owner, const struct breaker_ticket *taken)
+{
+    struct live *live = owner;
+    if (live->phase != LIVE_PAUSING) { /* it was stopped meanwhile */
+        live_bury_if_over(live);
+        return false;
+    }
+    live->outcome = BREAKER_NEITHER; /* the first model's is told */
+    if (!taken || !upstream_fall_back(live->relay, &live->transfer, &live->change, &live->ask)) {
+        end_failed(live, &live->change.failure);
+        return false;
+    }
+    live->breaker = *taken;
+    live->message.model = live->ask.model;
+    pause(live, live->change.wait_ms);
+    return true;
 }
 
 static void end_of_stream(struct live *live)
@@ -572,7 +606,7 @@ static void end_of_stream(struct live *live)
         end.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
         end.problem = "answer over its bound";
     }
-    live->outcome = upstream_outcome(end.error);
+    if (end.outcome != BREAKER_NEITHER) live->outcome = end.outcome; /* else what its text has said */
     upstream_count(end.error, false);
     if (end.error == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED && live->content.len + live->reasoning.len == 0) {
         const struct upstream_failure too_long = {
@@ -601,6 +635,7 @@ static void on_upstream_over(void *owner)
     }
     struct upstream_failure failure = upstream_failure(live->relay, &live->transfer);
     live->outcome = failure.outcome;
+    live->rest_s = failure.retry_after_s;
     fail_or_retry(live, &failure);
 }
 

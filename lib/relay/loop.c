@@ -113,6 +113,13 @@ void loop_post_title(struct relay *relay, const char *answer_id, const char *tit
     loop_post(relay, task);
 }
 
+void loop_post_changed(struct relay *relay, struct change_job *change)
+{
+    struct task *task = task_new(TASK_CHANGED);
+    task->change = change;
+    loop_post(relay, task);
+}
+
 static struct waiter *waiter_new(void)
 {
     struct waiter *waiter = calloc(1, sizeof *waiter);
@@ -345,6 +352,7 @@ static void run_task(struct relay *relay, struct task *task)
         title_written(relay, task->answer_id, task->title);
         free(task->title);
         break;
+    case TASK_CHANGED: upstream_changed(relay, task->change); break;
     case TASK_TICKETS:
         copy_tickets(relay, task->tickets);
         waiter_looked(task->waiter, true);

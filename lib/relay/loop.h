@@ -87,6 +87,25 @@ struct transfer {
     int64_t last_data_ms;
 };
 
+/* What a transfer that is over without an answer means. */
+struct upstream_failure {
+    enum chat_error error;
+    int status; /* 0: none came */
+    enum breaker_outcome outcome;
+    bool retryable;
+    int64_t retry_after_s; /* -1: none told */
+};
+
+/* The way from one model to the fallback: by a job, as the breakers of both have a say. Its owner stays meanwhile. */
+struct upstream_change {
+    void *owner;
+    /* taken: the fallback may be asked, and is reported on with this; NULL: it may not. false: it isn't asked now. */
+    bool (*on_changed)(void *owner, const struct breaker_ticket *taken);
+    bool under_way;
+    int64_t wait_ms;                 /* before it is asked */
+    struct upstream_failure failure; /* of the first model */
+};
+
 enum live_phase {
     LIVE_PAUSING,   /* before another try: until resume_at_ms */
     LIVE_ASKING,    /* request sent, nothing of the body yet */
@@ -112,7 +131,9 @@ struct live {
     struct trace trace;
     struct admission_ticket ticket;
     struct breaker_ticket breaker;
-    enum breaker_outcome outcome; /* what this answer says of the provider, so far */
+    enum breaker_outcome outcome; /* what this answer says of its model, so far */
+    int64_t rest_s;               /* of BREAKER_BUSY */
+    struct upstream_change change;
     struct caller caller;
     struct quota quota, saved_quota; /* the second as the job found it */
     bool has_saved_quota;
@@ -127,6 +148,7 @@ struct live {
 
     enum chat_error error; /* why it failed */
     int64_t retry_after_s;
+    bool tried_out; /* we have asked more than once ourselves */
     struct finish_answer finish;
     enum chat_error finish_error; /* of the last try of the job */
     struct message loaded;        /* mirror: the row as the job found it; strings in saved_strings */
@@ -172,6 +194,7 @@ enum task_kind {
     TASK_LOADED,
     TASK_BEAT,
     TASK_TITLE,
+    TASK_CHANGED,
     TASK_TICKETS,
     TASK_LOG_FORGOTTEN,
     TASK_SHUT_DOWN,
@@ -193,6 +216,7 @@ struct task {
     char answer_id[UUID_TEXT_SIZE];   /* STOP */
     struct beat *beat;                /* BEAT */
     char *title;                      /* TITLE, malloc'ed */
+    struct change_job *change;        /* CHANGED */
 };
 
 enum { TURN_MAX_EVENTS = 64 }; /* what they bring is sent at the turn's end: more of them would wait for one another */
@@ -255,6 +279,7 @@ struct ended_id {
 /* loop.c */
 void loop_post(struct relay *relay, struct task *task);
 void loop_post_title(struct relay *relay, const char *answer_id, const char *title);
+void loop_post_changed(struct relay *relay, struct change_job *change);
 void loop_give_place(struct relay *relay); /* back to those that reserve; any thread */
 bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
 void loop_rest(struct relay *relay, struct watch *watch);    /* no events until loop_watch */
@@ -346,13 +371,11 @@ void warm_stop(struct relay *relay);
 /* upstream.c */
 /* What every request to the provider has in common; headers and callbacks are the caller's. The body is borrowed. */
 bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
-/* What an error tells of the provider itself, where no status does. */
-enum breaker_outcome upstream_outcome(enum chat_error error);
 /* For the metrics: a request to the provider that failed; CHAT_OK counts nowhere. */
 void upstream_count(enum chat_error error, bool account_refused);
 /* A trial that brings text has shown enough: others need not wait for its end. Reports by a job, once. */
 void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket);
-/* What a client is told of the wait; 0: nothing. A 429 always has one, also where the provider gave none. */
+/* What a client is told of the wait; 0: nothing. A 429 always has one: as long as the model rests. */
 int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s);
 bool upstream_init(struct relay *relay);
 void upstream_fini(struct relay *relay);
@@ -373,20 +396,21 @@ bool upstream_get_models(struct relay *relay, struct transfer *transfer, const s
 void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed);
 /* Body of what is no answer; returns what on_body is to return. */
 size_t upstream_keep_refusal(struct transfer *transfer, const char *bytes, size_t len);
-/* What a transfer that is over without an answer means; logs it. */
-struct upstream_failure {
-    enum chat_error error;
-    int status; /* 0: none came */
-    enum breaker_outcome outcome;
-    bool retryable;
-    int64_t retry_after_s; /* -1: none told */
-};
+/* Logs it. */
 struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer);
-/* Where nothing was shown: whether to ask once more, in *wait_ms; *ask may name the fallback model then, or have
- * lost its oldest turns. Logs it. The
- * transfer is closed. */
-bool upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
-                    struct upstream_ask *ask, int64_t *wait_ms) MUST_CHECK;
+#define UPSTREAM_WAIT_FOR_CHANGE INT64_MAX
+/* Where nothing was shown: after how many milliseconds the same is asked once more; WAIT_FOR_CHANGE: on_changed will be
+ * called, and *breaker is used up; -1: never. *ask may have lost its oldest turns. Logs it. The transfer is closed. */
+int64_t upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
+                       struct upstream_ask *ask, struct breaker_ticket *breaker,
+                       struct upstream_change *change) MUST_CHECK;
+struct change_job;
+void upstream_changed(struct relay *relay, struct change_job *job); /* once it is posted */
+/* For on_changed: *ask names the fallback model then. false: it can't be made. Logs it. */
+bool upstream_fall_back(struct relay *relay, const struct transfer *transfer, const struct upstream_change *change,
+                        struct upstream_ask *ask) MUST_CHECK;
+/* The same request to another model. false: it can't be made. Any thread, before the request is asked. */
+bool upstream_change_model(struct relay *relay, const char *model, struct upstream_ask *ask) MUST_CHECK;
 /* Closes the connection where the answer isn't over; fine where there is none. Never from a curl callback. */
 void upstream_close(struct relay *relay, struct transfer *transfer);
 

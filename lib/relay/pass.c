@@ -45,7 +45,9 @@ struct pass {
     struct arena strings;
     struct admission_ticket ticket;
     struct breaker_ticket breaker;
-    enum breaker_outcome outcome; /* what this one says of the provider, so far */
+    enum breaker_outcome outcome; /* what this one says of its model, so far */
+    int64_t rest_s;               /* of BREAKER_BUSY */
+    struct upstream_change change;
     const char *request_id;
     struct trace trace;
     struct upstream_ask ask;
@@ -88,6 +90,7 @@ struct client_watch {
 /* ---- making ---- */
 
 static void run_settle(struct job *job, const struct chat_ports *ports);
+static bool on_changed(void *owner, const struct breaker_ticket *taken);
 
 struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client)
 {
@@ -100,10 +103,14 @@ struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, s
     pass->ticket = spec->ticket;
     pass->breaker = spec->breaker;
     pass->outcome = BREAKER_NEITHER;
+    pass->change = (struct upstream_change){.owner = pass, .on_changed = on_changed};
     pass->request_id = arena_strdup(&pass->strings, spec->request_id);
     pass->trace = spec->trace;
     pass->ask = (struct upstream_ask){
         .body = spec->body, .body_len = spec->body_len, .model = arena_strdup(&pass->strings, spec->model)};
+    if (spec->breaker.model && strcmp(spec->breaker.model, spec->model) != 0 && /* the fallback */
+        !upstream_change_model(relay, spec->breaker.model, &pass->ask))
+        abort(); /* out of memory: the gate has found the name */
     pass->stream = spec->stream;
     pass->drop_usage = spec->drop_usage;
     pass->usage = (struct token_usage){-1, -1, -1};
@@ -154,8 +161,9 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     struct pass *pass = (struct pass *)job;
     struct log_subject subject;
     set_subject(pass, &subject);
-    bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left;
-    struct leaving leaving = {&pass->ticket, &pass->breaker, pass->outcome, pass->settle_tries > 0};
+    bool told_use = !pass->tokens_estimated && message_took_tokens(&pass->usage);
+    bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left && !told_use;
+    struct leaving leaving = {&pass->ticket, &pass->breaker, pass->outcome, pass->rest_s, pass->settle_tries > 0};
     pass->settled = leave_place(ports, &leaving, refund, &pass->stand) == CHAT_OK;
     if (pass->settle_tries++ == 0) {
         int64_t cost = cost_micro_usd(ports->prices, pass->ask.model, &pass->usage);
@@ -195,6 +203,7 @@ static void bury_if_over(struct pass *pass)
 {
     struct relay *relay = pass->relay;
     if (pass->gone || pass->phase < PASS_ENDING || pass->client || pass->settle_running || !pass->settled) return;
+    if (pass->change.under_way) return;
     pass->gone = true;
     metrics_move(&metrics->gauges.completions_live, -1);
     if (pass->previous)
@@ -207,15 +216,21 @@ static void bury_if_over(struct pass *pass)
     relay->ended_passes = pass;
 }
 
-/* What the decoder has to say in the end. Gives the finish_reason; NULL: none seen. */
-static const char *take_end(struct pass *pass)
+/* What the decoder has to say in the end. */
+static struct provider_end take_end(struct pass *pass)
 {
     struct delta_sink sink = {.content = count_text, .reasoning = count_text, .context = pass};
     struct provider_end told;
     pass->relay->settings.provider->ops->decoder_end(pass->transfer.decoder, &sink, &told);
     pass->usage = told.usage;
     if (!pass->problem && told.error != CHAT_OK) pass->problem = told.problem;
-    return told.finish_reason;
+    return told;
+}
+
+/* What is said of the model by the end, where that says more than what came before it. */
+static void take_outcome(struct pass *pass, enum breaker_outcome outcome)
+{
+    if (outcome != BREAKER_NEITHER) pass->outcome = outcome;
 }
 
 /* From here on the client is looked at: it may take its time as long as it takes something. */
@@ -272,7 +287,7 @@ static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
     bool empty = error == CHAT_OK && pass->stream && !pass->opened && !pass->client_left;
     pass->phase = PASS_ENDING;
     pass->error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
-    if (empty) pass->outcome = BREAKER_FAILURE;
+    if (empty) pass->outcome = BREAKER_SUCCESS; /* it ended as it should */
     pass->retry_after_s = upstream_retry_after_s(pass->error, retry_after_s);
     pass->ended_ms = pass->relay->now_ms;
     count_usage(pass);
@@ -412,7 +427,7 @@ static bool check_event(struct pass *pass, struct buf *out)
     pass->scan.has_data = false;
     enum chat_error error = ops->decoder_feed(pass->transfer.decoder, pass->frame.data, pass->frame.len, &sink);
     if (error != CHAT_OK) {
-        pass->outcome = upstream_outcome(error);
+        take_outcome(pass, take_end(pass).outcome);
         upstream_count(error, false);
         break_off(pass, error, false);
         return false;
@@ -463,7 +478,6 @@ static void take_stream(struct pass *pass, const char *bytes, size_t len)
         len -= taken;
         if (pass->frame.failed) {
             pass->problem = "an event over its bound";
-            pass->outcome = BREAKER_FAILURE;
             break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
             going = false;
         } else if (ended)
@@ -526,19 +540,45 @@ static enum chat_error for_caller(int status, enum chat_error error)
     return (status == 400 || status == 422) && error == CHAT_ERR_UPSTREAM_ERROR ? CHAT_ERR_INVALID_REQUEST : error;
 }
 
+static void end_failed(struct pass *pass, const struct upstream_failure *failure)
+{
+    end(pass, for_caller(failure->status, failure->error),
+        upstream_retry_after_s(failure->error, failure->retry_after_s));
+}
+
+static void pause(struct pass *pass, int64_t wait_ms)
+{
+    pass->phase = PASS_PAUSING;
+    pass->resume_at_ms = wait_ms == UPSTREAM_WAIT_FOR_CHANGE ? INT64_MAX : pass->relay->now_ms + wait_ms;
+    arm(pass);
+}
+
 /* Nothing of an answer has come. */
 static void fail_or_retry(struct pass *pass, const struct upstream_failure *failure)
 {
-    int64_t wait_ms;
     upstream_close(pass->relay, &pass->transfer);
-    if (!upstream_retry(pass->relay, &pass->transfer, failure, &pass->ask, &wait_ms)) {
-        end(pass, for_caller(failure->status, failure->error),
-            upstream_retry_after_s(failure->error, failure->retry_after_s));
-        return;
+    int64_t wait_ms = upstream_retry(pass->relay, &pass->transfer, failure, &pass->ask, &pass->breaker, &pass->change);
+    if (wait_ms < 0)
+        end_failed(pass, failure);
+    else
+        pause(pass, wait_ms);
+}
+
+static bool on_changed(void *owner, const struct breaker_ticket *taken)
+{
+    struct pass *pass = owner;
+    if (pass->phase != PASS_PAUSING) { /* it has ended meanwhile */
+        bury_if_over(pass);
+        return false;
     }
-    pass->phase = PASS_PAUSING;
-    pass->resume_at_ms = pass->relay->now_ms + wait_ms;
-    arm(pass);
+    pass->outcome = BREAKER_NEITHER; /* the first model's is told */
+    if (!taken || !upstream_fall_back(pass->relay, &pass->transfer, &pass->change, &pass->ask)) {
+        end_failed(pass, &pass->change.failure);
+        return false;
+    }
+    pass->breaker = *taken;
+    pause(pass, pass->change.wait_ms);
+    return true;
 }
 
 /* ---- the provider's end ---- */
@@ -547,7 +587,9 @@ static void fail_or_retry(struct pass *pass, const struct upstream_failure *fail
  * off, the other choices of `n` could lack their ends. */
 static void stream_over(struct pass *pass)
 {
-    bool finished = take_end(pass) != NULL && pass->transfer.result == CURLE_OK;
+    struct provider_end told = take_end(pass);
+    bool finished = told.finish_reason && pass->transfer.result == CURLE_OK;
+    if (finished) pass->outcome = BREAKER_SUCCESS;
     if (!finished) {
         if (!pass->problem) pass->problem = "cut off";
         upstream_count(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
@@ -560,11 +602,13 @@ static void stream_over(struct pass *pass)
 static void whole_over(struct pass *pass)
 {
     const struct provider *provider = pass->relay->settings.provider;
-    struct provider_end told = {.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .problem = "cut, or over its bound"};
+    struct provider_end told = {.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
+                                .outcome = pass->frame.failed ? BREAKER_NEITHER : BREAKER_FAILURE,
+                                .problem = "cut, or over its bound"};
     if (pass->transfer.result == CURLE_OK && !pass->frame.failed)
         provider->ops->whole(provider, pass->frame.data ? pass->frame.data : "", pass->frame.len, &told);
     pass->problem = told.problem;
-    pass->outcome = upstream_outcome(told.error);
+    pass->outcome = told.outcome;
     upstream_count(told.error, false);
     if (told.error == CHAT_OK) {
         pass->usage = told.usage;
@@ -584,6 +628,7 @@ static void on_over(void *owner)
     else {
         struct upstream_failure failure = upstream_failure(pass->relay, &pass->transfer);
         pass->outcome = failure.outcome;
+        pass->rest_s = failure.retry_after_s;
         fail_or_retry(pass, &failure);
     }
 }

@@ -26,7 +26,7 @@ struct relay_settings {
                                    the other jobs' */
     const char *ca_file;        /* NULL: the system's */
     bool keep_warm;             /* a connection to the provider stands from the start */
-    const char *fallback_model; /* asked where the one wanted is missing or busy (domain/retry.h); NULL: none */
+    const char *fallback_model; /* asked where the one wanted is missing or busy; the policy's; NULL: none */
 };
 
 struct relay;

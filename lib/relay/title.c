@@ -51,13 +51,25 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return error == CHAT_OK ? size * count : 0;
 }
 
+/* What the model has shown. A title that takes too long says little: it was given little time. */
+static enum breaker_outcome outcome_of(struct relay *relay, CURLcode result, long status,
+                                       const struct provider_end *end)
+{
+    const struct provider *provider = relay->settings.provider;
+    if (result == CURLE_OPERATION_TIMEDOUT) return BREAKER_NEITHER;
+    if (status == 200) return end->outcome;
+    if (status == 0) return BREAKER_FAILURE;
+    return provider->ops->refusal(provider, (int)status, "", 0, NULL, 0).outcome;
+}
+
 /* *refused: the request itself was not to the provider's liking. */
-static bool ask(struct title_job *title, const struct title_body *body, bool *refused)
+static bool ask(struct title_job *title, const struct title_body *body, enum breaker_outcome *outcome, bool *refused)
 {
     struct relay *relay = title->relay;
     const struct provider *provider = relay->settings.provider;
     CURL *easy = curl_easy_init();
     long status = 0;
+    CURLcode result = CURLE_OK;
     title->asked_bytes = body->len;
     title->decoder = provider->ops->decoder_new(provider);
     bool fine = easy && title->decoder && upstream_set_options(relay, easy, body->text, body->len) &&
@@ -65,18 +77,37 @@ static bool ask(struct title_job *title, const struct title_body *body, bool *re
                 curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)TITLE_TIMEOUT_MS) == CURLE_OK &&
                 curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
                 curl_easy_setopt(easy, CURLOPT_WRITEDATA, title) == CURLE_OK;
-    fine = fine && curl_easy_perform(easy) == CURLE_OK &&
-           curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status == 200;
+    bool asked = fine;
+    if (asked) result = curl_easy_perform(easy);
+    fine = asked && result == CURLE_OK;
+    if (asked) curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     struct provider_end end = {.error = CHAT_ERR_UPSTREAM_ERROR, .usage = {-1, -1, -1}};
     struct delta_sink sink = sink_of(title);
     if (title->decoder) {
         provider->ops->decoder_end(title->decoder, &sink, &end);
         provider->ops->decoder_free(title->decoder);
     }
+    *outcome = asked ? outcome_of(relay, result, status, &end) : BREAKER_NEITHER;
     title->usage = status == 200 ? end.usage : (struct token_usage){0, 0, 0};
     *refused = status == 400 || status == 422;
     if (easy) curl_easy_cleanup(easy);
-    return fine && end.error == CHAT_OK && !title->text.failed;
+    return fine && status == 200 && end.error == CHAT_OK && !title->text.failed;
+}
+
+/* false: none was written, or its model can't be asked now. */
+static bool ask_where_allowed(struct title_job *title, const struct chat_ports *ports)
+{
+    struct breaker_ticket ticket;
+    enum breaker_outcome outcome;
+    int64_t wait_s;
+    if (ports->breaker->ops->allow(ports->breaker, ports->policy->title_model, &ticket, &wait_s) != CHAT_OK) {
+        title->usage = (struct token_usage){0, 0, 0};
+        return false;
+    }
+    bool refused, fine = ask(title, &title->body, &outcome, &refused);
+    if (refused && title->plain_body.text) fine = ask(title, &title->plain_body, &outcome, &refused);
+    ports->breaker->ops->report(ports->breaker, &ticket, outcome, 0);
+    return fine;
 }
 
 /* false: there is no title in what the model wrote. */
@@ -112,8 +143,7 @@ static void count(const struct title_job *title, const struct chat_ports *ports)
 static void run_title(struct job *job, const struct chat_ports *ports)
 {
     struct title_job *title = (struct title_job *)job;
-    bool refused, fine = ask(title, &title->body, &refused);
-    if (refused && title->plain_body.text) fine = ask(title, &title->plain_body, &refused);
+    bool fine = ask_where_allowed(title, ports);
     count(title, ports);
     if (!fine || !store(title, ports))
         log_write(LOG_WARN, "title_not_written", LOG_STR("session_id", title->session_id));

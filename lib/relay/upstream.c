@@ -20,8 +20,7 @@
 enum {
     DNS_CACHE_SECONDS = 300,
     READ_BYTES = 4096, /* libcurl's buffer of each transfer; its own 16 KB would hold what comes in a second */
-    RETRY_AFTER_UNTOLD_S = 5,
-    ESCAPED_MAX = 6, /* bytes of JSON that one byte of text becomes at most */
+    ESCAPED_MAX = 6,   /* bytes of JSON that one byte of text becomes at most */
 };
 
 void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed)
@@ -74,18 +73,6 @@ static struct curl_slist *headers_of(struct relay *relay, struct transfer *trans
     return &transfer->headers;
 }
 
-enum breaker_outcome upstream_outcome(enum chat_error error)
-{
-    switch (error) {
-    case CHAT_OK: return BREAKER_SUCCESS;
-    case CHAT_ERR_UPSTREAM_ERROR:
-    case CHAT_ERR_UPSTREAM_INVALID_RESPONSE:
-    case CHAT_ERR_UPSTREAM_RATE_LIMITED:
-    case CHAT_ERR_UPSTREAM_TIMEOUT: return BREAKER_FAILURE;
-    default: return BREAKER_NEITHER;
-    }
-}
-
 void upstream_count(enum chat_error error, bool account_refused)
 {
     enum metrics_upstream kind = UPSTREAM_OTHER;
@@ -101,30 +88,36 @@ void upstream_count(enum chat_error error, bool account_refused)
     metrics_add(&metrics->counters.upstream_errors[kind], 1);
 }
 
-struct trial_job {
+struct report_job {
     struct job job; /* first */
     struct breaker_ticket ticket;
+    enum breaker_outcome outcome;
 };
 
-static void report_trial(struct job *job, const struct chat_ports *ports)
+static void run_report(struct job *job, const struct chat_ports *ports)
 {
-    struct trial_job *trial = (struct trial_job *)job;
-    ports->breaker->ops->report(ports->breaker, &trial->ticket, BREAKER_SUCCESS);
-    free(trial);
+    struct report_job *report = (struct report_job *)job;
+    ports->breaker->ops->report(ports->breaker, &report->ticket, report->outcome, 0);
+    free(report);
+}
+
+/* By a job. false: no memory. */
+static bool report(struct relay *relay, const struct breaker_ticket *ticket, enum breaker_outcome outcome)
+{
+    struct report_job *report = calloc(1, sizeof *report);
+    if (!report) return false;
+    *report = (struct report_job){.job = {.run = run_report}, .ticket = *ticket, .outcome = outcome};
+    job_pool_submit(relay->jobs, &report->job);
+    return true;
 }
 
 void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket)
 {
-    if (!ticket->trial) return;
-    struct trial_job *trial = calloc(1, sizeof *trial);
-    if (!trial) return; /* its end reports it */
-    *trial = (struct trial_job){.job = {.run = report_trial}, .ticket = *ticket};
-    *ticket = (struct breaker_ticket){0};
-    job_pool_submit(relay->jobs, &trial->job);
+    if (!ticket->trial || !report(relay, ticket, BREAKER_SUCCESS)) return; /* else its end reports it */
+    *ticket = (struct breaker_ticket){.model = ticket->model};
 }
 
-/* The same request to another model. false: it can't be made. */
-static bool change_model(struct relay *relay, const char *model, struct upstream_ask *ask)
+bool upstream_change_model(struct relay *relay, const char *model, struct upstream_ask *ask)
 {
     const struct provider *provider = relay->settings.provider;
     struct buf body;
@@ -149,34 +142,85 @@ static void shorten(struct upstream_ask *ask)
     ask->shortened = true;
 }
 
-bool upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
-                    struct upstream_ask *ask, int64_t *wait_ms)
+/* Leaves one model for another: a job tells the first one's breaker, and asks the other's. */
+struct change_job {
+    struct job job; /* first */
+    struct relay *relay;
+    struct upstream_change *change;
+    struct breaker_ticket left, taken;
+};
+
+static void run_change(struct job *job, const struct chat_ports *ports)
 {
-    static const char *const events[] = {
-        [RETRY_SAME] = "upstream_retry", [RETRY_FALLBACK] = "upstream_fallback", [RETRY_SHORTER] = "upstream_shorter"};
+    struct change_job *change = (struct change_job *)job;
+    const struct upstream_failure *why = &change->change->failure;
+    int64_t wait_s;
+    ports->breaker->ops->report(ports->breaker, &change->left, why->outcome, why->retry_after_s);
+    if (ports->breaker->ops->allow(ports->breaker, change->relay->settings.fallback_model, &change->taken, &wait_s) !=
+        CHAT_OK)
+        change->taken.asked = false;
+    loop_post_changed(change->relay, change);
+}
+
+void upstream_changed(struct relay *relay, struct change_job *job)
+{
+    struct upstream_change *change = job->change;
+    change->under_way = false;
+    if (!change->on_changed(change->owner, job->taken.asked ? &job->taken : NULL) && job->taken.asked)
+        report(relay, &job->taken, BREAKER_NEITHER);
+    free(job);
+}
+
+static bool start_change(struct relay *relay, struct upstream_change *change, struct breaker_ticket *breaker)
+{
+    struct change_job *job = calloc(1, sizeof *job);
+    if (!job) return false;
+    *job = (struct change_job){.job = {.run = run_change}, .relay = relay, .change = change, .left = *breaker};
+    *breaker = (struct breaker_ticket){.model = breaker->model}; /* how that one did is told */
+    change->under_way = true;
+    job_pool_submit(relay->jobs, &job->job);
+    return true;
+}
+
+int64_t upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
+                       struct upstream_ask *ask, struct breaker_ticket *breaker, struct upstream_change *change)
+{
     const char *fallback = relay->settings.fallback_model;
     const struct retry_failure why = {
         .retryable = failure->retryable,
         .too_long = failure->error == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED,
-        .of_model = failure->error == CHAT_ERR_MODEL_NOT_FOUND || (failure->retryable && failure->status),
+        .of_model = failure->error == CHAT_ERR_MODEL_NOT_FOUND || failure->outcome == BREAKER_BUSY ||
+                    (failure->retryable && failure->status),
         .retry_after_s = failure->retry_after_s,
     };
     struct retry retry = retry_next(ask->count, fallback && strcmp(ask->model, fallback) != 0, ask->cut.from_end > 0,
                                     &why, (uint32_t)random());
-    if (retry.what == RETRY_NONE) return false;
-    if (retry.what == RETRY_FALLBACK && !change_model(relay, fallback, ask)) return false;
+    if (retry.what == RETRY_NONE) return -1;
+    change->failure = *failure;
+    change->wait_ms = retry.wait_ms;
+    if (retry.what == RETRY_FALLBACK) return start_change(relay, change, breaker) ? UPSTREAM_WAIT_FOR_CHANGE : -1;
     if (retry.what == RETRY_SHORTER) shorten(ask);
-    *wait_ms = retry.wait_ms;
-    log_write(LOG_WARN, events[retry.what], LOG_STR(transfer->id_name, transfer->id),
-              LOG_STR("code", error_code(failure->error)), LOG_STR("model", ask->model), LOG_INT("attempt", ask->count),
-              LOG_INT("wait_ms", *wait_ms));
+    log_write(LOG_WARN, retry.what == RETRY_SHORTER ? "upstream_shorter" : "upstream_retry",
+              LOG_STR(transfer->id_name, transfer->id), LOG_STR("code", error_code(failure->error)),
+              LOG_STR("model", ask->model), LOG_INT("attempt", ask->count), LOG_INT("wait_ms", retry.wait_ms));
+    return retry.wait_ms;
+}
+
+bool upstream_fall_back(struct relay *relay, const struct transfer *transfer, const struct upstream_change *change,
+                        struct upstream_ask *ask)
+{
+    const char *fallback = relay->settings.fallback_model;
+    if (!upstream_change_model(relay, fallback, ask)) return false;
+    log_write(LOG_WARN, "upstream_fallback", LOG_STR(transfer->id_name, transfer->id),
+              LOG_STR("code", error_code(change->failure.error)), LOG_STR("model", fallback),
+              LOG_INT("attempt", ask->count), LOG_INT("wait_ms", change->wait_ms));
     return true;
 }
 
 int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s)
 {
-    if (told_s > 0) return told_s;
-    return error == CHAT_ERR_UPSTREAM_RATE_LIMITED ? RETRY_AFTER_UNTOLD_S : 0;
+    if (error == CHAT_ERR_UPSTREAM_RATE_LIMITED) return breaker_rest_s(told_s);
+    return told_s > 0 ? told_s : 0;
 }
 
 /* CURLOPT_SOCKOPTFUNCTION. Chunks are small and many; as sockets are made, the reading of each sends an acknowledgement
@@ -312,7 +356,7 @@ static struct upstream_failure refused(struct relay *relay, const struct transfe
               LOG_STR("code", error_code(refusal.error)));
     return (struct upstream_failure){.error = refusal.error,
                                      .status = status,
-                                     .outcome = refusal.counts_for_breaker ? BREAKER_FAILURE : BREAKER_NEITHER,
+                                     .outcome = refusal.outcome,
                                      .retryable = refusal.retryable,
                                      .retry_after_s = refusal.retry_after_s};
 }

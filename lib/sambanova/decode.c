@@ -24,6 +24,7 @@ struct decoder {
     size_t body_bytes;
     size_t text_bytes; /* as it came, tags included */
     enum chat_error error;
+    enum breaker_outcome outcome; /* of the error */
     const char *problem;
     const char *finish_reason;
     struct token_usage usage;
@@ -69,11 +70,24 @@ void decode_free(struct decoder *decoder)
 }
 
 /* false, for the callers to hand on: reading stops. */
-static bool fail(struct decoder *decoder, enum chat_error error, const char *problem)
+static bool fail(struct decoder *decoder, enum chat_error error, enum breaker_outcome outcome, const char *problem)
 {
     decoder->error = error;
+    decoder->outcome = outcome;
     decoder->problem = problem;
     return false;
+}
+
+/* It doesn't speak as a stream does. */
+static bool fail_broken(struct decoder *decoder, const char *problem)
+{
+    return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE, problem);
+}
+
+/* Not ours to take, but a caller may have brought it about: over a bound of ours, an error told in another way. */
+static bool fail_unfit(struct decoder *decoder, const char *problem)
+{
+    return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_NEITHER, problem);
 }
 
 static bool is_space(char c)
@@ -200,9 +214,8 @@ static void take_start(struct decoder *decoder, const char *text, size_t len)
 static bool decode_text(struct decoder *decoder, const struct chunk_text *raw, const char **text, size_t *len)
 {
     if (!chunk_text_decode(raw, &decoder->scratch, text, len))
-        return fail(decoder, CHAT_ERR_INTERNAL, "no memory for a chunk");
-    if (*len > DECODE_MAX_TEXT - decoder->text_bytes)
-        return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "more than 1 MiB of text");
+        return fail(decoder, CHAT_ERR_INTERNAL, BREAKER_NEITHER, "no memory for a chunk");
+    if (*len > DECODE_MAX_TEXT - decoder->text_bytes) return fail_unfit(decoder, "more than 1 MiB of text");
     decoder->text_bytes += *len;
     return true;
 }
@@ -264,7 +277,8 @@ static bool take_finish_reason(struct decoder *decoder, const struct chunk_text 
     decoder->finish_reason = "stop"; /* whatever the word, it says that the answer is over: eos, end_turn … */
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (chunk_text_is(reason, reasons[i].word)) decoder->finish_reason = reasons[i].means;
-    return decoder->finish_reason || fail(decoder, CHAT_ERR_UPSTREAM_ERROR, "finish_reason tells of an error");
+    return decoder->finish_reason ||
+           fail(decoder, CHAT_ERR_UPSTREAM_ERROR, BREAKER_NEITHER, "finish_reason tells of an error");
 }
 
 static void take_usage(struct token_usage *usage, const struct token_usage *told)
@@ -274,7 +288,13 @@ static void take_usage(struct token_usage *usage, const struct token_usage *told
     if (told->total_tokens >= 0) usage->total_tokens = told->total_tokens;
 }
 
-static bool take_chunk(struct decoder *decoder, const struct chunk *chunk)
+static bool fail_told(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len,
+                      const char *problem)
+{
+    return fail(decoder, errors_classify(&chunk->error), errors_outcome(&chunk->error, json, len), problem);
+}
+
+static bool take_chunk(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len)
 {
     const struct chunk_text *reasoning = chunk->reasoning.len > 0 ? &chunk->reasoning : &chunk->reasoning_content;
     const bool aloud = chunk_text_is(&chunk->channel, "analysis") || chunk_text_is(&chunk->channel, "commentary");
@@ -283,7 +303,7 @@ static bool take_chunk(struct decoder *decoder, const struct chunk *chunk)
     decoder->only_usage =
         !chunk->has_choice && (chunk->usage.prompt_tokens >= 0 || chunk->usage.completion_tokens >= 0);
     take_usage(&decoder->usage, &chunk->usage);
-    if (chunk->error.present) return fail(decoder, errors_classify(&chunk->error), "an error object in the stream");
+    if (chunk->error.present) return fail_told(decoder, chunk, json, len, "an error object in the stream");
     if (!chunk->has_choice) return true;
     if (reasoning->len > 0 && !take_reasoning_text(decoder, reasoning)) return false;
     if (chunk->content.len > 0 &&
@@ -308,7 +328,7 @@ static bool on_event(void *context, const struct sse_event *event)
     while (data < end && is_space(end[-1])) end--;
     if (strcmp(event->name, "error") == 0) {
         (void)chunk_read(data, (size_t)(end - data), &chunk);
-        return fail(decoder, errors_classify(&chunk.error), "an event named error");
+        return fail_told(decoder, &chunk, data, (size_t)(end - data), "an event named error");
     }
     if (data == end) return true;
     if (end - data == 6 && memcmp(data, "[DONE]", 6) == 0) {
@@ -320,10 +340,10 @@ static bool on_event(void *context, const struct sse_event *event)
     problem = chunk_read_like(&decoder->form, data, (size_t)(end - data), &chunk);
     if (problem) {
         if (strcmp(problem, "nested too deep") == 0) /* clearer than "malformed" */
-            return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "a chunk nested deeper than 32");
-        return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "a chunk that is no JSON object");
+            return fail_unfit(decoder, "a chunk nested deeper than 32");
+        return fail_broken(decoder, "a chunk that is no JSON object");
     }
-    return take_chunk(decoder, &chunk);
+    return take_chunk(decoder, &chunk, data, (size_t)(end - data));
 }
 
 /* ---- the interface ---- */
@@ -336,9 +356,9 @@ static bool begin(struct decoder *decoder, const char *bytes, size_t len)
 
         if (is_space((char)c) || c == 0xef || c == 0xbb || c == 0xbf) continue;
         decoder->began = true;
-        if (c == '<') return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "an HTML page instead of a stream");
-        if (c == '{' || c == '[') return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "JSON instead of a stream");
-        if (c == 0x1f) return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "gzip that was not asked for");
+        if (c == '<') return fail_broken(decoder, "an HTML page instead of a stream");
+        if (c == '{' || c == '[') return fail_unfit(decoder, "JSON instead of a stream");
+        if (c == 0x1f) return fail_broken(decoder, "gzip that was not asked for");
         return true;
     }
     return true;
@@ -352,10 +372,9 @@ enum chat_error decode_feed(struct decoder *decoder, const char *bytes, size_t l
     if (!decoder->began && !begin(decoder, bytes, len)) return decoder->error;
     decoder->sink = sink;
     if (sse_reader_feed(&decoder->events, bytes, len < room ? len : room, on_event, decoder) == SSE_TOO_LONG)
-        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "a line or event over 256 KiB");
+        fail_unfit(decoder, "a line or event over 256 KiB");
     decoder->sink = NULL;
-    if (!decoder->error && !decoder->done && len > room)
-        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "more than 64 MiB of stream");
+    if (!decoder->error && !decoder->done && len > room) fail_unfit(decoder, "more than 64 MiB of stream");
     decoder->body_bytes += len < room ? len : room;
     return decoder->error;
 }
@@ -379,12 +398,15 @@ void decode_whole(const struct provider *self, const char *body, size_t len, str
     *out = (struct provider_end){.usage = {-1, -1, -1}};
     if (problem) {
         out->error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
+        out->outcome = BREAKER_FAILURE;
         out->problem = "an answer that is no JSON object";
     } else if (chunk.error.present) {
         out->error = errors_classify(&chunk.error);
+        out->outcome = errors_outcome(&chunk.error, body, len);
         out->problem = "an error object with status 200";
     } else if (!chunk.has_choice) {
         out->error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
+        out->outcome = BREAKER_NEITHER;
         out->problem = "an answer without a choice";
     } else
         take_usage(&out->usage, &chunk.usage);
@@ -409,15 +431,16 @@ void decode_end(struct decoder *decoder, const struct delta_sink *sink, struct p
     if (decoder->error)
         ;
     else if (decoder->body_bytes == 0)
-        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "an empty body");
+        fail_broken(decoder, "an empty body");
     else if (!decoder->saw_chunk && !decoder->done)
-        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "no event in the body");
+        fail_broken(decoder, "no event in the body");
     else if (!decoder->finish_reason && !decoder->done)
-        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "no finish_reason and no [DONE]");
-    else if (!decoder->has_content && !(length && decoder->has_reasoning))
-        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, "no answer text");
+        fail_broken(decoder, "no finish_reason and no [DONE]");
+    else if (!decoder->has_content && !(length && decoder->has_reasoning)) /* ended as it should all the same */
+        fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_SUCCESS, "no answer text");
     *out = (struct provider_end){
         .error = decoder->error,
+        .outcome = decoder->error ? decoder->outcome : BREAKER_SUCCESS,
         .finish_reason = decoder->finish_reason,
         .usage = decoder->usage,
         .problem = decoder->problem,

@@ -45,6 +45,28 @@ enum chat_error errors_classify(const struct chunk_error *error)
     return CHAT_ERR_UPSTREAM_ERROR;
 }
 
+/* "500" … "599", as digits alone. */
+static bool is_server_status(const struct chunk_text *code)
+{
+    bool digits = code->at && code->len == 3 && code->at[0] == '5';
+
+    for (size_t i = 1; digits && i < 3; i++) digits = code->at[i] >= '0' && code->at[i] <= '9';
+    return digits;
+}
+
+enum breaker_outcome errors_outcome(const struct chunk_error *error, const char *json, size_t len)
+{
+    static const char *const servers[] = {"server_error", "internal_error", "overloaded", "unavailable", "bad_gateway"};
+
+    if (errors_classify(error) == CHAT_ERR_UPSTREAM_RATE_LIMITED) return BREAKER_BUSY;
+    if (contains(json, len, "error_model_output")) return BREAKER_NEITHER; /* it failed on what the model wrote */
+    if (is_server_status(&error->code)) return BREAKER_FAILURE;
+    const struct chunk_text *word = error->code.len ? &error->code : &error->type;
+    for (size_t i = 0; word->at && i < sizeof servers / sizeof *servers; i++)
+        if (contains(word->at, word->len, servers[i])) return BREAKER_FAILURE;
+    return BREAKER_NEITHER;
+}
+
 /* RFC 9110 §10.2.3, with fractions of a second rounded up. -1: neither seconds nor a date. */
 static int64_t parse_retry_after(const char *text, int64_t wall_ms)
 {
@@ -92,12 +114,20 @@ static enum chat_error request_problem(const struct chunk_error *error, const ch
     return contains(body, len, "maximum context length") ? CHAT_ERR_CONTEXT_LENGTH_EXCEEDED : CHAT_ERR_UPSTREAM_ERROR;
 }
 
+/* 4xx is the caller's mistake, or one of the account, but for these two. */
+static enum breaker_outcome outcome_of(int status)
+{
+    if (status == 429) return BREAKER_BUSY;
+    if (status == 408 || status < 400) return BREAKER_FAILURE;
+    return status > 499 ? BREAKER_FAILURE : BREAKER_NEITHER;
+}
+
 struct provider_refusal errors_refusal(const struct provider *self, int status, const char *body, size_t len,
                                        const char *retry_after, int64_t wall_ms)
 {
     struct provider_refusal refusal = {
         .error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
-        .counts_for_breaker = status < 400 || status > 499 || status == 408 || status == 429,
+        .outcome = outcome_of(status),
         .retry_after_s = parse_retry_after(retry_after, wall_ms),
     };
     struct chunk chunk;
@@ -105,6 +135,11 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
     (void)self;
     (void)chunk_read(len ? body : "", len, &chunk); /* of a body that is no JSON, or cut, what was read until then */
     switch (status) {
+    case 200: /* of a type that wasn't asked for, maybe to tell of an error */
+        if (!chunk.error.present) break;
+        refusal.error = errors_classify(&chunk.error);
+        refusal.outcome = errors_outcome(&chunk.error, body, len);
+        break;
     case 400:
     case 413:
     case 422: refusal.error = request_problem(&chunk.error, len ? body : "", len); break;
@@ -123,7 +158,6 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
     case 504: refusal.error = CHAT_ERR_UPSTREAM_TIMEOUT; break;
     case 429:
         refusal.error = CHAT_ERR_UPSTREAM_RATE_LIMITED;
-        refusal.retryable = true;
         refusal.alert = says(&chunk.error, "insufficient_quota");
         break;
     case 502:

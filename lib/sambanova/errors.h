@@ -12,5 +12,8 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
                                        const char *retry_after, int64_t wall_ms);
 /* An error object within a stream; UPSTREAM_ERROR where its codes say nothing more. */
 enum chat_error errors_classify(const struct chunk_error *error);
+/* What an error object says of the model, whose raw JSON is `json`: a failure only where its code is a server's own,
+ * and not of what the model wrote, which a caller can bring about. Codes that nobody knows say nothing. */
+enum breaker_outcome errors_outcome(const struct chunk_error *error, const char *json, size_t len);
 
 #endif

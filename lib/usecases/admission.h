@@ -27,7 +27,7 @@ struct admission_ticket {
 struct settled {
     bool known; /* false: there was nothing to settle, and nothing was asked */
     struct quota quota;
-    bool breaker_at_rest; /* as in admit_at_rest: that a request went well is no news to it */
+    bool breaker_at_rest; /* of all models, as in admit_at_rest: that a request went well is no news */
 };
 
 struct admission;
@@ -37,11 +37,13 @@ struct admission_ops {
      * *retry_after_s is set with a refusal. */
     enum chat_error (*admit)(struct admission *self, const struct caller *caller, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
-    /* The usual case in one step: as admit, where the shared breaker (shared_breaker.h) has nothing against it, being
-     * closed without a failure on its books and never changed. CHAT_ERR_API_UNAVAILABLE: nothing was decided or
-     * counted, ask the breaker and then admit; also where the store is away. */
-    enum chat_error (*admit_at_rest)(struct admission *self, const struct caller *caller, const char *answer_id,
-                                     struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
+    /* The usual case in one step: as admit, where the model's shared breaker (shared_breaker.h) has nothing against
+     * it, being closed without a failure on its books, never changed, and no rest under way. model NULL: not known yet,
+     * so all models' must be. CHAT_ERR_API_UNAVAILABLE: nothing was decided or counted, ask the breaker and then admit;
+     * also where the store is away. */
+    enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller,
+                                     const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
+                                     int64_t *retry_after_s);
     /* For what is made and is no answer, which has a limit of its own a minute: counts one. CHAT_ERR_RATE_LIMITED:
      * nothing was counted, and *retry_after_s is set. *quota is where the user stands, with this limit in place of the
      * minute's. Where Redis is away it goes on in this process at its share. */

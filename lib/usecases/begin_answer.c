@@ -18,7 +18,7 @@ enum {
 static void give_back(const struct chat_ports *ports, struct problem *problem, struct ready_answer *out)
 {
     ports->answers->ops->unreserve(ports->answers);
-    ports->breaker->ops->report(ports->breaker, &out->spec.breaker, BREAKER_NEITHER);
+    ports->breaker->ops->report(ports->breaker, &out->spec.breaker, BREAKER_NEITHER, 0);
     if (ports->admission->ops->settle(ports->admission, &out->spec.ticket, true, NULL) != CHAT_OK)
         log_write(LOG_WARN, "give_back_failed", LOG_STR("message_id", out->spec.ticket.answer_id));
     else if (out->spec.ticket.daily_counted) {
@@ -63,15 +63,16 @@ static bool compose_prompt(const struct chat_ports *ports, const struct answer_b
                            struct ready_answer *out)
 {
     const struct chat_policy *policy = ports->policy;
+    const char *model = out->spec.breaker.model; /* the fallback, maybe */
     const struct context_rule rule = {
         .system_prompt = policy->system_prompt,
         .max_messages = policy->max_context_messages,
-        .max_tokens = prompt_tokens(policy, out->answer.model),
-        .model = out->answer.model,
+        .max_tokens = prompt_tokens(policy, model),
+        .model = model,
         .starts_at = begun->session.context_starts_at,
     };
     struct prompt prompt = context_build(begun->history, begun->history_count, &rule, arena);
-    prompt.model = out->answer.model;
+    prompt.model = model;
     prompt.max_tokens = policy->max_tokens;
     struct buf body;
     buf_init(&body, PROMPT_MAX_BYTES);
@@ -114,6 +115,44 @@ static void abandon(const struct chat_ports *ports, const struct answer_begun *b
         log_write(LOG_ERROR, "abandoned_answer_not_ended", LOG_STR("message_id", begun->answer.id));
 }
 
+struct lookup {
+    const struct caller *caller;
+    const struct answer_begin *begin;
+    struct arena *arena;
+};
+
+/* The session's model, where the request names none. NULL: there is no such session, which the store will say. */
+static const char *session_model(const struct chat_ports *ports, void *context)
+{
+    const struct lookup *lookup = context;
+    const char *user_id = lookup->caller->user_id, *session_id = lookup->begin->session_id;
+    struct message answer;
+    struct session session;
+    if (lookup->begin->regenerates_id) {
+        if (ports->messages->ops->get(ports->messages, user_id, lookup->begin->regenerates_id, lookup->arena,
+                                      &answer) != CHAT_OK)
+            return NULL;
+        session_id = answer.session_id;
+    }
+    bool found = ports->sessions->ops->get(ports->sessions, user_id, session_id, lookup->arena, &session) == CHAT_OK;
+    return found ? session.model : NULL;
+}
+
+static enum chat_error take(const struct chat_ports *ports, const struct caller *caller,
+                            const struct answer_begin *begin, struct arena *arena, struct problem *problem,
+                            struct place *place)
+{
+    struct lookup lookup = {caller, begin, arena};
+    const struct wanted_model wanted = {
+        .name = begin->model         ? begin->model
+                : begin->new_session ? begin->new_session->model
+                                     : NULL,
+        .find = session_model,
+        .context = &lookup,
+    };
+    return take_place(ports, caller, &wanted, begin->answer_id, problem, place);
+}
+
 enum chat_error begin_answer(const struct chat_ports *ports, const struct caller *caller, struct answer_begin *begin,
                              struct arena *arena, struct problem *problem, struct ready_answer *out)
 {
@@ -125,7 +164,7 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
         begin->answer_id = made_id;
     }
     struct place place = {0};
-    enum chat_error error = take_place(ports, caller, begin->answer_id, problem, &place);
+    enum chat_error error = take(ports, caller, begin, arena, problem, &place);
     out->spec.ticket = place.ticket;
     out->spec.breaker = place.breaker;
     out->quota = place.quota;
@@ -143,7 +182,9 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
         return store_problem(problem, error, begin, &begun);
     }
     /* a session may name a model that is no longer offered */
-    if (!policy_offers_model(ports->policy, begun.answer.model)) begun.answer.model = ports->policy->default_model;
+    const char *offered = policy_model(ports->policy, begun.answer.model);
+    begun.answer.model = offered ? offered : ports->policy->default_model;
+    if (!out->spec.breaker.model) out->spec.breaker.model = begun.answer.model;
     out->session = begun.session;
     out->question = begun.question;
     out->answer = begun.answer;

@@ -66,6 +66,15 @@ static enum chat_error write_row(const struct chat_ports *ports, struct finish_a
     return CHAT_OK;
 }
 
+/* The daily unit goes back where it failed, or its process died, before the first token, and the provider doesn't say
+ * that it took tokens all the same. */
+static bool was_for_nothing(const struct message *message)
+{
+    bool has_text = message->content_len > 0 || message->reasoning_len > 0;
+    return answer_error(message->status) != CHAT_OK && !has_text &&
+           (message->tokens_estimated || !message_took_tokens(&message->usage));
+}
+
 enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answer *in, struct arena *arena,
                               struct session *session, bool *has_session)
 {
@@ -79,10 +88,7 @@ enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answ
         in->row_done = true;
     }
     if (!in->settled) {
-        /* the daily unit goes back where it failed, or its process died, before the first token */
-        const struct message *message = in->message;
-        bool refund =
-            answer_error(message->status) != CHAT_OK && message->content_len == 0 && message->reasoning_len == 0;
+        bool refund = was_for_nothing(in->message);
         enum chat_error error = leave_place(ports, &in->leaving, refund, &in->stand);
         if (error != CHAT_OK) return error;
         in->settled = true;

@@ -5,14 +5,15 @@
 void leave_place_tell(const struct chat_ports *ports, struct leaving *leaving)
 {
     if (!leaving->told && leaving->breaker)
-        ports->breaker->ops->report(ports->breaker, leaving->breaker, leaving->outcome);
+        ports->breaker->ops->report(ports->breaker, leaving->breaker, leaving->outcome, leaving->rest_s);
     leaving->told = true;
 }
 
 /* At rest the breaker has nothing that a success could change, and no trial that it waits for. */
 static bool may_be_no_news(const struct leaving *leaving)
 {
-    return leaving->breaker && leaving->breaker->shared && leaving->outcome != BREAKER_FAILURE;
+    bool says_little = leaving->outcome == BREAKER_SUCCESS || leaving->outcome == BREAKER_NEITHER;
+    return leaving->breaker && leaving->breaker->shared && says_little;
 }
 
 enum chat_error leave_place(const struct chat_ports *ports, struct leaving *leaving, bool refund, struct settled *out)

@@ -8,11 +8,13 @@ struct leaving {
     const struct admission_ticket *ticket;
     const struct breaker_ticket *breaker; /* NULL: it is somebody else's to tell */
     enum breaker_outcome outcome;
-    bool told; /* in, out: the breaker knows */
+    int64_t rest_s; /* of BREAKER_BUSY */
+    bool told;      /* in, out: the breaker knows */
 };
 
-/* Tells the breaker of a failure at once, and of anything else where it would have been news, after the lease has
- * ended: one step of the store in the usual case. CHAT_ERR_QUOTA_UNAVAILABLE: the lease may not have ended, call again.
+/* Tells the breaker of a failure or a 429 at once, and of anything else where it would have been news, after the lease
+ * has ended: one step of the store in the usual case. CHAT_ERR_QUOTA_UNAVAILABLE: the lease may not have ended, call
+ * again.
  */
 enum chat_error leave_place(const struct chat_ports *ports, struct leaving *leaving, bool refund,
                             struct settled *out) MUST_CHECK;

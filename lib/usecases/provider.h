@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "domain/breaker.h"
 #include "domain/context.h"
 
 /* Takes what the decoder finds, in order, text always whole UTF-8 characters, valid, without NUL. */
@@ -21,17 +22,19 @@ struct provider_end {
     enum chat_error error;     /* CHAT_OK: a whole answer. UPSTREAM_ERROR: an error object; UPSTREAM_INVALID_RESPONSE:
                                   cut, empty, HTML, malformed, over a bound; others by the provider's error codes */
     const char *finish_reason; /* static string: "stop" "length" "tool_calls" "content_filter"; NULL = none seen */
-    struct token_usage usage;  /* -1 = not told */
-    const char *problem;       /* static, for the log: "no finish_reason and no [DONE]" …; NULL */
+    enum breaker_outcome outcome; /* what it says of the model, as far as no caller can bring it about: SUCCESS where
+                                     the provider ended it properly, whatever its text */
+    struct token_usage usage;     /* -1 = not told */
+    const char *problem;          /* static, for the log: "no finish_reason and no [DONE]" …; NULL */
 };
 
 /* What an answer with a status other than 200 means. */
 struct provider_refusal {
     enum chat_error error;
-    bool retryable;          /* worth another try before anything was shown: 429, 502, 503 */
-    bool counts_for_breaker; /* a failure of the provider, not of our request */
-    bool alert;              /* the key or the account was refused: an operator must act */
-    int64_t retry_after_s;   /* -1 = none; clamped to 0..3600 */
+    bool retryable;               /* worth another try before anything was shown: 502, 503 */
+    enum breaker_outcome outcome; /* FAILURE: of the provider, not of our request; BUSY: 429 */
+    bool alert;                   /* the key or the account was refused: an operator must act */
+    int64_t retry_after_s;        /* -1 = none; clamped to 0..3600 */
 };
 
 /* What to take out of a request body so that a shorter one is left: the bytes from `from_end` before its end to

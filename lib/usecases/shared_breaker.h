@@ -1,6 +1,7 @@
 /*
- * The one circuit breaker (domain/breaker.h) that all workers share. Where the store is away each process goes on by
- * its own. An instance belongs to one thread; a call decides within 50 ms and never fails.
+ * The circuit breakers (domain/breaker.h), one for each model, that all workers share. Where the store is away each
+ * process goes on by its own. An instance belongs to one thread; a call decides within 50 ms and never fails.
+ * Models are those that policy_asked names; a name given here is the policy's own, and lives as long.
  */
 #ifndef USECASES_SHARED_BREAKER_H
 #define USECASES_SHARED_BREAKER_H
@@ -10,6 +11,7 @@
 
 /* What a report needs of the request it is about. Plain value; {0} for a request that never asked. */
 struct breaker_ticket {
+    const char *model; /* NULL: never found out, and so nothing was asked of any */
     bool asked;
     bool trial;         /* the one request that a half-open breaker let through */
     bool shared;        /* decided with the store: generation is valid */
@@ -19,13 +21,28 @@ struct breaker_ticket {
 
 struct shared_breaker;
 struct shared_breaker_ops {
-    /* CHAT_OK: ask the provider, and report with this ticket once. CHAT_ERR_API_UNAVAILABLE: *retry_after_s is set. */
-    enum chat_error (*allow)(struct shared_breaker *self, struct breaker_ticket *ticket, int64_t *retry_after_s);
-    void (*report)(struct shared_breaker *self, const struct breaker_ticket *ticket, enum breaker_outcome outcome);
-    enum breaker_state (*state)(struct shared_breaker *self);
+    /* CHAT_OK: ask the provider, and report with this ticket once. CHAT_ERR_API_UNAVAILABLE (open) or
+     * _UPSTREAM_RATE_LIMITED (the model rests): *retry_after_s is set. */
+    enum chat_error (*allow)(struct shared_breaker *self, const char *model, struct breaker_ticket *ticket,
+                             int64_t *retry_after_s);
+    /* rest_s: of BREAKER_BUSY, as in breaker_report. */
+    void (*report)(struct shared_breaker *self, const struct breaker_ticket *ticket, enum breaker_outcome outcome,
+                   int64_t rest_s);
+    /* As they stand, in the order of the models, POLICY_MAX_ASKED at most. */
+    void (*look)(struct shared_breaker *self, const char *const *models, size_t count, struct breaker *out);
 };
 struct shared_breaker {
     const struct shared_breaker_ops *ops;
 };
+
+static inline enum chat_error shared_breaker_error(enum breaker_verdict verdict)
+{
+    switch (verdict) {
+    case BREAKER_IS_OPEN: return CHAT_ERR_API_UNAVAILABLE;
+    case BREAKER_RESTS: return CHAT_ERR_UPSTREAM_RATE_LIMITED;
+    case BREAKER_ALLOWS: break;
+    }
+    return CHAT_OK;
+}
 
 #endif

@@ -1,5 +1,7 @@
 #include "usecases/take_place.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "metrics/metrics.h"
 
@@ -27,39 +29,76 @@ static enum chat_error admit(const struct chat_ports *ports, const struct caller
 }
 
 /* Breaker and limits in one step, where the breaker is at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided. */
-static enum chat_error admit_at_rest(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                                     struct problem *problem, struct place *out)
+static enum chat_error admit_at_rest(const struct chat_ports *ports, const struct caller *caller, const char *model,
+                                     const char *answer_id, struct problem *problem, struct place *out)
 {
     int64_t retry_after_s = 0;
-    enum chat_error error = ports->admission->ops->admit_at_rest(ports->admission, caller, answer_id, &out->ticket,
-                                                                 &out->quota, &retry_after_s);
-    out->breaker = (struct breaker_ticket){.asked = error == CHAT_OK, .shared = true}; /* generation 0: never changed */
+    enum chat_error error = ports->admission->ops->admit_at_rest(ports->admission, model, caller, answer_id,
+                                                                 &out->ticket, &out->quota, &retry_after_s);
+    /* generation 0: never changed */
+    out->breaker = (struct breaker_ticket){.model = model, .asked = error == CHAT_OK, .shared = true};
     return error == CHAT_ERR_API_UNAVAILABLE ? error : admitted(error, retry_after_s, &out->quota, problem);
 }
 
-static enum chat_error take(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                            struct problem *problem, struct place *out)
+/* Nothing is counted for who may ask no model; a 429 says where the user stands all the same. */
+static enum chat_error refused_by_breaker(const struct chat_ports *ports, const struct caller *caller,
+                                          enum chat_error error, struct problem *problem)
+{
+    if (error == CHAT_ERR_UPSTREAM_RATE_LIMITED)
+        problem->has_quota = ports->admission->ops->peek(ports->admission, caller, &problem->quota) == CHAT_OK;
+    log_write(LOG_INFO, "model_refused", LOG_STR("code", error_code(error)),
+              LOG_INT("retry_after", problem->retry_after_s));
+    return problem_set(problem, error, NULL);
+}
+
+/* Where the model is out of reach its fallback may be asked. */
+static enum chat_error ask_breaker(const struct chat_ports *ports, const struct caller *caller, const char *model,
+                                   struct problem *problem, struct place *out)
+{
+    const char *fallback = ports->policy->fallback_model;
+    int64_t fallback_wait_s;
+    enum chat_error error = ports->breaker->ops->allow(ports->breaker, model, &out->breaker, &problem->retry_after_s);
+    if (error == CHAT_OK) return CHAT_OK;
+    if (!fallback || strcmp(fallback, model) == 0 ||
+        ports->breaker->ops->allow(ports->breaker, fallback, &out->breaker, &fallback_wait_s) != CHAT_OK)
+        return refused_by_breaker(ports, caller, error, problem);
+    log_write(LOG_WARN, "upstream_fallback", LOG_STR("code", error_code(error)), LOG_STR("model", fallback),
+              LOG_INT("attempt", 0), LOG_INT("wait_ms", 0));
+    return CHAT_OK;
+}
+
+static const char *find_model(const struct chat_ports *ports, const struct wanted_model *wanted)
+{
+    const char *found = wanted->name ? wanted->name : wanted->find ? wanted->find(ports, wanted->context) : NULL;
+    const char *offered = policy_model(ports->policy, found);
+    return offered ? offered : ports->policy->default_model;
+}
+
+static enum chat_error take_held(const struct chat_ports *ports, const struct caller *caller,
+                                 const struct wanted_model *wanted, const char *answer_id, struct problem *problem,
+                                 struct place *out)
+{
+    const char *known = policy_model(ports->policy, wanted->name);
+    enum chat_error error = admit_at_rest(ports, caller, known, answer_id, problem, out);
+    if (error != CHAT_ERR_API_UNAVAILABLE) return error;
+    error = ask_breaker(ports, caller, find_model(ports, wanted), problem, out);
+    if (error != CHAT_OK) return error;
+    error = admit(ports, caller, answer_id, problem, out);
+    if (error != CHAT_OK) ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER, 0);
+    return error;
+}
+
+static enum chat_error take(const struct chat_ports *ports, const struct caller *caller,
+                            const struct wanted_model *wanted, const char *answer_id, struct problem *problem,
+                            struct place *out)
 {
     enum chat_error error = ports->answers->ops->reserve(ports->answers);
     if (error != CHAT_OK) {
         problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
         return problem_set(problem, error, NULL);
     }
-    error = admit_at_rest(ports, caller, answer_id, problem, out);
-    if (error != CHAT_ERR_API_UNAVAILABLE) {
-        if (error != CHAT_OK) ports->answers->ops->unreserve(ports->answers);
-        return error;
-    }
-    error = ports->breaker->ops->allow(ports->breaker, &out->breaker, &problem->retry_after_s);
-    if (error != CHAT_OK) {
-        ports->answers->ops->unreserve(ports->answers);
-        return problem_set(problem, error, NULL);
-    }
-    error = admit(ports, caller, answer_id, problem, out);
-    if (error != CHAT_OK) {
-        ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER);
-        ports->answers->ops->unreserve(ports->answers);
-    }
+    error = take_held(ports, caller, wanted, answer_id, problem, out);
+    if (error != CHAT_OK) ports->answers->ops->unreserve(ports->answers);
     return error;
 }
 
@@ -71,16 +110,18 @@ static enum metrics_admission result_of(enum chat_error error)
     case CHAT_ERR_QUOTA_EXCEEDED: return ADMISSION_QUOTA_EXCEEDED;
     case CHAT_ERR_TOO_MANY_STREAMS: return ADMISSION_TOO_MANY_STREAMS;
     case CHAT_ERR_API_UNAVAILABLE: return ADMISSION_API_UNAVAILABLE;
+    case CHAT_ERR_UPSTREAM_RATE_LIMITED: return ADMISSION_MODEL_RESTS;
     case CHAT_ERR_OVERLOADED: return ADMISSION_OVERLOADED;
     case CHAT_ERR_SHUTTING_DOWN: return ADMISSION_SHUTTING_DOWN;
     default: return ADMISSION_QUOTA_UNAVAILABLE;
     }
 }
 
-enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                           struct problem *problem, struct place *out)
+enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller,
+                           const struct wanted_model *wanted, const char *answer_id, struct problem *problem,
+                           struct place *out)
 {
-    enum chat_error error = take(ports, caller, answer_id, problem, out);
+    enum chat_error error = take(ports, caller, wanted, answer_id, problem, out);
     metrics_add(&metrics->counters.admissions[result_of(error)], 1);
     if (error == CHAT_OK && out->ticket.daily_counted) metrics_add(&metrics->counters.quota[QUOTA_TAKEN], 1);
     return error;

@@ -8,14 +8,23 @@
 /* What it holds then. */
 struct place {
     struct admission_ticket ticket;
-    struct breaker_ticket breaker;
+    struct breaker_ticket breaker; /* its model is the one to ask; NULL where it wasn't known, and any may be asked */
     struct quota quota;
 };
 
-/* A place in the relay, the breaker's leave, then the limits. answer_id names the
+/* The model that a request is about, as far as that is known before the store is asked. */
+struct wanted_model {
+    const char *name; /* offered; NULL: its session's */
+    /* Where name is NULL, and a breaker isn't at rest: the name after all. NULL: nobody knows. */
+    const char *(*find)(const struct chat_ports *ports, void *context);
+    void *context;
+};
+
+/* A place in the relay, leave of the model's breaker, or else of the fallback's, then the limits. answer_id names the
  * lease. Else nothing is held, and the problem says why. CHAT_OK: the place in the relay is used up by
  * answers->ops->start or complete, or given back by unreserve; the tickets are settled and reported once. */
-enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                           struct problem *problem, struct place *out) MUST_CHECK;
+enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller,
+                           const struct wanted_model *wanted, const char *answer_id, struct problem *problem,
+                           struct place *out) MUST_CHECK;
 
 #endif

@@ -152,10 +152,10 @@ describe('counting', () => {
     await stream.readDone()
   })
 
-  test('stores and breaker are told', async () => {
-    const now = await scrape()
+  test('stores and breaker are told', async ({ alice }) => {
+    const now = await scrape(), features = await alice.features()
     expect(now.get('chat_store_up{store="postgres"}')).toBe(1)
     expect(now.get('chat_store_up{store="redis"}')).toBe(1)
-    expect(['closed', 'open', 'half_open'].filter((state) => now.get(`chat_breaker_state{state="${state}"}`) === 1)).toHaveLength(1)
+    expect(['closed', 'open', 'half_open'].filter((state) => now.get(`chat_breaker_state{model="${features.default_model}",state="${state}"}`) === 1)).toHaveLength(1)
   })
 })

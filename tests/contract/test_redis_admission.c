@@ -210,31 +210,35 @@ START_TEST(racing_requests_admit_exactly_the_limit)
 }
 END_TEST
 
-static struct outcome admit_at_rest(void)
+static struct outcome admit_at_rest(const char *model)
 {
     struct outcome out = {.error = CHAT_OK};
     char id[UUID_TEXT_SIZE];
 
     uuid_v7(clock_wall_ms(clock_system()), id);
-    out.error =
-        desk.admission->ops->admit_at_rest(desk.admission, &desk.user, id, &out.ticket, &out.quota, &out.retry_after_s);
+    out.error = desk.admission->ops->admit_at_rest(desk.admission, model, &desk.user, id, &out.ticket, &out.quota,
+                                                   &out.retry_after_s);
     return out;
 }
 
+/* Of the model that is asked for; of all where it isn't known. */
 START_TEST(the_breaker_is_looked_at_in_the_same_step)
 {
-    raw_number(desk.raw, "DEL chat:breaker");
-    struct outcome calm = admit_at_rest();
+    raw_number(desk.raw, "DEL chat:breakers");
+    struct outcome calm = admit_at_rest("llama");
     ck_assert_int_eq(calm.error, CHAT_OK);
     ck_assert(calm.ticket.leased && calm.ticket.daily_counted);
     ck_assert_int_eq(calm.quota.rate_remaining, 9);
 
-    freeReplyObject(redisCommand(desk.raw, "SET chat:breaker something PX 60000"));
-    struct outcome stopped = admit_at_rest();
-    raw_number(desk.raw, "DEL chat:breaker");
-    ck_assert_int_eq(stopped.error, CHAT_ERR_API_UNAVAILABLE);
-    ck_assert(!stopped.ticket.leased && !stopped.ticket.daily_counted);
-    ck_assert_int_eq(admit_at_rest().quota.rate_remaining, 8);
+    freeReplyObject(redisCommand(desk.raw, "HSET chat:breakers llama something"));
+    for (int i = 0; i < 2; i++) {
+        struct outcome stopped = admit_at_rest(i ? "llama" : NULL);
+        ck_assert_int_eq(stopped.error, CHAT_ERR_API_UNAVAILABLE);
+        ck_assert(!stopped.ticket.leased && !stopped.ticket.daily_counted);
+    }
+    ck_assert_int_eq(admit_at_rest("qwen").quota.rate_remaining, 8);
+    raw_number(desk.raw, "DEL chat:breakers");
+    ck_assert_int_eq(admit_at_rest(NULL).quota.rate_remaining, 7);
 }
 END_TEST
 

@@ -219,9 +219,9 @@ START_TEST(the_breaker_is_told_to_the_new_one)
     struct breaker_ticket ticket;
     int64_t retry_after_s;
 
-    ck_assert_int_eq(breaker->ops->allow(breaker, &ticket, &retry_after_s), CHAT_OK);
+    ck_assert_int_eq(breaker->ops->allow(breaker, "llama", &ticket, &retry_after_s), CHAT_OK);
     switch_over();
-    breaker->ops->report(breaker, &ticket, BREAKER_FAILURE);
+    breaker->ops->report(breaker, &ticket, BREAKER_FAILURE, 0);
     look_behind(&desk, &new);
     ck_assert_int_eq(raw_number(desk.raw, "EXISTS %s", REDIS_BREAKER_KEY), 1);
     redis_breaker_close(breaker);

@@ -132,12 +132,13 @@ static enum chat_error admit(struct admission *port, const struct caller *caller
     return error;
 }
 
-static enum chat_error admit_at_rest(struct admission *port, const struct caller *caller, const char *answer_id,
-                                     struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
+static enum chat_error admit_at_rest(struct admission *port, const char *model, const struct caller *caller,
+                                     const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
+                                     int64_t *retry_after_s)
 {
     const struct fake_breaker *breaker = of(port)->breaker;
 
-    if (breaker && !fake_breaker_at_rest(breaker)) return CHAT_ERR_API_UNAVAILABLE;
+    if (breaker && !fake_breaker_at_rest(breaker, model)) return CHAT_ERR_API_UNAVAILABLE;
     if (of(port)->refuse == CHAT_ERR_QUOTA_UNAVAILABLE) return CHAT_ERR_API_UNAVAILABLE;
     return admit(port, caller, answer_id, ticket, quota, retry_after_s);
 }
@@ -209,7 +210,7 @@ static enum chat_error settle(struct admission *port, const struct admission_tic
         snprintf(caller.user_id, sizeof caller.user_id, "%s", ticket->user_id);
         *out = (struct settled){.known = true,
                                 .quota = standing(self, &caller, clock_wall_ms(self->clock)),
-                                .breaker_at_rest = !self->breaker || fake_breaker_at_rest(self->breaker)};
+                                .breaker_at_rest = !self->breaker || fake_breaker_at_rest(self->breaker, NULL)};
     }
     fake_wait_unlock(&self->wait);
     return error;

@@ -7,43 +7,52 @@ static struct fake_breaker *of(struct shared_breaker *self)
     return (struct fake_breaker *)self;
 }
 
-static enum chat_error allow(struct shared_breaker *port, struct breaker_ticket *ticket, int64_t *retry_after_s)
+static struct breaker *rule_of(struct fake_breaker *self, const char *model)
 {
-    struct fake_breaker *self = of(port);
-
-    *ticket = (struct breaker_ticket){.asked = true, .shared = true};
-    pthread_mutex_lock(&self->lock);
-    bool fine = breaker_allow(&self->rule, clock_wall_ms(self->clock), &ticket->generation, retry_after_s);
-    self->allowed += fine;
-    ticket->trial = fine && self->rule.state == BREAKER_HALF_OPEN;
-    pthread_mutex_unlock(&self->lock);
-    return fine ? CHAT_OK : CHAT_ERR_API_UNAVAILABLE;
+    return strcmp(model, "spare") == 0 || strcmp(model, "the-spare") == 0 ? &self->spare : &self->rule;
 }
 
-static void report(struct shared_breaker *port, const struct breaker_ticket *ticket, enum breaker_outcome outcome)
+static enum chat_error allow(struct shared_breaker *port, const char *model, struct breaker_ticket *ticket,
+                             int64_t *retry_after_s)
 {
     struct fake_breaker *self = of(port);
 
-    if (!ticket->asked) return;
+    *ticket = (struct breaker_ticket){.model = model, .shared = true};
     pthread_mutex_lock(&self->lock);
-    breaker_report(&self->rule, clock_wall_ms(self->clock), ticket->generation, outcome);
+    struct breaker *rule = rule_of(self, model);
+    enum breaker_verdict verdict = breaker_allow(rule, clock_wall_ms(self->clock), &ticket->generation, retry_after_s);
+    ticket->asked = verdict == BREAKER_ALLOWS;
+    self->allowed += ticket->asked;
+    ticket->trial = ticket->asked && rule->state == BREAKER_HALF_OPEN;
+    pthread_mutex_unlock(&self->lock);
+    return shared_breaker_error(verdict);
+}
+
+static void report(struct shared_breaker *port, const struct breaker_ticket *ticket, enum breaker_outcome outcome,
+                   int64_t rest_s)
+{
+    struct fake_breaker *self = of(port);
+
+    if (!ticket->asked || !ticket->model) return;
+    pthread_mutex_lock(&self->lock);
+    breaker_report(rule_of(self, ticket->model), clock_wall_ms(self->clock), ticket->generation, outcome, rest_s);
     self->reports[outcome]++;
+    if (outcome == BREAKER_BUSY) self->rest_s = rest_s;
     pthread_mutex_unlock(&self->lock);
 }
 
-static enum breaker_state state(struct shared_breaker *port)
+static void look(struct shared_breaker *port, const char *const *models, size_t count, struct breaker *out)
 {
     struct fake_breaker *self = of(port);
 
     pthread_mutex_lock(&self->lock);
-    enum breaker_state now = self->rule.state;
+    for (size_t i = 0; i < count; i++) out[i] = *rule_of(self, models[i]);
     pthread_mutex_unlock(&self->lock);
-    return now;
 }
 
 void fake_breaker_init(struct fake_breaker *self, const struct clock *clock)
 {
-    static const struct shared_breaker_ops ops = {.allow = allow, .report = report, .state = state};
+    static const struct shared_breaker_ops ops = {.allow = allow, .report = report, .look = look};
 
     memset(self, 0, sizeof *self);
     self->breaker.ops = &ops;
@@ -59,12 +68,14 @@ int fake_breaker_reports(struct fake_breaker *self, enum breaker_outcome outcome
     return count;
 }
 
-bool fake_breaker_at_rest(const struct fake_breaker *self)
+bool fake_breaker_at_rest(const struct fake_breaker *self, const char *model)
 {
-    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&self->lock;
+    struct fake_breaker *own = (struct fake_breaker *)(uintptr_t)self;
+    int64_t now_ms = clock_wall_ms(self->clock);
 
-    pthread_mutex_lock(lock);
-    bool rests = self->rule.state == BREAKER_CLOSED && self->rule.failures == 0 && self->rule.generation == 0;
-    pthread_mutex_unlock(lock);
+    pthread_mutex_lock(&own->lock);
+    bool rests = model ? breaker_at_rest(rule_of(own, model), now_ms)
+                       : breaker_at_rest(&own->rule, now_ms) && breaker_at_rest(&own->spare, now_ms);
+    pthread_mutex_unlock(&own->lock);
     return rests;
 }

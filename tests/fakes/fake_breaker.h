@@ -1,4 +1,4 @@
-/* The shared breaker in memory, by domain/breaker.c. Any thread. */
+/* The shared breakers in memory, by domain/breaker.c. Any thread. */
 #ifndef FAKES_FAKE_BREAKER_H
 #define FAKES_FAKE_BREAKER_H
 
@@ -11,14 +11,16 @@ struct fake_breaker {
     struct shared_breaker breaker; /* first: the port */
     pthread_mutex_t lock;
     const struct clock *clock; /* borrowed */
-    struct breaker rule;
+    struct breaker rule;       /* of every model but "spare" and "the-spare" */
+    struct breaker spare;      /* of those two */
     int allowed;
-    int reports[3]; /* by outcome */
+    int reports[4]; /* by outcome, of all models */
+    int64_t rest_s; /* of the last BREAKER_BUSY */
 };
 
 void fake_breaker_init(struct fake_breaker *self, const struct clock *clock);
-/* Closed, without a failure, never changed. */
-bool fake_breaker_at_rest(const struct fake_breaker *self);
+/* model NULL: of all. */
+bool fake_breaker_at_rest(const struct fake_breaker *self, const char *model);
 int fake_breaker_reports(struct fake_breaker *self, enum breaker_outcome outcome);
 
 #endif

@@ -104,6 +104,7 @@ static void decoder_end(struct decoder *decoder, const struct delta_sink *sink, 
 
     (void)sink;
     *out = (struct provider_end){.error = whole ? CHAT_OK : CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
+                                 .outcome = whole ? BREAKER_SUCCESS : BREAKER_FAILURE,
                                  .finish_reason = decoder->stop ? "stop" : NULL,
                                  .usage = decoder->usage,
                                  .problem = whole ? NULL : "cut"};
@@ -118,8 +119,8 @@ static struct provider_refusal refusal(const struct provider *self, int status, 
     (void)self;
     (void)wall_ms;
     if (retry_after) out.retry_after_s = atoi(retry_after);
-    out.retryable = status == 429 || status == 502 || status == 503;
-    out.counts_for_breaker = status < 400 || status > 499 || status == 429;
+    out.retryable = status == 502 || status == 503;
+    out.outcome = status == 429 ? BREAKER_BUSY : status < 400 || status > 499 ? BREAKER_FAILURE : BREAKER_NEITHER;
     out.alert = status == 401 || status == 402;
     if (status == 200) out.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
     if (status == 429) out.error = CHAT_ERR_UPSTREAM_RATE_LIMITED;

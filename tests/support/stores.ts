@@ -19,7 +19,7 @@ export function redis(): Redis {
 
 /** Forgets the provider's failures: those of tests on purpose must not add up to an open breaker for others. */
 export async function closeBreaker(): Promise<void> {
-  await redis().del('chat:breaker')
+  await redis().del('chat:breakers')
 }
 
 export async function closeStores(): Promise<void> {

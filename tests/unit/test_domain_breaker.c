@@ -18,14 +18,14 @@ static void set_up(void)
 
 static bool allow(int64_t now_ms)
 {
-    return breaker_allow(&breaker, now_ms, &generation, &retry_after_s);
+    return breaker_allow(&breaker, now_ms, &generation, &retry_after_s) == BREAKER_ALLOWS;
 }
 
 static void let_fail(int times, int64_t now_ms)
 {
     for (int i = 0; i < times; i++) {
         ck_assert(allow(now_ms));
-        breaker_report(&breaker, now_ms, generation, BREAKER_FAILURE);
+        breaker_report(&breaker, now_ms, generation, BREAKER_FAILURE, 0);
     }
 }
 
@@ -46,7 +46,7 @@ END_TEST
 START_TEST(a_success_in_between_begins_the_count_anew)
 {
     let_fail(BREAKER_FAILURES - 1, T0);
-    breaker_report(&breaker, T0, generation, BREAKER_SUCCESS);
+    breaker_report(&breaker, T0, generation, BREAKER_SUCCESS, 0);
     let_fail(BREAKER_FAILURES - 1, T0);
     ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
 }
@@ -55,7 +55,7 @@ END_TEST
 START_TEST(what_says_nothing_neither_counts_nor_forgives)
 {
     let_fail(BREAKER_FAILURES - 1, T0);
-    breaker_report(&breaker, T0, generation, BREAKER_NEITHER);
+    breaker_report(&breaker, T0, generation, BREAKER_NEITHER, 0);
     let_fail(1, T0);
     ck_assert_int_eq(breaker.state, BREAKER_OPEN);
 }
@@ -69,7 +69,7 @@ START_TEST(half_open_lets_one_through_whose_success_closes_it)
     int64_t trial = generation;
     ck_assert(!allow(T0 + 30001));
     ck_assert_int_eq(retry_after_s, 30);
-    breaker_report(&breaker, T0 + 31000, trial, BREAKER_SUCCESS);
+    breaker_report(&breaker, T0 + 31000, trial, BREAKER_SUCCESS, 0);
     ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
     ck_assert(allow(T0 + 31000));
 }
@@ -79,7 +79,7 @@ START_TEST(a_trial_that_fails_opens_it_again)
 {
     let_fail(BREAKER_FAILURES, T0);
     ck_assert(allow(T0 + 30000));
-    breaker_report(&breaker, T0 + 31000, generation, BREAKER_FAILURE);
+    breaker_report(&breaker, T0 + 31000, generation, BREAKER_FAILURE, 0);
     ck_assert_int_eq(breaker.state, BREAKER_OPEN);
     ck_assert(!allow(T0 + 60999));
     ck_assert(allow(T0 + 61000));
@@ -91,7 +91,7 @@ START_TEST(a_trial_that_says_nothing_makes_room_for_the_next)
     let_fail(BREAKER_FAILURES, T0);
     ck_assert(allow(T0 + 30000));
     int64_t first = generation;
-    breaker_report(&breaker, T0 + 30010, first, BREAKER_NEITHER);
+    breaker_report(&breaker, T0 + 30010, first, BREAKER_NEITHER, 0);
     ck_assert(allow(T0 + 30010));
     ck_assert_int_ne(generation, first);
     ck_assert(!allow(T0 + 30010));
@@ -105,7 +105,7 @@ START_TEST(a_trial_that_is_never_heard_of_is_not_waited_for_ever)
     int64_t lost = generation;
     ck_assert(!allow(T0 + 30000 + BREAKER_TRIAL_MS - 1));
     ck_assert(allow(T0 + 30000 + BREAKER_TRIAL_MS));
-    breaker_report(&breaker, T0 + 99000, lost, BREAKER_SUCCESS); /* too late */
+    breaker_report(&breaker, T0 + 99000, lost, BREAKER_SUCCESS, 0); /* too late */
     ck_assert_int_eq(breaker.state, BREAKER_HALF_OPEN);
 }
 END_TEST
@@ -115,10 +115,10 @@ START_TEST(what_was_begun_before_a_change_decides_nothing)
     ck_assert(allow(T0));
     int64_t early = generation;
     let_fail(BREAKER_FAILURES, T0);
-    breaker_report(&breaker, T0, early, BREAKER_SUCCESS);
+    breaker_report(&breaker, T0, early, BREAKER_SUCCESS, 0);
     ck_assert_int_eq(breaker.state, BREAKER_OPEN);
     ck_assert(allow(T0 + 30000));
-    breaker_report(&breaker, T0 + 30000, early, BREAKER_FAILURE);
+    breaker_report(&breaker, T0 + 30000, early, BREAKER_FAILURE, 0);
     ck_assert_int_eq(breaker.state, BREAKER_HALF_OPEN);
 }
 END_TEST
@@ -144,6 +144,7 @@ START_TEST(it_is_read_as_it_was_written)
 {
     char text[BREAKER_TEXT_SIZE];
     let_fail(3, T0);
+    breaker.rest_until_ms = T0 + 7;
     for (int i = 0; i < 3; i++) {
         breaker.state = (enum breaker_state)i;
         breaker_write(&breaker, text);
@@ -152,6 +153,7 @@ START_TEST(it_is_read_as_it_was_written)
         ck_assert_int_eq(read.failures, 3);
         ck_assert_int_eq(read.until_ms, breaker.until_ms);
         ck_assert_int_eq(read.generation, breaker.generation);
+        ck_assert_int_eq(read.rest_until_ms, breaker.rest_until_ms);
     }
 }
 END_TEST
@@ -162,15 +164,118 @@ START_TEST(anything_else_is_a_closed_one)
         "",
         "open",
         "open 1 2",
-        "ajar 0 2 3",
-        "open -1 2 3",
-        "open 5 2 3",
-        "open x 2 3",
-        "open 0 2 3 more",
-        "open 0 2 3 and much, much more than any that was written, so that it has no room "
+        "open 1 2 3", /* as before there were rests */
+        "ajar 0 2 3 0",
+        "open -1 2 3 0",
+        "open 5 2 3 0",
+        "open x 2 3 0",
+        "open 0 2 3 0 more",
+        "open 0 2 3 0 and much, much more than any that was written, so that it has no room "
         "in the text of one"};
     for (size_t i = 0; i < UNIT_COUNT(texts); i++)
         ck_assert_int_eq(breaker_read(texts[i], strlen(texts[i])).state, BREAKER_CLOSED);
+}
+END_TEST
+
+/* ---- rests (B5) ---- */
+
+static enum breaker_verdict verdict(int64_t now_ms)
+{
+    return breaker_allow(&breaker, now_ms, &generation, &retry_after_s);
+}
+
+static void say_busy(int64_t now_ms, int64_t rest_s)
+{
+    breaker_report(&breaker, now_ms, breaker.generation, BREAKER_BUSY, rest_s);
+}
+
+START_TEST(a_429_makes_it_rest_as_long_as_told_and_opens_nothing)
+{
+    for (int i = 0; i < 2 * BREAKER_FAILURES; i++) say_busy(T0, 7);
+    ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
+    ck_assert_int_eq(verdict(T0), BREAKER_RESTS);
+    ck_assert_int_eq(retry_after_s, 7);
+    ck_assert_int_eq(verdict(T0 + 6001), BREAKER_RESTS);
+    ck_assert_int_eq(retry_after_s, 1);
+    ck_assert_int_eq(verdict(T0 + 7000), BREAKER_ALLOWS);
+    ck_assert(breaker_at_rest(&breaker, T0 + 7000));
+}
+END_TEST
+
+START_TEST(it_rests_for_a_second_untold_and_a_minute_at_most)
+{
+    static const int64_t told[][2] = {{-1, 1}, {0, 1}, {1, 1}, {60, 60}, {61, 60}, {86400, 60}};
+    for (size_t i = 0; i < UNIT_COUNT(told); i++) {
+        breaker = (struct breaker){0};
+        say_busy(T0, told[i][0]);
+        ck_assert_int_eq(verdict(T0), BREAKER_RESTS);
+        ck_assert_int_eq(retry_after_s, told[i][1]);
+        ck_assert_int_eq(breaker_rest_s(told[i][0]), told[i][1]);
+    }
+}
+END_TEST
+
+START_TEST(of_two_rests_the_longer_counts)
+{
+    say_busy(T0, 9);
+    say_busy(T0 + 1000, 2);
+    ck_assert_int_eq(verdict(T0 + 8999), BREAKER_RESTS);
+    ck_assert_int_eq(verdict(T0 + 9000), BREAKER_ALLOWS);
+}
+END_TEST
+
+START_TEST(a_rest_neither_counts_nor_forgives)
+{
+    let_fail(BREAKER_FAILURES - 1, T0);
+    say_busy(T0, 1);
+    let_fail(1, T0 + 1000);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
+}
+END_TEST
+
+START_TEST(a_trial_that_is_told_to_rest_makes_room_for_one_after_it)
+{
+    let_fail(BREAKER_FAILURES, T0);
+    ck_assert(allow(T0 + 30000));
+    say_busy(T0 + 30000, 5);
+    ck_assert_int_eq(verdict(T0 + 30000), BREAKER_RESTS);
+    ck_assert_int_eq(verdict(T0 + 35000), BREAKER_ALLOWS);
+    ck_assert_int_eq(breaker.state, BREAKER_HALF_OPEN);
+}
+END_TEST
+
+START_TEST(a_rest_is_heard_of_whenever_its_request_began)
+{
+    ck_assert(allow(T0));
+    int64_t early = generation;
+    let_fail(BREAKER_FAILURES, T0);
+    breaker_report(&breaker, T0 + 29000, early, BREAKER_BUSY, 9);
+    ck_assert_int_eq(verdict(T0 + 29000), BREAKER_IS_OPEN);
+    ck_assert_int_eq(verdict(T0 + 30000), BREAKER_RESTS);
+    ck_assert_int_eq(retry_after_s, 8);
+}
+END_TEST
+
+START_TEST(a_clock_set_back_does_not_let_it_rest_on)
+{
+    say_busy(T0 + 10000000, 9);
+    ck_assert_int_eq(verdict(T0), BREAKER_ALLOWS);
+}
+END_TEST
+
+START_TEST(at_rest_there_is_nothing_to_remember)
+{
+    ck_assert(breaker_at_rest(&breaker, T0));
+    let_fail(1, T0);
+    ck_assert(!breaker_at_rest(&breaker, T0));
+    breaker_report(&breaker, T0, generation, BREAKER_SUCCESS, 0);
+    ck_assert(breaker_at_rest(&breaker, T0));
+    say_busy(T0, 1);
+    ck_assert(!breaker_at_rest(&breaker, T0));
+    let_fail(BREAKER_FAILURES, T0 + 1000);
+    ck_assert(allow(T0 + 31000));
+    breaker_report(&breaker, T0 + 31000, generation, BREAKER_SUCCESS, 0);
+    ck_assert(!breaker_at_rest(&breaker, T0 + 31000)); /* it has changed: older reports must not count */
 }
 END_TEST
 
@@ -186,5 +291,12 @@ UNIT_SUITE(domain_breaker)
                   two_changes_within_a_millisecond_are_told_apart, a_clock_set_back_does_not_keep_it_shut,
                   it_is_read_as_it_was_written, anything_else_is_a_closed_one),
         set_up, NULL);
+    tcase_add_checked_fixture(UNIT_CASE(suite, "rest", a_429_makes_it_rest_as_long_as_told_and_opens_nothing,
+                                        it_rests_for_a_second_untold_and_a_minute_at_most,
+                                        of_two_rests_the_longer_counts, a_rest_neither_counts_nor_forgives,
+                                        a_trial_that_is_told_to_rest_makes_room_for_one_after_it,
+                                        a_rest_is_heard_of_whenever_its_request_began,
+                                        a_clock_set_back_does_not_let_it_rest_on, at_rest_there_is_nothing_to_remember),
+                              set_up, NULL);
     return suite;
 }

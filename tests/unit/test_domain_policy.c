@@ -95,9 +95,10 @@ START_TEST(a_growing_rollout_keeps_those_in_who_were_in)
             policy.feature_rollout_percent = percent;
             bool is_in = feature_allows(&policy, &caller);
 
-            ck_assert_msg(is_in || !was_in, "%s fell out at %d%%", id, percent);
-            ck_assert_msg(percent > 0 || !is_in, "%s is in at 0%%", id);
-            ck_assert_msg(percent < 100 || is_in, "%s is out at 100%%", id);
+            /* 600,000 of them: each asserted is a system call */
+            if (!is_in && was_in) ck_abort_msg("%s fell out at %d%%", id, percent);
+            if (percent == 0 && is_in) ck_abort_msg("%s is in at 0%%", id);
+            if (percent == 100 && !is_in) ck_abort_msg("%s is out at 100%%", id);
             in_at_30 += percent == 30 && is_in;
             was_in = is_in;
         }

@@ -101,7 +101,7 @@ START_TEST(the_defaults_are_those_of_the_contract)
     ck_assert_str_eq(settings.api_base, "https://api.sambanova.ai/v1");
     ck_assert_str_eq(settings.policy.default_model, "Meta-Llama-3.3-70B-Instruct");
     ck_assert_uint_eq(settings.policy.model_count, 1);
-    ck_assert_ptr_null(settings.fallback_model);
+    ck_assert_ptr_null(settings.policy.fallback_model);
     ck_assert_int_eq(settings.connect_timeout_ms, 5000);
     ck_assert_int_eq(settings.first_byte_timeout_ms, 60000);
     ck_assert_int_eq(settings.idle_timeout_ms, 30000);

@@ -789,7 +789,7 @@ END_TEST
 
 START_TEST(retry_after_is_honoured_within_bounds)
 {
-    static const char *const soon[] = {"HTTP/1.1 429 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", NULL};
+    static const char *const soon[] = {"HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", NULL};
     int64_t asked_ms;
 
     fake_server_reply(server, soon);
@@ -801,6 +801,72 @@ START_TEST(retry_after_is_honoured_within_bounds)
     ck_assert(fake_server_wait_requests(server, 2));
     ck_assert_int_ge(clock_mono_ms(clock_system()) - asked_ms, 990);
     assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+}
+END_TEST
+
+/* The body of request `index` asks for this model, and is else the first one's. */
+static void assert_asked(int index, const char *model)
+{
+    const char *first = strstr(fake_server_request(server, 0), "model="), *rest = strchr(first, ' ');
+    const char *body = strstr(fake_server_request(server, index), "model=");
+    size_t len = strlen(model);
+
+    ck_assert_msg(strncmp(body + 6, model, len) == 0 && body[6 + len] == ' ', "asked for: %.40s", body);
+    ck_assert_str_eq(body + 6 + len, rest);
+}
+
+/* (B5, retries-multiply) */
+START_TEST(a_429_is_not_asked_again_and_the_model_rests)
+{
+    static const char *const soon[] = {"HTTP/1.1 429 No\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n", NULL};
+
+    fake_server_reply(server, soon);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_RATE_LIMITED, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 1);
+    ck_assert_int_eq(listener.retry_after_s, 2);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(chat.breaker.rest_s, 2);
+    ck_assert_int_eq(fake_admission_refunded(&chat.admission), 1);
+}
+END_TEST
+
+START_TEST(a_429_goes_to_the_fallback_at_once_and_both_breakers_hear_of_it)
+{
+    static const char *const soon[] = {"HTTP/1.1 429 No\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n", NULL};
+
+    fallback_model = "the-spare";
+    chat.breaker.spare.failures = 1;
+    fake_server_reply(server, soon);
+    fake_server_reply(server, hello);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_OK, MESSAGE_COMPLETE);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    assert_asked(1, "the-spare");
+    ck_assert_str_eq(row().model, "the-spare");
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+    ck_assert(breaker_rests(&chat.breaker.rule, clock_wall_ms(&chat.clock.clock)));
+    ck_assert_int_eq(chat.breaker.spare.failures, 0);
+}
+END_TEST
+
+START_TEST(a_fallback_that_rests_too_is_not_asked)
+{
+    static const char *const soon[] = {"HTTP/1.1 429 No\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n", NULL};
+
+    fallback_model = "the-spare";
+    chat.breaker.spare.rest_until_ms = clock_wall_ms(&chat.clock.clock) + 30000;
+    fake_server_reply(server, soon);
+    open_relay(30000);
+    ask();
+    assert_ended(&listener, CHAT_ERR_UPSTREAM_RATE_LIMITED, MESSAGE_FAILED);
+    ck_assert_int_eq(fake_server_requests(server), 1);
+    ck_assert_int_eq(listener.retry_after_s, 2);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
 }
 END_TEST
 
@@ -898,17 +964,6 @@ START_TEST(after_a_quarter_of_an_hour_without_a_question_the_connection_may_go)
 END_TEST
 
 static const char *const withdrawn[] = {"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", NULL};
-
-/* The body of request `index` asks for this model, and is else the first one's. */
-static void assert_asked(int index, const char *model)
-{
-    const char *first = strstr(fake_server_request(server, 0), "model="), *rest = strchr(first, ' ');
-    const char *body = strstr(fake_server_request(server, index), "model=");
-    size_t len = strlen(model);
-
-    ck_assert_msg(strncmp(body + 6, model, len) == 0 && body[6 + len] == ' ', "asked for: %.40s", body);
-    ck_assert_str_eq(body + 6 + len, rest);
-}
 
 START_TEST(a_model_that_is_not_there_is_replaced_by_the_fallback_at_once)
 {
@@ -1032,7 +1087,7 @@ START_TEST(a_fallback_that_is_not_there_either_ends_it)
     ask();
     assert_ended(&listener, CHAT_ERR_MODEL_NOT_FOUND, MESSAGE_FAILED);
     ck_assert_int_eq(fake_server_requests(server), 2);
-    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 2); /* one a model */
 }
 END_TEST
 
@@ -1640,7 +1695,7 @@ END_TEST
 
 START_TEST(a_drain_ends_one_that_waits_for_another_try)
 {
-    static const char *const soon[] = {"HTTP/1.1 429 No\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n", NULL};
+    static const char *const soon[] = {"HTTP/1.1 503 No\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n", NULL};
 
     fake_server_reply(server, soon);
     open_relay(30000);
@@ -1675,14 +1730,16 @@ UNIT_SUITE(relay_answers)
         silence_is_bridged_by_pings, text_puts_the_next_ping_off, who_comes_later_does_not_put_the_ping_of_others_off);
     cases[2] = UNIT_CASE(suite, "stopping", a_stop_keeps_the_text_and_closes_upstream,
                          an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_both_return);
-    cases[3] = UNIT_CASE(suite, "the provider fails", a_503_is_asked_again_before_any_text,
-                         after_three_tries_the_answer_fails_and_the_daily_unit_comes_back,
-                         retry_after_is_honoured_within_bounds, a_long_retry_after_goes_to_the_client_instead,
-                         a_model_that_is_not_there_is_replaced_by_the_fallback_at_once,
-                         a_busy_model_is_asked_twice_before_the_fallback_is, three_requests_are_all_whatever_the_models,
-                         a_fallback_that_is_not_there_either_ends_it, a_connection_refused_is_tried_again,
-                         a_reset_after_text_is_not_asked_again, only_the_first_bytes_of_a_refusal_are_read,
-                         comments_of_the_provider_are_no_data, comments_of_the_provider_do_not_hold_pings_up);
+    cases[3] = UNIT_CASE(
+        suite, "the provider fails", a_503_is_asked_again_before_any_text,
+        after_three_tries_the_answer_fails_and_the_daily_unit_comes_back, retry_after_is_honoured_within_bounds,
+        a_long_retry_after_goes_to_the_client_instead, a_429_is_not_asked_again_and_the_model_rests,
+        a_429_goes_to_the_fallback_at_once_and_both_breakers_hear_of_it, a_fallback_that_rests_too_is_not_asked,
+        a_model_that_is_not_there_is_replaced_by_the_fallback_at_once,
+        a_busy_model_is_asked_twice_before_the_fallback_is, three_requests_are_all_whatever_the_models,
+        a_fallback_that_is_not_there_either_ends_it, a_connection_refused_is_tried_again,
+        a_reset_after_text_is_not_asked_again, only_the_first_bytes_of_a_refusal_are_read,
+        comments_of_the_provider_are_no_data, comments_of_the_provider_do_not_hold_pings_up);
     tcase_add_test(cases[3], one_that_is_too_long_by_half_too_fails_as_that);
     tcase_add_test(cases[3], a_single_message_that_is_too_long_is_asked_once);
     tcase_add_loop_test(cases[3], a_conversation_too_long_for_the_model_is_sent_once_more_without_its_first_half, 0, 2);

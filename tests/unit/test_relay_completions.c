@@ -136,7 +136,8 @@ static void ask_so(const char *body, bool stream)
     struct problem problem = {0};
     struct place place = {0};
 
-    ck_assert_int_eq(take_place(&chat.ports, &chat.alice, "0198c5f2-7c00-7000-8000-000000000001", &problem, &place),
+    ck_assert_int_eq(take_place(&chat.ports, &chat.alice, &(struct wanted_model){.name = "llama"},
+                                "0198c5f2-7c00-7000-8000-000000000001", &problem, &place),
                      CHAT_OK);
     const struct completion_spec spec = {.ticket = place.ticket,
                                          .breaker = place.breaker,

@@ -572,6 +572,7 @@ static void must_break(const char *stream, size_t len, const char *problem)
 
     ck_assert_int_eq(whole.end.error, BROKEN);
     ck_assert_str_eq(whole.end.problem, problem);
+    ck_assert_int_eq(whole.end.outcome, BREAKER_NEITHER); /* (A3) */
     must_agree(problem, &whole, decode(stream, len, 1, 1));
     must_agree(problem, &whole, decode(stream, len, 4096, 1000));
     heard_fini(&whole);
@@ -766,12 +767,48 @@ START_TEST(an_event_of_usage_alone_is_known)
 }
 END_TEST
 
+/* What the end says of the model (A3): nothing that a caller can bring about is a failure. */
+#define TEXT "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+#define STOPPED_BY(reason) "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" reason "\"}]}\n\n"
+static const struct {
+    const char *stream;
+    enum breaker_outcome outcome;
+} says[] = {
+    {TEXT STOPPED_BY("stop"), BREAKER_SUCCESS},
+    {TEXT "data: [DONE]\n\n", BREAKER_SUCCESS},
+    {STOPPED_BY("content_filter"), BREAKER_SUCCESS},
+    {STOPPED_BY("length") "data: [DONE]\n\n", BREAKER_SUCCESS},
+    {"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" \\n\"}}]}\n\ndata: [DONE]\n\n", BREAKER_SUCCESS},
+    {"data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":\"a\"}}]}\n\n" STOPPED_BY("stop"), BREAKER_SUCCESS},
+    {"data: [DONE]\n\n", BREAKER_SUCCESS},
+    {TEXT, BREAKER_FAILURE},
+    {"", BREAKER_FAILURE},
+    {": comment\n\n", BREAKER_FAILURE},
+    {"<html>", BREAKER_FAILURE},
+    {"data: nonsense\n\n", BREAKER_FAILURE},
+    {STOPPED_BY("error"), BREAKER_NEITHER},
+    {"{\"error\":{\"message\":\"no\"}}", BREAKER_NEITHER},
+    {"data: {\"error\":{\"code\":\"never_heard_of\"}}\n\n", BREAKER_NEITHER},
+    {"event: error\ndata: {\"error\":{\"code\":\"never_heard_of\"}}\n\n", BREAKER_NEITHER},
+    {TEXT "data: {\"error\":{\"code\":\"server_error\"}}\n\n", BREAKER_FAILURE},
+    {"data: {\"error\":{\"code\":\"queue_full\"}}\n\n", BREAKER_BUSY},
+};
+
+START_TEST(an_end_says_what_it_does_of_the_model)
+{
+    struct heard heard = decode(says[_i].stream, strlen(says[_i].stream), 4096, 4096);
+    ck_assert_msg(heard.end.outcome == says[_i].outcome, "%s: %d", says[_i].stream, (int)heard.end.outcome);
+    heard_fini(&heard);
+}
+END_TEST
+
 UNIT_SUITE(sambanova_decode)
 {
     Suite *suite = suite_create("sambanova_decode");
     TCase *tables = tcase_create("tables");
 
     tcase_add_loop_test(tables, a_stream_means_the_same_however_it_is_cut, 0, UNIT_COUNT(streams));
+    tcase_add_loop_test(tables, an_end_says_what_it_does_of_the_model, 0, UNIT_COUNT(says));
     tcase_add_loop_test(tables, usage_is_what_was_told_and_can_be, 0, UNIT_COUNT(usages));
     suite_add_tcase(suite, tables);
     UNIT_CASE(suite, "usage", the_last_usage_wins);

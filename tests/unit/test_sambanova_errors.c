@@ -7,7 +7,7 @@
 #define CODE(code) \
     "{\"error\":{\"message\":\"m\",\"type\":\"t\",\"param\":null,\"code\":\"" code "\"},\"request_id\":\"r\"}"
 
-enum { NEITHER = 0, RETRY = 1, BREAKER = 2, ALERT = 4 };
+enum { NEITHER = 0, RETRY = 1, BREAKER = 2, ALERT = 4, BUSY = 8 };
 
 static const struct {
     int status;
@@ -38,12 +38,15 @@ static const struct {
     {418, "", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, NEITHER},
     {422, "Failed to deserialize", CHAT_ERR_UPSTREAM_ERROR, NEITHER},
     {422, "maximum context length", CHAT_ERR_CONTEXT_LENGTH_EXCEEDED, NEITHER},
-    {429, CODE("queue_full"), CHAT_ERR_UPSTREAM_RATE_LIMITED, RETRY | BREAKER},
-    {429, CODE("insufficient_quota"), CHAT_ERR_UPSTREAM_RATE_LIMITED, RETRY | BREAKER | ALERT},
-    {429, "", CHAT_ERR_UPSTREAM_RATE_LIMITED, RETRY | BREAKER},
+    {429, CODE("queue_full"), CHAT_ERR_UPSTREAM_RATE_LIMITED, BUSY},
+    {429, CODE("insufficient_quota"), CHAT_ERR_UPSTREAM_RATE_LIMITED, BUSY | ALERT},
+    {429, "", CHAT_ERR_UPSTREAM_RATE_LIMITED, BUSY},
     {500, "Internal Server Error", CHAT_ERR_UPSTREAM_ERROR, BREAKER},
     {500, "{\"error\":{\"type\":\"server_error\",\"error_model_output\":\"maximum context length\"}}",
      CHAT_ERR_UPSTREAM_ERROR, BREAKER},
+    {200, "{\"choices\":[]}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER},
+    {200, CODE("content_filter"), CHAT_ERR_UPSTREAM_ERROR, NEITHER},
+    {200, CODE("server_error"), CHAT_ERR_UPSTREAM_ERROR, BREAKER},
     {502, "<html><body>502</body></html>", CHAT_ERR_UPSTREAM_ERROR, RETRY | BREAKER},
     {503, "no healthy upstream", CHAT_ERR_UPSTREAM_ERROR, RETRY | BREAKER},
     {504, "<html>", CHAT_ERR_UPSTREAM_TIMEOUT, BREAKER},
@@ -60,13 +63,50 @@ START_TEST(a_status_means_what_the_table_says)
 {
     const char *body = refusals[_i].body;
     struct provider_refusal refusal = errors_refusal(NULL, refusals[_i].status, body, strlen(body), NULL, 0);
-    int flags =
-        (refusal.retryable ? RETRY : 0) | (refusal.counts_for_breaker ? BREAKER : 0) | (refusal.alert ? ALERT : 0);
+    int flags = (refusal.retryable ? RETRY : 0) | (refusal.outcome == BREAKER_FAILURE ? BREAKER : 0) |
+                (refusal.outcome == BREAKER_BUSY ? BUSY : 0) | (refusal.alert ? ALERT : 0);
 
     ck_assert_msg(refusal.error == refusals[_i].error, "%d %s: %s", refusals[_i].status, body,
                   error_code(refusal.error));
     ck_assert_msg(flags == refusals[_i].flags, "%d %s: flags %d", refusals[_i].status, body, flags);
     ck_assert_int_eq(refusal.retry_after_s, -1);
+}
+END_TEST
+
+/* What an error object in a stream says of the model (A3): of a server's own code a failure, of one that nobody knows
+ * nothing, as the caller may have brought it about. */
+static const struct {
+    const char *json;
+    enum breaker_outcome outcome;
+} told[] = {
+    {CODE("server_error"), BREAKER_FAILURE},
+    {CODE("internal_error"), BREAKER_FAILURE},
+    {CODE("engine_overloaded"), BREAKER_FAILURE},
+    {CODE("service_unavailable"), BREAKER_FAILURE},
+    {CODE("503"), BREAKER_FAILURE},
+    {"{\"error\":{\"code\":500,\"message\":\"x\"}}", BREAKER_FAILURE},
+    {"{\"error\":{\"code\":5000,\"message\":\"x\"}}", BREAKER_NEITHER},
+    {"{\"error\":{\"type\":\"server_error\"}}", BREAKER_FAILURE},
+    {"{\"error\":{\"type\":\"server_error\",\"code\":\"never_heard_of\"}}", BREAKER_NEITHER},
+    {"{\"error\":{\"type\":\"server_error\",\"error_model_output\":\"x\"}}", BREAKER_NEITHER},
+    {CODE("rate_limit_exceeded"), BREAKER_BUSY},
+    {CODE("429"), BREAKER_BUSY},
+    {CODE("content_filter"), BREAKER_NEITHER},
+    {CODE("invalid_tool_call"), BREAKER_NEITHER},
+    {CODE("request_timeout"), BREAKER_NEITHER}, /* an answer can be asked for that takes too long */
+    {CODE("context_length_exceeded"), BREAKER_NEITHER},
+    {CODE("400"), BREAKER_NEITHER},
+    {"{\"error\":\"no\"}", BREAKER_NEITHER},
+    {"{\"error\":{}}", BREAKER_NEITHER},
+};
+
+START_TEST(an_error_in_a_stream_says_little)
+{
+    const char *json = told[_i].json;
+    struct chunk chunk;
+
+    ck_assert_ptr_null(chunk_read(json, strlen(json), &chunk));
+    ck_assert_msg(errors_outcome(&chunk.error, json, strlen(json)) == told[_i].outcome, "%s", json);
 }
 END_TEST
 
@@ -125,6 +165,7 @@ UNIT_SUITE(sambanova_errors)
     TCase *tables = tcase_create("tables");
 
     tcase_add_loop_test(tables, a_status_means_what_the_table_says, 0, UNIT_COUNT(refusals));
+    tcase_add_loop_test(tables, an_error_in_a_stream_says_little, 0, UNIT_COUNT(told));
     tcase_add_loop_test(tables, retry_after_is_seconds_a_date_or_nothing, 0, UNIT_COUNT(retries));
     suite_add_tcase(suite, tables);
     UNIT_CASE(suite, "robustness", garbage_bodies_are_survived);

@@ -84,6 +84,21 @@ START_TEST(while_the_database_is_away_the_lease_is_held)
 }
 END_TEST
 
+/* A mutant told it nothing (F). */
+START_TEST(while_the_database_is_away_the_breaker_is_told_and_once)
+{
+    const struct breaker_ticket asked = {.model = "llama", .asked = true, .shared = true};
+    finish.leaving = (struct leaving){.ticket = &ticket, .breaker = &asked, .outcome = BREAKER_FAILURE};
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(finish_it(), CHAT_ERR_DATABASE_UNAVAILABLE);
+        ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+    }
+    ck_assert_int_eq(finish_it(), CHAT_OK);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+}
+END_TEST
+
 START_TEST(while_limits_are_away_the_row_is_not_written_again)
 {
     fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
@@ -111,21 +126,36 @@ START_TEST(an_answer_that_somebody_else_ended_is_left_as_it_is)
 }
 END_TEST
 
-/* Status and texts, and whether the daily unit comes back. */
+/* Status, texts and usage, and whether the daily unit comes back. */
 static const struct {
     enum message_status status;
     size_t content_len;
     const char *reasoning;
     int refunded;
+    struct token_usage usage;
+    bool estimated;
 } refunds[] = {
-    {MESSAGE_FAILED, 0, NULL, 1},      {MESSAGE_FAILED, 8, NULL, 0},      {MESSAGE_FAILED, 0, "hm", 0},
-    {MESSAGE_STOPPED, 0, NULL, 0},     {MESSAGE_COMPLETE, 8, NULL, 0},    {MESSAGE_INTERRUPTED, 3, NULL, 0},
-    {MESSAGE_INTERRUPTED, 0, NULL, 1}, {MESSAGE_INTERRUPTED, 0, "hm", 0},
+    {MESSAGE_FAILED, 0, NULL, 1, {-1, -1, -1}, false},
+    {MESSAGE_FAILED, 8, NULL, 0, {-1, -1, -1}, false},
+    {MESSAGE_FAILED, 0, "hm", 0, {-1, -1, -1}, false},
+    {MESSAGE_STOPPED, 0, NULL, 0, {-1, -1, -1}, false},
+    {MESSAGE_COMPLETE, 8, NULL, 0, {-1, -1, -1}, false},
+    {MESSAGE_INTERRUPTED, 3, NULL, 0, {-1, -1, -1}, false},
+    {MESSAGE_INTERRUPTED, 0, NULL, 1, {-1, -1, -1}, false},
+    {MESSAGE_INTERRUPTED, 0, "hm", 0, {-1, -1, -1}, false},
+    /* the provider says that it took tokens (A3); an estimate of ours says nothing */
+    {MESSAGE_FAILED, 0, NULL, 0, {7, 2, 9}, false},
+    {MESSAGE_FAILED, 0, NULL, 0, {7, -1, -1}, false},
+    {MESSAGE_FAILED, 0, NULL, 0, {-1, 2, -1}, false},
+    {MESSAGE_FAILED, 0, NULL, 1, {0, 0, 0}, false},
+    {MESSAGE_FAILED, 0, NULL, 1, {7, 0, 7}, true},
 };
 
 START_TEST(only_a_failure_before_the_first_token_gives_the_daily_unit_back)
 {
     message.status = refunds[_i].status;
+    message.usage = refunds[_i].usage;
+    message.tokens_estimated = refunds[_i].estimated;
     message.content_len = refunds[_i].content_len;
     message.reasoning = refunds[_i].reasoning;
     message.reasoning_len = refunds[_i].reasoning ? strlen(refunds[_i].reasoning) : 0;
@@ -215,11 +245,11 @@ END_TEST
 UNIT_SUITE(usecases_finish_answer)
 {
     Suite *suite = suite_create("usecases_finish_answer");
-    TCase *tcase =
-        UNIT_CASE(suite, "finishing", the_row_has_text_usage_and_cost_and_the_lease_ends, done_twice_it_happens_once,
-                  while_the_database_is_away_the_lease_is_held, while_limits_are_away_the_row_is_not_written_again,
-                  an_answer_that_somebody_else_ended_is_left_as_it_is,
-                  the_earlier_answer_is_superseded_once_the_new_one_has_text);
+    TCase *tcase = UNIT_CASE(
+        suite, "finishing", the_row_has_text_usage_and_cost_and_the_lease_ends, done_twice_it_happens_once,
+        while_the_database_is_away_the_lease_is_held, while_limits_are_away_the_row_is_not_written_again,
+        while_the_database_is_away_the_breaker_is_told_and_once, an_answer_that_somebody_else_ended_is_left_as_it_is,
+        the_earlier_answer_is_superseded_once_the_new_one_has_text);
 
     tcase_add_loop_test(tcase, only_a_failure_before_the_first_token_gives_the_daily_unit_back, 0,
                         (int)UNIT_COUNT(refunds));

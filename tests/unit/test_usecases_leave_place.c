@@ -14,7 +14,8 @@ static void set_up(void)
 {
     fake_chat_init(&chat);
     problem = (struct problem){0};
-    ck_assert_int_eq(take_place(&chat.ports, &chat.alice, "0190a1b2-0000-7000-8000-000000000001", &problem, &place),
+    ck_assert_int_eq(take_place(&chat.ports, &chat.alice, &(struct wanted_model){.name = "llama"},
+                                "0190a1b2-0000-7000-8000-000000000001", &problem, &place),
                      CHAT_OK);
     leaving = (struct leaving){.ticket = &place.ticket, .breaker = &place.breaker, .outcome = BREAKER_SUCCESS};
 }
@@ -27,7 +28,7 @@ static void tear_down(void)
 static int reports(void)
 {
     return fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS) + fake_breaker_reports(&chat.breaker, BREAKER_FAILURE) +
-           fake_breaker_reports(&chat.breaker, BREAKER_NEITHER);
+           fake_breaker_reports(&chat.breaker, BREAKER_NEITHER) + fake_breaker_reports(&chat.breaker, BREAKER_BUSY);
 }
 
 START_TEST(the_lease_ends_and_it_is_known_where_the_user_stands)
@@ -87,14 +88,37 @@ START_TEST(who_decided_without_the_store_is_told_without_it)
 }
 END_TEST
 
+START_TEST(a_model_is_told_to_rest_at_once)
+{
+    leaving.outcome = BREAKER_BUSY;
+    leaving.rest_s = 7;
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(chat.breaker.rest_s, 7);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_OK);
+    ck_assert_int_eq(reports(), 1);
+}
+END_TEST
+
+/* A mutant took it for "at rest" (F). */
+START_TEST(where_nothing_is_known_of_the_breaker_it_is_told)
+{
+    place.ticket.leased = place.ticket.daily_counted = false; /* decided without Redis: nothing to settle */
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
+    ck_assert(!stand.known);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+}
+END_TEST
+
 UNIT_SUITE(usecases_leave_place)
 {
     Suite *suite = suite_create("usecases_leave_place");
-    tcase_add_checked_fixture(UNIT_CASE(suite, "leaving", the_lease_ends_and_it_is_known_where_the_user_stands,
-                                        a_refund_is_in_what_is_known, a_breaker_at_rest_hears_of_failures_alone,
-                                        a_success_clears_what_others_put_on_the_books_meanwhile,
-                                        without_the_limits_it_is_told_all_the_same_and_once,
-                                        who_decided_without_the_store_is_told_without_it),
-                              set_up, tear_down);
+    tcase_add_checked_fixture(
+        UNIT_CASE(suite, "leaving", the_lease_ends_and_it_is_known_where_the_user_stands, a_refund_is_in_what_is_known,
+                  a_breaker_at_rest_hears_of_failures_alone, a_success_clears_what_others_put_on_the_books_meanwhile,
+                  without_the_limits_it_is_told_all_the_same_and_once, who_decided_without_the_store_is_told_without_it,
+                  a_model_is_told_to_rest_at_once, where_nothing_is_known_of_the_breaker_it_is_told),
+        set_up, tear_down);
     return suite;
 }

@@ -291,6 +291,43 @@ START_TEST(where_limits_cannot_be_checked_no_quota_is_shown)
 }
 END_TEST
 
+/* A mutant kept the trial, and nobody was let through until its time was over (F). */
+START_TEST(a_trial_that_the_store_refuses_is_given_up)
+{
+    chat.breaker.rule = (struct breaker){.state = BREAKER_OPEN, .until_ms = 1, .generation = 1};
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_BEGIN, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    ck_assert_int_eq(ask(NULL, "Hello"), CHAT_ERR_DATABASE_UNAVAILABLE);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
+    ck_assert_int_eq(ask(NULL, "Hello"), CHAT_OK);
+    ck_assert(ready.spec.breaker.trial);
+}
+END_TEST
+
+/* (A3) */
+START_TEST(the_session_s_model_is_asked_about_where_a_breaker_is_not_at_rest)
+{
+    const char *session_id = fake_chat_session(&chat);
+
+    chat.breaker.spare = (struct breaker){.state = BREAKER_OPEN, .until_ms = INT64_MAX, .generation = 1};
+    ck_assert_int_eq(ask(session_id, "Hello"), CHAT_OK);
+    ck_assert_str_eq(ready.spec.breaker.model, "llama");
+    chat.breaker.rule.rest_until_ms = clock_wall_ms(&chat.clock.clock) + 5000;
+    ck_assert_int_eq(ask(fake_chat_session(&chat), "Hello"), CHAT_ERR_UPSTREAM_RATE_LIMITED);
+    ck_assert_int_eq(problem.retry_after_s, 5);
+}
+END_TEST
+
+START_TEST(the_fallback_writes_where_the_model_rests_and_the_row_begins_with_the_one_wanted)
+{
+    chat.policy.fallback_model = "the-spare";
+    chat.breaker.rule.rest_until_ms = clock_wall_ms(&chat.clock.clock) + 5000;
+    ck_assert_int_eq(ask(NULL, "Hello"), CHAT_OK);
+    ck_assert_str_eq(ready.answer.model, "llama");
+    ck_assert_str_eq(ready.spec.breaker.model, "the-spare");
+    ck_assert_ptr_nonnull(strstr(ready.spec.body, "model=the-spare"));
+}
+END_TEST
+
 START_TEST(what_the_store_refuses_is_given_back)
 {
     static const enum chat_error errors[] = {CHAT_ERR_SESSION_NOT_FOUND, CHAT_ERR_MESSAGE_NOT_FOUND,
@@ -425,16 +462,18 @@ UNIT_SUITE(usecases_send_message)
         a_first_question_names_a_session_that_has_no_title_yet, a_title_given_by_the_user_stays,
         a_replaced_question_supersedes_all_after_it, a_session_whose_model_is_no_longer_offered_gets_the_default);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
-    tcase = UNIT_CASE(suite, "what is refused", content_is_checked_before_anything_is_taken,
-                      a_model_not_offered_is_refused_before_anything_is_taken, no_free_place_is_found_before_the_limits,
-                      a_refused_request_counts_nowhere_and_is_told_where_it_stands,
-                      where_limits_cannot_be_checked_no_quota_is_shown, what_the_store_refuses_is_given_back,
-                      somebody_else_s_session_does_not_exist,
-                      a_second_question_while_an_answer_is_written_names_that_answer,
-                      behind_an_answer_that_is_not_stored_yet_the_database_is_what_is_missing,
-                      what_cannot_be_replaced_names_the_field, a_give_back_that_fails_does_not_hide_the_error,
-                      an_admin_has_no_daily_unit_to_give_back, a_prompt_that_cannot_be_composed_ends_the_stored_answer,
-                      an_answer_that_cannot_be_ended_either_is_given_back_all_the_same);
+    tcase = UNIT_CASE(
+        suite, "what is refused", content_is_checked_before_anything_is_taken,
+        a_model_not_offered_is_refused_before_anything_is_taken, no_free_place_is_found_before_the_limits,
+        a_refused_request_counts_nowhere_and_is_told_where_it_stands, where_limits_cannot_be_checked_no_quota_is_shown,
+        what_the_store_refuses_is_given_back, a_trial_that_the_store_refuses_is_given_up,
+        the_session_s_model_is_asked_about_where_a_breaker_is_not_at_rest,
+        the_fallback_writes_where_the_model_rests_and_the_row_begins_with_the_one_wanted,
+        somebody_else_s_session_does_not_exist, a_second_question_while_an_answer_is_written_names_that_answer,
+        behind_an_answer_that_is_not_stored_yet_the_database_is_what_is_missing,
+        what_cannot_be_replaced_names_the_field, a_give_back_that_fails_does_not_hide_the_error,
+        an_admin_has_no_daily_unit_to_give_back, a_prompt_that_cannot_be_composed_ends_the_stored_answer,
+        an_answer_that_cannot_be_ended_either_is_given_back_all_the_same);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
 }

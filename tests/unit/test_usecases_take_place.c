@@ -18,9 +18,19 @@ static void tear_down(void)
     fake_chat_fini(&chat);
 }
 
+static enum chat_error take_for(const struct wanted_model *wanted)
+{
+    return take_place(&chat.ports, &chat.alice, wanted, "0190a1b2-0000-7000-8000-000000000001", &problem, &place);
+}
+
 static enum chat_error take(void)
 {
-    return take_place(&chat.ports, &chat.alice, "0190a1b2-0000-7000-8000-000000000001", &problem, &place);
+    return take_for(&(struct wanted_model){.name = "llama"});
+}
+
+static struct breaker open_for(int64_t ms)
+{
+    return (struct breaker){.state = BREAKER_OPEN, .until_ms = clock_wall_ms(&chat.clock.clock) + ms, .generation = 1};
 }
 
 START_TEST(it_takes_a_place_a_lease_and_a_unit)
@@ -46,8 +56,7 @@ END_TEST
 
 START_TEST(an_open_breaker_refuses_before_anything_is_counted)
 {
-    chat.breaker.rule =
-        (struct breaker){.state = BREAKER_OPEN, .until_ms = clock_wall_ms(&chat.clock.clock) + 7000, .generation = 1};
+    chat.breaker.rule = open_for(7000);
     ck_assert_int_eq(take(), CHAT_ERR_API_UNAVAILABLE);
     ck_assert_int_eq(problem.retry_after_s, 7);
     ck_assert_int_eq(chat.answers.reserved, 0);
@@ -61,7 +70,7 @@ START_TEST(a_breaker_at_rest_costs_no_step_of_its_own)
     ck_assert_int_eq(chat.breaker.allowed, 0);
     ck_assert(place.breaker.asked && !place.breaker.trial);
     for (int i = 0; i < BREAKER_FAILURES; i++)
-        chat.ports.breaker->ops->report(chat.ports.breaker, &place.breaker, BREAKER_FAILURE);
+        chat.ports.breaker->ops->report(chat.ports.breaker, &place.breaker, BREAKER_FAILURE, 0);
     ck_assert_int_eq(take(), CHAT_ERR_API_UNAVAILABLE);
     ck_assert_int_eq(chat.admission.admitted, 1);
 }
@@ -99,6 +108,80 @@ START_TEST(a_limit_gives_the_place_back_and_says_where_the_user_stands)
 }
 END_TEST
 
+START_TEST(a_model_that_rests_refuses_at_once_with_the_time_left_and_where_the_user_stands)
+{
+    chat.breaker.rule.rest_until_ms = clock_wall_ms(&chat.clock.clock) + 4500;
+    ck_assert_int_eq(take(), CHAT_ERR_UPSTREAM_RATE_LIMITED);
+    ck_assert_int_eq(problem.retry_after_s, 5);
+    ck_assert(problem.has_quota);
+    ck_assert_int_eq(problem.quota.daily_used, 0);
+    ck_assert_int_eq(chat.answers.reserved, 0);
+    ck_assert_int_eq(chat.admission.admitted, 0);
+}
+END_TEST
+
+START_TEST(the_fallback_is_asked_in_place_of_a_model_out_of_reach)
+{
+    chat.policy.fallback_model = "the-spare";
+    for (int i = 0; i < 2; i++) {
+        chat.breaker.rule = i ? open_for(7000) : (struct breaker){0};
+        if (!i) chat.breaker.rule.rest_until_ms = clock_wall_ms(&chat.clock.clock) + 4500;
+        ck_assert_int_eq(take(), CHAT_OK);
+        ck_assert_str_eq(place.breaker.model, "the-spare");
+        ck_assert(place.breaker.asked);
+    }
+}
+END_TEST
+
+START_TEST(where_the_fallback_is_out_of_reach_too_the_wanted_ones_time_counts)
+{
+    chat.policy.fallback_model = "the-spare";
+    chat.breaker.rule = open_for(7000);
+    chat.breaker.spare.rest_until_ms = clock_wall_ms(&chat.clock.clock) + 50000;
+    ck_assert_int_eq(take(), CHAT_ERR_API_UNAVAILABLE);
+    ck_assert_int_eq(problem.retry_after_s, 7);
+}
+END_TEST
+
+START_TEST(one_models_trouble_leaves_the_others_alone)
+{
+    chat.policy.models[chat.policy.model_count++] = "spare";
+    chat.breaker.rule = open_for(7000);
+    ck_assert_int_eq(take_for(&(struct wanted_model){.name = "spare"}), CHAT_OK);
+    ck_assert_int_eq(chat.breaker.allowed, 0); /* in one step */
+    ck_assert_str_eq(place.breaker.model, "spare");
+}
+END_TEST
+
+static const char *is_spare(const struct chat_ports *ports, void *context)
+{
+    (void)ports;
+    ++*(int *)context;
+    return "spare";
+}
+
+START_TEST(a_model_that_is_not_known_yet_is_looked_for_only_where_a_breaker_is_not_at_rest)
+{
+    int looked = 0;
+    const struct wanted_model wanted = {.find = is_spare, .context = &looked};
+    chat.policy.models[chat.policy.model_count++] = "spare";
+    ck_assert_int_eq(take_for(&wanted), CHAT_OK);
+    ck_assert_int_eq(looked, 0);
+    ck_assert_ptr_null(place.breaker.model);
+    chat.breaker.rule = open_for(7000);
+    ck_assert_int_eq(take_for(&wanted), CHAT_OK);
+    ck_assert_int_eq(looked, 1);
+    ck_assert_str_eq(place.breaker.model, "spare");
+}
+END_TEST
+
+START_TEST(a_model_that_nobody_knows_is_the_default)
+{
+    chat.breaker.rule = open_for(7000);
+    ck_assert_int_eq(take_for(&(struct wanted_model){.name = NULL}), CHAT_ERR_API_UNAVAILABLE);
+}
+END_TEST
+
 UNIT_SUITE(usecases_take_place)
 {
     Suite *suite = suite_create("usecases_take_place");
@@ -108,5 +191,13 @@ UNIT_SUITE(usecases_take_place)
                   failures_on_its_books_are_asked_about, a_trial_that_a_limit_stops_is_given_up,
                   a_limit_gives_the_place_back_and_says_where_the_user_stands),
         set_up, tear_down);
+    tcase_add_checked_fixture(UNIT_CASE(suite, "models",
+                                        a_model_that_rests_refuses_at_once_with_the_time_left_and_where_the_user_stands,
+                                        the_fallback_is_asked_in_place_of_a_model_out_of_reach,
+                                        where_the_fallback_is_out_of_reach_too_the_wanted_ones_time_counts,
+                                        one_models_trouble_leaves_the_others_alone,
+                                        a_model_that_is_not_known_yet_is_looked_for_only_where_a_breaker_is_not_at_rest,
+                                        a_model_that_nobody_knows_is_the_default),
+                              set_up, tear_down);
     return suite;
 }

@@ -1061,7 +1061,20 @@ export interface components {
                 postgres: components["schemas"]["ReadinessCheck"];
                 redis: components["schemas"]["ReadinessCheck"];
                 migrations: components["schemas"]["ReadinessCheck"];
-                breaker: components["schemas"]["ReadinessCheck"];
+                /** @description The worst of the models that may be asked, and each of them. */
+                breaker: {
+                    /**
+                     * @example ok
+                     * @example open
+                     * @example half_open
+                     */
+                    status: string;
+                    models: {
+                        [key: string]: "ok" | "resting" | "open" | "half_open";
+                    };
+                } & {
+                    [key: string]: unknown;
+                };
             } & {
                 [key: string]: components["schemas"]["ReadinessCheck"];
             };
@@ -1303,7 +1316,7 @@ export interface components {
             };
         };
         /**
-         * @description Not now. `api_unavailable` (the breaker is open), `overloaded`, `database_unavailable`, `quota_unavailable` or
+         * @description Not now. `api_unavailable` (the model's breaker is open), `overloaded`, `database_unavailable`, `quota_unavailable` or
          *     `shutting_down`.
          */
         Unavailable: {
@@ -2355,8 +2368,8 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description Ready. `degraded` while the circuit breaker before the provider is `open` or `half_open`: what asks the
-             *     provider is 503 `api_unavailable` then.
+             * @description Ready. `degraded` while the circuit breaker before a model is `open` or `half_open`: what asks that model is
+             *     503 `api_unavailable` then, or goes to the fallback model; the other models are asked as ever.
              */
             200: {
                 headers: {
