@@ -253,6 +253,67 @@ static void put_missing(const struct completion_bounds *bounds, bool limit, bool
     if ((bounds->model || usage || limit) && !empty) buf_append_char(out, ',');
 }
 
+/* Whether the string at `at`, quotes included, reads so, however it is spelled. */
+static bool reads(const char *at, size_t len, const char *text)
+{
+    const struct our_key ours = {.name = text};
+    if (memchr(at, '\\', len)) return is_ours(at, len, &ours, 1);
+    return len - 2 == strlen(text) && memcmp(at + 1, text, len - 2) == 0;
+}
+
+/* A walk over a body's strings that knows where it is. */
+struct walk {
+    int depth;
+    bool in_messages; /* within the array of the top level's messages */
+};
+
+/* The value of the next message's role from `at` on, quotes included; NULL: no more. */
+static const char *next_role(const char *at, const char *end, struct walk *walk, size_t *len)
+{
+    for (; at < end; at++) {
+        if (*at == '{' || *at == '[') walk->depth++;
+        if ((*at == '}' || *at == ']') && --walk->depth < 2) walk->in_messages = false;
+        if (*at != '"') continue;
+        const char *key = at, *behind = skip_string(at, end), *colon = skip_blanks(behind, end);
+        size_t key_len = (size_t)(behind - key);
+        at = behind - 1;
+        if (colon == end || *colon != ':') continue;
+        const char *value = skip_blanks(colon + 1, end);
+        if (value == end) continue;
+        if (walk->depth == 1) walk->in_messages = *value == '[' && reads(key, key_len, "messages");
+        if (walk->depth != 3 || !walk->in_messages || *value != '"' || !reads(key, key_len, "role")) continue;
+        *len = (size_t)(skip_string(value, end) - value);
+        return value;
+    }
+    return NULL;
+}
+
+/* OpenAI's newer name for who says how to behave; the models here know the old one alone. In place: it is shorter. */
+static void rename_developers(struct buf *body)
+{
+    static const char system[] = "\"system\"";
+    size_t len;
+    struct walk walk = {0};
+    char *to = NULL;
+    const char *end = body->data + body->len, *from = body->data;
+    if (!memmem(from, body->len, "developer", 9) && !memmem(from, body->len, "\\u", 2)) return;
+    for (const char *at = from; (at = next_role(at, end, &walk, &len)); at += len) {
+        if (!reads(at, len, "developer")) continue;
+        if (!to)
+            to = body->data + (at - body->data);
+        else {
+            memmove(to, from, (size_t)(at - from));
+            to += at - from;
+        }
+        memcpy(to, system, sizeof system - 1);
+        to += sizeof system - 1;
+        from = at + len;
+    }
+    if (!to) return;
+    memmove(to, from, (size_t)(end - from));
+    body->len = (size_t)(to - body->data) + (size_t)(end - from);
+}
+
 bool compose_bound(const struct provider *self, const char *body, size_t len, const struct completion_bounds *bounds,
                    struct buf *out)
 {
@@ -281,5 +342,6 @@ bool compose_bound(const struct provider *self, const char *body, size_t len, co
         at = edits.each[i].at + edits.each[i].cut;
     }
     buf_append(out, at, (size_t)(end - at));
+    if (!out->failed) rename_developers(out);
     return !out->failed;
 }

@@ -61,8 +61,9 @@ struct provider_ops {
     /* The same request body for another model. body: a JSON object, composed by us or checked by the gate. false: it
      * names no model, or out's max. */
     bool (*set_model)(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);
-    /* A completion's request body within its bounds. body: a JSON object, checked by the gate; numbers where tokens are
-     * limited. false: a key that is set or bounded is spelled with escapes, or out's max (out->failed). */
+    /* A completion's request body within its bounds, with the roles that the models know. body: a JSON object, checked
+     * by the gate; numbers where tokens are limited. false: a key that is set or bounded is spelled with escapes, or
+     * out's max (out->failed). */
     bool (*bound)(const struct provider *self, const char *body, size_t len, const struct completion_bounds *bounds,
                   struct buf *out);
     /* NULL: no memory. */

@@ -33,6 +33,17 @@ async function frames(user: User, content: string, more: object = {}): Promise<F
 }
 
 describe('the openai package', () => {
+  test.for([true, false])('says how to behave as `developer`, which the models know as `system` (developer-role), streamed: %s', async (stream, { alice }) => {
+    const { body } = await seenUpstream(async (nonce) => {
+      const messages = [{ role: 'developer' as const, content: 'Talk like a pirate.' }, { role: 'user' as const, content: `Are semicolons optional? ${nonce}` }]
+      const answer = await client(alice).chat.completions.create({ model, messages, stream })
+      if ('choices' in answer) expect(answer.choices[0]!.message.content).not.toBe('')
+      else for await (const chunk of answer) expect(chunk.object).toBe('chat.completion.chunk')
+    })
+    expect(body.messages.map((message) => message.role)).toEqual(['system', 'user'])
+    expect(body.messages[0]!.content).toBe('Talk like a pirate.')
+  })
+
   test('streams', async ({ alice }) => {
     const stream = await client(alice).chat.completions.create({ ...ask('[[chunks=12 size=10 utf8]] Hello'), stream: true })
     let text = ''

@@ -1,5 +1,6 @@
 #include "sambanova/compose.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -308,6 +309,54 @@ START_TEST(a_composed_request_takes_another_model)
 }
 END_TEST
 
+/* (developer-role) Within {"max_tokens":1,…}: all else is kept, byte for byte. */
+static const struct {
+    const char *body, *sent;
+} developers[] = {
+    {"\"messages\":[{\"role\":\"developer\",\"content\":\"developer\"},{\"role\":\"user\",\"content\":\"x\"}]",
+     "\"messages\":[{\"role\":\"system\",\"content\":\"developer\"},{\"role\":\"user\",\"content\":\"x\"}]"},
+    {"\"messages\" : [ {\"content\":\"\\\"role\\\":\\\"developer\\\"\", \"role\" :\n\"developer\" } , "
+     "{\"role\":\"developer\"}], \"n\":1",
+     "\"messages\" : [ {\"content\":\"\\\"role\\\":\\\"developer\\\"\", \"role\" :\n\"system\" } , "
+     "{\"role\":\"system\"}], \"n\":1"},
+    {"\"messages\":[{\"\\u0072ole\":\"developer\"},{\"role\":\"develop\\u0065r\"},{\"role\":\"\\u0064\\u0065veloper\"}"
+     "]",
+     "\"messages\":[{\"\\u0072ole\":\"system\"},{\"role\":\"system\"},{\"role\":\"system\"}]"},
+    {"\"mess\\u0061ges\":[{\"role\":\"developer\"}]", "\"mess\\u0061ges\":[{\"role\":\"system\"}]"},
+    {"\"messages\":[{\"content\":[{\"type\":\"text\",\"role\":\"developer\"}],\"role\":\"developer\"}]",
+     "\"messages\":[{\"content\":[{\"type\":\"text\",\"role\":\"developer\"}],\"role\":\"system\"}]"},
+    /* nothing of these is a message's role */
+    {"\"role\":\"developer\",\"a\":[{\"role\":\"developer\"}],\"messages\":[{\"name\":\"developer\",\"role\":\"user\"}"
+     "]",
+     NULL},
+    {"\"messages\":{\"a\":{\"role\":\"developer\"}},\"x\":[{\"role\":\"developer\"}]", NULL},
+    {"\"messages\":[[{\"role\":\"developer\"}],\"role\",\"developer\",{\"role\":[\"developer\"]},{\"Role\":"
+     "\"developer\"}]",
+     NULL},
+    {"\"tools\":[{\"messages\":[{\"role\":\"developer\"}]}],\"messages\":[{\"role\":\"developers\"},{\"role\":"
+     "\"Developer\"}]",
+     NULL},
+    {"\"messages\":[{\"role\":\"user\",\"content\":\"\\\\\"}],\"metadata\":[{\"role\":\"developer\"}]", NULL},
+    {"\"messages\":[{\"role\":\"\",\"content\":\"\\u00e9\"}]", NULL},
+};
+
+START_TEST(a_developers_messages_are_the_systems)
+{
+    const struct completion_bounds bounds = {.max_tokens = 2048};
+    char body[512], sent[512];
+    struct buf out;
+
+    snprintf(body, sizeof body, "{\"max_tokens\":1,%s}", developers[_i].body);
+    snprintf(sent, sizeof sent, "{\"max_tokens\":1,%s}",
+             developers[_i].sent ? developers[_i].sent : developers[_i].body);
+    buf_init(&out, 4096);
+    ck_assert(compose_bound(NULL, body, strlen(body), &bounds, &out));
+    buf_append_char(&out, '\0');
+    ck_assert_str_eq(out.data, sent);
+    buf_fini(&out);
+}
+END_TEST
+
 UNIT_SUITE(sambanova_compose)
 {
     Suite *suite = suite_create("sambanova_compose");
@@ -319,6 +368,7 @@ UNIT_SUITE(sambanova_compose)
     tcase_add_loop_test(request, no_more_tokens_are_asked_for_than_there_may_be, 0, (int)UNIT_COUNT(tokens));
     tcase_add_loop_test(request, a_completion_says_what_we_have_to_know_and_else_what_the_client_said, 0,
                         (int)UNIT_COUNT(completions));
+    tcase_add_loop_test(request, a_developers_messages_are_the_systems, 0, (int)UNIT_COUNT(developers));
     tcase_add_loop_test(UNIT_CASE(suite, "another model", a_composed_request_takes_another_model),
                         the_model_of_a_body_is_changed_and_nothing_else, 0, (int)UNIT_COUNT(models));
     return suite;
