@@ -229,6 +229,18 @@ static void records_push(struct connection *self)
     records_flush(self);
 }
 
+/* nginx takes the end of a connection for the end of a response. A record that is none makes it end the client's
+ * connection (HTTP/2: the stream) as broken. */
+static enum connection_state records_tear(struct connection *self)
+{
+    struct fcgi_connection *to = of(self);
+    unsigned char none[RECORD_HEADER] = {0};
+    to->corked = false;
+    put(to, (struct iovec[3]){{0}, {none, sizeof none}, {0}});
+    records_push(self);
+    return state_of(to);
+}
+
 static void records_close(struct connection *self)
 {
     close(of(self)->fd);
@@ -246,6 +258,7 @@ static const struct connection_ops records_ops = {
     .pending = records_pending,
     .took = records_took,
     .push = records_push,
+    .tear = records_tear,
     .close = records_close,
 };
 

@@ -9,11 +9,14 @@
 #include "domain/message.h"
 #include "domain/session.h"
 
+/* So much text is read at once: what is over it comes with the next page. A message alone may be longer. */
+enum { MESSAGE_PAGE_BYTES = 4 << 20, MESSAGE_EXPORT_BYTES = 1 << 20 };
+
 struct message_page {
     struct session session;
     struct message *items; /* oldest first */
     size_t count;
-    bool has_more;                          /* older ones exist */
+    bool has_more;                          /* older ones exist; of `after`: newer ones */
     char active_message_id[UUID_TEXT_SIZE]; /* the answer being written in the session, "" = none */
 };
 
@@ -88,9 +91,14 @@ struct stale_query {
 
 struct message_repo;
 struct message_repo_ops {
-    /* Newest `limit` messages before seq `before` (0: from the end), with their session. */
+    /* Newest `limit` messages before seq `before` (0: from the end), with their session; fewer where they are over
+     * MESSAGE_PAGE_BYTES, but at least one. */
     enum chat_error (*page)(struct message_repo *self, const char *user_id, const char *session_id, int64_t before,
                             int limit, struct arena *arena, struct message_page *out);
+    /* Oldest `limit` messages that are not superseded, from after seq `after` on, as they are exported; fewer where
+     * they are over MESSAGE_EXPORT_BYTES, but at least one. No active_message_id. */
+    enum chat_error (*after)(struct message_repo *self, const char *user_id, const char *session_id, int64_t after,
+                             int limit, struct arena *arena, struct message_page *out);
     enum chat_error (*get)(struct message_repo *self, const char *user_id, const char *message_id, struct arena *arena,
                            struct message *out);
     /* One round trip. CHAT_ERR_SESSION_NOT_FOUND; CHAT_ERR_MESSAGE_NOT_FOUND (replaces_id, regenerates_id);

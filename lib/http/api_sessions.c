@@ -4,16 +4,15 @@
 #include "http/api.h"
 #include "http/cursor.h"
 #include "http/repeat.h"
-#include "http/export_view.h"
+#include "http/export_stream.h"
 #include "http/views.h"
 #include "usecases/create_session.h"
 #include "usecases/delete_session.h"
-#include "usecases/export_session.h"
 #include "usecases/list_sessions.h"
 #include "usecases/restore_session.h"
 #include "usecases/update_session.h"
 
-enum { LIST_LIMIT_DEFAULT = 20, MESSAGES_LIMIT_DEFAULT = 50 };
+enum { LIST_LIMIT_DEFAULT = 20, MESSAGES_LIMIT_DEFAULT = 50, EXPORT_RETRY_AFTER_S = 5 };
 
 static enum chat_error send_made(struct http_call *call, const struct session *session)
 {
@@ -171,66 +170,46 @@ enum chat_error api_restore_session(struct http_call *call)
 
 /* ---- export ---- */
 
-struct export_writer {
-    struct export_sink sink; /* first */
-    struct session session;
-    struct buf *out;
-    struct json_writer json;
-};
-
-static struct export_writer *writer_of(struct export_sink *sink)
+static enum chat_error read_format(struct http_call *call, enum export_format *out)
 {
-    return (struct export_writer *)sink;
+    int count;
+    const char *format = call_query(call, "format", &count);
+    *out = format && strcmp(format, "json") == 0 ? EXPORT_JSON : EXPORT_MARKDOWN;
+    if (count == 0 || (count == 1 && format && (*out == EXPORT_JSON || strcmp(format, "markdown") == 0)))
+        return CHAT_OK;
+    return problem_field(&call->problem, "format", "takes markdown or json");
 }
 
-static void open_markdown(struct export_sink *sink, const struct session *session)
+static enum chat_error no_place(struct http_call *call, enum chat_error error)
 {
-    writer_of(sink)->session = *session;
-    export_markdown_session(writer_of(sink)->out, session);
-}
-
-static bool put_markdown(struct export_sink *sink, const struct message *message)
-{
-    export_markdown_message(writer_of(sink)->out, message);
-    return !writer_of(sink)->out->failed;
-}
-
-static void open_json(struct export_sink *sink, const struct session *session)
-{
-    struct json_writer *json = &writer_of(sink)->json;
-    writer_of(sink)->session = *session;
-    json_begin_object(json);
-    json_put_key(json, "session");
-    view_session(json, session);
-    json_put_key(json, "messages");
-    json_begin_array(json);
-}
-
-static bool put_json(struct export_sink *sink, const struct message *message)
-{
-    view_message(&writer_of(sink)->json, message, MESSAGE_WHOLE);
-    return !writer_of(sink)->out->failed;
+    call->problem.retry_after_s = EXPORT_RETRY_AFTER_S;
+    if (error == CHAT_ERR_TOO_MANY_STREAMS)
+        return problem_set(&call->problem, error, "Another export of yours is still under way. Wait for it to end.");
+    return problem_set(&call->problem, error, NULL);
 }
 
 enum chat_error api_export_session(struct http_call *call)
 {
-    int count;
-    const char *format = call_query(call, "format", &count);
-    if (count == 0) format = "markdown";
-    bool as_json = format && strcmp(format, "json") == 0;
-    if (!format || count > 1 || (!as_json && strcmp(format, "markdown") != 0))
-        return problem_field(&call->problem, "format", "takes markdown or json");
-
-    struct export_writer writer = {.out = &call->out, .json = call_json(call)};
-    writer.sink =
-        as_json ? (struct export_sink){open_json, put_json} : (struct export_sink){open_markdown, put_markdown};
-    enum chat_error error = export_session(call->ports, &call->caller, call->id, call->arena, &writer.sink);
+    struct answers *answers = call->ports->answers;
+    struct session_export at;
+    struct session session;
+    enum export_format format;
+    enum chat_error error = read_format(call, &format);
+    if (error != CHAT_OK) return error;
+    error = export_session_open(call->ports, &call->caller, call->id, call->arena, &at, &session);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
-    if (as_json) {
-        json_end_array(&writer.json);
-        json_end_object(&writer.json);
+    if (strcmp(call->request->method, "HEAD") == 0) {
+        export_stream_headers(&call->response, &session, format, call->arena);
+        call->response.status = 200;
+        return CHAT_OK;
     }
-    http_add_header(&call->response, "Content-Disposition",
-                    export_disposition(writer.session.title, as_json ? "json" : "md", call->arena));
-    return call_send(call, 200, as_json ? "application/json; charset=utf-8" : "text/markdown; charset=utf-8");
+    error = answers->ops->reserve_long(answers, call->caller.user_id);
+    if (error != CHAT_OK) return no_place(call, error);
+    struct stepped *reply = export_stream(call, &at, &session, format);
+    if (!reply) {
+        answers->ops->unreserve_long(answers, call->caller.user_id);
+        return no_place(call, CHAT_ERR_OVERLOADED);
+    }
+    answers->ops->step(answers, call->caller.user_id, reply, 0);
+    return CHAT_OK;
 }

@@ -49,6 +49,9 @@ struct connection_ops {
     /* Before close, of a client that takes nothing: the kernel gets what waits, over its usual bound, so that the
      * client finds it if it ever reads again. What it doesn't take is lost. */
     void (*push)(struct connection *self);
+    /* Instead of finish, behind what was written, which is pushed: the response is not whole, and nobody may take it
+     * for that. Close follows at once. */
+    enum connection_state (*tear)(struct connection *self);
     void (*close)(struct connection *self); /* frees it */
 };
 struct connection {

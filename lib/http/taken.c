@@ -82,6 +82,13 @@ enum listener_state taken_finish(struct taken *taken)
     return state_of(taken->connection->ops->finish(taken->connection));
 }
 
+enum listener_state taken_tear(struct taken *taken, enum chat_error error)
+{
+    taken->finished = true;
+    taken->head.status = error_view(error)->status; /* of the log line */
+    return state_of(taken->connection->ops->tear(taken->connection));
+}
+
 enum listener_state taken_send_whole(struct taken *taken, const char *body, size_t len)
 {
     http_add_header(&taken->head, "Content-Length", arena_printf(&taken->strings, "%zu", len));

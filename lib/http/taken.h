@@ -35,6 +35,8 @@ enum listener_state taken_write(struct taken *taken, const char *bytes, size_t l
 void taken_cork(struct taken *taken);
 enum listener_state taken_flush(struct taken *taken);
 enum listener_state taken_finish(struct taken *taken);
+/* Instead of finish, where the response can't go on after its head: the client sees that it is not whole. */
+enum listener_state taken_tear(struct taken *taken, enum chat_error error);
 /* {"error":…}. */
 void taken_compose_error(struct taken *taken, const struct problem *problem, struct buf *out);
 /* The same as the whole response: status, headers of an error, body. quota: where the user stands by now, for the

@@ -22,32 +22,52 @@ static struct pg_conn *conn_of(struct message_repo *repo)
 
 /* ---- reading ---- */
 
+/* One page, by either of two statements; in the order of the statement's rows, or the other way round. */
+static enum chat_error read_page(struct message_repo *self, enum pg_statement statement, const struct pg_params *params,
+                                 bool newest_first, int limit, struct arena *arena, struct message_page *out)
+{
+    enum { ACTIVE = PG_SESSION_COLUMNS, FOUND, MESSAGE };
+    PGresult *result;
+    *out = (struct message_page){0};
+    enum chat_error error = pg_exec(conn_of(self), statement, params, &result);
+    if (error == CHAT_OK && PQntuples(result) == 0) error = CHAT_ERR_SESSION_NOT_FOUND;
+    if (error == CHAT_OK) {
+        int rows = PQgetisnull(result, 0, MESSAGE) ? 0 : PQntuples(result); /* an empty session is one row too */
+        pg_session_from_row(result, 0, 0, arena, &out->session);
+        pg_id_from_row(result, 0, ACTIVE, out->active_message_id);
+        if (rows > limit) rows = limit;
+        out->has_more = pg_int(result, 0, FOUND, 0) > rows;
+        out->count = (size_t)rows;
+        out->items = arena_alloc(arena, out->count * sizeof *out->items);
+        for (int row = 0; row < rows; row++)
+            pg_message_from_row(result, row, MESSAGE, arena, &out->items[newest_first ? rows - 1 - row : row]);
+    }
+    PQclear(result);
+    return error;
+}
+
 static enum chat_error page(struct message_repo *self, const char *user_id, const char *session_id, int64_t before,
                             int limit, struct arena *arena, struct message_page *out)
 {
     struct pg_params params = {0};
-    PGresult *result;
-    *out = (struct message_page){0};
     pg_add_text(&params, session_id);
     pg_add_text(&params, user_id);
     pg_add_int(&params, before > 0 ? before : INT64_MAX);
     pg_add_int(&params, limit + 1);
-    enum chat_error error = pg_exec(conn_of(self), PG_MESSAGE_PAGE, &params, &result);
-    if (error == CHAT_OK && PQntuples(result) == 0) error = CHAT_ERR_SESSION_NOT_FOUND;
-    if (error == CHAT_OK) {
-        enum { ACTIVE = PG_SESSION_COLUMNS, MESSAGE = ACTIVE + 1 };
-        int rows = PQgetisnull(result, 0, MESSAGE) ? 0 : PQntuples(result); /* an empty session is one row too */
-        pg_session_from_row(result, 0, 0, arena, &out->session);
-        pg_id_from_row(result, 0, ACTIVE, out->active_message_id);
-        out->has_more = rows > limit;
-        if (out->has_more) rows = limit;
-        out->count = (size_t)rows;
-        out->items = arena_alloc(arena, out->count * sizeof *out->items);
-        for (int row = 0; row < rows; row++) /* newest first in the result */
-            pg_message_from_row(result, row, MESSAGE, arena, &out->items[rows - 1 - row]);
-    }
-    PQclear(result);
-    return error;
+    pg_add_int(&params, MESSAGE_PAGE_BYTES);
+    return read_page(self, PG_MESSAGE_PAGE, &params, true, limit, arena, out);
+}
+
+static enum chat_error after(struct message_repo *self, const char *user_id, const char *session_id, int64_t seq,
+                             int limit, struct arena *arena, struct message_page *out)
+{
+    struct pg_params params = {0};
+    pg_add_text(&params, session_id);
+    pg_add_text(&params, user_id);
+    pg_add_int(&params, seq);
+    pg_add_int(&params, limit + 1);
+    pg_add_int(&params, MESSAGE_EXPORT_BYTES);
+    return read_page(self, PG_MESSAGE_AFTER, &params, false, limit, arena, out);
 }
 
 /* Runs a statement that gives the message's columns, in one row or in none. */
@@ -361,6 +381,7 @@ static enum chat_error end_answer(struct message_repo *self, const struct answer
 
 static const struct message_repo_ops ops = {
     .page = page,
+    .after = after,
     .get = get,
     .begin_answer = begin_answer,
     .end_answer = end_answer,

@@ -30,6 +30,11 @@ const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text,
     t ".completion_tokens, " t ".total_tokens, " t ".token_count, " t ".tokens_estimated, " US(t ".created_at") ", " \
     t ".epoch"
 
+/* With what stands before each row of x, in bytes; texts are not read for it. */
+#define BOUNDED(order) \
+    "SELECT x.*, count(*) OVER () AS found, coalesce(sum(octet_length(x.content) + coalesce(octet_length(x.reasoning), 0))" \
+    "   OVER (ORDER BY x.seq " order " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before "
+
 /* Text as search_text.c prepared it. */
 #define VECTOR(param) "to_tsvector('simple', " param "::text)"
 
@@ -229,14 +234,25 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "  ORDER BY deleted_at LIMIT $2::int FOR UPDATE SKIP LOCKED) RETURNING id"},
 
     /* ---- messages ---- */
+    /* Rows up to $5 bytes of text in all, the first in any case; `found` is how many there were without that bound. */
     [PG_MESSAGE_PAGE] =
         {.name = "message_page",
          .repeatable = true,
          .sql = "SELECT " SESSION("s") ", (SELECT a.id FROM chat_messages a"
-                "  WHERE a.session_id = s.id AND a.status = 'streaming'), " MESSAGE("m")
-                " FROM chat_sessions s LEFT JOIN LATERAL (SELECT * FROM chat_messages x"
-                "  WHERE x.session_id = s.id AND x.seq < $3::bigint ORDER BY x.seq DESC LIMIT $4::int) m ON true"
+                "  WHERE a.session_id = s.id AND a.status = 'streaming'), m.found, " MESSAGE("m")
+                " FROM chat_sessions s LEFT JOIN LATERAL (SELECT * FROM (" BOUNDED("DESC") "   FROM (SELECT *"
+                "    FROM chat_messages x WHERE x.session_id = s.id AND x.seq < $3::bigint"
+                "    ORDER BY x.seq DESC LIMIT $4::int) x) x WHERE x.bytes_before < $5::bigint) m ON true"
                 " WHERE s.id = $1::uuid AND s.user_id = $2::text AND s.deleted_at IS NULL ORDER BY m.seq DESC"},
+    [PG_MESSAGE_AFTER] =
+        {.name = "message_after",
+         .repeatable = true,
+         .sql = "SELECT " SESSION("s") ", NULL::uuid, m.found, " MESSAGE("m")
+                " FROM chat_sessions s LEFT JOIN LATERAL (SELECT * FROM (" BOUNDED("ASC") "   FROM (SELECT *"
+                "    FROM chat_messages x WHERE x.session_id = s.id AND x.seq > $3::bigint"
+                "     AND x.superseded_by IS NULL"
+                "    ORDER BY x.seq LIMIT $4::int) x) x WHERE x.bytes_before < $5::bigint) m ON true"
+                " WHERE s.id = $1::uuid AND s.user_id = $2::text AND s.deleted_at IS NULL ORDER BY m.seq"},
     [PG_MESSAGE_GET] =
         {.name = "message_get",
          .repeatable = true,

@@ -86,6 +86,16 @@ static void port_step(struct answers *self, const char *user_id, struct stepped 
     loop_post(relay, task);
 }
 
+static enum chat_error port_reserve_long(struct answers *self, const char *user_id)
+{
+    return readers_take_long((struct relay *)self, user_id);
+}
+
+static void port_unreserve_long(struct answers *self, const char *user_id)
+{
+    readers_give_long((struct relay *)self, user_id);
+}
+
 static void port_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
 {
     struct relay *relay = (struct relay *)self;
@@ -216,6 +226,8 @@ static const struct answers_ops relay_port = {
     .unreserve = port_unreserve,
     .reserve_reader = port_reserve_reader,
     .unreserve_reader = port_unreserve_reader,
+    .reserve_long = port_reserve_long,
+    .unreserve_long = port_unreserve_long,
     .start = port_start,
     .attach = port_attach,
     .step = port_step,

@@ -317,6 +317,8 @@ struct delta_sink live_sink(struct live *live); /* where decoded text goes */
 /* readers.c; any thread */
 enum chat_error readers_take(struct relay *relay, const char *user_id) MUST_CHECK;
 void readers_give(struct relay *relay, const char *user_id);
+enum chat_error readers_take_long(struct relay *relay, const char *user_id) MUST_CHECK;
+void readers_give_long(struct relay *relay, const char *user_id);
 
 /* steps.c: replies that jobs make step by step (usecases/stepped.h) */
 struct visit;

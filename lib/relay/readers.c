@@ -11,6 +11,7 @@
 struct reader_user {
     struct reader_user *next;
     int count;
+    bool has_long; /* one of them is a long reply */
     char user_id[USER_ID_SIZE];
 };
 
@@ -48,10 +49,22 @@ enum chat_error readers_take(struct relay *relay, const char *user_id)
     return error;
 }
 
-void readers_give(struct relay *relay, const char *user_id)
+enum chat_error readers_take_long(struct relay *relay, const char *user_id)
+{
+    if (atomic_load(&relay->draining)) return CHAT_ERR_SHUTTING_DOWN;
+    pthread_mutex_lock(&relay->lock);
+    const struct reader_user *user = *place_of(relay, user_id);
+    enum chat_error error = user && user->has_long ? CHAT_ERR_TOO_MANY_STREAMS : take(relay, user_id);
+    if (error == CHAT_OK) (*place_of(relay, user_id))->has_long = true;
+    pthread_mutex_unlock(&relay->lock);
+    return error;
+}
+
+static void give(struct relay *relay, const char *user_id, bool is_long)
 {
     pthread_mutex_lock(&relay->lock);
     struct reader_user **place = place_of(relay, user_id), *user = *place;
+    if (is_long) user->has_long = false;
     if (--user->count == 0) {
         *place = user->next;
         free(user);
@@ -60,4 +73,14 @@ void readers_give(struct relay *relay, const char *user_id)
     metrics_move(&metrics->gauges.readers, -1);
     pthread_cond_broadcast(&relay->idle);
     pthread_mutex_unlock(&relay->lock);
+}
+
+void readers_give(struct relay *relay, const char *user_id)
+{
+    give(relay, user_id, false);
+}
+
+void readers_give_long(struct relay *relay, const char *user_id)
+{
+    give(relay, user_id, true);
 }

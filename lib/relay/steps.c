@@ -18,6 +18,7 @@ struct visit {
     int64_t wait_ms;
     bool running, blocked;
     bool unwanted; /* to be closed after the step that runs */
+    bool is_long;
     char user_id[USER_ID_SIZE];
 };
 
@@ -54,7 +55,10 @@ static void end(struct visit *visit)
 {
     loop_rest(visit->relay, &visit->watch); /* before its descriptor is closed */
     visit->reply->ops->close(visit->reply);
-    readers_give(visit->relay, visit->user_id);
+    if (visit->is_long)
+        readers_give_long(visit->relay, visit->user_id);
+    else
+        readers_give(visit->relay, visit->user_id);
     forget(visit);
 }
 
@@ -110,6 +114,7 @@ struct visit *steps_new(struct relay *relay, const char *user_id, struct stepped
     visit->job.run = run_step;
     visit->relay = relay;
     visit->reply = reply;
+    visit->is_long = reply->is_long;
     visit->wait_ms = wait_ms;
     visit->result = STEP_LATER;
     visit->timer.owner = visit;

@@ -53,6 +53,9 @@ struct answers_ops {
      * CHAT_ERR_OVERLOADED, CHAT_ERR_SHUTTING_DOWN. */
     enum chat_error (*reserve_reader)(struct answers *self, const char *user_id);
     void (*unreserve_reader)(struct answers *self, const char *user_id);
+    /* The same for a reply of any length, of which a user has one at a time in a process. */
+    enum chat_error (*reserve_long)(struct answers *self, const char *user_id);
+    void (*unreserve_long)(struct answers *self, const char *user_id);
     /* Uses the reserved place; cannot fail. Takes the listener. */
     void (*start)(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener);
     /* Uses the caller's reserved reader's place; cannot fail. Takes the listener: an answer that is over is shown from

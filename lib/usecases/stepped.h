@@ -35,6 +35,7 @@ struct stepped_ops {
 };
 struct stepped {
     const struct stepped_ops *ops;
+    bool is_long; /* has the place of its user's one long reply (answers.h: reserve_long) */
 };
 
 #endif

@@ -1,8 +1,12 @@
 // A conversation as a file.
 import { randomUUID } from 'node:crypto'
+import { request } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { env } from '../support/env.ts'
 import { sql } from '../support/stores.ts'
 import { describe, expect, test } from '../support/test.ts'
-import type { Message } from '../support/user.ts'
+import type { Message, User } from '../support/user.ts'
+import { until } from '../support/wait.ts'
 
 const path = (id: string, format?: string) => `/api/v1/chat/sessions/${id}/export${format === undefined ? '' : `?format=${format}`}`
 const nameOf = (disposition: unknown) => {
@@ -113,5 +117,71 @@ describe('refused', () => {
       expect(reply.json().error.code).toBe('session_not_found')
       expect(reply.headers['content-disposition']).toBeUndefined()
     }
+  })
+})
+
+/** A session with so many messages of so many bytes each, stored as they are. */
+async function longSession(user: User, count: number, bytes: number): Promise<string> {
+  const session = await user.createSession({ title: 'Long' })
+  await sql(`INSERT INTO chat_messages (id, session_id, user_id, seq, role, status, content, created_at)
+             SELECT gen_random_uuid(), $1, $2, n, 'user', 'complete', rpad(n || ' ', $4::int, 'x'), now() FROM generate_series(1, $3::int) n`, [session.id, user.sub, count, bytes])
+  await sql('UPDATE chat_sessions SET message_count = $2::int, last_seq = $2::int WHERE id = $1', [session.id, count])
+  return session.id
+}
+
+/** An export whose body nobody reads yet. */
+const unread = (user: User, id: string) =>
+  new Promise<IncomingMessage>((resolve, reject) => {
+    request(new URL(path(id, 'json'), env.url), { ca: env.ca, headers: { Authorization: `Bearer ${user.token}` } }, (reply) => resolve(reply.pause()))
+      .on('error', reject)
+      .end()
+  })
+
+describe('a conversation longer than memory should hold (A6)', () => {
+  test('an export of 72 MB comes whole, by pages', async ({ alice }) => {
+    const id = await longSession(alice, 180, 400_000)
+    const reply = await unread(alice, id)
+    expect(reply.headers['content-length']).toBeUndefined()
+    let text = ''
+    for await (const piece of reply.setEncoding('utf8')) text += piece as string
+    const { messages } = JSON.parse(text) as { messages: Message[] }
+    expect(messages.map((m) => m.content.length)).toEqual(Array.from({ length: 180 }, () => 400_000))
+  }, 90_000)
+
+  test('one is under way at a time; a second says so', async ({ alice }) => {
+    const id = await longSession(alice, 60, 400_000)
+    const first = await Promise.all([unread(alice, id), unread(alice, id), unread(alice, id), unread(alice, id), unread(alice, id)])
+    // a worker shows a user one, and there are two workers
+    expect(first.filter((reply) => reply.statusCode === 200).length).toBeLessThanOrEqual(2)
+    const refused = first.find((reply) => reply.statusCode !== 200)
+    expect(refused?.statusCode).toBe(429)
+    expect(refused?.headers['retry-after']).toBe('5')
+    for (const reply of first) reply.destroy()
+    await until('an export is possible again', async () => (await alice.get(path(id))).status === 200)
+  })
+
+  test('one that can\'t be ended breaks: nobody takes it for the whole', async ({ alice }) => {
+    const id = await longSession(alice, 180, 400_000)
+    const reply = await unread(alice, id)
+    expect(reply.statusCode).toBe(200)
+    expect((await alice.delete(`/api/v1/chat/sessions/${id}`)).status).toBe(204)
+    const ended = new Promise<string>((resolve) => reply.on('error', () => resolve('broken')).on('end', () => resolve('whole')))
+    reply.resume()
+    expect(await ended).toBe('broken')
+    expect(reply.complete).toBe(false)
+  })
+
+  test('a page of long messages has fewer of them, and none is left out', async ({ alice }) => {
+    const id = await longSession(alice, 40, 400_000)
+    const seen: string[] = []
+    let before: string | null = ''
+    while (before !== null) {
+      const page = (await alice.request(`/api/v1/chat/sessions/${id}?limit=100${before && `&before=${before}`}`, { hold: false })).json() as { messages: Message[]; next_before: string | null }
+      expect(page.messages.length).toBeGreaterThan(0)
+      expect(page.messages.length).toBeLessThanOrEqual(12)
+      seen.unshift(...page.messages.map((m) => m.content.split(' ')[0] ?? ''))
+      before = page.next_before
+    }
+    expect(seen).toEqual(Array.from({ length: 40 }, (_, i) => String(i + 1)))
   })
 })

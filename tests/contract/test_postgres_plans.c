@@ -22,7 +22,8 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_SESSION_RESTORE] = ID ", 'plan:7'",
     [PG_SESSION_MODEL_TITLE] = ID ", 't', 't', 1",
     [PG_SESSION_PURGE] = "1, 100",
-    [PG_MESSAGE_PAGE] = ID ", 'plan:7', 100, 51",
+    [PG_MESSAGE_PAGE] = ID ", 'plan:7', 100, 51, 4194304",
+    [PG_MESSAGE_AFTER] = ID ", 'plan:7', 0, 101, 1048576",
     [PG_MESSAGE_GET] = ID ", 'plan:7'",
     [PG_MESSAGE_FEEDBACK] = ID ", 'plan:7', 'up', NULL",
     [PG_MESSAGE_STALE] = "1, 100, 0, '00000000-0000-0000-0000-000000000000'",
@@ -140,6 +141,7 @@ START_TEST(each_query_uses_the_index_that_was_made_for_it)
     assert_plan(PG_SESSION_ACTIVE, "chat_messages_one_streaming", "Seq Scan");
     assert_plan(PG_SESSION_PURGE, "chat_sessions_deleted", "Seq Scan");
     assert_plan(PG_MESSAGE_PAGE, "chat_messages_seq", "Seq Scan");
+    assert_plan(PG_MESSAGE_AFTER, "chat_messages_seq", "Seq Scan");
     assert_plan(PG_MESSAGE_STALE, "chat_messages_stale", "Seq Scan");
     assert_plan(PG_MESSAGE_GET, "chat_messages_pkey", "Seq Scan");
     /* a page of a report reads that page's rows, in order, and a user's report that user's */

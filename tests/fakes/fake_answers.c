@@ -37,6 +37,20 @@ static void unreserve_reader(struct answers *self, const char *user_id)
     of(self)->readers--;
 }
 
+static enum chat_error reserve_long(struct answers *port, const char *user_id)
+{
+    enum chat_error error = of(port)->longs ? CHAT_ERR_TOO_MANY_STREAMS : reserve_reader(port, user_id);
+
+    if (error == CHAT_OK) of(port)->longs++;
+    return error;
+}
+
+static void unreserve_long(struct answers *port, const char *user_id)
+{
+    of(port)->longs--;
+    unreserve_reader(port, user_id);
+}
+
 static void start(struct answers *port, const struct answer_spec *spec, struct answer_listener *listener)
 {
     struct fake_answers *self = of(port);
@@ -103,9 +117,14 @@ enum step_next fake_answers_step(struct fake_answers *self, const struct chat_po
     enum step_next next = reply->ops->step(reply, ports, &self->step_in_ms);
 
     if (next == STEP_LATER) return next;
-    self->stepped = NULL;
-    if (next == STEP_HANDED_ON) return next;
+    if (next == STEP_HANDED_ON) {
+        self->stepped = NULL;
+        return next;
+    }
     while (reply->ops->writable(reply) == LISTENER_BLOCKED) {}
+    if (next == STEP_ON) return next;
+    self->stepped = NULL;
+    if (reply->is_long) self->longs--;
     reply->ops->close(reply);
     self->readers--;
     return next;
@@ -128,6 +147,8 @@ void fake_answers_init(struct fake_answers *self)
                                            .unreserve = unreserve,
                                            .reserve_reader = reserve_reader,
                                            .unreserve_reader = unreserve_reader,
+                                           .reserve_long = reserve_long,
+                                           .unreserve_long = unreserve_long,
                                            .start = start,
                                            .attach = attach,
                                            .step = step,

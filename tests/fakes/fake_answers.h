@@ -14,6 +14,7 @@ struct fake_answers {
     /* what happened */
     int reserved;                             /* places taken now */
     int readers;                              /* places of theirs */
+    int longs;                                /* of these, of long replies */
     int started, stopped, attached, replayed; /* the last: shown at once, and closed */
     char stopped_id[UUID_TEXT_SIZE];
     int stop_timeout_ms;

@@ -346,6 +346,7 @@ static enum chat_error message_page_op(struct message_repo *self, const char *us
     struct fake_repo *repo = of_messages(self);
     enum chat_error error = enter(repo, FAKE_MESSAGE_PAGE);
     const struct session_row *row = owned(repo, user_id, session_id, false);
+    size_t bytes = 0;
 
     if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
     if (error != CHAT_OK) return leave(repo, error);
@@ -356,12 +357,38 @@ static enum chat_error message_page_op(struct message_repo *self, const char *us
         const struct message_row *message = &repo->message_rows[i];
 
         if (!in_session(message, session_id) || (before && message->message.seq >= before)) continue;
-        if (out->count == (size_t)limit) {
+        if (out->count == (size_t)limit || bytes >= MESSAGE_PAGE_BYTES) {
             out->has_more = true;
             break;
         }
+        bytes += message->message.content_len + message->message.reasoning_len;
         memmove(out->items + 1, out->items, out->count++ * sizeof *out->items);
         out->items[0] = message->message;
+    }
+    return leave(repo, CHAT_OK);
+}
+
+static enum chat_error message_after(struct message_repo *self, const char *user_id, const char *session_id,
+                                     int64_t after, int limit, struct arena *arena, struct message_page *out)
+{
+    struct fake_repo *repo = of_messages(self);
+    enum chat_error error = enter(repo, FAKE_MESSAGE_AFTER);
+    const struct session_row *row = owned(repo, user_id, session_id, false);
+    size_t bytes = 0;
+
+    if (error == CHAT_OK && !row) error = CHAT_ERR_SESSION_NOT_FOUND;
+    if (error != CHAT_OK) return leave(repo, error);
+    *out = (struct message_page){.session = row->session};
+    out->items = arena_alloc(arena, (size_t)limit * sizeof *out->items);
+    for (size_t i = 0; i < repo->message_count && !out->has_more; i++) {
+        const struct message *message = &repo->message_rows[i].message;
+
+        if (!in_session(&repo->message_rows[i], session_id) || message->seq <= after || message->superseded_by[0])
+            continue;
+        out->has_more = out->count == (size_t)limit || bytes >= MESSAGE_EXPORT_BYTES;
+        if (out->has_more) break;
+        bytes += message->content_len + message->reasoning_len;
+        out->items[out->count++] = *message;
     }
     return leave(repo, CHAT_OK);
 }
@@ -960,6 +987,7 @@ struct fake_repo *fake_repo_open(void)
     };
     static const struct message_repo_ops message_ops = {
         .page = message_page_op,
+        .after = message_after,
         .get = message_get,
         .begin_answer = message_begin,
         .end_answer = message_end,

@@ -96,6 +96,15 @@ static enum connection_state connection_finish(struct connection *connection)
     return state_of(self);
 }
 
+static enum connection_state connection_tear(struct connection *connection)
+{
+    struct fake_request *self = of_connection(connection);
+
+    self->held = self->corked = false;
+    self->torn = true;
+    return state_of(self);
+}
+
 static bool connection_took(struct connection *self)
 {
     (void)self;
@@ -168,6 +177,7 @@ static struct connection *request_take(struct http_request *request)
         .finish = connection_finish,
         .pending = connection_pending,
         .took = connection_took,
+        .tear = connection_tear,
         .push = connection_push,
         .close = connection_close,
     };

@@ -24,7 +24,7 @@ struct fake_request {
 
     /* what went out */
     int responses; /* whole responses and heads of taken ones: one in the end */
-    bool body_read, taken, finished, closed;
+    bool body_read, taken, finished, torn, closed;
     bool held;   /* a head, or what was written after cork: nothing has sent it yet */
     int singles; /* ends that went out together with the last of the body */
     int status;

@@ -36,6 +36,7 @@ static void query(const char *method, const char *path, const char *parameters, 
     request.request.query = parameters;
     if (body) fake_request_json(&request, body);
     fake_service_serve(&service, &request);
+    while (service.chat.answers.stepped) fake_answers_step(&service.chat.answers, &service.chat.ports);
 }
 
 /* The answer as JSON, where it was answered at once. */
@@ -136,6 +137,26 @@ START_TEST(another_format_is_422)
     query("GET", below(session_path, "/export"), "", NULL);
     ck_assert_int_eq(request.status, 503);
     ck_assert_ptr_null(fake_request_header(&request, "Content-Disposition"));
+    fake_repo_fail(service.chat.repo, FAKE_MESSAGE_AFTER, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    query("GET", below(session_path, "/export"), "", NULL);
+    ck_assert_int_eq(request.status, 503); /* nothing was written yet */
+    ck_assert_ptr_null(fake_request_header(&request, "Content-Disposition"));
+    ck_assert_int_eq(service.chat.answers.readers, 0);
+}
+END_TEST
+
+/* (A6) */
+START_TEST(an_export_is_one_at_a_time_and_its_head_can_be_had_alone)
+{
+    service.chat.answers.longs = 1;
+    query("HEAD", below(session_path, "/export"), "", NULL);
+    ck_assert_int_eq(request.status, 200);
+    ck_assert_ptr_nonnull(fake_request_header(&request, "Content-Disposition"));
+    ck_assert_str_eq(fake_request_body(&request), "");
+    query("GET", below(session_path, "/export"), "", NULL);
+    ck_assert_int_eq(request.status, 429);
+    ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "error.code"), "too_many_streams");
+    ck_assert_str_eq(fake_request_header(&request, "Retry-After"), "5");
 }
 END_TEST
 
@@ -261,12 +282,12 @@ END_TEST
 UNIT_SUITE(http_resources)
 {
     Suite *suite = suite_create("http_resources");
-    TCase *tcase = UNIT_CASE(suite, "resources", a_session_is_renamed_pinned_and_archived,
-                             a_deleted_session_comes_back_whole, a_conversation_can_be_taken_away_as_markdown_or_json,
-                             another_format_is_422, a_search_says_where_it_matched, a_message_has_all_its_fields,
-                             usage_is_three_numbers, stopping_a_finished_answer_changes_nothing,
-                             what_a_user_thinks_is_kept, an_answer_is_written_anew_as_asked,
-                             without_a_body_an_answer_is_written_anew_too, models_are_listed_in_openai_s_shape);
+    TCase *tcase = UNIT_CASE(
+        suite, "resources", a_session_is_renamed_pinned_and_archived, a_deleted_session_comes_back_whole,
+        a_conversation_can_be_taken_away_as_markdown_or_json, an_export_is_one_at_a_time_and_its_head_can_be_had_alone,
+        another_format_is_422, a_search_says_where_it_matched, a_message_has_all_its_fields, usage_is_three_numbers,
+        stopping_a_finished_answer_changes_nothing, what_a_user_thinks_is_kept, an_answer_is_written_anew_as_asked,
+        without_a_body_an_answer_is_written_anew_too, models_are_listed_in_openai_s_shape);
 
     tcase_add_loop_test(tcase, a_bad_change_is_422, 0, (int)UNIT_COUNT(bad_patches));
     tcase_add_checked_fixture(tcase, set_up, tear_down);

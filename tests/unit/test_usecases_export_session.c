@@ -11,34 +11,24 @@ static struct fake_chat chat;
 /* Keeps the numbers of what it is given. */
 struct test_sink {
     struct export_sink sink; /* first */
-    int sessions;
-    char title[64];
-    size_t count, wanted;
+    size_t count;
+    void (*then)(void);
     int64_t seqs[1024];
 };
 static struct test_sink sink;
 
-static void take_session(struct export_sink *self, const struct session *session)
-{
-    (void)self;
-    sink.sessions++;
-    ck_assert_uint_lt(strlen(session->title), sizeof sink.title);
-    strcpy(sink.title, session->title);
-    ck_assert_uint_eq(sink.count, 0);
-}
-
-static bool take_message(struct export_sink *self, const struct message *message)
+static void take_message(struct export_sink *self, const struct message *message)
 {
     (void)self;
     ck_assert_uint_lt(sink.count, UNIT_COUNT(sink.seqs));
     sink.seqs[sink.count++] = message->seq;
-    return sink.count < sink.wanted;
+    if (sink.then) sink.then();
 }
 
 static void set_up(void)
 {
     fake_chat_init(&chat);
-    sink = (struct test_sink){.sink = {take_session, take_message}, .wanted = SIZE_MAX};
+    sink = (struct test_sink){.sink = {take_message}};
 }
 
 static void tear_down(void)
@@ -46,8 +36,15 @@ static void tear_down(void)
     fake_chat_fini(&chat);
 }
 
+static struct session session;
+
+/* All of its pages. */
 static enum chat_error export(const struct caller *caller, const char *session_id) {
-    return export_session(&chat.ports, caller, session_id, &chat.arena, &sink.sink);
+    struct session_export at;
+    enum chat_error error = export_session_open(&chat.ports, caller, session_id, &chat.arena, &at, &session);
+
+    while (error == CHAT_OK && !at.over) error = export_session_next(&chat.ports, &at, &sink.sink);
+    return error;
 }
 
 /* Questions with the numbers from..to. */
@@ -70,8 +67,7 @@ static void put_messages(const char *session_id, int64_t from, int64_t to)
 START_TEST(a_session_without_messages_is_itself_alone)
 {
     ck_assert_int_eq(export(&chat.alice, fake_chat_session(&chat)), CHAT_OK);
-    ck_assert_int_eq(sink.sessions, 1);
-    ck_assert_str_eq(sink.title, SESSION_DEFAULT_TITLE);
+    ck_assert_str_eq(session.title, SESSION_DEFAULT_TITLE);
     ck_assert_uint_eq(sink.count, 0);
 }
 END_TEST
@@ -126,29 +122,15 @@ START_TEST(superseded_messages_are_left_out)
 }
 END_TEST
 
-START_TEST(a_sink_that_wants_no_more_is_given_no_more)
-{
-    const char *id = fake_chat_session(&chat);
-
-    put_messages(id, 1, 300);
-    sink.wanted = 5;
-    ck_assert_int_eq(export(&chat.alice, id), CHAT_OK);
-    ck_assert_uint_eq(sink.count, 5);
-    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_PAGE), 2);
-}
-END_TEST
-
 START_TEST(somebody_else_s_session_is_not_found)
 {
     ck_assert_int_eq(export(&chat.bob, fake_chat_session(&chat)), CHAT_ERR_SESSION_NOT_FOUND);
-    ck_assert_int_eq(sink.sessions, 0);
 }
 END_TEST
 
-static bool then_fail(struct export_sink *self, const struct message *message)
+static void then_fail(void)
 {
-    fake_repo_fail(chat.repo, FAKE_MESSAGE_PAGE, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
-    return take_message(self, message);
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_AFTER, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
 }
 
 START_TEST(a_store_that_goes_away_in_between_is_an_error)
@@ -156,20 +138,62 @@ START_TEST(a_store_that_goes_away_in_between_is_an_error)
     const char *id = fake_chat_session(&chat);
 
     put_messages(id, 1, 150);
-    sink.sink.message = then_fail;
+    sink.then = then_fail;
     ck_assert_int_eq(export(&chat.alice, id), CHAT_ERR_DATABASE_UNAVAILABLE);
     ck_assert_uint_eq(sink.count, EXPORT_PAGE_MESSAGES);
+}
+END_TEST
+
+static const char *growing;
+
+static void then_more(void)
+{
+    sink.then = NULL;
+    put_messages(growing, 201, 400);
+}
+
+START_TEST(what_is_sent_meanwhile_is_not_part_of_it)
+{
+    growing = fake_chat_session(&chat);
+    put_messages(growing, 1, 200);
+    sink.then = then_more;
+    ck_assert_int_eq(export(&chat.alice, growing), CHAT_OK);
+    ck_assert_uint_eq(sink.count, 200);
+}
+END_TEST
+
+/* A page is bounded by its texts too (A6). */
+START_TEST(long_messages_come_few_at_a_time)
+{
+    const char *id = fake_chat_session(&chat);
+    static char text[400 << 10];
+    struct session_export at;
+
+    memset(text, 'x', sizeof text);
+    for (int64_t seq = 1; seq <= 20; seq++) {
+        struct message message = {.seq = seq, .role = ROLE_USER, .content = text, .content_len = sizeof text};
+
+        uuid_v7(clock_wall_ms(&chat.clock.clock), message.id);
+        memcpy(message.session_id, id, UUID_TEXT_SIZE);
+        fake_repo_put(chat.repo, &message);
+    }
+    ck_assert_int_eq(export_session_open(&chat.ports, &chat.alice, id, &chat.arena, &at, &session), CHAT_OK);
+    ck_assert_int_eq(export_session_next(&chat.ports, &at, &sink.sink), CHAT_OK);
+    ck_assert_uint_eq(sink.count, 3); /* the first that passes the bound is the last */
+    sink.count = 0;
+    ck_assert_int_eq(export(&chat.alice, id), CHAT_OK);
+    ck_assert_uint_eq(sink.count, 20);
 }
 END_TEST
 
 UNIT_SUITE(usecases_export_session)
 {
     Suite *suite = suite_create("usecases_export_session");
-    TCase *tcase =
-        UNIT_CASE(suite, "exporting", a_session_without_messages_is_itself_alone,
-                  a_conversation_of_any_length_is_whole_and_in_order, missing_numbers_repeat_and_skip_nothing,
-                  superseded_messages_are_left_out, a_sink_that_wants_no_more_is_given_no_more,
-                  somebody_else_s_session_is_not_found, a_store_that_goes_away_in_between_is_an_error);
+    TCase *tcase = UNIT_CASE(suite, "exporting", a_session_without_messages_is_itself_alone,
+                             a_conversation_of_any_length_is_whole_and_in_order,
+                             missing_numbers_repeat_and_skip_nothing, superseded_messages_are_left_out,
+                             somebody_else_s_session_is_not_found, a_store_that_goes_away_in_between_is_an_error,
+                             what_is_sent_meanwhile_is_not_part_of_it, long_messages_come_few_at_a_time);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
