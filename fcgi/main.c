@@ -125,6 +125,7 @@ int main(int argc, char **argv)
     }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core files with keys in them, no ptrace by the same user */
+    log_find_journal();
     log_set_level(settings.log_level);
     if (!names_known && !options.worker) log_write(LOG_WARN, "setting_unknown", LOG_STR("problem", misspelt));
     int status;

@@ -203,6 +203,7 @@ static void worker_gone(struct master *master, pid_t pid, int status)
         *slot = (struct slot){0};
         metrics_leave(master->metrics_fd, i);
         if (expected) return;
+        metrics_lost(master->metrics_fd, i);
         int doubled = master->backoff_ms * 2;
         master->backoff_ms = steady ? BACKOFF_MIN_MS : doubled < BACKOFF_MAX_MS ? doubled : BACKOFF_MAX_MS;
         master->start_at_ms = now_ms() + master->backoff_ms;

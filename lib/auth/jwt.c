@@ -43,6 +43,15 @@ static const char *check_public_key(enum jwt_algorithm algorithm, const EVP_PKEY
     return NULL;
 }
 
+/* The first one alone would be taken, and the other's tokens be refused without a word. */
+static bool has_two_keys(const struct jwt_policy *policy)
+{
+    static const char begin[] = "-----BEGIN PUBLIC KEY-----";
+    const char *key = (const char *)policy->key, *end = key + policy->key_len;
+    const char *first = memmem(key, policy->key_len, begin, sizeof begin - 1);
+    return first && memmem(first + 1, (size_t)(end - first - 1), begin, sizeof begin - 1);
+}
+
 static const char *policy_problem(const struct jwt_policy *policy)
 {
     const char *problem;
@@ -58,6 +67,7 @@ static const char *policy_problem(const struct jwt_policy *policy)
             return "the secret is a PEM key, which others may know";
         return NULL;
     }
+    if (has_two_keys(policy)) return "the file holds more than one public key; tokens are checked with one";
     pem = BIO_new_mem_buf(policy->key, (int)policy->key_len);
     if (pem) key = PEM_read_bio_PUBKEY(pem, NULL, NULL, NULL);
     problem = key ? check_public_key(policy->algorithm, key) : "the key is no PEM public key (BEGIN PUBLIC KEY)";

@@ -6,7 +6,10 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -22,6 +25,7 @@ enum {
 
 static _Atomic(enum log_level) lowest_level = LOG_INFO;
 static atomic_int log_fd = STDERR_FILENO;
+static bool to_journal;
 static _Thread_local const struct log_subject *subject;
 
 void log_set_level(enum log_level level)
@@ -37,6 +41,16 @@ bool log_enabled(enum log_level level)
 void log_set_fd(int fd)
 {
     log_fd = fd;
+}
+
+void log_find_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat out;
+    unsigned long long device, inode;
+
+    to_journal = stream && fstat(log_fd, &out) == 0 && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+                 device == (unsigned long long)out.st_dev && inode == (unsigned long long)out.st_ino;
 }
 
 void log_set_subject(const struct log_subject *new_subject)
@@ -89,6 +103,7 @@ static void put_subject(struct json_writer *line)
 void log_write_fields(enum log_level level, const char *event, const struct log_field *fields)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
+    static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"}; /* syslog's */
     char text[LINE_BYTES];
     /* A buffer of fixed memory: at its maximum from the start, so it never grows. */
     struct buf out = {.data = text, .cap = sizeof text - TAIL_BYTES, .max = sizeof text - TAIL_BYTES};
@@ -97,6 +112,7 @@ void log_write_fields(enum log_level level, const char *event, const struct log_
     bool whole = true;
 
     if (fd < 0 || !log_enabled(level)) return;
+    if (to_journal) buf_append_str(&out, priorities[level]);
     json_writer_init(&line, &out);
     json_begin_object(&line);
     json_field_time(&line, "time", clock_wall_ms(clock_system()));

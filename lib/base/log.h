@@ -36,6 +36,9 @@ struct log_field {
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 /* The descriptor lines go to (2 by default); -1 drops all. For tests. */
+/* Where the log goes to the journal ($JOURNAL_STREAM says so), each line begins with its priority, which the journal
+ * takes away again. Once, before there are threads. */
+void log_find_journal(void);
 void log_set_fd(int fd);
 /* The calling thread's subject; NULL clears it. Borrowed until changed. */
 void log_set_subject(const struct log_subject *subject);

@@ -217,6 +217,8 @@ static void what_was_counted(struct buf *out, const struct metrics_counters *cou
     COUNTERS(out, "feedback_total", "rating", ratings, counted->feedback, "Ratings given or taken back.");
     COUNTERS(out, "feature_checks_total", "cohort", cohorts, counted->cohorts,
              "Requests to chat by whether the rollout has it on for the user.");
+    counter(out, "workers_lost_total", counted->workers_lost,
+            "Worker processes that ended unasked, and were replaced.");
 }
 
 static void what_is_now(struct buf *out, const struct metrics_gauges *now, int workers)

@@ -84,7 +84,9 @@ static enum chat_error authenticate(struct http_call *call, bool bearer_only)
 static bool from_this_host(struct http_call *call)
 {
     const char *address = call_header(call, "REMOTE_ADDR");
-    if (call_header(call, "HTTP_X_FORWARDED_FOR") || call_header(call, "HTTP_FORWARDED")) return false;
+    if (call_header(call, "HTTP_X_FORWARDED_FOR") || call_header(call, "HTTP_FORWARDED") ||
+        call_header(call, "HTTP_X_REAL_IP"))
+        return false;
     return address && (starts_with(address, "127.") || strcmp(address, "::1") == 0);
 }
 

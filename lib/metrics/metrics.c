@@ -8,14 +8,15 @@
 
 /* Slots lie at fixed places and begin alike in every version, so that the master needn't know what a newer binary
  * counts. One of another layout is not read. */
-enum { SLOT_BYTES = 64 << 10, LAYOUT = 1 };
+enum { SLOT_BYTES = 64 << 10, LAYOUT = 1, LOST_AT = SLOT_BYTES - sizeof(uint64_t) };
 
 struct slot {
     uint64_t layout; /* of the values: their version and size */
     uint64_t alive;  /* its worker runs */
     struct metrics_values values;
 };
-_Static_assert(sizeof(struct slot) <= SLOT_BYTES, "a slot holds the values");
+_Static_assert(sizeof(struct slot) <= LOST_AT,
+               "a slot holds the values, and at its end how many of its workers were lost");
 
 static const uint64_t own_layout = (uint64_t)LAYOUT << 32 | sizeof(struct metrics_values);
 static struct metrics_values alone;
@@ -65,6 +66,17 @@ void metrics_leave(int fd, int slot)
     off_t at = (off_t)slot * SLOT_BYTES + (off_t)offsetof(struct slot, alive);
     ssize_t written = pwrite(fd, &no, sizeof no, at); /* it can't fail: the memory is there */
     (void)written;
+}
+
+void metrics_lost(int fd, int slot)
+{
+    if (fd < 0 || slot < 0 || slot >= METRICS_SLOTS) return;
+    uint64_t lost = 0;
+    off_t at = (off_t)slot * SLOT_BYTES + (off_t)LOST_AT;
+    bool fine = pread(fd, &lost, sizeof lost, at) == (ssize_t)sizeof lost;
+    lost++;
+    fine = fine && pwrite(fd, &lost, sizeof lost, at) == (ssize_t)sizeof lost;
+    (void)fine; /* it can't fail: the memory is there */
 }
 
 /* ---- sums ---- */
@@ -122,8 +134,10 @@ void metrics_sum(struct metrics_values *out, int *workers)
         *workers = 1;
         return;
     }
+    uint64_t lost = 0;
     for (int i = 0; i < METRICS_SLOTS; i++) {
         const struct slot *slot = slot_at(region, i);
+        lost += __atomic_load_n((const uint64_t *)(const void *)((const char *)slot + LOST_AT), __ATOMIC_RELAXED);
         if (__atomic_load_n(&slot->layout, __ATOMIC_ACQUIRE) != own_layout) continue;
         add_counters(&out->counters, &slot->values.counters);
         add_models(out, &slot->values);
@@ -131,6 +145,7 @@ void metrics_sum(struct metrics_values *out, int *workers)
         add_gauges(&out->gauges, &slot->values.gauges);
         ++*workers;
     }
+    out->counters.workers_lost = lost;
 }
 
 /* ---- counting ---- */

@@ -67,6 +67,7 @@ struct metrics_counters {
     uint64_t completions[COMPLETION_RESULTS];
     uint64_t feedback[RATINGS];
     uint64_t cohorts[COHORTS];
+    uint64_t workers_lost; /* the master counts them (metrics_lost) */
 };
 
 struct metrics_gauges {
@@ -97,6 +98,8 @@ int metrics_region(void);
 bool metrics_join(int fd, int slot);
 /* The master's: nobody counts into that slot any more. */
 void metrics_leave(int fd, int slot);
+/* The master's: that slot's worker ended, and nobody had asked it to. */
+void metrics_lost(int fd, int slot);
 /* The sum of all slots; *workers: how many live. */
 void metrics_sum(struct metrics_values *out, int *workers);
 

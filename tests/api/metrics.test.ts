@@ -36,6 +36,10 @@ describe('who may see them', () => {
     expect(reply.headers['location']).toBeUndefined()
   })
 
+  test.for(['X-Real-IP', 'Forwarded', 'X-Forwarded-For'])('(A10) by whichever name: %s', async (name) => {
+    expect((await request('/metrics', { headers: { [name]: '203.0.113.9' } })).status).toBe(401)
+  })
+
   test('an admin may from anywhere, a user may not, and a bad token is none', async ({ alice, admin }) => {
     expect((await admin.get('/metrics', forwarded)).status).toBe(200)
     const reply = await alice.get('/metrics')

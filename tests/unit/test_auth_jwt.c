@@ -704,6 +704,22 @@ START_TEST(a_policy_with_a_weak_or_wrong_key_is_refused_at_start_up)
 }
 END_TEST
 
+/* (E8) The second one's tokens would be refused, and nobody told why. */
+START_TEST(a_file_with_two_public_keys_is_refused)
+{
+    struct jwt_policy policy = pair_policy(JWT_ES256, &p256), other = pair_policy(JWT_ES256, &other_p256);
+    const char *problem;
+    char both[4096];
+
+    snprintf(both, sizeof both, "%.*s\n%.*s", (int)policy.key_len, (const char *)policy.key, (int)other.key_len,
+             (const char *)other.key);
+    policy.key = (const unsigned char *)both;
+    policy.key_len = strlen(both);
+    ck_assert_int_eq(jwt_policy_check(&policy, &problem), CHAT_ERR_INVALID_REQUEST);
+    ck_assert_ptr_nonnull(strstr(problem, "more than one public key"));
+}
+END_TEST
+
 START_TEST(the_reason_is_logged_and_the_token_is_not)
 {
     char line[4096];
@@ -780,7 +796,7 @@ UNIT_SUITE(auth_jwt)
         UNIT_CASE(suite, "policy", a_policy_with_a_weak_or_wrong_key_is_refused_at_start_up,
                   the_reason_is_logged_and_the_token_is_not),
         UNIT_CASE(suite, "issuing", an_issued_token_is_taken_by_the_same_policy_alone,
-                  no_token_is_issued_for_no_subject_or_by_a_public_key),
+                  no_token_is_issued_for_no_subject_or_by_a_public_key, a_file_with_two_public_keys_is_refused),
     };
 
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {

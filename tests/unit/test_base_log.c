@@ -1,7 +1,10 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -65,6 +68,38 @@ START_TEST(a_line_has_time_level_event_subject_and_fields_in_order)
     ck_assert(strncmp(line, "{\"time\":\"", 9) == 0);
     ck_assert(clock_parse_rfc3339(text_of(doc, "time"), &when));
     json_free(doc);
+}
+END_TEST
+
+/* (E8) As systemd has it for what writes into the journal. */
+START_TEST(a_line_for_the_journal_begins_with_its_priority)
+{
+    static const struct {
+        enum log_level level;
+        const char *begins;
+    } rows[] = {{LOG_DEBUG, "<7>{\"time\""}, {LOG_INFO, "<6>{"}, {LOG_WARN, "<4>{"}, {LOG_ERROR, "<3>{"}};
+    char stream[64];
+    struct stat out;
+    ssize_t len;
+
+    ck_assert_int_eq(fstat(ends[1], &out), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)out.st_dev, (unsigned long long)out.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_find_journal();
+    log_set_level(LOG_DEBUG);
+    for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+        log_write(rows[i].level, "e");
+        len = read(ends[0], line, sizeof line - 1);
+        ck_assert_int_gt(len, 0);
+        line[len] = '\0';
+        ck_assert_msg(strncmp(line, rows[i].begins, strlen(rows[i].begins)) == 0, "%s", line);
+    }
+    setenv("JOURNAL_STREAM", "1:2", 1); /* another program's: the log goes to a file */
+    log_find_journal();
+    log_write(LOG_ERROR, "e");
+    ck_assert_int_gt(read(ends[0], line, sizeof line - 1), 0);
+    ck_assert_int_eq(line[0], '{');
+    unsetenv("JOURNAL_STREAM");
 }
 END_TEST
 
@@ -148,10 +183,11 @@ END_TEST
 UNIT_SUITE(base_log)
 {
     Suite *suite = suite_create("base_log");
-    TCase *lines = UNIT_CASE(suite, "lines", a_line_has_time_level_event_subject_and_fields_in_order,
-                             control_bytes_and_bad_utf8_stay_within_the_line,
-                             a_line_stays_within_what_a_pipe_writes_at_once, a_long_value_is_cut_between_characters,
-                             lines_below_the_level_are_dropped, logging_leaves_errno_alone);
+    TCase *lines =
+        UNIT_CASE(suite, "lines", a_line_has_time_level_event_subject_and_fields_in_order,
+                  a_line_for_the_journal_begins_with_its_priority, control_bytes_and_bad_utf8_stay_within_the_line,
+                  a_line_stays_within_what_a_pipe_writes_at_once, a_long_value_is_cut_between_characters,
+                  lines_below_the_level_are_dropped, logging_leaves_errno_alone);
 
     tcase_add_checked_fixture(lines, open_log, close_log);
     return suite;

@@ -93,6 +93,14 @@ START_TEST(workers_that_come_and_go_are_one_view)
     run_worker(fd, 7, 1);
     ck_assert_uint_eq(chunks(), 9);
     ck_assert_int_eq(workers, 3);
+    ck_assert_uint_eq(sum.counters.workers_lost, 0);
+    metrics_lost(fd, 7); /* (E8) also of one that never got so far as to join */
+    metrics_lost(fd, 9);
+    metrics_lost(fd, 9);
+    metrics_lost(fd, METRICS_SLOTS);
+    metrics_lost(-1, 0);
+    ck_assert_uint_eq(chunks(), 9);
+    ck_assert_uint_eq(sum.counters.workers_lost, 3);
     close(fd);
 }
 END_TEST
