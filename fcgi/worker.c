@@ -52,6 +52,7 @@ enum {
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
     DRAIN_STEP_MS = 100,
+    END_SECONDS = 60,      /* for what comes after the last stream */
     MASTER_GONE = SIGUSR2, /* no SIGTERM: to one that drains already a second one would be haste */
     ACCEPT_RETRY_MS = 100,
 };
@@ -545,6 +546,13 @@ static void run_until_told(struct worker *worker, int *signal_number)
     if (*signal_number == MASTER_GONE) *signal_number = SIGTERM;
 }
 
+/* Whatever a thread waits for then: nobody would end this process, and its master waits for it. SIGALRM's own way is to
+ * end it. */
+static void end_at_latest(int drain_seconds)
+{
+    alarm((unsigned)(drain_seconds + END_SECONDS));
+}
+
 /* Streams finish, unless the operator is in a hurry. */
 static void drain(struct worker *worker, int signal_number)
 {
@@ -552,6 +560,7 @@ static void drain(struct worker *worker, int signal_number)
     int64_t started_ms = clock_mono_ms(clock), counted_ms = started_ms;
     int64_t until_ms = started_ms + worker->settings->total_timeout_ms + DRAIN_MARGIN_MS;
     log_write(LOG_INFO, "draining", LOG_INT("live", relay_live(worker->relay)));
+    end_at_latest(signal_number == SIGTERM ? (worker->settings->total_timeout_ms + DRAIN_MARGIN_MS) / 1000 : 0);
     atomic_store(&worker->draining, true);
     worker->upkeep.alive_at_ms = 0; /* now: what is being asked of the stores may take some seconds */
     keep_up(worker);
@@ -561,6 +570,7 @@ static void drain(struct worker *worker, int signal_number)
     while (signal_number == SIGTERM && relay_live(worker->relay) && clock_mono_ms(clock) < until_ms) {
         int next_ms = keep_up(worker), another = next_signal(worker, next_ms < DRAIN_STEP_MS ? next_ms : DRAIN_STEP_MS);
         if (another == SIGTERM || another == SIGINT) signal_number = SIGINT;
+        if (signal_number == SIGINT) end_at_latest(0);
         if (clock_mono_ms(clock) - counted_ms < HOUSEKEEPING_MS) continue;
         counted_ms = clock_mono_ms(clock);
         count_use(worker);

@@ -192,13 +192,14 @@ npm_complete() {
     if (lacking.length) { console.error(lacking.join(" ")); process.exit(1) }' "$1"
 }
 
-# npm_install DIRECTORY: exactly its package-lock.json, unless that is what is there.
+# npm_install DIRECTORY: exactly its package-lock.json, unless that is what is there. No script of a package runs: none of ours
+# needs one, and this may be root.
 npm_install() {
   local dir=$1 stamp=$1/node_modules/.package-lock.json lacking
   [ -f "$dir/package-lock.json" ] || fail "$dir/package-lock.json is missing"
   if [ ! -e "$stamp" ] || [ "$dir/package-lock.json" -nt "$stamp" ]; then
     say "npm packages of ${dir#"$ROOT"/}"
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --prefix "$dir" --no-audit --no-fund --loglevel=error >&2 </dev/null ||
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --ignore-scripts --prefix "$dir" --no-audit --no-fund --loglevel=error >&2 </dev/null ||
       { rm -f "$stamp" && fail "npm packages of $dir"; }
     lacking=$(npm_complete "$dir" 2>&1) || { rm -f "$stamp" && fail "npm left packages of $dir out: $lacking"; }
     touch "$stamp"

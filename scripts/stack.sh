@@ -14,6 +14,7 @@ HASH=$(id -u)-$(printf %s "$STATE" | sha256sum | cut -c1-12)
 readonly HASH SHORT=/tmp/chat-$HASH FAR=/var/tmp/chat-$HASH
 readonly SERVICES=(postgres redis upstream workers nginx) # in the order of starting
 readonly START_SECONDS=${START_SECONDS:-30}
+readonly KILL_SECONDS=${KILL_SECONDS:-30} # on a machine that is very busy, a killed process takes some to be gone
 
 # own_directory DIR: ours, in a place where anybody may make one of that name first.
 own_directory() {
@@ -123,17 +124,20 @@ launch() {
   if [ -s "$STATE/log/$name.log" ]; then mv "$STATE/log/$name.log" "$STATE/log/$name.log.1"; fi # the one before
   ( # one descriptor or two for each stream; make's own and the lock are not handed on
     cd /
+    local self=$BASHPID drop=()
+    # By itself, before it is a server: whatever ends this script meanwhile, its number is known, or nobody could stop it.
+    echo "$made_of" | write_whole "$STATE/run/$name.made-of" || exit 1
+    echo "$self $(started_at "$self")" | write_whole "$STATE/run/$name.pid" || exit 1
     ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
-    local drop=()
     if [ -n "$user" ]; then drop=(setpriv --reuid="$user" --regid="$user" --init-groups --no-new-privs --); fi
     exec setsid "${drop[@]}" "$@" </dev/null >>"$STATE/log/$name.log" 2>&1 9>&-
   ) &
   local pid=$!
-  { echo "$pid $(started_at $pid)" | write_whole "$STATE/run/$name.pid" && echo "$made_of" | write_whole "$STATE/run/$name.made-of"; } || {
-    kill -KILL "$pid" # whose number nobody knows, nobody could stop
-    fail "$name could not be noted in $STATE/run"
-  }
+  wait_for "$START_SECONDS" launched "$name" "$pid" || true
+  [[ $(cat "$STATE/run/$name.pid" 2>/dev/null) == "$pid "* ]] || fail "$name could not be noted in $STATE/run"
 }
+# launched NAME PID: noted, or gone without.
+launched() { [[ $(cat "$STATE/run/$1.pid" 2>/dev/null) == "$2 "* ]] || [ -z "$(started_at "$2")" ]; }
 
 # go_first NAME: on a busy machine, where root may say so: it works little and is waited for, so it gets a processor at
 # once. Where that isn't allowed, its session weighs more: the kernel looks at sessions before it looks at processes.
@@ -147,13 +151,13 @@ go_first() {
 # in_session PID: whether any process of its session still runs; ended ones that nobody has collected yet don't.
 in_session() { pgrep -r D,R,S,T -s "$1" >/dev/null; }
 
-# end_group NAME: children that outlived their parent.
+# end_group NAME: children that outlived their parent. What can't be ended is not forgotten: its number stays for the next time.
 end_group() {
   local pid
   { read -r pid _ <"$STATE/run/$1.pid"; } 2>/dev/null || return 0
-  if dead "$1" && in_session "$pid"; then
+  if { alive "$1" || [ -z "$(started_at "$pid")" ]; } && in_session "$pid"; then # else the number is somebody else's by now
     pkill -KILL -s "$pid" || true
-    wait_for 5 eval "! in_session $pid" || true
+    wait_for "$KILL_SECONDS" eval "! in_session $pid" || fail "$1: processes $(pgrep -d ' ' -s "$pid") don't end, though killed"
   fi
   rm -f "$STATE/run/$1.pid" "$STATE/run/$1.made-of"
 }
@@ -166,8 +170,6 @@ stop() {
     kill -s "$signal" "$PID" 2>/dev/null || true
     if ! wait_for 15 dead "$1"; then
       warn "$1 did not stop by itself"
-      kill -s KILL -- "-$PID" 2>/dev/null || true
-      wait_for 5 dead "$1" || true
     fi
   fi
   end_group "$1"
