@@ -38,17 +38,21 @@ static enum sse_status keep_only(struct sse_reader *reader)
 /* The blank line: without a data line the event is dropped, name and all. */
 static enum sse_status dispatch(struct sse_reader *reader, sse_event_fn *on_event, void *context)
 {
-    struct sse_event event = {.name = reader->name, .data = reader->only, .len = reader->only_len};
+    struct sse_event event = {.name = reader->name,
+                              .data = reader->only,
+                              .len = reader->only_len,
+                              .bare = !reader->has_data,
+                              .joined = reader->joined};
     bool go_on = true;
 
     if (!reader->only) {
         event.data = reader->data.len ? reader->data.data : "";
         event.len = reader->data.len;
     }
-    if (reader->has_data) go_on = on_event(context, &event);
+    if (reader->has_data || (reader->tell_bare && reader->has_other)) go_on = on_event(context, &event);
     buf_reset(&reader->data);
     reader->only = NULL;
-    reader->has_data = false;
+    reader->has_data = reader->has_other = reader->joined = false;
     reader->name[0] = '\0';
     return go_on ? SSE_OK : SSE_STOPPED;
 }
@@ -64,6 +68,7 @@ static enum sse_status take_data(struct sse_reader *reader, const char *value, s
         reader->only_len = len;
         return len > reader->max_event ? SSE_TOO_LONG : SSE_OK;
     }
+    reader->joined = true;
     if (before >= reader->max_event || len > reader->max_event - before - 1) return SSE_TOO_LONG;
     if ((status = keep_only(reader)) != SSE_OK || (status = copy_data(reader, "\n", 1)) != SSE_OK) return status;
     return copy_data(reader, value, len);
@@ -86,6 +91,7 @@ static enum sse_status take_line(struct sse_reader *reader, const char *line, si
         value_len--;
     }
     if (name_len == 4 && memcmp(line, "data", 4) == 0) return take_data(reader, value, value_len);
+    reader->has_other = true;
     if (name_len == 5 && memcmp(line, "event", 5) == 0) {
         if (value_len > sizeof reader->name - 1) value_len = sizeof reader->name - 1;
         memcpy(reader->name, value, value_len);

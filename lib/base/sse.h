@@ -16,6 +16,8 @@ struct sse_event {
     const char *name; /* "" where the stream gave none; NUL-terminated, at most 63 bytes, longer are cut */
     const char *data; /* joined with LF; len bytes, no NUL behind them; borrowed for the call */
     size_t len;
+    bool bare;   /* there were lines, but none of data; told where the reader's tell_bare is set */
+    bool joined; /* of several data lines */
 };
 
 /* false stops the parse (sse_reader_feed then returns SSE_STOPPED). */
@@ -29,7 +31,9 @@ struct sse_reader {
     const char *only; /* the event's one data line so far, where it lies whole in the piece being fed: not copied yet */
     size_t only_len;
     char name[64];
-    bool has_data;
+    bool has_data, has_other; /* since the last event */
+    bool joined;
+    bool tell_bare;    /* set by the caller */
     bool skip_lf;      /* the last byte was CR: an LF right after it belongs to it */
     unsigned bom_seen; /* bytes of a leading BOM matched so far; 4 = past the start */
     size_t max_event;

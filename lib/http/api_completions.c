@@ -16,7 +16,7 @@ enum chat_error api_create_completion(struct http_call *call)
     if (error != CHAT_OK) return error;
     spec.model = wish.model ? wish.model : policy->default_model;
     spec.stream = wish.stream;
-    spec.drop_usage = wish.stream && !wish.usage;
+    spec.usage = wish.usage;
     spec.body = completion_body_for_provider(call, &wish, &spec.body_len);
     if (!spec.body) return call->problem.error;
 

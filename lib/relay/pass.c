@@ -1,6 +1,6 @@
 /*
- * A completion, passed through: whole events go to the client as the bytes they are, once the decoder has found them
- * sound; a broken one is never passed on. Nothing is stored. A client that leaves ends it at once.
+ * A completion, passed through: what the decoder has found sound goes to the client, event by event; a broken one never
+ * does. Nothing is stored. A client that leaves ends it at once.
  */
 #include "relay/loop.h"
 
@@ -51,21 +51,17 @@ struct pass {
     const char *request_id;
     struct trace trace;
     struct upstream_ask ask;
-    bool stream, drop_usage;
+    bool stream;
 
-    struct buf frame; /* the event so far; not streamed: the whole body */
-    struct frame_scan {
-        size_t line; /* bytes of the line so far */
-        bool after_cr;
-        bool has_data; /* a line of the event is data, and not a comment or another field alone */
-    } scan;
-    size_t text_bytes; /* content and reasoning of choice 0, for the estimate */
-    bool opened;       /* the client has got bytes */
-    bool broken;       /* waits in relay->broken_passes, to be ended */
-    bool whole;        /* [DONE] has come */
-    bool blocked;      /* bytes wait for the client */
-    bool lagging;      /* so many that the provider has to wait too */
-    bool paused;       /* curl doesn't read on: its next piece came while lagging */
+    struct buf frame; /* the last ones; not streamed: the whole body */
+    struct passed passed;
+    size_t text_bytes, other_bytes; /* of all choices, for the estimate; the second by the decoder */
+    bool opened;                    /* the client has got bytes */
+    bool broken;                    /* waits in relay->broken_passes, to be ended */
+    bool whole;                     /* [DONE] has come */
+    bool blocked;                   /* bytes wait for the client */
+    bool lagging;                   /* so many that the provider has to wait too */
+    bool paused;                    /* curl doesn't read on: its next piece came while lagging */
     enum chat_error broken_error, error;
     bool client_left;
     struct token_usage usage;
@@ -112,7 +108,7 @@ struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, s
         !upstream_change_model(relay, spec->breaker.model, &pass->ask))
         abort(); /* out of memory: the gate has found the name */
     pass->stream = spec->stream;
-    pass->drop_usage = spec->drop_usage;
+    pass->passed = (struct passed){.out = &relay->shown, .usage = spec->usage};
     pass->usage = (struct token_usage){-1, -1, -1};
     buf_init(&pass->frame, pass->stream ? FRAME_MAX_BYTES : WHOLE_MAX_BYTES);
     return pass;
@@ -149,10 +145,21 @@ static void count_text(void *context, const char *text, size_t len)
 
 static void count_usage(struct pass *pass)
 {
-    if (pass->usage.prompt_tokens >= 0 || pass->usage.completion_tokens >= 0 || !pass->transfer.is_answer) return;
-    pass->tokens_estimated = true;
-    pass->usage.prompt_tokens = (int64_t)(pass->ask.body_len + 3) / 4;
-    pass->usage.completion_tokens = (int64_t)(pass->text_bytes + 3) / 4;
+    struct token_usage *usage = &pass->usage;
+    if (!pass->transfer.is_answer) return;
+    pass->tokens_estimated = usage->prompt_tokens < 0 || usage->completion_tokens < 0;
+    if (usage->prompt_tokens < 0) usage->prompt_tokens = (int64_t)(pass->ask.body_len + 2) / 3;
+    if (usage->completion_tokens < 0)
+        usage->completion_tokens = (int64_t)(pass->text_bytes + pass->other_bytes + 3) / 4;
+}
+
+/* What goes out with the end of a stream that is whole. */
+static void compose_last(struct pass *pass)
+{
+    const struct provider_ops *ops = pass->relay->settings.provider->ops;
+    buf_reset(&pass->frame);
+    if (pass->passed.usage) ops->decoder_last(pass->transfer.decoder, &pass->usage, &pass->frame);
+    buf_append_str(&pass->frame, "data: [DONE]\n\n");
 }
 
 /* On a job thread: the lease ends, the day's unit goes back where nothing was shown. */
@@ -223,6 +230,7 @@ static struct provider_end take_end(struct pass *pass)
     struct provider_end told;
     pass->relay->settings.provider->ops->decoder_end(pass->transfer.decoder, &sink, &told);
     pass->usage = told.usage;
+    pass->other_bytes = told.other_bytes;
     if (!pass->problem && told.error != CHAT_OK) pass->problem = told.problem;
     return told;
 }
@@ -248,17 +256,14 @@ static void set_blocked(struct pass *pass)
 /* What ends it for the client. */
 static void tell(struct pass *pass)
 {
-    static const char done[] = "data: [DONE]\n\n";
     if (pass->told || !pass->client) return;
     pass->told = true;
     enum listener_state state = LISTENER_READY;
     /* told at the latest moment, while the job still settles: what it writes isn't looked at */
     const struct quota *quota = !pass->settle_running && pass->stand.known ? &pass->stand.quota : NULL;
     if (pass->error == CHAT_OK && pass->stream) {
-        bool has_own = pass->frame.len > 0;
         pass->client->ops->cork(pass->client);
-        state = pass->client->ops->frames(pass->client, has_own ? pass->frame.data : done,
-                                          has_own ? pass->frame.len : sizeof done - 1);
+        state = pass->client->ops->frames(pass->client, pass->frame.data, pass->frame.len);
     } else if (pass->error == CHAT_OK)
         state = pass->client->ops->whole(pass->client, pass->frame.data, pass->frame.len);
     if (state != LISTENER_GONE)
@@ -291,6 +296,7 @@ static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
     pass->retry_after_s = upstream_retry_after_s(pass->error, retry_after_s);
     pass->ended_ms = pass->relay->now_ms;
     count_usage(pass);
+    if (pass->error == CHAT_OK && pass->stream && !pass->client_left) compose_last(pass);
     /* a connection whose answer is whole may be used again: its own end is awaited */
     if (pass->error != CHAT_OK || pass->client_left) upstream_close(relay, &pass->transfer);
     settle(pass);
@@ -380,67 +386,7 @@ void pass_client_event(struct watch *watch, uint32_t events)
         resume(pass);
 }
 
-/* ---- frames ---- */
-
-/* Bytes before the line's end, or all. */
-static size_t line_length(const char *bytes, size_t len)
-{
-    const char *end = memchr(bytes, '\n', len);
-    if (end) len = (size_t)(end - bytes);
-    end = memchr(bytes, '\r', len);
-    return end ? (size_t)(end - bytes) : len;
-}
-
-/* Takes bytes up to and with the end of an event. *ended: there was one. */
-static size_t take_event(struct pass *pass, const char *bytes, size_t len, bool *ended)
-{
-    struct frame_scan *scan = &pass->scan;
-    size_t i = 0;
-    *ended = false;
-    while (i < len && !*ended) {
-        bool of_cr = scan->after_cr && bytes[i] == '\n'; /* belongs to the line end before it */
-        scan->after_cr = false;
-        if (of_cr) {
-            i++;
-            continue;
-        }
-        size_t line = line_length(bytes + i, len - i);
-        /* lines of other fields ("event", "id", "retry") and comments begin otherwise, a BOM aside */
-        if (line && scan->line == 0) scan->has_data |= bytes[i] == 'd' || bytes[i] == '\xef';
-        scan->line += line;
-        i += line;
-        if (i == len) break;
-        scan->after_cr = bytes[i++] == '\r';
-        *ended = scan->line == 0;
-        scan->line = 0;
-    }
-    buf_append(&pass->frame, bytes, i);
-    return i;
-}
-
-/* false: the stream is broken, or over (then its last frame stays in pass->frame); what was sound is in out. */
-static bool check_event(struct pass *pass, struct buf *out)
-{
-    const struct provider_ops *ops = pass->relay->settings.provider->ops;
-    struct delta_sink sink = {.content = count_text, .reasoning = count_text, .context = pass};
-    bool has_data = pass->scan.has_data;
-    pass->scan.has_data = false;
-    enum chat_error error = ops->decoder_feed(pass->transfer.decoder, pass->frame.data, pass->frame.len, &sink);
-    if (error != CHAT_OK) {
-        take_outcome(pass, take_end(pass).outcome);
-        upstream_count(error, false);
-        break_off(pass, error, false);
-        return false;
-    }
-    if (ops->decoder_done(pass->transfer.decoder)) return false; /* the frame is sent when the lease has ended */
-    if (has_data) metrics_add(&metrics->counters.chunks, 1);
-    if (has_data) pass->transfer.last_data_ms = pass->relay->now_ms;
-    bool hidden = pass->drop_usage && ops->decoder_only_usage(pass->transfer.decoder);
-    /* nothing but a chunk opens the response: until then an error can still be a status */
-    if (!hidden && (has_data || pass->opened || out->len)) buf_append(out, pass->frame.data, pass->frame.len);
-    buf_reset(&pass->frame);
-    return true;
-}
+/* ---- the provider's bytes ---- */
 
 /* libcurl calls on_body for each chunk of the framing; what one reading of the socket brought is sent in one piece. */
 void pass_show(struct relay *relay)
@@ -465,25 +411,22 @@ void pass_show(struct relay *relay)
 static void take_stream(struct pass *pass, const char *bytes, size_t len)
 {
     struct relay *relay = pass->relay;
-    struct buf *out = &relay->shown;
-    bool going = true, ended;
+    const struct provider_ops *ops = relay->settings.provider->ops;
+    struct delta_sink sink = {.content = count_text, .reasoning = count_text, .context = pass, .passed = &pass->passed};
     if (relay->showing != pass) {
         pass_show(relay);
         relay->showing = pass;
-        buf_reset(out);
+        buf_reset(&relay->shown);
     }
-    while (len && going) {
-        size_t taken = take_event(pass, bytes, len, &ended);
-        bytes += taken;
-        len -= taken;
-        if (pass->frame.failed) {
-            pass->problem = "an event over its bound";
-            break_off(pass, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
-            going = false;
-        } else if (ended)
-            going = check_event(pass, out);
-    }
-    if (!going && !pass->broken) {
+    enum chat_error error = ops->decoder_feed(pass->transfer.decoder, bytes, len, &sink);
+    if (pass->passed.events) pass->transfer.last_data_ms = relay->now_ms; /* comments count for nothing */
+    metrics_add(&metrics->counters.chunks, pass->passed.events);
+    pass->passed.events = 0;
+    if (error != CHAT_OK) {
+        take_outcome(pass, take_end(pass).outcome);
+        upstream_count(error, false);
+        break_off(pass, error, false);
+    } else if (ops->decoder_done(pass->transfer.decoder)) {
         pass->whole = true;
         break_off(pass, CHAT_OK, false);
     }
@@ -595,7 +538,6 @@ static void stream_over(struct pass *pass)
         upstream_count(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
         pass->outcome = BREAKER_FAILURE;
     }
-    buf_reset(&pass->frame); /* an event without its blank line doesn't count */
     end(pass, finished ? CHAT_OK : CHAT_ERR_UPSTREAM_INVALID_RESPONSE, 0);
 }
 
@@ -605,13 +547,13 @@ static void whole_over(struct pass *pass)
     struct provider_end told = {.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
                                 .outcome = pass->frame.failed ? BREAKER_NEITHER : BREAKER_FAILURE,
                                 .problem = "cut, or over its bound"};
-    if (pass->transfer.result == CURLE_OK && !pass->frame.failed)
-        provider->ops->whole(provider, pass->frame.data ? pass->frame.data : "", pass->frame.len, &told);
+    if (pass->transfer.result == CURLE_OK && !pass->frame.failed) provider->ops->whole(provider, &pass->frame, &told);
     pass->problem = told.problem;
     pass->outcome = told.outcome;
     upstream_count(told.error, false);
     if (told.error == CHAT_OK) {
         pass->usage = told.usage;
+        pass->other_bytes = told.other_bytes;
         pass->opened = true; /* in a moment */
     }
     end(pass, told.error, 0);

@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ struct reader {
     const char *end;
     unsigned depth;
     const char *problem;
+    const char *key_at; /* the opening quote of the newest key */
+    bool unsound, non_ascii;
     char key[KEY_MAX];
 };
 
@@ -98,7 +101,11 @@ static void read_string(struct reader *reader, struct chunk_text *out)
         unsigned char c = (unsigned char)*at;
         if (c == '"') break;
         at++;
-        if (c < 0x20 || c >= 0x80) out->ascii = false;
+        if (c < 0x20 || c >= 0x80) {
+            out->ascii = false;
+            reader->unsound = reader->unsound || c < 0x20;
+            reader->non_ascii = true;
+        }
         if (c != '\\') continue;
         out->escaped = true;
         if (at < end && *at == 'u' && hex4(at + 1, end) >= 0) {
@@ -244,6 +251,7 @@ static bool next_member(struct reader *reader, bool *first, struct chunk_text *k
         unexpected(reader);
         return false;
     }
+    reader->key_at = reader->at;
     read_string(reader, key);
     if (key->escaped && !reader->problem) decode_key(reader, key);
     if (peek(reader) != ':') {
@@ -316,16 +324,44 @@ static void skip_value(struct reader *reader)
     case 't': skip_word(reader, "true"); break;
     case 'f': skip_word(reader, "false"); break;
     case 'n': skip_word(reader, "null"); break;
-    case 'N': skip_word(reader, "NaN"); break; /* Python's json writes these three */
-    case 'I': skip_word(reader, "Infinity"); break;
+    case 'N': /* Python's json writes these three */
+        reader->unsound = true;
+        skip_word(reader, "NaN");
+        break;
+    case 'I':
+        reader->unsound = true;
+        skip_word(reader, "Infinity");
+        break;
     case '-':
         if (reader->end - reader->at > 1 && reader->at[1] == 'I') {
+            reader->unsound = true;
             skip_word(reader, "-Infinity");
             break;
         }
         __attribute__((fallthrough));
     case '0' ... '9': read_number(reader, &ignored); break;
     default: unexpected(reader);
+    }
+}
+
+/* As skip_value; adds what its strings hold. */
+static void skip_counted(struct reader *reader, size_t *bytes)
+{
+    struct chunk_text text;
+    bool first = true;
+
+    switch (peek(reader)) {
+    case '"':
+        read_string(reader, &text);
+        *bytes += text.len;
+        break;
+    case '{':
+        while (next_member(reader, &first, &text)) skip_counted(reader, bytes);
+        break;
+    case '[':
+        while (next_item(reader, &first)) skip_counted(reader, bytes);
+        break;
+    default: skip_value(reader);
     }
 }
 
@@ -468,8 +504,10 @@ static void read_delta(struct reader *reader, struct chunk *chunk)
             read_text(reader, &chunk->reasoning_content);
         else if (KEY_IS(key, "channel"))
             read_text(reader, &chunk->channel);
-        else
+        else if (KEY_IS(key, "role"))
             skip_value(reader);
+        else
+            skip_counted(reader, &chunk->other_bytes);
     }
 }
 
@@ -483,6 +521,8 @@ static int64_t read_choice(struct reader *reader, struct chunk *chunk)
     while (next_member(reader, &first, &key)) {
         if (KEY_IS(key, "delta"))
             read_delta(reader, chunk);
+        else if (KEY_IS(key, "message")) /* of a whole answer */
+            skip_counted(reader, &chunk->other_bytes);
         else if (KEY_IS(key, "finish_reason"))
             read_text(reader, &chunk->finish_reason);
         else if (KEY_IS(key, "error"))
@@ -495,9 +535,19 @@ static int64_t read_choice(struct reader *reader, struct chunk *chunk)
     return index;
 }
 
+/* Of one that isn't read its length is kept. */
 static void clear_choice(struct chunk *chunk)
 {
-    *chunk = (struct chunk){.usage = chunk->usage};
+    size_t other = chunk->other_bytes + chunk->content.len + chunk->content_parts.len + chunk->reasoning.len;
+
+    if (!chunk->reasoning.len) other += chunk->reasoning_content.len; /* else they are copies */
+    *chunk = (struct chunk){.usage = chunk->usage,
+                            .usage_member = chunk->usage_member,
+                            .choices = chunk->choices,
+                            .created = chunk->created,
+                            .unsound = chunk->unsound,
+                            .choice_count = chunk->choice_count,
+                            .other_bytes = other};
 }
 
 /* Takes the first choice whose index is 0; one without an index has that of its place. */
@@ -511,16 +561,58 @@ static void read_choices(struct reader *reader, struct chunk *chunk)
         return;
     }
     for (int64_t place = 0; next_item(reader, &first); place++) {
+        struct chunk found = {0};
         int64_t index;
 
-        if (chunk->has_choice || peek(reader) != '{') {
+        if (peek(reader) != '{') {
             skip_value(reader);
+            continue;
+        }
+        chunk->choice_count++;
+        if (chunk->has_choice) {
+            read_choice(reader, &found);
+            clear_choice(&found);
+            chunk->other_bytes += found.other_bytes;
             continue;
         }
         index = read_choice(reader, chunk);
         chunk->has_choice = index == 0 || (index < 0 && place == 0);
         if (!chunk->has_choice) clear_choice(chunk);
     }
+}
+
+static struct chunk_span span_of(const char *at, const char *end)
+{
+    return (struct chunk_span){at, (size_t)(end - at)};
+}
+
+/* From the opening quote of a name to the end of its value, with the comma before them, or else the one behind. */
+static struct chunk_span member_of(const char *json, const char *key, struct reader *reader)
+{
+    const char *before = key - 1;
+
+    while (before > json && strchr(" \n\r\t", *before)) before--;
+    if (*before == ',') return span_of(before, reader->at);
+    const char *behind = reader->at;
+    if (peek(reader) != ',') return span_of(key, behind);
+    return span_of(key, reader->at + 1);
+}
+
+/* `created` is often a float; clients that are strict take integers alone. */
+static void read_created(struct reader *reader, struct chunk_span *created)
+{
+    struct chunk_text digits;
+    char c = peek(reader);
+
+    if (c != '-' && (c < '0' || c > '9')) {
+        skip_value(reader);
+        return;
+    }
+    const char *at = reader->at;
+    skip_value(reader);
+    digits = (struct chunk_text){.at = at, .len = (size_t)(reader->at - at)};
+    if (memchr(digits.at, '.', digits.len) || memchr(digits.at, 'e', digits.len) || memchr(digits.at, 'E', digits.len))
+        *created = span_of(at, reader->at);
 }
 
 const char *chunk_read(const char *json, size_t len, struct chunk *out)
@@ -538,10 +630,20 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out)
         return reader.problem;
     }
     while (next_member(&reader, &first, &key)) {
+        const char *at = reader.key_at;
         if (KEY_IS(key, "choices")) {
+            reader.unsound = reader.unsound || out->choices.at;
+            peek(&reader);
+            const char *value = reader.at;
             read_choices(&reader, out);
+            out->choices = span_of(value, reader.at);
         } else if (KEY_IS(key, "usage")) {
+            reader.unsound = reader.unsound || out->usage_member.at;
             read_usage(&reader, &out->usage);
+            if (!reader.problem) out->usage_member = member_of(json, at, &reader);
+        } else if (KEY_IS(key, "created")) {
+            reader.unsound = reader.unsound || out->created.at;
+            read_created(&reader, &out->created);
         } else if (KEY_IS(key, "error")) {
             read_error(&reader, &error);
         } else if (KEY_IS(key, "object")) {
@@ -563,7 +665,104 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out)
     if (whole.present && !out->error.present) out->error = whole;
     if (!reader.problem && peek(&reader)) fail(&reader, "text after the value");
     if (!reader.problem && reader.at < reader.end) fail(&reader, "text after the value"); /* a NUL */
+    out->unsound = reader.unsound;
+    out->non_ascii = reader.non_ascii;
     return reader.problem;
+}
+
+/* ---- a chunk that goes on ---- */
+
+bool chunk_sound(const struct chunk *chunk, const char *json, size_t len)
+{
+    return !chunk->unsound && (!chunk->non_ascii || utf8_valid(json, len));
+}
+
+/* The integer below it; what is none that time could be is 0. */
+static int append_integer(const struct chunk_span *number, char out[NUMBER_MAX_CHARS + 1])
+{
+    char text[NUMBER_MAX_CHARS + 1];
+    double seconds = 0;
+
+    if (number->len <= NUMBER_MAX_CHARS) {
+        memcpy(text, number->at, number->len);
+        text[number->len] = '\0';
+        seconds = floor(strtod(text, NULL));
+    }
+    if (!(seconds >= 0 && seconds < 1e15)) seconds = 0;
+    return snprintf(out, NUMBER_MAX_CHARS + 1, "%.0f", seconds);
+}
+
+/* JSON from *at up to the span, which is left out; *at is behind it then. */
+static void append_before(const char **at, const struct chunk_span *span, struct buf *out)
+{
+    buf_append(out, *at, (size_t)(span->at - *at));
+    *at = span->at + span->len;
+}
+
+static void append_created(const char **at, const struct chunk_span *created, struct buf *out)
+{
+    char integer[NUMBER_MAX_CHARS + 1];
+    int len = append_integer(created, integer);
+
+    append_before(at, created, out);
+    buf_append(out, integer, (size_t)len);
+}
+
+void chunk_pass(const struct chunk *chunk, const char *json, size_t len, struct buf *out)
+{
+    const char *at = json;
+    bool created = chunk->created.at, usage = chunk->usage_member.at;
+
+    if (created && usage && chunk->usage_member.at < chunk->created.at) {
+        append_before(&at, &chunk->usage_member, out);
+        usage = false;
+    }
+    if (created) append_created(&at, &chunk->created, out);
+    if (usage) append_before(&at, &chunk->usage_member, out);
+    buf_append(out, at, (size_t)(json + len - at));
+}
+
+void chunk_pass_usage(const struct chunk *chunk, const char *json, size_t len, struct buf *out)
+{
+    static const char none[] = "[]";
+    const bool told = chunk->usage.prompt_tokens >= 0 || chunk->usage.completion_tokens >= 0;
+    const struct chunk_span nothing = {NULL, 0};
+    const struct chunk_span *spans[] = {&chunk->choices, &chunk->created, told ? &nothing : &chunk->usage_member};
+    const char *at = json;
+
+    if (!chunk->choices.at) {
+        const char *brace = memchr(json, '{', len);
+        buf_append(out, json, (size_t)(brace + 1 - json));
+        buf_append_str(out, "\"choices\":[],"); /* at least the usage, or an id, follows */
+        at = brace + 1;
+    }
+    for (;;) {
+        const struct chunk_span *next = NULL;
+        for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
+            if (spans[i]->at >= at && spans[i]->at && (!next || spans[i]->at < next->at)) next = spans[i];
+        if (!next) break;
+        if (next == &chunk->created)
+            append_created(&at, next, out);
+        else
+            append_before(&at, next, out);
+        if (next == &chunk->choices) buf_append(out, none, sizeof none - 1);
+    }
+    buf_append(out, at, (size_t)(json + len - at));
+}
+
+bool chunk_mend_created(const struct chunk *chunk, struct buf *json)
+{
+    const struct chunk_span *created = &chunk->created;
+    char integer[NUMBER_MAX_CHARS + 1];
+
+    if (!created->at) return true;
+    size_t at = (size_t)(created->at - json->data), behind = at + created->len;
+    size_t len = (size_t)append_integer(created, integer);
+    if (len > created->len && !buf_reserve(json, len - created->len)) return false;
+    memmove(json->data + at + len, json->data + behind, json->len - behind);
+    memcpy(json->data + at, integer, len);
+    json->len = json->len - created->len + len;
+    return true;
 }
 
 /* ---- a chunk like the one before ---- */
@@ -587,6 +786,11 @@ static bool has_content_alone(const struct chunk *chunk)
            chunk->usage.total_tokens < 0;
 }
 
+static struct chunk_span moved(const struct chunk_span *span, const char *from, const char *to)
+{
+    return (struct chunk_span){span->at ? to + (span->at - from) : NULL, span->len};
+}
+
 static void learn_form(struct chunk_form *form, const char *json, size_t len, const struct chunk *chunk)
 {
     buf_reset(&form->json);
@@ -596,9 +800,23 @@ static void learn_form(struct chunk_form *form, const char *json, size_t len, co
     }
     form->head_len = (size_t)(chunk->content.at - json); /* with the opening quote */
     form->tail_len = len - form->head_len - chunk->content.len;
+    form->chunk = *chunk;
+    form->chunk.usage_member = moved(&chunk->usage_member, json, form->json.data);
+    form->chunk.choices = (struct chunk_span){0};
+    form->chunk.created = moved(&chunk->created, json, form->json.data);
 }
 
-static bool has_form(const struct chunk_form *form, const char *json, size_t len, struct chunk_text *content)
+/* A span of the form, before the content or behind it, where it is in a chunk that has it. */
+static struct chunk_span found_span(const struct chunk_form *form, const struct chunk_span *span, const char *json,
+                                    size_t len)
+{
+    const char *formed = form->json.data, *end = formed + form->json.len;
+
+    if (span->at < formed + form->head_len) return (struct chunk_span){json + (span->at - formed), span->len};
+    return (struct chunk_span){json + len - (end - span->at), span->len};
+}
+
+static bool has_form(const struct chunk_form *form, const char *json, size_t len, struct chunk *out)
 {
     size_t head = form->head_len, tail = form->tail_len;
 
@@ -606,16 +824,21 @@ static bool has_form(const struct chunk_form *form, const char *json, size_t len
         memcmp(json + len - tail, form->json.data + form->json.len - tail, tail) != 0)
         return false;
     struct reader reader = {.at = json + head - 1, .end = json + len};
-    read_string(&reader, content);
-    return !reader.problem && reader.at == json + len - tail + 1; /* behind the closing quote, the tail's first byte */
+    struct chunk_text content;
+    read_string(&reader, &content);
+    if (reader.problem || reader.at != json + len - tail + 1) return false; /* behind the tail's first byte, a quote */
+    *out = form->chunk;
+    out->content = content;
+    out->unsound = out->unsound || reader.unsound;
+    out->non_ascii = out->non_ascii || reader.non_ascii;
+    return true;
 }
 
 const char *chunk_read_like(struct chunk_form *form, const char *json, size_t len, struct chunk *out)
 {
-    struct chunk_text content;
-
-    if (has_form(form, json, len, &content)) {
-        *out = (struct chunk){.usage = {-1, -1, -1}, .has_choice = true, .content = content};
+    if (has_form(form, json, len, out)) {
+        if (out->usage_member.at) out->usage_member = found_span(form, &out->usage_member, json, len);
+        if (out->created.at) out->created = found_span(form, &out->created, json, len);
         return NULL;
     }
     const char *problem = chunk_read(json, len, out);

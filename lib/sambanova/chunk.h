@@ -7,6 +7,8 @@
  *   a key twice                                     the last counts
  *   numbers out of range, NaN, Infinity             are ignored
  * A test compares it with json_parse on everything that json_parse takes.
+ *
+ * A completion's client gets the chunk itself: chunk_sound says whether it may, chunk_pass writes it.
  */
 #ifndef SAMBANOVA_CHUNK_H
 #define SAMBANOVA_CHUNK_H
@@ -34,10 +36,23 @@ struct chunk_error {
     struct chunk_text message;
 };
 
+/* A part of the chunk's JSON as it stands there; at is NULL where there was none. */
+struct chunk_span {
+    const char *at;
+    size_t len;
+};
+
 struct chunk {
     struct chunk_error error;
-    struct token_usage usage; /* -1 = not told; numbers that can't be are left out */
-    bool has_choice;          /* the one with index 0; others are not read */
+    struct token_usage usage;       /* -1 = not told; numbers that can't be are left out */
+    struct chunk_span usage_member; /* name and value, and the comma that goes with them */
+    struct chunk_span choices;      /* the value; not of a chunk like the one before */
+    struct chunk_span created;      /* the value, where it is a number that isn't written as an integer */
+    bool unsound;          /* what JSON doesn't know: NaN, a control character in a string, one of these twice */
+    bool non_ascii;        /* bytes that must be UTF-8 */
+    unsigned choice_count; /* objects among the choices */
+    size_t other_bytes;    /* of text that isn't among the fields below: other choices, calls of tools */
+    bool has_choice;       /* the one with index 0; of others only their length is read */
     struct chunk_text content;
     struct chunk_text content_parts; /* content given as an array: its raw JSON, for chunk_each_part */
     struct chunk_text reasoning;
@@ -60,6 +75,7 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out);
 struct chunk_form {
     struct buf json; /* of a chunk that had content and nothing else that counts */
     size_t head_len, tail_len;
+    struct chunk chunk; /* what is the same in all of them; its spans are within json */
 };
 
 void chunk_form_init(struct chunk_form *form);
@@ -71,6 +87,15 @@ const char *chunk_read_like(struct chunk_form *form, const char *json, size_t le
  * false: past scratch's max, or no memory. */
 bool chunk_text_decode(const struct chunk_text *text, struct buf *scratch, const char **out, size_t *len) MUST_CHECK;
 bool chunk_text_is(const struct chunk_text *text, const char *ascii);
+
+/* Whether it is JSON in UTF-8 to the letter. */
+bool chunk_sound(const struct chunk *chunk, const char *json, size_t len);
+/* The chunk as one of a stream that tells no usage, `created` as an integer, its bytes else as they are. */
+void chunk_pass(const struct chunk *chunk, const char *json, size_t len, struct buf *out);
+/* The chunk without its choices, with the usage where it tells some: the last of a stream that tells it. */
+void chunk_pass_usage(const struct chunk *chunk, const char *json, size_t len, struct buf *out);
+/* In a whole answer: `created` as an integer. false: no memory. */
+bool chunk_mend_created(const struct chunk *chunk, struct buf *json) MUST_CHECK;
 
 /* Text parts in order; thinking: of type "thinking" or "reasoning". on_part gives false to stop. */
 typedef bool chunk_part_fn(void *context, const struct chunk_text *text, bool thinking);

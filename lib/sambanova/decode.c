@@ -4,6 +4,7 @@
  */
 #include "sambanova/decode.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,7 +20,10 @@ static const char opening[] = "<think>", closing[] = "</think>";
 struct decoder {
     struct sse_reader events;
     struct chunk_form form;
-    struct buf scratch;            /* a text that had to be unescaped */
+    struct buf scratch; /* a text that had to be unescaped */
+    struct buf last;    /* for decode_last: JSON; with the usage in it where last_tells */
+    bool last_tells;
+    size_t other_bytes;
     const struct delta_sink *sink; /* while within feed or end */
     size_t body_bytes;
     size_t text_bytes; /* as it came, tags included */
@@ -31,7 +35,6 @@ struct decoder {
     bool done;  /* [DONE] */
     bool began; /* the first byte that counts was looked at */
     bool saw_chunk;
-    bool only_usage;  /* the newest event */
     bool has_content; /* more than white space */
     bool has_reasoning;
     enum {
@@ -56,6 +59,7 @@ struct decoder *decode_new(const struct provider *self)
     sse_reader_init(&decoder->events, DECODE_MAX_EVENT);
     chunk_form_init(&decoder->form);
     buf_init(&decoder->scratch, 3 * DECODE_MAX_EVENT); /* a byte that is no UTF-8 becomes three */
+    buf_init(&decoder->last, DECODE_MAX_EVENT + 64);
     decoder->usage = (struct token_usage){-1, -1, -1};
     return decoder;
 }
@@ -66,6 +70,7 @@ void decode_free(struct decoder *decoder)
     sse_reader_fini(&decoder->events);
     chunk_form_fini(&decoder->form);
     buf_fini(&decoder->scratch);
+    buf_fini(&decoder->last);
     free(decoder);
 }
 
@@ -300,8 +305,7 @@ static bool take_chunk(struct decoder *decoder, const struct chunk *chunk, const
     const bool aloud = chunk_text_is(&chunk->channel, "analysis") || chunk_text_is(&chunk->channel, "commentary");
 
     decoder->saw_chunk = true;
-    decoder->only_usage =
-        !chunk->has_choice && (chunk->usage.prompt_tokens >= 0 || chunk->usage.completion_tokens >= 0);
+    decoder->other_bytes += chunk->other_bytes;
     take_usage(&decoder->usage, &chunk->usage);
     if (chunk->error.present) return fail_told(decoder, chunk, json, len, "an error object in the stream");
     if (!chunk->has_choice) return true;
@@ -316,34 +320,94 @@ static bool take_chunk(struct decoder *decoder, const struct chunk *chunk, const
     return take_finish_reason(decoder, &chunk->finish_reason);
 }
 
+/* ---- chunks that go on ---- */
+
+static void pass_comment(struct decoder *decoder)
+{
+    static const char comment[] = ": waiting\n\n";
+    const struct passed *passed = decoder->sink->passed;
+
+    if (passed && passed->open) buf_append(passed->out, comment, sizeof comment - 1);
+}
+
+/* Several data lines: between tokens a line end is a blank, and within a string there is none. */
+static void join_lines(struct buf *out, size_t from)
+{
+    for (size_t i = from; i < out->len; i++)
+        if (out->data[i] == '\n') out->data[i] = ' ';
+}
+
+/* The newest chunk that tells the usage; as long as none does, the first of all. */
+static void keep_last(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len)
+{
+    const bool tells = chunk->usage.prompt_tokens >= 0 || chunk->usage.completion_tokens >= 0;
+
+    if (decoder->last.len && !tells) return;
+    buf_reset(&decoder->last);
+    chunk_pass_usage(chunk, json, len, &decoder->last);
+    join_lines(&decoder->last, 0);
+    decoder->last_tells = tells;
+}
+
+/* What has no choice is no news to a client, and many fall over it. */
+static bool pass_chunk(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len, bool joined)
+{
+    struct passed *passed = decoder->sink->passed;
+
+    if (!passed) return true;
+    if (passed->usage) keep_last(decoder, chunk, json, len);
+    if (chunk->choice_count == 0) return true;
+    buf_append(passed->out, "data: ", 6);
+    size_t from = passed->out->len;
+    chunk_pass(chunk, json, len, passed->out);
+    if (joined) join_lines(passed->out, from);
+    buf_append(passed->out, "\n\n", 2);
+    passed->open = true;
+    return true;
+}
+
 static bool on_event(void *context, const struct sse_event *event)
 {
     struct decoder *decoder = context;
     const char *data = event->data, *end = data + event->len;
+    struct passed *passed = decoder->sink->passed;
     const char *problem;
     struct chunk chunk;
 
-    decoder->only_usage = false;
+    if (event->bare) {
+        pass_comment(decoder);
+        return true;
+    }
     while (data < end && is_space(*data)) data++;
     while (data < end && is_space(end[-1])) end--;
     if (strcmp(event->name, "error") == 0) {
         (void)chunk_read(data, (size_t)(end - data), &chunk);
         return fail_told(decoder, &chunk, data, (size_t)(end - data), "an event named error");
     }
-    if (data == end) return true;
+    if (data == end) {
+        pass_comment(decoder);
+        return true;
+    }
     if (end - data == 6 && memcmp(data, "[DONE]", 6) == 0) {
         decoder->done = true;
         return false;
     }
     /* ping and the like: events that are not for us, with any data */
-    if (*data != '{' && event->name[0] && strcmp(event->name, "message") != 0) return true;
+    if (*data != '{' && event->name[0] && strcmp(event->name, "message") != 0) {
+        pass_comment(decoder);
+        return true;
+    }
+    if (passed) passed->events++;
     problem = chunk_read_like(&decoder->form, data, (size_t)(end - data), &chunk);
     if (problem) {
         if (strcmp(problem, "nested too deep") == 0) /* clearer than "malformed" */
             return fail_unfit(decoder, "a chunk nested deeper than 32");
         return fail_broken(decoder, "a chunk that is no JSON object");
     }
-    return take_chunk(decoder, &chunk, data, (size_t)(end - data));
+    if (passed && !chunk_sound(&chunk, data, (size_t)(end - data)))
+        return fail_unfit(decoder, "a chunk that is no JSON in UTF-8 to the letter");
+    return take_chunk(decoder, &chunk, data, (size_t)(end - data)) &&
+           pass_chunk(decoder, &chunk, data, (size_t)(end - data), event->joined);
 }
 
 /* ---- the interface ---- */
@@ -371,6 +435,7 @@ enum chat_error decode_feed(struct decoder *decoder, const char *bytes, size_t l
     if (decoder->error || decoder->done) return decoder->error;
     if (!decoder->began && !begin(decoder, bytes, len)) return decoder->error;
     decoder->sink = sink;
+    decoder->events.tell_bare = sink->passed != NULL;
     if (sse_reader_feed(&decoder->events, bytes, len < room ? len : room, on_event, decoder) == SSE_TOO_LONG)
         fail_unfit(decoder, "a line or event over 256 KiB");
     decoder->sink = NULL;
@@ -384,15 +449,25 @@ bool decode_done(const struct decoder *decoder)
     return decoder->done;
 }
 
-bool decode_only_usage(const struct decoder *decoder)
+void decode_last(const struct decoder *decoder, const struct token_usage *usage, struct buf *out)
 {
-    return decoder->only_usage;
+    const struct buf *last = &decoder->last;
+
+    if (!last->len) return;
+    buf_append_str(out, "data: ");
+    buf_append(out, last->data, decoder->last_tells ? last->len : last->len - 1); /* without the closing brace */
+    if (!decoder->last_tells)
+        buf_printf(out,
+                   ",\"usage\":{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64
+                   ",\"total_tokens\":%" PRId64 "}}",
+                   usage->prompt_tokens, usage->completion_tokens, usage->prompt_tokens + usage->completion_tokens);
+    buf_append_str(out, "\n\n");
 }
 
-void decode_whole(const struct provider *self, const char *body, size_t len, struct provider_end *out)
+void decode_whole(const struct provider *self, struct buf *body, struct provider_end *out)
 {
     struct chunk chunk;
-    const char *problem = chunk_read(body, len, &chunk);
+    const char *text = body->data ? body->data : "", *problem = chunk_read(text, body->len, &chunk);
 
     (void)self;
     *out = (struct provider_end){.usage = {-1, -1, -1}};
@@ -402,14 +477,23 @@ void decode_whole(const struct provider *self, const char *body, size_t len, str
         out->problem = "an answer that is no JSON object";
     } else if (chunk.error.present) {
         out->error = errors_classify(&chunk.error);
-        out->outcome = errors_outcome(&chunk.error, body, len);
+        out->outcome = errors_outcome(&chunk.error, text, body->len);
         out->problem = "an error object with status 200";
     } else if (!chunk.has_choice) {
         out->error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
         out->outcome = BREAKER_NEITHER;
         out->problem = "an answer without a choice";
-    } else
+    } else if (!chunk_sound(&chunk, text, body->len)) {
+        out->error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
+        out->outcome = BREAKER_NEITHER;
+        out->problem = "an answer that is no JSON in UTF-8 to the letter";
+    } else if (!chunk_mend_created(&chunk, body)) {
+        out->error = CHAT_ERR_INTERNAL;
+        out->problem = "no memory for an answer";
+    } else {
         take_usage(&out->usage, &chunk.usage);
+        out->other_bytes = chunk.other_bytes;
+    }
 }
 
 static void release_rest(struct decoder *decoder)
@@ -443,6 +527,7 @@ void decode_end(struct decoder *decoder, const struct delta_sink *sink, struct p
         .outcome = decoder->error ? decoder->outcome : BREAKER_SUCCESS,
         .finish_reason = decoder->finish_reason,
         .usage = decoder->usage,
+        .other_bytes = decoder->other_bytes,
         .problem = decoder->problem,
     };
 }

@@ -29,8 +29,8 @@ struct decoder *decode_new(const struct provider *self);
 void decode_free(struct decoder *decoder);
 enum chat_error decode_feed(struct decoder *decoder, const char *bytes, size_t len, const struct delta_sink *sink);
 bool decode_done(const struct decoder *decoder);
-bool decode_only_usage(const struct decoder *decoder);
-void decode_whole(const struct provider *self, const char *body, size_t len, struct provider_end *out);
+void decode_last(const struct decoder *decoder, const struct token_usage *usage, struct buf *out);
+void decode_whole(const struct provider *self, struct buf *body, struct provider_end *out);
 void decode_end(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out);
 bool decode_is_stream(const struct provider *self, const char *content_type);
 

@@ -15,7 +15,7 @@
 struct completion_client;
 struct completion_client_ops {
     int (*fd)(const struct completion_client *self); /* watched for a peer that left, and for room while BLOCKED */
-    /* Frames of the stream, as they came; the first call opens the response. */
+    /* Frames of the stream; the first call opens the response. */
     enum listener_state (*frames)(struct completion_client *self, const char *bytes, size_t len);
     /* The next frames are the last: they go out together with the end. */
     void (*cork)(struct completion_client *self);
@@ -47,7 +47,7 @@ struct completion_spec {
     char *body; /* for the provider, malloc'ed */
     size_t body_len;
     bool stream;
-    bool drop_usage; /* the usage frame was asked for by us alone: it is kept from the client */
+    bool usage; /* of a stream: the client wants to be told, with the last chunk */
     const char *request_id;
     struct trace trace;
 };

@@ -10,11 +10,21 @@
 #include "domain/breaker.h"
 #include "domain/context.h"
 
+/* Where the events of a stream go on to a completion's client, each as `data: `, one line of JSON and a blank line,
+ * whatever they were framed as. What is not JSON in UTF-8 to the letter breaks the stream then. */
+struct passed {
+    struct buf *out;
+    bool usage;      /* the client wants to know: what tells it is kept for decoder_last; else it is left out */
+    bool open;       /* a chunk was written, so silence may be bridged: an event without data becomes a comment */
+    unsigned events; /* with data that have come, written or not: the caller's to set back */
+};
+
 /* Takes what the decoder finds, in order, text always whole UTF-8 characters, valid, without NUL. */
 struct delta_sink {
     void (*content)(void *context, const char *text, size_t len);
     void (*reasoning)(void *context, const char *text, size_t len);
     void *context;
+    struct passed *passed; /* NULL: nobody wants the events */
 };
 
 /* How a stream ended, as far as the bytes tell. */
@@ -25,6 +35,7 @@ struct provider_end {
     enum breaker_outcome outcome; /* what it says of the model, as far as no caller can bring it about: SUCCESS where
                                      the provider ended it properly, whatever its text */
     struct token_usage usage;     /* -1 = not told */
+    size_t other_bytes;           /* of text that no sink was handed: other choices, calls of tools; of a whole: all */
     const char *problem;          /* static, for the log: "no finish_reason and no [DONE]" …; NULL */
 };
 
@@ -75,12 +86,14 @@ struct provider_ops {
                                     const struct delta_sink *sink);
     /* true once [DONE] was seen: nothing more will come that counts. */
     bool (*decoder_done)(const struct decoder *decoder);
-    /* Whether the newest event told of usage and of nothing else. */
-    bool (*decoder_only_usage)(const struct decoder *decoder);
+    /* Where usage was to be passed: the event that tells it, the last before the end marker. `usage` where the provider
+     * told none. */
+    void (*decoder_last)(const struct decoder *decoder, const struct token_usage *usage, struct buf *out);
     /* After the last byte (cleanly ended or not); hands on text held back (a cut tag, an open character). */
     void (*decoder_end)(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out);
-    /* The body of a 200 that is not streamed. out->error CHAT_OK: an answer; its usage is filled. */
-    void (*whole)(const struct provider *self, const char *body, size_t len, struct provider_end *out);
+    /* The body of a 200 that is not streamed. out->error CHAT_OK: an answer, which may go on to a completion's client;
+     * its usage is filled. What clients would refuse in it is mended. */
+    void (*whole)(const struct provider *self, struct buf *body, struct provider_end *out);
     /* body: the first bytes (up to 8 KiB) of the error answer; retry_after: the header or NULL; now for dates. */
     struct provider_refusal (*refusal)(const struct provider *self, int status, const char *body, size_t len,
                                        const char *retry_after, int64_t wall_ms);

@@ -147,6 +147,27 @@ describe('what is sent upstream', () => {
     expect(seen.headers['traceparent']).toMatch(/^00-/)
   })
 
+  // include-usage-to-the-letter
+  test.for(['', 'usage_twice', 'nousage', 'n2', 'usage_twice nodone'])('usage comes once, with the last chunk, to who asks for it and to nobody else: %s', async (order, { alice }) => {
+    for (const include_usage of [true, false]) {
+      const { data } = await frames(alice, `[[chunks=3 ${order}]] Use`, { stream_options: { include_usage } })
+      expect(data.pop()).toBe('[DONE]')
+      const chunks = data.map((json) => JSON.parse(json))
+      if (include_usage) {
+        const last = chunks.pop()
+        expect(last.choices).toEqual([])
+        expect(last.usage).toMatchObject({ prompt_tokens: expect.any(Number), completion_tokens: expect.any(Number), total_tokens: expect.any(Number) })
+      }
+      expect(chunks.some((chunk) => chunk.choices.some((choice: { finish_reason: string | null }) => choice.finish_reason))).toBe(true)
+      for (const chunk of chunks) {
+        expect(chunk.choices.length).toBeGreaterThan(0)
+        expect(chunk.usage ?? null).toBeNull()
+        expect(chunk.created).toBe(Math.floor(chunk.created))
+      }
+      await forgetMinute(alice.sub)
+    }
+  })
+
   test('usage is asked for on our own account, and then kept from the client', async ({ alice }) => {
     let got: Frames | undefined
     const seen = await seenUpstream(async (nonce) => {
@@ -174,11 +195,17 @@ describe('frames', () => {
     'spelled with %s end with [DONE]', async (spelling, { alice }) => {
       const { status, body } = await frames(alice, `[[${spelling} chunks=4]] Spell`)
       expect(status).toBe(200)
-      expect(body.trimEnd()).toMatch(/data: ?\[DONE\]$/)
+      expect(body.endsWith('data: [DONE]\n\n')).toBe(true)
       expect(body).not.toContain('"error"')
+      // B2: one line of JSON each, whatever the provider's framing
+      for (const frame of body.slice(0, -'data: [DONE]\n\n'.length).split('\n\n').slice(0, -1)) {
+        if (frame.startsWith(':')) continue
+        expect(frame).toMatch(/^data: \{.*\}$/)
+        expect(JSON.parse(frame.slice(6)).object).toBe('chat.completion.chunk')
+      }
     })
 
-  test.for(['error_at=2 chunks=5', 'error_at=2 chunks=5 error_form=event', 'nofinish nodone chunks=3', 'reset=900 chunks=20', 'deep=64 chunks=3', 'longline=600000 chunks=2'])(
+  test.for(['error_at=2 chunks=5', 'error_at=2 chunks=5 error_form=event', 'nofinish nodone chunks=3', 'reset=900 chunks=20', 'deep=64 chunks=3', 'longline=600000 chunks=2', 'badutf8 chunks=3', 'nulraw chunks=3'])(
     'with %s never end as if whole', async (fault, { alice }) => {
       const { status, type, body } = await frames(alice, `[[${fault}]] Break`)
       expect(body).not.toContain('[DONE]')

@@ -113,7 +113,7 @@ static void run_chunks(long count)
                                                        .total_timeout_ms = 1};
     const char *problem;
     struct provider *provider = sambanova_open(&settings, &problem);
-    struct delta_sink sink = {take_content, take_reasoning, &answer};
+    struct delta_sink sink = {.content = take_content, .reasoning = take_reasoning, .context = &answer};
     struct answer_listener *listener;
     struct decoder *decoder;
     char chunk[] = CHUNK, *number = strstr(chunk, "000000");

@@ -32,7 +32,7 @@ static void hear_reasoning(void *context, const char *text, size_t len)
 
 static void decode(struct heard *heard, const uint8_t *stream, size_t len, size_t size)
 {
-    struct delta_sink sink = {hear_content, hear_reasoning, heard};
+    struct delta_sink sink = {.content = hear_content, .reasoning = hear_reasoning, .context = heard};
     struct decoder *decoder = decode_new(NULL);
     enum chat_error error = CHAT_OK;
 

@@ -45,7 +45,7 @@ static void heard_fini(struct heard *heard)
 static struct heard decode(const char *stream, size_t len, size_t first, size_t next)
 {
     struct heard heard = {0};
-    struct delta_sink sink = {hear_content, hear_reasoning, &heard};
+    struct delta_sink sink = {.content = hear_content, .reasoning = hear_reasoning, .context = &heard};
     struct decoder *decoder = decode_new(NULL);
     enum chat_error error = CHAT_OK;
 
@@ -349,7 +349,8 @@ static const struct row streams[] = {
     {.name = "finish_reason error",
      .stream = SAY("a") CHOICE("{}", "\"error\"") DONE,
      .content = "a",
-     .error = CHAT_ERR_UPSTREAM_ERROR},
+     .error = CHAT_ERR_UPSTREAM_ERROR,
+     NULL},
     {.name = "neither finish_reason nor [DONE]",
      .stream = SAY("a"),
      .content = "a",
@@ -394,11 +395,16 @@ static const struct row streams[] = {
     {.name = "an error object after text",
      .stream = SAY("a") "data: {\"error\":{}}\n\n" SAY("b") DONE,
      .content = "a",
-     .error = CHAT_ERR_UPSTREAM_ERROR},
-    {.name = "an error of text", .stream = "data: {\"error\":\"boom\"}\n\n" STOP, .error = CHAT_ERR_UPSTREAM_ERROR},
+     .error = CHAT_ERR_UPSTREAM_ERROR,
+     NULL},
+    {.name = "an error of text",
+     .stream = "data: {\"error\":\"boom\"}\n\n" STOP,
+     .error = CHAT_ERR_UPSTREAM_ERROR,
+     NULL},
     {.name = "an error in the choice",
      .stream = "data: {\"choices\":[{\"error\":{\"code\":502}}],\"error\":null}\n\n" DONE,
-     .error = CHAT_ERR_UPSTREAM_ERROR},
+     .error = CHAT_ERR_UPSTREAM_ERROR,
+     NULL},
     {.name = "an object that is an error",
      .stream = "data: {\"object\":\"error\",\"message\":\"m\",\"code\":429}\n\n",
      .error = CHAT_ERR_UPSTREAM_RATE_LIMITED},
@@ -409,7 +415,8 @@ static const struct row streams[] = {
      .problem = "an event named error"},
     {.name = "an event named error with text",
      .stream = "event: error\ndata: boom\n\n",
-     .error = CHAT_ERR_UPSTREAM_ERROR},
+     .error = CHAT_ERR_UPSTREAM_ERROR,
+     NULL},
     {.name = "an event named error with a code",
      .stream = "event: error\ndata: {\"error\":{\"type\":\"rate_limit_error\"}}\n\n",
      .error = CHAT_ERR_UPSTREAM_RATE_LIMITED},
@@ -624,7 +631,7 @@ START_TEST(a_body_without_an_end_is_an_error)
     size_t len;
     char *comments = repeat(": nothing yet\n\n", 4096, &len);
     struct heard heard = {0};
-    struct delta_sink sink = {hear_content, hear_reasoning, &heard};
+    struct delta_sink sink = {.content = hear_content, .reasoning = hear_reasoning, .context = &heard};
     struct decoder *decoder = decode_new(NULL);
     size_t fed = 0;
 
@@ -669,7 +676,7 @@ END_TEST
 START_TEST(done_is_known_once_it_came)
 {
     struct heard heard = {0};
-    struct delta_sink sink = {hear_content, hear_reasoning, &heard};
+    struct delta_sink sink = {.content = hear_content, .reasoning = hear_reasoning, .context = &heard};
     struct decoder *decoder = decode_new(NULL);
 
     buf_init(&heard.content, 100);
@@ -720,50 +727,45 @@ START_TEST(only_a_type_that_can_be_a_stream_is_one)
 }
 END_TEST
 
-static void drop_text(void *context, const char *text, size_t len)
-{
-    (void)context;
-    (void)text;
-    (void)len;
-}
-
 START_TEST(an_answer_that_is_not_streamed_is_whole_or_an_error)
 {
     static const struct {
         const char *body;
         enum chat_error error;
+        const char *mended; /* NULL: as it is */
     } rows[] = {
         {"{\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"}}],\"usage\":{\"prompt_tokens\":3,"
          "\"completion_tokens\":1}}",
-         CHAT_OK},
-        {"{\"error\":{\"message\":\"no\"}}", CHAT_ERR_UPSTREAM_ERROR},
-        {"{\"choices\":[]}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
-        {"<html>", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
-        {"", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+         CHAT_OK, NULL},
+        {"{\"created\":1732111111.25,\"choices\":[{\"message\":{\"content\":\"\xc3\xbc\"}}],"
+         "\"usage\":{\"completion_tokens\":1}}",
+         CHAT_OK,
+         "{\"created\":1732111111,\"choices\":[{\"message\":{\"content\":\"\xc3\xbc\"}}],"
+         "\"usage\":{\"completion_tokens\":1}}"},
+        {"{\"choices\":[{\"message\":{\"content\":\"Hi\"}}],\"usage\":{\"completion_tokens\":1},\"created\": 1.7e9 }",
+         CHAT_OK,
+         "{\"choices\":[{\"message\":{\"content\":\"Hi\"}}],\"usage\":{\"completion_tokens\":1},\"created\": "
+         "1700000000 }"},
+        {"{\"choices\":[{\"message\":{\"content\":\"\xff\"}}]}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, NULL},
+        {"{\"choices\":[{\"message\":{\"content\":\"\t\"}}]}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, NULL},
+        {"{\"choices\":[{\"message\":{\"content\":\"\"},\"x\":NaN}]}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, NULL},
+        {"{\"error\":{\"message\":\"no\"}}", CHAT_ERR_UPSTREAM_ERROR, NULL},
+        {"{\"choices\":[]}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, NULL},
+        {"<html>", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, NULL},
+        {"", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, NULL},
     };
     struct provider_end end;
     for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-        decode_whole(NULL, rows[i].body, strlen(rows[i].body), &end);
+        struct buf body;
+        buf_init(&body, 4096);
+        buf_append_str(&body, rows[i].body);
+        decode_whole(NULL, &body, &end);
         ck_assert_msg(end.error == rows[i].error, "%s", rows[i].body);
         ck_assert_int_eq(end.usage.completion_tokens, rows[i].error ? -1 : 1);
+        buf_append_char(&body, '\0');
+        ck_assert_str_eq(body.data, rows[i].mended ? rows[i].mended : rows[i].body);
+        buf_fini(&body);
     }
-}
-END_TEST
-
-START_TEST(an_event_of_usage_alone_is_known)
-{
-    static const char usage[] = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\n\n";
-    static const char both[] = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}],"
-                               "\"usage\":{\"prompt_tokens\":3}}\n\n";
-    struct delta_sink none = {.content = drop_text, .reasoning = drop_text};
-    struct decoder *decoder = decode_new(NULL);
-    ck_assert_int_eq(decode_feed(decoder, both, sizeof both - 1, &none), CHAT_OK);
-    ck_assert(!decode_only_usage(decoder));
-    ck_assert_int_eq(decode_feed(decoder, usage, sizeof usage - 1, &none), CHAT_OK);
-    ck_assert(decode_only_usage(decoder));
-    ck_assert_int_eq(decode_feed(decoder, both, sizeof both - 1, &none), CHAT_OK);
-    ck_assert(!decode_only_usage(decoder));
-    decode_free(decoder);
 }
 END_TEST
 
@@ -817,7 +819,6 @@ UNIT_SUITE(sambanova_decode)
                                 nesting_over_its_bound_is_an_error),
                       60);
     UNIT_CASE(suite, "interface", done_is_known_once_it_came, an_idle_decoder_is_small,
-              only_a_type_that_can_be_a_stream_is_one, an_answer_that_is_not_streamed_is_whole_or_an_error,
-              an_event_of_usage_alone_is_known);
+              only_a_type_that_can_be_a_stream_is_one, an_answer_that_is_not_streamed_is_whole_or_an_error);
     return suite;
 }

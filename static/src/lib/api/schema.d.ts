@@ -452,10 +452,11 @@ export interface paths {
         put?: never;
         /**
          * OpenAI's chat completions
-         * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Silence is bridged by comments. An
+         * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Whatever the provider's framing, each
+         *     frame is `data: `, one line of JSON and a blank line. Silence is bridged by comments. An
          *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
-         *     the provider; one that is named here but for upper and lower case is refused, with the right spelling. `Idempotency-Key` is not looked at: there is nothing stored to give again. Where `stream_options` is
-         *     missing, usage is asked for on our own account and its frame is left out. Where the operator has set a fallback
+         *     the provider; one that is named here but for upper and lower case is refused, with the right spelling. `Idempotency-Key` is not looked at: there is nothing stored to give again. Usage is always asked
+         *     for; it comes once, with a last chunk that has no choices, to who sets `stream_options.include_usage`, and to nobody else. Where the operator has set a fallback
          *     model, it is asked in place of a model that the provider doesn't have or keeps refusing as busy; the `model` of the
          *     answer tells.
          */
