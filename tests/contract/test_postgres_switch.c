@@ -1,7 +1,11 @@
 /* A Postgres that becomes read-only while connections to it stay open, hosts that don't answer, and poolers. The tested
  * session is made read-only from within: a view in a schema of its own does so when it is read. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -255,6 +259,125 @@ START_TEST(lists_of_hosts_are_turned_together)
 }
 END_TEST
 
+/* ---- a way to the server that breaks when the answer is on it ---- */
+
+struct way {
+    pthread_t thread;
+    int listener;
+    const char *host, *port;
+};
+
+/* What one side says goes to the other; false: it has hung up. */
+static bool carry(int from, int to)
+{
+    char bytes[16384];
+    ssize_t got = read(from, bytes, sizeof bytes);
+    return got > 0 && write(to, bytes, (size_t)got) == got;
+}
+
+/* So many connections are cut once the server has answered what was said over them. */
+static atomic_int cuts_left;
+
+static void serve_one(int client, int server)
+{
+    struct pollfd ends[] = {{.fd = client, .events = POLLIN}, {.fd = server, .events = POLLIN}};
+    for (;;) {
+        ck_assert_int_gt(poll(ends, 2, -1), 0);
+        if (ends[1].revents && atomic_load(&cuts_left) > 0) { /* it was done, and nobody hears of it */
+            atomic_fetch_sub(&cuts_left, 1);
+            return;
+        }
+        if (ends[1].revents && !carry(server, client)) return;
+        if (ends[0].revents && !carry(client, server)) return;
+    }
+}
+
+static void *serve(void *context)
+{
+    struct way *way = context;
+    for (int client; (client = accept(way->listener, NULL, NULL)) >= 0;) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(way->port))};
+        int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        inet_pton(AF_INET, way->host, &address.sin_addr);
+        if (connect(server, (struct sockaddr *)&address, sizeof address) == 0) serve_one(client, server);
+        close(server);
+        close(client);
+    }
+    return NULL;
+}
+
+static struct store broken;
+static void open_broken(void)
+{
+    store_open(&broken, &STORE_POSTGRES);
+}
+
+/* (F) */
+START_TEST(what_may_have_been_done_is_repeated_only_where_twice_is_as_good_as_once)
+{
+    struct way way = {.host = PQhost(admin), .port = PQport(admin)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    char url[1024];
+    way.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(way.listener, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(way.listener, 8), 0);
+    ck_assert_int_eq(getsockname(way.listener, (struct sockaddr *)&address, &size), 0);
+    pthread_create(&way.thread, NULL, serve, &way);
+    snprintf(url, sizeof url, "postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", PQuser(admin), PQpass(admin),
+             ntohs(address.sin_port), PQdb(admin));
+    with_url(url, open_broken);
+    const char *id = store_add_session(&broken, "over a way that breaks");
+
+    struct session out;
+    atomic_store(&cuts_left, 1);
+    ck_assert_int_eq(broken.sessions->ops->get(broken.sessions, broken.user, id, &broken.arena, &out), CHAT_OK);
+    ck_assert_int_eq(atomic_load(&cuts_left), 0);
+
+    struct answer_begin begin = store_send_of(&broken, id, "once");
+    struct answer_begun begun;
+    atomic_store(&cuts_left, 1);
+    ck_assert_int_eq(store_begin(&broken, &begin, &begun), CHAT_ERR_DATABASE_UNAVAILABLE);
+    ck_assert_int_eq(atomic_load(&cuts_left), 0);
+    begin = store_send_of(&broken, id, "again");
+    enum chat_error error = CHAT_ERR_DATABASE_UNAVAILABLE;
+    for (int i = 0; i < 200 && error == CHAT_ERR_DATABASE_UNAVAILABLE; i++) { /* until somebody has looked again */
+        error = store_begin(&broken, &begin, &begun);
+        usleep(10000);
+    }
+    ck_assert_int_eq(error, CHAT_ERR_GENERATION_IN_PROGRESS); /* it was done, once */
+    store_close(&broken);
+    shutdown(way.listener, SHUT_RDWR);
+    pthread_join(way.thread, NULL);
+    close(way.listener);
+}
+END_TEST
+
+/* What a notice says may be somebody's text; libpq would write it to standard error. (F) */
+START_TEST(notices_are_written_nowhere)
+{
+    char level[PG_SCHEMA_LEVEL_SIZE], said[256] = "";
+    int ends[2], kept = dup(STDERR_FILENO);
+    run("CREATE FUNCTION", ".tell() RETURNS text LANGUAGE plpgsql AS"
+                           " $$BEGIN RAISE WARNING 'somebody has written'; RETURN '7'; END$$");
+    run("DROP VIEW", ".schema_migrations");
+    char view[128];
+    snprintf(view, sizeof view, ".schema_migrations AS SELECT %s.tell() AS version", name);
+    run("CREATE VIEW", view);
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    dup2(ends[1], STDERR_FILENO);
+    enum chat_error error = pg_schema_level(store.conn, level);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    ck_assert_int_eq(error, CHAT_OK);
+    ck_assert_str_eq(level, "7");
+    ck_assert_int_lt(read(ends[0], said, sizeof said - 1), 0);
+    ck_assert_str_eq(said, "");
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 CONTRACT_SUITE(postgres_switch)
 {
     Suite *suite = suite_create("postgres_switch");
@@ -262,7 +385,8 @@ CONTRACT_SUITE(postgres_switch)
         suite, "switch over", the_first_refused_write_renews_all_connections_and_goes_through,
         who_only_reads_looks_within_two_seconds, readiness_looks_each_time, one_that_is_read_only_is_as_good_as_none,
         another_server_renews_the_connections_to_the_one_before, a_host_that_refuses_leads_to_the_next,
-        a_host_that_does_not_answer_is_passed_over_the_next_time, lists_of_hosts_are_turned_together);
+        a_host_that_does_not_answer_is_passed_over_the_next_time, lists_of_hosts_are_turned_together,
+        what_may_have_been_done_is_repeated_only_where_twice_is_as_good_as_once, notices_are_written_nowhere);
     tcase_add_checked_fixture(tcase, open_all, close_all);
     return suite;
 }

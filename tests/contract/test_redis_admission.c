@@ -103,13 +103,35 @@ START_TEST(a_key_lives_at_least_a_second)
 }
 END_TEST
 
+/* 1: the day's key is there. */
+static long long daily_exists(void)
+{
+    return raw_number(desk.raw, "EXISTS chat:quota:daily:%s:2026-01-31", desk.user.user_id);
+}
+
+/* What Redis lost must not come back without a life: nothing would ever end it. (F) */
 START_TEST(a_refund_never_goes_below_nothing)
+{
+    struct outcome gone = desk_admit(&desk), empty = desk_admit(&desk);
+
+    raw_number(desk.raw, "DEL chat:quota:daily:%s:2026-01-31", desk.user.user_id);
+    ck_assert_int_eq(desk_settle(&desk, &gone, true), CHAT_OK);
+    ck_assert_int_eq(daily_exists(), 0);
+    freeReplyObject(redisCommand(desk.raw, "SET chat:quota:daily:%s:2026-01-31 0 EX 500", desk.user.user_id));
+    ck_assert_int_eq(desk_settle(&desk, &empty, true), CHAT_OK);
+    ck_assert_int_eq(desk_daily(&desk, "2026-01-31"), 0);
+    ck_assert_int_gt(raw_number(desk.raw, "TTL chat:quota:daily:%s:2026-01-31", desk.user.user_id), 0);
+}
+END_TEST
+
+START_TEST(a_unit_that_is_taken_again_makes_no_key)
 {
     struct outcome held = desk_admit(&desk);
 
-    raw_number(desk.raw, "DEL chat:quota:daily:%s:2026-01-31", desk.user.user_id);
     ck_assert_int_eq(desk_settle(&desk, &held, true), CHAT_OK);
-    ck_assert_int_eq(desk_daily(&desk, "2026-01-31"), -1);
+    raw_number(desk.raw, "DEL chat:quota:daily:%s:2026-01-31", desk.user.user_id);
+    ck_assert_int_eq(desk_settle(&desk, &held, false), CHAT_OK);
+    ck_assert_int_eq(daily_exists(), 0);
 }
 END_TEST
 
@@ -250,8 +272,8 @@ CONTRACT_SUITE(redis_admission_keys)
     keys = CONTRACT_CASE(suite, "keys", counts_and_leases_stand_under_the_user_s_keys, what_is_refused_makes_no_keys,
                          every_key_goes_by_itself, a_key_lives_at_least_a_second, a_renewed_lease_s_key_lives_on,
                          a_lease_has_the_age_of_its_last_renewal, a_refund_never_goes_below_nothing,
-                         a_forgotten_script_is_brought_along, a_key_of_another_kind_is_no_admission,
-                         the_breaker_is_looked_at_in_the_same_step);
+                         a_unit_that_is_taken_again_makes_no_key, a_forgotten_script_is_brought_along,
+                         a_key_of_another_kind_is_no_admission, the_breaker_is_looked_at_in_the_same_step);
     contract_fixture(keys, "real", open_desk, close_desk);
     races = tcase_create("races");
     tcase_set_timeout(races, CONTRACT_TIMEOUT_S);

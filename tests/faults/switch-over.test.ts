@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, freezeFor, idOf, report, rowOf, size, startAll, test } from '../support/faults.ts'
-import { redisPair } from '../support/pairs.ts'
+import { postgresPair, redisPair } from '../support/pairs.ts'
 import { startStack } from '../support/stack.ts'
 import { generatedText } from '../support/upstream.ts'
-import type { User } from '../support/user.ts'
+import { User } from '../support/user.ts'
 import { until } from '../support/wait.ts'
 
 const plenty = { CHAT_WORKERS: '2', CHAT_RATE_LIMIT_PER_MINUTE: '100000', CHAT_DAILY_MESSAGE_QUOTA: '100000', CHAT_MAX_CONCURRENT_STREAMS: '1000' }
@@ -82,4 +82,44 @@ describe('Redis', () => {
       expect(logOf(stack.stateDir)).not.toContain('answer_reaped')
     })
   })
+})
+
+// Users of their own, whom nobody checks afterwards: what they made is in a database that is gone by then.
+describe('Postgres', () => {
+  test('demoted: what was written is read by everybody, and nothing comes from the old one (postgres-demoted-reads, B6)', async () => {
+    const pair = await postgresPair()
+    try {
+      const stack = await startStack({ ...plenty, DATABASE_URL: pair.url, MIGRATE_DATABASE_URL: pair.firstUrl })
+      try {
+        const user = new User({ name: 'demoted', url: stack.url })
+        const lists = (count: number) => Promise.all(Array.from({ length: count }, () => user.get('/api/v1/chat/sessions')))
+        const complete = (replies: Awaited<ReturnType<typeof lists>>) => replies.every((reply) => reply.status === 200 && reply.json<{ items: unknown[] }>().items.length === 5)
+        await lists(40) // all connections are open
+        await pair.failOver()
+        for (let chat = 0; chat < 5; chat++) await user.createSession()
+        const from = performance.now()
+        await until('all read what was written', async () => complete(await lists(40)), 5_000)
+        const ms = performance.now() - from
+        for (let round = 0; round < 20; round++) expect(complete(await lists(40))).toBe(true)
+        expect(await pair.first.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'chat-fcgi' AND datname = 'chat' AND query_start > now() - interval '1 s'`)).toEqual([])
+        report(`after a Postgres failover all lists were whole after ${Math.round(ms)} ms`)
+
+        await pair.takesWrites(pair.second, false) // no primary anywhere
+        const unready = await until('readiness says so', async () => {
+          const reply = await user.get('/readyz')
+          return reply.status === 503 && reply
+        }, 5_000)
+        expect(unready.json<{ checks: Record<string, { status: string }> }>().checks).toMatchObject({ postgres: { status: 'unavailable' }, redis: { status: 'ok' } })
+        for (const reply of await lists(10)) expect(reply.status, 'never a list from it').toBe(503)
+        expect((await user.get('/api/v1/chat/sessions/00000000-0000-7000-8000-000000000000')).status, 'nor that something is not there').toBe(503)
+        await pair.takesWrites(pair.second, true)
+        await until('ready again', async () => (await user.get('/readyz')).status === 200, 10_000)
+        expect(complete(await lists(40))).toBe(true)
+      } finally {
+        await stack.down()
+      }
+    } finally {
+      await pair.close()
+    }
+  }, 300_000) // two clusters are made for it
 })
