@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "fcgi/migrations.h"
+#include "fcgi/renewal.h"
 #include "fcgi/request.h"
 #include "http/serve.h"
 #include "metrics/metrics.h"
@@ -47,8 +48,7 @@ enum {
     TRIM_AFTER_LAST = 64,
     HOUSEKEEPING_MS = 2000,
     MEMORY_LOOK_MS = 500,
-    RENEWAL_MS = 1000, /* all leases, bit by bit: thousands at once are a burst that chunks wait for */
-    RENEWAL_STEP_MS = 50,
+    RENEWAL_STEP_MS = 50, /* all leases within a second */
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
     DRAIN_STEP_MS = 100,
@@ -81,9 +81,7 @@ struct request_thread {
 /* What the first thread does as long as the process lives, and when it is due. */
 struct upkeep {
     int64_t alive_at_ms, memory_at_ms;
-    struct admission_ticket *tickets;       /* of all live answers, some seconds ago; NULL: all are renewed */
-    const struct admission_ticket **leases; /* each of these */
-    size_t lease_count, renewed;
+    struct renewal renewal;
     int live_peak; /* most streams at once since memory was last given back */
 };
 
@@ -467,35 +465,16 @@ static void say_alive(struct worker *worker)
     if (forgotten) relay_log_forgotten(worker->relay);
 }
 
-static void forget_leases(struct upkeep *upkeep)
-{
-    free(upkeep->leases);
-    free(upkeep->tickets);
-    upkeep->leases = NULL;
-    upkeep->tickets = NULL;
-    upkeep->lease_count = upkeep->renewed = 0;
-}
-
 static void take_leases(struct worker *worker)
 {
-    struct upkeep *upkeep = &worker->upkeep;
-    forget_leases(upkeep);
-    size_t count = relay_tickets(worker->relay, &upkeep->tickets);
-    upkeep->leases = calloc(count ? count : 1, sizeof *upkeep->leases);
-    if (!upkeep->leases) return; /* the next time */
-    for (size_t i = 0; i < count; i++) upkeep->leases[i] = &upkeep->tickets[i];
-    upkeep->lease_count = count;
+    struct admission_ticket *tickets = NULL;
+    size_t count = relay_tickets(worker->relay, &tickets);
+    renewal_begin(&worker->upkeep.renewal, tickets, count);
 }
 
-static void renew_leases(struct worker *worker, size_t at_most)
+static void renew_leases(struct worker *worker, bool rest)
 {
-    struct upkeep *upkeep = &worker->upkeep;
-    size_t left = upkeep->lease_count - upkeep->renewed, count = left < at_most ? left : at_most;
-    struct admission *admission = worker->own_stores.admission;
-    bool fine = count == 0 || admission->ops->renew(admission, upkeep->leases + upkeep->renewed, count) == CHAT_OK;
-    if (!fine) log_write(LOG_WARN, "leases_not_renewed", LOG_INT("count", left));
-    upkeep->renewed += count;
-    if (!fine || count == left) forget_leases(upkeep);
+    renewal_step(&worker->upkeep.renewal, worker->own_stores.admission, rest);
 }
 
 /* Many streams have ended: the allocator keeps their memory until it is told. */
@@ -523,8 +502,8 @@ static int keep_up(struct worker *worker)
         upkeep->memory_at_ms = now_ms + MEMORY_LOOK_MS;
         give_memory_back(worker);
     }
-    renew_leases(worker, upkeep->lease_count / (RENEWAL_MS / RENEWAL_STEP_MS) + 1);
-    if (upkeep->tickets) return RENEWAL_STEP_MS;
+    renew_leases(worker, false);
+    if (!renewal_is_over(&upkeep->renewal)) return RENEWAL_STEP_MS;
     int64_t next_ms = upkeep->alive_at_ms < upkeep->memory_at_ms ? upkeep->alive_at_ms : upkeep->memory_at_ms;
     int64_t left_ms = next_ms - clock_mono_ms(clock_system());
     return left_ms > 0 ? (int)left_ms : 0;
@@ -564,7 +543,7 @@ static void drain(struct worker *worker, int signal_number)
     atomic_store(&worker->draining, true);
     worker->upkeep.alive_at_ms = 0; /* now: what is being asked of the stores may take some seconds */
     keep_up(worker);
-    renew_leases(worker, worker->upkeep.lease_count);
+    renew_leases(worker, true);
     stop_request_threads(worker); /* what they have accepted they still serve: nobody else can */
     relay_refuse(worker->relay);
     while (signal_number == SIGTERM && relay_live(worker->relay) && clock_mono_ms(clock) < until_ms) {
@@ -603,7 +582,7 @@ static void stop(struct worker *worker)
     job_pool_close(worker->log_jobs);
     job_pool_close(worker->step_jobs);
     settle_use(worker);
-    forget_leases(&worker->upkeep);
+    renewal_end(&worker->upkeep.renewal);
     for (int i = 0; worker->threads && i < worker->settings->request_threads; i++)
         stores_close(&worker->threads[i].stores);
     for (int i = 0; i < JOB_THREADS; i++) stores_close(&worker->job_stores[i]);
