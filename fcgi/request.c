@@ -12,10 +12,26 @@ static struct fcgi_request *of(const struct http_request *request)
     return (struct fcgi_request *)(uintptr_t)request;
 }
 
+/* CONTENT_TYPE is nginx's word for the first of these headers; under their own name all come, one by one or in a list.
+ */
+static bool is_only_type(const struct http_request *self, const char *type)
+{
+    static const char own[] = "HTTP_CONTENT_TYPE=";
+    int count = 0;
+    for (char *const *at = of(self)->fcgi->envp; *at; at++) {
+        if (strncmp(*at, own, sizeof own - 1) != 0) continue;
+        if (count++ || strcmp(*at + sizeof own - 1, type) != 0) return false;
+    }
+    return true;
+}
+
+/* A body that is said to be of two types is of none. */
 static const char *request_param(const struct http_request *self, const char *name)
 {
     if (of(self)->taken) return NULL;
-    return FCGX_GetParam(name, of(self)->fcgi->envp);
+    const char *value = FCGX_GetParam(name, of(self)->fcgi->envp);
+    if (value && strcmp(name, "CONTENT_TYPE") == 0 && !is_only_type(self, value)) return "";
+    return value;
 }
 
 /* As long as nginx said it is; 0 where it said nothing. */
@@ -30,8 +46,8 @@ static enum chat_error request_read_body(struct http_request *self, size_t limit
 {
     FCGX_Stream *in = of(self)->fcgi->in;
     size_t expected = content_length(self);
-    char *text = arena_alloc(arena, (expected < limit ? expected : limit) + 1), rest[BODY_CHUNK];
-    size_t room = expected < limit ? expected : limit, total = 0;
+    size_t room = expected <= limit ? expected : 0, total = 0; /* nothing of one that is too large is kept */
+    char *text = arena_alloc(arena, room + 1), rest[BODY_CHUNK];
     int got;
     *body = text;
     *len = 0;

@@ -81,6 +81,8 @@ static const struct setting table[] = {
      "answers at once, a user; 0 allows none"},
     {"CHAT_CREATE_RATE_PER_MINUTE", "60", LIMIT, AT(policy.create_rate_per_minute), 0, 1000000,
      "sessions made without a message, a user and minute; 0 allows none"},
+    {"CHAT_COMPLETIONS_MAX_BYTES", "20971520", NUMBER, AT(policy.completions_max_bytes), 65536, 104857600,
+     "largest body of /chat/completions, pictures included; nginx has the same figure in local/completions.conf"},
     {"CHAT_QUOTA_FAIL_OPEN", "false", FLAG, AT(policy.quota_fail_open), 0, 0,
      "let messages pass while Redis is away, instead of refusing them"},
     {"CHAT_DETACH_GRACE_SECONDS", "30", NUMBER, AT(policy.detach_grace_seconds), 0, 3600,

@@ -46,6 +46,8 @@ enum {
     THREAD_STACK_BYTES = 512 << 10, /* cJSON and libpq need some of it */
     TRIM_AFTER_STREAMS = 256,
     TRIM_AFTER_LAST = 64,
+    TRIM_AFTER_BYTES = 1 << 20, /* of one request */
+    LARGE_BYTES = 256 << 10,    /* what is as large goes back to the system at once when it is freed */
     HOUSEKEEPING_MS = 2000,
     MEMORY_LOOK_MS = 500,
     RENEWAL_STEP_MS = 50, /* all leases within a second */
@@ -264,7 +266,9 @@ static void *request_main(void *argument)
         http_serve(&worker->app, &self->stores.ports, &self->stores, &request.request, &arena);
         metrics_move(&metrics->gauges.requests_running, -1);
         FCGX_Finish_r(&fcgi);
+        bool large = arena.used_bytes > TRIM_AFTER_BYTES;
         arena_reset(&arena);
+        if (large) malloc_trim(0);
     }
     arena_fini(&arena);
     return NULL;
@@ -614,6 +618,7 @@ int worker_run(const struct settings *settings, int listen_fd, int ready_fd, con
     int signal_number = SIGINT;
     quiet_signals(&worker);
     prctl(PR_SET_PDEATHSIG, MASTER_GONE);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* else it grows with what is freed, and large bodies stay for ever */
     mallopt(M_ARENA_MAX, 2); /* what one thread takes another gives back: more arenas would only be full of holes */
     bool started = start(&worker);
     if (started) {

@@ -499,6 +499,7 @@ use_nginx() {
     "CERTIFICATE=$STATE/tls/cert.pem" "CERTIFICATE_KEY=$STATE/tls/key.pem"
     "REQ_OFF=$([ "$req" -gt 0 ] || echo '#')" "REQ_PER_SECOND=$req" "REQ_BURST=$((req * 2))"
     "CONN_OFF=$([ "$conn" -gt 0 ] || echo '#')" "CONN_PER_IP=$conn"
+    "COMPLETIONS_MAX_BYTES=${CHAT_COMPLETIONS_MAX_BYTES:-20971520}"
   )
   for file in "$ROOT"/nginx/*.conf; do cat "$file" >"$conf/${file##*/}"; done
   mkdir -p "$conf/local"

@@ -1,7 +1,8 @@
 /*
  * The gate in three steps, because cJSON is lenient and its tree no longer shows what was wrong:
  *   1. scan_document reads the raw text as RFC 8259 has it, without recursion and without memory,
- *   2. cJSON makes the tree (nesting is known to be small by then, and so is the stack it takes),
+ *   2. cJSON makes the tree (nesting is known to be small by then, and so is the stack it takes), of the text or of
+ * what shorten makes of it,
  *   3. check_tree looks for what only decoded values show: keys that are equal, numbers that overflow.
  */
 #include "base/json.h"
@@ -17,7 +18,8 @@
 #include "base/utf8.h"
 
 enum {
-    NUMBER_MAX_CHARS = 63, /* what cJSON reads of one number */
+    NUMBER_MAX_CHARS = 63, /* what cJSON reads of one number; longer ones it is given in short */
+    CUT_BYTES = 4096,      /* of a string in an outline */
     FEW_KEYS = 12,         /* up to here each key is compared with each; above they are sorted */
 };
 
@@ -27,6 +29,8 @@ struct scan {
     const char *at;
     const char *end;
     const char *reason; /* NULL so far */
+    size_t values;
+    bool has_long_number;
 };
 
 #define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
@@ -145,7 +149,7 @@ static bool scan_number(struct scan *scan)
         if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-')) scan->at++;
         if (scan_digits(scan) == 0) return fail(scan, "malformed number");
     }
-    if (scan->at - start > NUMBER_MAX_CHARS) return fail(scan, "number out of range");
+    if (scan->at - start > NUMBER_MAX_CHARS) scan->has_long_number = true;
     return true;
 }
 
@@ -206,6 +210,8 @@ static bool scan_document(struct scan *scan)
             if (!scan_key(scan)) return false;
             expect = VALUE;
             continue;
+        } else if (++scan->values > JSON_MAX_VALUES) {
+            return fail(scan, "too many values");
         } else if (*scan->at == '{' || *scan->at == '[') {
             if (depth == JSON_MAX_DEPTH) return fail(scan, "nested too deep");
             expect = *scan->at == '{' ? KEY_OR_END : VALUE_OR_END;
@@ -220,6 +226,80 @@ static bool scan_document(struct scan *scan)
     }
     skip_space(scan);
     return scan->at == scan->end || fail(scan, "text after the value");
+}
+
+/* ---- 2. what cJSON is given where the text itself won't do ---- */
+
+/* Behind the string that begins at `at`. */
+static const char *string_end(const char *at)
+{
+    for (at++; *at != '"'; at++)
+        if (*at == '\\') at++;
+    return at + 1;
+}
+
+/* The next character of a string, or escape; of a pair of surrogates both. */
+static const char *next_character(const char *at)
+{
+    if (*at == '\\') {
+        if (at[1] != 'u') return at + 2;
+        return at + (hex4(at + 2, at + 6) >= 0xd800 && hex4(at + 2, at + 6) <= 0xdbff ? 12 : 6);
+    }
+    at++;
+    while (((unsigned char)*at & 0xc0) == 0x80) at++;
+    return at;
+}
+
+static const char *copy_string(const char *at, const char *end, bool outline, struct buf *out)
+{
+    const char *behind = string_end(at), *next = behind, *cut = at + 1;
+
+    while (next < end && (*next == ' ' || *next == '\n' || *next == '\r' || *next == '\t')) next++;
+    if (!outline || behind - at <= CUT_BYTES || (next < end && *next == ':')) { /* a key stays whole */
+        buf_append(out, at, (size_t)(behind - at));
+        return behind;
+    }
+    for (const char *more; (more = next_character(cut)) - at < CUT_BYTES;) cut = more;
+    buf_append(out, at, (size_t)(cut - at));
+    buf_append_char(out, '"');
+    return behind;
+}
+
+/* NULL: too large. Of a long one the double that is nearest, in short. */
+static const char *copy_number(const char *at, const char *end, struct buf *out)
+{
+    size_t len = 0;
+
+    while (at + len < end && strchr("+-.0123456789eE", at[len])) len++;
+    if (len <= NUMBER_MAX_CHARS) {
+        buf_append(out, at, len);
+        return at + len;
+    }
+    char *text = strndup(at, len);
+    double number = text ? strtod(text, NULL) : HUGE_VAL;
+
+    free(text);
+    if (!isfinite(number)) return NULL;
+    buf_printf(out, "%.17g", number);
+    return at + len;
+}
+
+/* What scan_document let pass, with long numbers in short and, in an outline, long strings cut. NULL, or what is
+ * wrong. */
+static const char *shorten(const char *text, size_t len, bool outline, struct buf *out)
+{
+    const char *end = text + len;
+
+    while (text < end) {
+        if (*text == '"')
+            text = copy_string(text, end, outline, out);
+        else if (*text == '-' || (*text >= '0' && *text <= '9')) {
+            text = copy_number(text, end, out);
+            if (!text) return "number out of range";
+        } else
+            buf_append_char(out, *text++);
+    }
+    return out->failed ? "out of memory" : NULL;
 }
 
 /* ---- 3. the tree ---- */
@@ -262,11 +342,29 @@ static const char *check_tree(const cJSON *value)
     return reason;
 }
 
-enum chat_error json_parse(const char *text, size_t len, struct json_doc **doc, const char **reason)
+static enum chat_error make_tree(const char *text, size_t len, struct json_doc **doc, const char **reason)
+{
+    const char *end = NULL;
+    cJSON *root = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+
+    if (!root) {
+        *reason = "out of memory"; /* the one thing left that can fail */
+        return CHAT_ERR_INTERNAL;
+    }
+    struct scan rest = {.at = end, .end = text + len};
+    skip_space(&rest);
+    *reason = rest.at == rest.end ? check_tree(root) : "text after the value";
+    if (*reason) {
+        cJSON_Delete(root);
+        return CHAT_ERR_INVALID_JSON;
+    }
+    *doc = (struct json_doc *)root; /* a document is its root: one allocation less for each chunk of a stream */
+    return CHAT_OK;
+}
+
+static enum chat_error parse(const char *text, size_t len, bool outline, struct json_doc **doc, const char **reason)
 {
     struct scan scan = {.at = text, .end = text + len};
-    const char *end = NULL;
-    cJSON *root;
 
     *doc = NULL;
     *reason = NULL;
@@ -277,21 +375,25 @@ enum chat_error json_parse(const char *text, size_t len, struct json_doc **doc, 
     else if (!scan_document(&scan))
         *reason = scan.reason;
     if (*reason) return CHAT_ERR_INVALID_JSON;
+    if (!outline && !scan.has_long_number) return make_tree(text, len, doc, reason);
 
-    root = cJSON_ParseWithLengthOpts(text, len, &end, 0);
-    if (!root) {
-        *reason = "out of memory"; /* the one thing left that can fail */
-        return CHAT_ERR_INTERNAL;
-    }
-    scan.at = end;
-    skip_space(&scan);
-    *reason = scan.at == scan.end ? check_tree(root) : "text after the value";
-    if (*reason) {
-        cJSON_Delete(root);
-        return CHAT_ERR_INVALID_JSON;
-    }
-    *doc = (struct json_doc *)root; /* a document is its root: one allocation less for each chunk of a stream */
-    return CHAT_OK;
+    struct buf short_text;
+    buf_init(&short_text, len + 1); /* each cut leaves less than it takes */
+    *reason = shorten(text, len, outline, &short_text);
+    enum chat_error error = short_text.failed ? CHAT_ERR_INTERNAL : CHAT_ERR_INVALID_JSON;
+    if (!*reason) error = make_tree(short_text.data, short_text.len, doc, reason);
+    buf_fini(&short_text);
+    return error;
+}
+
+enum chat_error json_parse(const char *text, size_t len, struct json_doc **doc, const char **reason)
+{
+    return parse(text, len, false, doc, reason);
+}
+
+enum chat_error json_parse_outline(const char *text, size_t len, struct json_doc **doc, const char **reason)
+{
+    return parse(text, len, true, doc, reason);
 }
 
 void json_free(struct json_doc *doc)

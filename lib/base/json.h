@@ -3,8 +3,8 @@
  *
  * In: json_parse is the gate that every request body passes (the provider's chunks have a scanner of their own,
  * sambanova/chunk.h). It refuses what cJSON lets
- * through: bad UTF-8, raw or escaped NUL, lone surrogates, nesting over 32, duplicate keys, a BOM, numbers
- * that are not finite, anything after the value (cJSON would accept or silently change each of them).
+ * through: bad UTF-8, raw or escaped NUL, lone surrogates, nesting over 32, too many values, duplicate keys, a BOM,
+ * numbers that are not finite, anything after the value (cJSON would accept or silently change each of them).
  * Values are borrowed from the document. Look-ups are case-sensitive.
  * Out: a writer over a buf, which escapes and places commas; one place composes JSON.
  */
@@ -18,7 +18,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-enum { JSON_MAX_DEPTH = 32 };
+enum {
+    JSON_MAX_DEPTH = 32,
+    JSON_MAX_VALUES = 200000, /* of a document: each takes some 100 bytes, whatever its text has */
+};
 
 /* libjwt calls jansson, which has a json_string and a json_integer too; the dynamic linker would hand it ours, so
  * these two go by another name there. */
@@ -32,6 +35,9 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 /* CHAT_ERR_INVALID_JSON with *reason set to a static phrase for people ("duplicate key", …), or CHAT_OK
  * with *doc for json_free. CHAT_ERR_INTERNAL: no memory. */
 enum chat_error json_parse(const char *text, size_t len, struct json_doc **doc, const char **reason) MUST_CHECK;
+/* For a large document of which little is looked at: string values are cut after some 4 KB, so that no picture is held
+ * twice. Keys are whole. */
+enum chat_error json_parse_outline(const char *text, size_t len, struct json_doc **doc, const char **reason) MUST_CHECK;
 void json_free(struct json_doc *doc);
 const struct json *json_root(const struct json_doc *doc);
 

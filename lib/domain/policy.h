@@ -26,6 +26,7 @@ struct chat_policy {
     int daily_message_quota;
     int max_concurrent_streams; /* answers at once, a user */
     int create_rate_per_minute; /* sessions made, which aren't counted as messages */
+    int completions_max_bytes;  /* of a completion's body */
     bool quota_fail_open;       /* Redis away: let the daily quota pass */
 
     int detach_grace_seconds; /* an answer nobody is attached to goes on this long */

@@ -29,6 +29,7 @@ struct problem {
     bool tried_out;        /* our own tries at the provider are used up: a client's would multiply them */
     bool has_quota;        /* the request was counted or refused by a limit: quota says where the user stands */
     struct quota quota;
+    size_t max_bytes;                       /* of payload_too_large: what is taken; 0: not known */
     char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */
     char was[UUID_TEXT_SIZE];               /* of what an earlier request with the same key made; "" */
 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MAX_BYTES = 2 << 20 };
+enum { ADDED_MAX_BYTES = 4 << 10 }; /* to a body, by us */
 
 /* ---- spelling ---- */
 
@@ -130,7 +130,8 @@ char *completion_body_for_provider(struct http_call *call, const struct completi
     const struct completion_bounds bounds = {
         .model = wish->model ? NULL : policy->default_model, .max_tokens = policy->max_tokens, .stream = wish->stream};
     struct buf body;
-    buf_init(&body, BODY_MAX_BYTES);
+    buf_init(&body, call->body_len + ADDED_MAX_BYTES);
+    buf_reserve(&body, call->body_len + ADDED_MAX_BYTES); /* once: it may be 20 MiB */
     if (provider->ops->bound(provider, call->body_text, call->body_len, &bounds, &body)) return buf_take(&body, len);
     if (body.failed) abort(); /* out of memory */
     buf_fini(&body);

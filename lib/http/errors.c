@@ -28,7 +28,8 @@ const struct error_view *error_view(enum chat_error error)
     case CHAT_ERR_METHOD_NOT_ALLOWED: ROW(405, INVALID, false, "This method is not for this address; see `Allow`.")
     case CHAT_ERR_GENERATION_IN_PROGRESS:
         ROW(409, INVALID, true, "An answer is being written in this session: wait for its end, or stop it.")
-    case CHAT_ERR_PAYLOAD_TOO_LARGE: ROW(413, INVALID, false, "The body is too large for this address.")
+    case CHAT_ERR_PAYLOAD_TOO_LARGE:
+        ROW(413, INVALID, false, "The body is too large for this address; `details.max_bytes` is the most.")
     case CHAT_ERR_UNSUPPORTED_MEDIA_TYPE: ROW(415, INVALID, false, "Send the body as `Content-Type: application/json`.")
     case CHAT_ERR_VALIDATION_FAILED: ROW(422, INVALID, false, "Some values are not acceptable; see `details.fields`.")
     case CHAT_ERR_IDEMPOTENCY_MISMATCH:
@@ -74,7 +75,7 @@ static void write_details(struct json_writer *json, const struct problem *proble
     bool quota = problem->has_quota && status == 429;
     bool fields = problem->field_count || problem->error == CHAT_ERR_VALIDATION_FAILED;
     json_put_key(json, "details");
-    if (!fields && !problem->active_message_id[0] && !problem->was[0] && !quota) {
+    if (!fields && !problem->active_message_id[0] && !problem->was[0] && !quota && !problem->max_bytes) {
         json_put_null(json);
         return;
     }
@@ -82,6 +83,7 @@ static void write_details(struct json_writer *json, const struct problem *proble
     if (fields) write_fields(json, problem);
     if (problem->active_message_id[0]) json_field_string(json, "active_message_id", problem->active_message_id);
     if (problem->was[0]) json_field_string(json, "was", problem->was);
+    if (problem->max_bytes) json_field_int(json, "max_bytes", (int64_t)problem->max_bytes);
     if (quota) {
         json_put_key(json, "quota");
         view_quota(json, &problem->quota);

@@ -6,7 +6,7 @@
 #include "http/api.h"
 #include "metrics/metrics.h"
 
-enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10, COMPLETION_BODY = 1 << 20 };
+enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10, COMPLETION_BODY = 0 };
 
 #define SESSIONS "/api/v1/chat/sessions"
 #define MESSAGES "/api/v1/chat/messages"
@@ -46,6 +46,11 @@ _Static_assert(sizeof routes / sizeof routes[0] <= METRICS_ROUTES, "every row ha
 const struct route *route_table(void)
 {
     return routes;
+}
+
+size_t route_body_limit(const struct route *route, const struct chat_policy *policy)
+{
+    return route->body_limit ? route->body_limit : (size_t)policy->completions_max_bytes;
 }
 
 static size_t segment_len(const char *path)

@@ -26,9 +26,11 @@ struct route {
     const char *path; /* {session} and {message} take a UUID (anything else is that thing's 404), {name} a segment */
     route_handler *handler;
     enum body_kind body;
-    size_t body_limit; /* bytes */
+    size_t body_limit; /* bytes; 0: what the policy says of completions */
     enum route_access access;
 };
+
+size_t route_body_limit(const struct route *route, const struct chat_policy *policy);
 
 enum route_match { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_WRONG_METHOD };
 

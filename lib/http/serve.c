@@ -1,5 +1,7 @@
 #include "http/serve.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,8 +11,13 @@
 #include "http/repeat.h"
 #include "http/routes.h"
 #include "metrics/metrics.h"
+#include "usecases/take_place.h"
 
-enum { RESPONSE_MAX_BYTES = 64 << 20 };
+enum {
+    RESPONSE_MAX_BYTES = 64 << 20,
+    LARGE_BODY = 128 << 10,        /* no message is: a completion with a picture */
+    LARGE_AT_ONCE_MAX = 256 << 20, /* bytes of large bodies that are read and looked at, in this process */
+};
 
 static bool starts_with(const char *text, const char *prefix)
 {
@@ -130,11 +137,36 @@ static bool is_json_type(const char *type)
     return *rest == 0 || *rest == ';';
 }
 
+/* As the client says, or nginx of what it has read. */
+static size_t announced_length(struct http_call *call)
+{
+    const char *text = call_header(call, "CONTENT_LENGTH");
+    return text ? (size_t)strtoull(text, NULL, 10) : 0;
+}
+
+/* Nothing of it is kept. It is read all the same: an unread one would reset the connection. */
+static enum chat_error refuse(struct http_call *call, enum chat_error error)
+{
+    const char *text;
+    size_t len;
+    if (call->request->ops->read_body(call->request, 0, call->arena, &text, &len) == CHAT_ERR_INVALID_REQUEST)
+        log_write(LOG_DEBUG, "body_unread");
+    return error;
+}
+
+static enum chat_error read_whole(struct http_call *call, const struct route *route, const char **text, size_t *len)
+{
+    size_t limit = route_body_limit(route, call->ports->policy);
+    enum chat_error error = call->request->ops->read_body(call->request, limit, call->arena, text, len);
+    if (error == CHAT_ERR_PAYLOAD_TOO_LARGE) call->problem.max_bytes = limit;
+    return error;
+}
+
 static enum chat_error read_body(struct http_call *call, const struct route *route, struct json_doc **doc)
 {
     const char *text, *reason;
     size_t len;
-    enum chat_error error = call->request->ops->read_body(call->request, route->body_limit, call->arena, &text, &len);
+    enum chat_error error = read_whole(call, route, &text, &len);
     if (error != CHAT_OK) return error;
     if (route->body == BODY_NONE) return CHAT_OK;
     const char *type = call_header(call, "CONTENT_TYPE");
@@ -143,7 +175,7 @@ static enum chat_error read_body(struct http_call *call, const struct route *rou
         len = 2;
     } else if (!type || !is_json_type(type))
         return CHAT_ERR_UNSUPPORTED_MEDIA_TYPE;
-    error = json_parse(text, len, doc, &reason);
+    error = (len > LARGE_BODY ? json_parse_outline : json_parse)(text, len, doc, &reason);
     if (error != CHAT_OK)
         return problem_set(&call->problem, error, arena_printf(call->arena, "The body is not valid JSON: %s.", reason));
     call->body = json_root(*doc);
@@ -154,7 +186,7 @@ static enum chat_error read_body(struct http_call *call, const struct route *rou
     return problem_set(&call->problem, CHAT_ERR_VALIDATION_FAILED, "The body must be a JSON object.");
 }
 
-static enum chat_error handle(struct http_call *call, const struct route *route)
+static enum chat_error handle_body(struct http_call *call, const struct route *route)
 {
     struct json_doc *doc = NULL;
     enum chat_error error = read_body(call, route, &doc);
@@ -163,14 +195,34 @@ static enum chat_error handle(struct http_call *call, const struct route *route)
     return error;
 }
 
-/* Where the route isn't served, the body is read all the same: an unread one would reset the connection. */
-static enum chat_error refuse(struct http_call *call, enum chat_error error)
+/* Before anything of a large body is kept: whoever is over a limit has the cost of sending it, nobody that of reading
+ * it; and memory is bounded, whoever sends. */
+static enum chat_error handle(struct http_call *call, const struct route *route)
 {
-    const char *text;
-    size_t len;
-    if (call->request->ops->read_body(call->request, 1 << 20, call->arena, &text, &len) != CHAT_OK)
-        log_write(LOG_DEBUG, "body_unread");
+    static atomic_size_t at_once;
+    size_t len = announced_length(call);
+    if (len <= LARGE_BODY || len > route_body_limit(route, call->ports->policy)) return handle_body(call, route);
+    enum chat_error error = look_for_place(call->ports, &call->caller, &call->problem);
+    if (error != CHAT_OK) return refuse(call, error);
+    if (atomic_fetch_add(&at_once, len) + len > LARGE_AT_ONCE_MAX) {
+        call->problem.retry_after_s = 1;
+        error = refuse(call, CHAT_ERR_OVERLOADED);
+    } else
+        error = handle_body(call, route);
+    atomic_fetch_sub(&at_once, len);
     return error;
+}
+
+/* An SDK that asks for this was not told otherwise; its user is. */
+static enum chat_error not_found(struct http_call *call)
+{
+    static const char responses[] = "/api/v1/responses";
+    const char *rest = call->request->path + sizeof responses - 1;
+    bool wanted = starts_with(call->request->path, responses) && (*rest == 0 || *rest == '/');
+    return problem_set(&call->problem, CHAT_ERR_NOT_FOUND,
+                       wanted ? "The Responses API is not offered here: use /api/v1/chat/completions, which is "
+                                "`.chat(model)` in the AI SDK and `chat.completions` in OpenAI's."
+                              : NULL);
 }
 
 static enum chat_error gate(struct http_call *call)
@@ -198,7 +250,7 @@ static enum chat_error serve(struct http_call *call)
         if (error == CHAT_OK && for_admins && !call->caller.is_admin) error = CHAT_ERR_FORBIDDEN;
         if (error != CHAT_OK) return refuse(call, error);
     }
-    if (match == ROUTE_NOT_FOUND) return refuse(call, CHAT_ERR_NOT_FOUND);
+    if (match == ROUTE_NOT_FOUND) return refuse(call, not_found(call));
     if (match == ROUTE_WRONG_METHOD) {
         http_add_header(&call->response, "Allow", arena_strdup(call->arena, allow));
         return refuse(call, CHAT_ERR_METHOD_NOT_ALLOWED);

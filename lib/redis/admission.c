@@ -125,7 +125,18 @@ struct question {
     int rate_limit, daily_limit, streams_limit;
     bool counts_day;
     struct at_rest rest;
+    bool looks; /* nothing is counted */
 };
+
+static struct question question_of(const struct chat_policy *policy, const struct caller *caller, const char *answer_id)
+{
+    return (struct question){.answer_id = answer_id,
+                             .rate_limit = policy->rate_limit_per_minute,
+                             .daily_limit = policy->daily_message_quota,
+                             .streams_limit = policy->max_concurrent_streams,
+                             .counts_day = !caller->is_admin,
+                             .rest = no_breaker};
+}
 
 /* What is unlimited is counted all the same, for the limit that comes with the next settings. */
 static int64_t ceiling(int limit)
@@ -161,10 +172,22 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
 {
     struct standing standing = {.verdict = UNKNOWN};
     struct admit_args args;
-    const char *const list[] = {
-        args.rate,       args.daily,          args.streams,    REDIS_BREAKER_KEY,    args.deadline,
-        args.now,        question->answer_id, args.rate_limit, args.rate_life,       args.daily_limit,
-        args.daily_life, args.streams_limit,  args.lease,      question->rest.whose, question->rest.model};
+    const char *const list[] = {args.rate,
+                                args.daily,
+                                args.streams,
+                                REDIS_BREAKER_KEY,
+                                args.deadline,
+                                args.now,
+                                question->answer_id,
+                                args.rate_limit,
+                                args.rate_life,
+                                args.daily_limit,
+                                args.daily_life,
+                                args.streams_limit,
+                                args.lease,
+                                question->rest.whose,
+                                question->rest.model,
+                                question->looks ? "1" : "0"};
 
     if (!redis_conn_begin(self->conn)) return standing;
     put_args(&args, caller, question, now_ms);
@@ -264,12 +287,8 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     quota_day(now_ms, ticket->day);
     *retry_after_s = 0;
 
-    const struct question question = {.answer_id = answer_id,
-                                      .rate_limit = self->policy->rate_limit_per_minute,
-                                      .daily_limit = self->policy->daily_message_quota,
-                                      .streams_limit = self->policy->max_concurrent_streams,
-                                      .counts_day = !caller->is_admin,
-                                      .rest = rest};
+    struct question question = question_of(self->policy, caller, answer_id);
+    question.rest = rest;
     standing = ask_redis(self, caller, &question, now_ms);
     by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
     if (!by_redis && rest.whose[0]) return CHAT_ERR_API_UNAVAILABLE;
@@ -294,6 +313,22 @@ static enum chat_error admit_at_rest(struct admission *admission, const char *mo
     const struct at_rest rest = {model ? "one" : "all", model ? model : ""};
 
     return decide(self_of(admission), rest, caller, answer_id, ticket, quota, retry_after_s);
+}
+
+static enum chat_error look(struct admission *admission, const struct caller *caller, struct quota *quota,
+                            int64_t *retry_after_s)
+{
+    struct redis_admission *self = self_of(admission);
+    const struct chat_policy *policy = self->policy;
+    const int64_t now_ms = clock_wall_ms(self->clock);
+    struct question question = question_of(policy, caller, "-");
+
+    question.looks = true;
+    struct standing standing = ask_redis(self, caller, &question, now_ms);
+    if (!redis_conn_done(self->conn, "look", standing.verdict != UNKNOWN)) return CHAT_OK;
+    *quota = quota_of(now_ms, policy->rate_limit_per_minute, standing.rate_used, policy->daily_message_quota,
+                      standing.daily_used, caller->is_admin);
+    return refuse(policy, standing.verdict, now_ms, retry_after_s);
 }
 
 /* ---- what is made and is no answer ---- */
@@ -504,6 +539,7 @@ struct admission *redis_admission_open(struct redis_conn *conn, const struct cha
 {
     static const struct admission_ops ops = {.admit = admit,
                                              .admit_at_rest = admit_at_rest,
+                                             .look = look,
                                              .admit_making = admit_making,
                                              .settle = settle,
                                              .renew = renew,

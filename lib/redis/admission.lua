@@ -5,6 +5,7 @@
 --       6 day's limit, -1: not counted 7 daily key's life, ms             8 answers at once  9 lease, ms; 0: none
 --       10 whose breaker must be at rest, which is when it has no state: "" nobody's, "all" all models', "one" that of
 --       11 the model
+--       12 "1": only says what it would do
 -- Gives {verdict, minute's count, day's count, this clock in ms}; verdict 0 admitted, 1 minute, 2 day, 3 answers at
 -- once, 4 too late: nobody waits for this any more, 5 the breaker is not at rest.
 local time = redis.call('TIME')
@@ -28,11 +29,11 @@ if daily_limit >= 0 and daily_used >= daily_limit then
     return {2, rate_used, daily_used, clock_ms}
 end
 local is_leased = ARGV[9] ~= '0'
-if is_leased then
-    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2])
-    if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[8]) then
-        return {3, rate_used, daily_used, clock_ms}
-    end
+if is_leased and redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[2], '+inf') >= tonumber(ARGV[8]) then
+    return {3, rate_used, daily_used, clock_ms}
+end
+if ARGV[12] == '1' then
+    return {0, rate_used, daily_used, clock_ms}
 end
 
 -- Adds one; the first of a key sets when it ends, in the same step.
@@ -48,6 +49,7 @@ if daily_limit >= 0 then
     daily_used = count(KEYS[2], daily_used, ARGV[7])
 end
 if is_leased then
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2])
     redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[9], ARGV[3])
     redis.call('PEXPIRE', KEYS[3], ARGV[9])
 end

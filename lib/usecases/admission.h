@@ -44,6 +44,9 @@ struct admission_ops {
     enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller,
                                      const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
                                      int64_t *retry_after_s);
+    /* What admit would say now, of its limits alone: counts and leases nothing. CHAT_OK where Redis is away too. */
+    enum chat_error (*look)(struct admission *self, const struct caller *caller, struct quota *quota,
+                            int64_t *retry_after_s);
     /* For what is made and is no answer, which has a limit of its own a minute: counts one. CHAT_ERR_RATE_LIMITED:
      * nothing was counted, and *retry_after_s is set. *quota is where the user stands, with this limit in place of the
      * minute's. Where Redis is away it goes on in this process at its share. */

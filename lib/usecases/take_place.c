@@ -126,3 +126,13 @@ enum chat_error take_place(const struct chat_ports *ports, const struct caller *
     if (error == CHAT_OK && out->ticket.daily_counted) metrics_add(&metrics->counters.quota[QUOTA_TAKEN], 1);
     return error;
 }
+
+enum chat_error look_for_place(const struct chat_ports *ports, const struct caller *caller, struct problem *problem)
+{
+    struct quota quota = {0};
+    int64_t retry_after_s = 0;
+    enum chat_error error = ports->admission->ops->look(ports->admission, caller, &quota, &retry_after_s);
+    if (error == CHAT_OK) return CHAT_OK;
+    metrics_add(&metrics->counters.admissions[result_of(error)], 1);
+    return admitted(error, retry_after_s, &quota, problem);
+}

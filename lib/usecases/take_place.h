@@ -26,5 +26,9 @@ struct wanted_model {
 enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller,
                            const struct wanted_model *wanted, const char *answer_id, struct problem *problem,
                            struct place *out) MUST_CHECK;
+/* Before a large body is read: whether take_place would be refused by a limit as things stand, with the same problem.
+ * Counts nothing, and is no promise; CHAT_OK where Redis is away. */
+enum chat_error look_for_place(const struct chat_ports *ports, const struct caller *caller,
+                               struct problem *problem) MUST_CHECK;
 
 #endif

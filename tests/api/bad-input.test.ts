@@ -5,6 +5,7 @@ import { drip, raw, request } from '../support/http.ts'
 import { document, holdError, operations } from '../support/openapi.ts'
 import { sql } from '../support/stores.ts'
 import { describe, expect, test } from '../support/test.ts'
+import { tokenFor } from '../support/tokens.ts'
 import { sendPath, type User } from '../support/user.ts'
 
 const json = { 'Content-Type': 'application/json' }
@@ -150,7 +151,7 @@ describe('size', () => {
   test('a send over 128 KiB is 413, one of just that is read', async ({ alice }) => {
     const over = await alice.request(sendPath(null), { method: 'POST', body: padded(128 * KiB + 1), headers: json })
     expect(over.status).toBe(413)
-    expect(over.json().error.code).toBe('payload_too_large')
+    expect(over.json().error).toMatchObject({ code: 'payload_too_large', details: { max_bytes: 128 * KiB } })
     const just = await alice.request(sendPath(null), { method: 'POST', body: padded(128 * KiB), headers: json })
     expect([201, 200, 422]).toContain(just.status)
     expect(just.json().error.details.fields).toHaveProperty('content')
@@ -159,14 +160,17 @@ describe('size', () => {
   test('a session over 64 KiB is 413, one of just that is read', async ({ alice }) => {
     const over = await alice.request('/api/v1/chat/sessions', { method: 'POST', body: padded(64 * KiB + 1), headers: json })
     expect(over.status).toBe(413)
+    expect(over.json().error.details).toEqual({ max_bytes: 64 * KiB })
     expect((await alice.request('/api/v1/chat/sessions', { method: 'POST', body: padded(64 * KiB), headers: json })).status).toBe(422)
   })
 
   test('what nginx itself refuses is the same JSON', async ({ alice }) => {
     const body = Buffer.alloc(3 * KiB * KiB, 'a')
-    const reply = await alice.request(sendPath(null), { method: 'POST', body, headers: json })
-    expect(reply.status).toBe(413)
-    expect(reply.json().error.code).toBe('payload_too_large')
+    for (const [path, max_bytes] of [[sendPath(null), 128 * KiB], [sendPath(anyId), 128 * KiB], ['/api/v1/chat/sessions', 64 * KiB]] as const) {
+      const reply = await alice.request(path, { method: 'POST', body, headers: json })
+      expect(reply.status).toBe(413)
+      expect(reply.json().error).toMatchObject({ code: 'payload_too_large', details: { max_bytes } })
+    }
   })
 
   test('an address that is too long is 414 or 404, as JSON', async ({ alice }) => {
@@ -291,6 +295,8 @@ describe('HTTP that does not hold together', () => {
     ['a transfer encoding that is none', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: xchunked\r\n\r\n`, [501]],
     ['two lengths', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello`, [400]],
     ['a negative length', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nContent-Length: -1\r\n\r\n`, [400]],
+    ['two types', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${tokenFor('two-types')}\r\nContent-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`, [415]],
+    ['a type twice', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${tokenFor('two-types')}\r\nContent-Type: application/json\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`, [415]],
     ['no host', 'GET /api/v1/chat/sessions HTTP/1.1\r\n\r\n', [400]],
   ]
   test.for(cases)('%s', async ([, bytes, statuses]) => {

@@ -1,5 +1,5 @@
 // OpenAI's surface: by the openai package as it is, and by the bytes.
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import OpenAI from 'openai'
 import { holdSchema } from '../support/openapi.ts'
 import { open } from '../support/http.ts'
@@ -100,6 +100,24 @@ describe('the openai package', () => {
     expect(refused).toBeInstanceOf(OpenAI.RateLimitError)
     expect(refused).toMatchObject({ code: 'quota_exceeded' })
     expect(Number((refused as InstanceType<typeof OpenAI.RateLimitError>).headers.get('retry-after'))).toBeGreaterThan(0)
+  })
+
+  // photo-by-sdk
+  test('sends a picture of 3 MB, whole', async ({ alice }) => {
+    const photo = randomBytes(3_000_000).toString('base64')
+    const nonce = freshTag()
+    {
+      const whole = await client(alice).chat.completions.create({
+        model, messages: [{ role: 'user', content: [
+          { type: 'text', text: `[[chunks=1 tag=${nonce}]]` },
+          { type: 'image_url', image_url: { url: `data:image/jpeg;base64,${photo}` } },
+        ] }],
+      })
+      expect(whole.choices[0]!.finish_reason).toBe('stop')
+    }
+    const seen = (await stats()).recent_chats.find((chat) => chat.body.includes(nonce))!
+    expect(seen.body_bytes).toBeGreaterThan(photo.length)
+    expect(seen.body_end).toContain(`${photo.slice(-900)}"`)
   })
 
   // day-used-up-sdk: left to itself it sleeps until midnight, and asks again then.
@@ -306,9 +324,11 @@ test('counted like a send: per minute, per day, at once', async ({ alice, admin 
 })
 
 test('takes a body up to 1 MiB, and what is wrong with it is said', async ({ alice }) => {
-  const long = 'x'.repeat((1 << 20) - 2000)
-  expect((await alice.post(path, ask(`[[chunks=1]] ${long}`))).status).toBe(200)
-  expect((await alice.post(path, ask(`${long}${'x'.repeat(3000)}`))).status).toBe(413)
+  const MiB = 1 << 20
+  expect((await alice.post(path, ask(`[[chunks=1]] ${'x'.repeat(2 * MiB)}`))).status).toBe(200)
+  const over = await alice.post(path, ask('x'.repeat(20 * MiB)))
+  expect(over.status).toBe(413)
+  expect(over.json().error).toMatchObject({ code: 'payload_too_large', details: { max_bytes: 20 * MiB } })
   for (const body of [{}, { messages: 'Hi' }, { ...ask('Hi'), model: 7 }, { ...ask('Hi'), model: null }, { ...ask('Hi'), stream: 'yes' }])
   {
     const reply = await alice.post(path, body)

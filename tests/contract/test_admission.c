@@ -216,6 +216,35 @@ static enum chat_error make(struct quota *quota, int64_t *retry_after_s)
     return desk.admission->ops->admit_making(desk.admission, &desk.user, quota, retry_after_s);
 }
 
+/* (A7) */
+START_TEST(a_look_says_what_would_be_and_counts_nothing)
+{
+    struct quota quota;
+    int64_t retry_after_s;
+    struct outcome held[3];
+
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
+        held[i] = desk_admit(&desk);
+    }
+    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s),
+                     CHAT_ERR_TOO_MANY_STREAMS);
+    ck_assert_int_eq(retry_after_s, 5);
+    ck_assert_int_eq(quota.rate_remaining, 7);
+    desk_settle(&desk, &held[0], false);
+    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
+    desk.policy.daily_message_quota = 3;
+    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s),
+                     CHAT_ERR_QUOTA_EXCEEDED);
+    desk.policy.rate_limit_per_minute = 3;
+    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s),
+                     CHAT_ERR_RATE_LIMITED);
+    ck_assert_int_eq(retry_after_s, 50);
+    expect_used("2026-01-31T12:00:10.000Z", 3, 3);
+    expect_streams(2);
+}
+END_TEST
+
 /* (A5) */
 START_TEST(making_has_a_limit_of_its_own)
 {
@@ -442,18 +471,18 @@ static Suite *admission(const char *name, const char *tag, SFun open, SFun close
 {
     Suite *suite = suite_create(name);
 
-    contract_fixture(CONTRACT_CASE(suite, "admission", an_admitted_request_is_counted_and_leased,
-                                   the_minute_is_limited_until_its_last_millisecond,
-                                   the_day_is_limited_until_midnight_utc, answers_at_once_are_limited,
-                                   what_is_refused_is_counted_nowhere, a_limit_of_0_allows_none, unlimited_allows_all,
-                                   making_has_a_limit_of_its_own, a_lease_runs_out_by_itself, a_renewed_lease_lives_on,
-                                   a_settled_lease_is_not_renewed_into_being, a_refund_goes_to_the_day_it_came_from,
-                                   a_refund_leaves_the_minute_spent, settling_counts_once_from_wherever,
-                                   settling_tells_where_the_user_stands_then, settled_without_a_refund_stays_so,
-                                   a_refund_is_taken_back_once_where_the_answer_came_after_all,
-                                   admins_pass_the_daily_quota_alone, peeking_counts_nothing,
-                                   users_whose_ids_look_like_keys_stay_apart),
-                     tag, open, close);
+    contract_fixture(
+        CONTRACT_CASE(suite, "admission", an_admitted_request_is_counted_and_leased,
+                      the_minute_is_limited_until_its_last_millisecond, the_day_is_limited_until_midnight_utc,
+                      answers_at_once_are_limited, what_is_refused_is_counted_nowhere, a_limit_of_0_allows_none,
+                      unlimited_allows_all, a_look_says_what_would_be_and_counts_nothing, making_has_a_limit_of_its_own,
+                      a_lease_runs_out_by_itself, a_renewed_lease_lives_on, a_settled_lease_is_not_renewed_into_being,
+                      a_refund_goes_to_the_day_it_came_from, a_refund_leaves_the_minute_spent,
+                      settling_counts_once_from_wherever, settling_tells_where_the_user_stands_then,
+                      settled_without_a_refund_stays_so, a_refund_is_taken_back_once_where_the_answer_came_after_all,
+                      admins_pass_the_daily_quota_alone, peeking_counts_nothing,
+                      users_whose_ids_look_like_keys_stay_apart),
+        tag, open, close);
     return suite;
 }
 

@@ -198,6 +198,17 @@ START_TEST(no_limit_is_none_without_redis_too)
 }
 END_TEST
 
+START_TEST(a_look_lets_pass_without_redis)
+{
+    struct quota quota;
+    int64_t retry_after_s;
+
+    own_redis_kill(&redis);
+    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
+    own_redis_start(&redis);
+}
+END_TEST
+
 /* (A5) */
 START_TEST(making_goes_on_at_this_process_s_share)
 {
@@ -432,7 +443,7 @@ CONTRACT_SUITE(redis_away)
             a_call_right_behind_one_that_waited_in_vain_does_not_wait_too, another_request_asks_all_the_same,
             what_a_frozen_redis_finds_when_it_wakes_is_not_counted, away_costs_nothing_between_probes,
             a_closed_connection_is_replaced_unnoticed, failing_open_goes_on_at_this_process_s_share,
-            admins_go_on_without_the_day_s_count, no_limit_is_none_without_redis_too,
+            admins_go_on_without_the_day_s_count, no_limit_is_none_without_redis_too, a_look_lets_pass_without_redis,
             making_goes_on_at_this_process_s_share, limits_of_0_hold_without_redis, a_wrong_password_is_a_redis_away,
             a_replica_is_of_no_use, names_and_sockets_lead_there_too, threads_share_the_news),
         open_all, close_all);

@@ -143,6 +143,21 @@ static enum chat_error admit_at_rest(struct admission *port, const char *model, 
     return admit(port, caller, answer_id, ticket, quota, retry_after_s);
 }
 
+static enum chat_error look(struct admission *port, const struct caller *caller, struct quota *quota,
+                            int64_t *retry_after_s)
+{
+    struct fake_admission *self = of(port);
+    const int64_t now_ms = clock_wall_ms(self->clock);
+    enum chat_error error;
+
+    fake_wait_lock(&self->wait);
+    self->looks++;
+    error = decide(self, caller, now_ms, retry_after_s);
+    *quota = standing(self, caller, now_ms);
+    fake_wait_unlock(&self->wait);
+    return error;
+}
+
 static enum chat_error admit_making(struct admission *port, const struct caller *caller, struct quota *quota,
                                     int64_t *retry_after_s)
 {
@@ -269,6 +284,7 @@ void fake_admission_init(struct fake_admission *self, const struct chat_policy *
 {
     static const struct admission_ops ops = {.admit = admit,
                                              .admit_at_rest = admit_at_rest,
+                                             .look = look,
                                              .admit_making = admit_making,
                                              .settle = settle,
                                              .renew = renew,

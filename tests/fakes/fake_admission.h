@@ -34,7 +34,7 @@ struct fake_admission {
     enum chat_error peek_error, ping_error, renew_error;
     struct quota quota; /* where the last user stands; admit and settle change it */
     /* what happened */
-    int admitted, refused;
+    int admitted, refused, looks;
     int settle_calls;
     int settled, refunded; /* leases ended; of them with the daily unit given back */
     int renewed;           /* tickets */

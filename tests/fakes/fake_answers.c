@@ -141,6 +141,19 @@ static enum answer_stop_result stop(struct answers *port, const char *answer_id,
     return self->stop_result;
 }
 
+/* The client is sent away at once. */
+static void complete(struct answers *port, const struct completion_spec *spec, struct completion_client *client)
+{
+    struct fake_answers *self = of(port);
+
+    self->reserved--;
+    self->completed++;
+    free(self->body);
+    self->body = spec->body;
+    self->body_len = spec->body_len;
+    client->ops->close(client);
+}
+
 void fake_answers_init(struct fake_answers *self)
 {
     static const struct answers_ops ops = {.reserve = reserve,
@@ -152,6 +165,7 @@ void fake_answers_init(struct fake_answers *self)
                                            .start = start,
                                            .attach = attach,
                                            .step = step,
+                                           .complete = complete,
                                            .stop = stop};
 
     memset(self, 0, sizeof *self);

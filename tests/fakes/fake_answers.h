@@ -12,9 +12,10 @@ struct fake_answers {
     void (*on_stop)(void *context); /* called within stop; NULL: nothing */
     void *context;
     /* what happened */
-    int reserved;                             /* places taken now */
-    int readers;                              /* places of theirs */
-    int longs;                                /* of these, of long replies */
+    int reserved; /* places taken now */
+    int readers;  /* places of theirs */
+    int longs;    /* of these, of long replies */
+    int completed;
     int started, stopped, attached, replayed; /* the last: shown at once, and closed */
     char stopped_id[UUID_TEXT_SIZE];
     int stop_timeout_ms;
@@ -22,7 +23,7 @@ struct fake_answers {
     struct stepped *stepped;          /* waits for its next step, in step_in_ms */
     int64_t step_in_ms;
     struct message answer; /* of the last start or attach */
-    char *body;            /* of the last start; freed by fini and by the next start */
+    char *body;            /* of the last start or completion; freed by fini and by the next */
     size_t body_len;
     struct buf scratch;
 };

@@ -26,6 +26,7 @@ void fake_chat_init(struct fake_chat *chat)
         .daily_message_quota = 100,
         .max_concurrent_streams = 3,
         .create_rate_per_minute = 60,
+        .completions_max_bytes = 4 << 20,
         .detach_grace_seconds = 30,
         .retention_days = 30,
         .feature_enabled = true,

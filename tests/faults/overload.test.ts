@@ -29,6 +29,27 @@ describe('overload', () => {
     }
   })
 
+  // (A7) Pictures in completions: what they took is given back, whatever the allocator would rather keep.
+  test('sixteen bodies of 15 MiB at once are answered, and leave nothing behind', async () => {
+    const stack = await startStack({ CHAT_WORKERS: '1', CHAT_MAX_CONCURRENT_STREAMS: 'unlimited', CHAT_RATE_LIMIT_PER_MINUTE: 'unlimited', CHAT_DAILY_MESSAGE_QUOTA: 'unlimited' })
+    try {
+      const [worker] = workers(stack.stateDir)
+      const resident = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${worker}/status`, 'utf8'))![1]) / 1024
+      const user = new User({ name: 'pictures', url: stack.url })
+      const picture = `{"messages":[{"role":"user","content":[{"type":"text","text":"[[chunks=1]]"},{"type":"image_url","image_url":{"url":"data:image/png;base64,${'A'.repeat(15 << 20)}"}}]}]}`
+      // as many values as there may be, which cost most
+      const numbers = `{"messages":[{"role":"user","content":"[[chunks=1]]"}],"x":[${'0,'.repeat(150_000)}0]}`
+      const send = (body: string) => user.request('/api/v1/chat/completions', { method: 'POST', body, headers: { 'Content-Type': 'application/json' } })
+      expect((await send('{"messages":[{"role":"user","content":"[[chunks=1]]"}]}')).status).toBe(200)
+      const before = resident()
+      const replies = await Promise.all(Array.from({ length: 16 }, (_, i) => send(i % 2 ? numbers : picture)))
+      expect(replies.map((reply) => reply.status)).toEqual(replies.map(() => 200))
+      await until('the memory is given back', () => resident() - before < 48)
+    } finally {
+      await stack.down()
+    }
+  })
+
   test('over CHAT_MAX_STREAMS: 503 overloaded with Retry-After at once, nothing is counted, and those admitted are whole', async () => {
     const places = size(10, 100)
     const stack = await startStack({ CHAT_WORKERS: '2', CHAT_MAX_STREAMS: String(places) })

@@ -5,7 +5,10 @@ import { env } from './env.ts'
 export interface SeenRequest {
   path: string
   headers: Record<string, string>
+  /** Of one over 1 MiB its first 64 KiB; then body_end is its last 1 KiB. */
   body: string
+  body_bytes: number
+  body_end: string
 }
 export interface Stats {
   chats: number

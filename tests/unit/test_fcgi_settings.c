@@ -115,6 +115,7 @@ START_TEST(the_defaults_are_those_of_the_contract)
     ck_assert_int_eq(settings.policy.rate_limit_per_minute, 10);
     ck_assert_int_eq(settings.policy.max_concurrent_streams, 3);
     ck_assert_int_eq(settings.policy.create_rate_per_minute, 60);
+    ck_assert_int_eq(settings.policy.completions_max_bytes, 20971520);
     ck_assert(!settings.policy.quota_fail_open);
     ck_assert_int_eq(settings.policy.detach_grace_seconds, 30);
     ck_assert_int_eq(settings.policy.retention_days, 30);
@@ -359,6 +360,8 @@ static const struct {
     {"CHAT_RATE_LIMIT_PER_MINUTE", "Unlimited"},
     {"CHAT_CREATE_RATE_PER_MINUTE", "1000001"},
     {"CHAT_MAX_TOKENS", "unlimited"},
+    {"CHAT_COMPLETIONS_MAX_BYTES", "65535"},
+    {"CHAT_COMPLETIONS_MAX_BYTES", "104857601"},
     {"CHAT_MAX_CONCURRENT_STREAMS", "1.5"},
     {"CHAT_QUOTA_FAIL_OPEN", "maybe"},
     {"CHAT_DETACH_GRACE_SECONDS", "3601"},

@@ -505,11 +505,13 @@ static const struct {
     {"POST", SESSIONS "/" NO_SUCH_ID "/messages", 128 << 10},
     {"GET", SESSIONS, 64 << 10},
     {"POST", "/api/v1/auth/session", 64 << 10},
+    {"POST", COMPLETIONS, 4 << 20}, /* the test's policy */
 };
 
 START_TEST(a_body_over_its_limit_is_413)
 {
     char *body = arena_alloc(&service.arena, limits[_i].limit + 2);
+    int64_t said;
 
     memset(body, ' ', limits[_i].limit + 1);
     new_request(limits[_i].method, limits[_i].path);
@@ -519,6 +521,8 @@ START_TEST(a_body_over_its_limit_is_413)
     request.body_len = limits[_i].limit + 1;
     ck_assert_str_eq(serve(), "payload_too_large");
     ck_assert_int_eq(request.status, 413);
+    ck_assert(json_integer(fake_service_at(fake_service_json(&service, &request), "error.details.max_bytes"), &said));
+    ck_assert_int_eq(said, (int64_t)limits[_i].limit);
     new_request(limits[_i].method, limits[_i].path);
     fake_service_sign_in(&service, &request);
     fake_request_param(&request, "CONTENT_TYPE", "application/json");
@@ -526,6 +530,82 @@ START_TEST(a_body_over_its_limit_is_413)
     request.body_len = limits[_i].limit;
     serve();
     ck_assert_int_ne(request.status, 413);
+}
+END_TEST
+
+/* A completion with a picture of so many bytes. */
+static const char *picture(size_t bytes, size_t *len)
+{
+    static const char head[] = "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":"
+                               "{\"url\":\"data:image/jpeg;base64,";
+    static const char tail[] = "\"}}]}]}";
+    char *body = arena_alloc(&service.arena, sizeof head + bytes + sizeof tail);
+
+    memcpy(body, head, sizeof head - 1);
+    memset(body + sizeof head - 1, 'A', bytes);
+    memcpy(body + sizeof head - 1 + bytes, tail, sizeof tail);
+    *len = sizeof head - 1 + bytes + sizeof tail - 1;
+    return body;
+}
+
+static const char *send_picture(size_t bytes)
+{
+    new_request("POST", COMPLETIONS);
+    fake_service_sign_in(&service, &request);
+    fake_request_param(&request, "CONTENT_TYPE", "application/json");
+    request.body = picture(bytes, &request.body_len);
+    fake_request_param(&request, "CONTENT_LENGTH", arena_printf(&service.arena, "%zu", request.body_len));
+    fake_service_serve(&service, &request);
+    return request.finished && request.status >= 400
+               ? fake_service_text(fake_service_json(&service, &request), "error.code")
+               : "";
+}
+
+/* (A7) photo-by-sdk */
+START_TEST(a_completion_may_hold_a_picture)
+{
+    ck_assert_str_eq(send_picture(3 << 20), "");
+    ck_assert_int_eq(service.chat.admission.admitted, 1);
+    ck_assert_int_eq(service.chat.admission.looks, 1);
+    ck_assert_str_eq(send_picture(100 << 10), "");
+    ck_assert_int_eq(service.chat.admission.looks, 1); /* a small one is read as any other */
+    ck_assert_str_eq(send_picture(4 << 20), "payload_too_large");
+}
+END_TEST
+
+/* (A7) */
+START_TEST(of_whoever_is_over_a_limit_no_large_body_is_kept)
+{
+    size_t before;
+
+    service.chat.policy.rate_limit_per_minute = 0;
+    send_picture(3 << 20);
+    before = service.arena.used_bytes;
+    ck_assert_str_eq(send_picture(3 << 20), "rate_limited");
+    ck_assert_uint_lt(service.arena.used_bytes - before, (size_t)(3 << 20) + (64 << 10)); /* the test's own copy */
+    ck_assert(request.body_read);
+    ck_assert_int_eq(request.status, 429);
+    ck_assert_str_eq(header("X-RateLimit-Remaining"), "0");
+    ck_assert_int_gt(atoi(header("Retry-After")), 0);
+    ck_assert_int_eq(service.chat.admission.admitted, 0);
+    service.chat.policy.rate_limit_per_minute = 10;
+    service.chat.policy.max_concurrent_streams = 0;
+    ck_assert_str_eq(send_picture(3 << 20), "too_many_streams");
+}
+END_TEST
+
+START_TEST(the_responses_api_is_told_where_completions_are)
+{
+    const char *message;
+
+    ck_assert_str_eq(call_with("POST", "/api/v1/responses", "{\"input\":\"Hi\"}"), "not_found");
+    message = fake_service_text(fake_service_json(&service, &request), "error.message");
+    ck_assert_ptr_nonnull(strstr(message, "/chat/completions"));
+    ck_assert_ptr_nonnull(strstr(message, ".chat(model)"));
+    ck_assert_str_eq(call("GET", "/api/v1/responses/resp_1"), "not_found");
+    ck_assert_ptr_nonnull(strstr(fake_service_text(fake_service_json(&service, &request), "error.message"), ".chat("));
+    call("GET", "/api/v1/responsesx");
+    ck_assert_ptr_null(strstr(fake_service_text(fake_service_json(&service, &request), "error.message"), ".chat("));
 }
 END_TEST
 
@@ -1001,7 +1081,9 @@ UNIT_SUITE(http_serve)
                          no_answer_is_kept_by_caches);
     tcase_add_loop_test(cases[1], every_address_has_its_404_or_405, 0, (int)UNIT_COUNT(addresses));
     cases[2] = UNIT_CASE(suite, "bodies", all_wrong_fields_are_named_at_once,
-                         a_validation_that_failed_names_fields_whoever_found_it, a_body_that_broke_off_is_400);
+                         a_validation_that_failed_names_fields_whoever_found_it, a_completion_may_hold_a_picture,
+                         of_whoever_is_over_a_limit_no_large_body_is_kept,
+                         the_responses_api_is_told_where_completions_are, a_body_that_broke_off_is_400);
     tcase_add_loop_test(cases[2], a_body_is_let_through_or_refused_with_its_reason, 0, (int)UNIT_COUNT(bodies));
     tcase_add_loop_test(cases[2], a_body_over_its_limit_is_413, 0, (int)UNIT_COUNT(limits));
     cases[3] = UNIT_CASE(suite, "errors", an_error_is_one_object_with_all_its_fields,

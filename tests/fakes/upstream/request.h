@@ -13,7 +13,7 @@
 #include "buf.h"
 
 #define REQUEST_HEAD_MAX (64u * 1024)
-#define REQUEST_BODY_MAX (16u * 1024 * 1024)
+#define REQUEST_BODY_MAX (32u * 1024 * 1024)
 
 enum request_result {
     REQUEST_MORE,      /* not all here yet */

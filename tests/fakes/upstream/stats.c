@@ -25,13 +25,21 @@ void stats_reset(struct stats *self)
     *self = (struct stats){.open_streams = open_streams, .open_streams_max = open_streams, .connections = connections};
 }
 
+static int is_whole(const struct stats_request *self)
+{
+    return self->body_bytes <= STATS_BODY_MAX;
+}
+
 static void keep(struct stats_request *self, const struct request *request)
 {
     snprintf(self->method, sizeof(self->method), "%s", request->method);
     snprintf(self->path, sizeof(self->path), "%s", request->path);
     self->head.len = self->body.len = 0;
+    self->body_bytes = request->body.len;
     buf_add(&self->head, request->head, request->head_len);
-    buf_add(&self->body, request->body.data, request->body.len);
+    buf_add(&self->body, request->body.data, is_whole(self) ? self->body_bytes : STATS_BODY_HEAD);
+    if (!is_whole(self))
+        memcpy(self->body_end, request->body.data + self->body_bytes - sizeof(self->body_end), sizeof(self->body_end));
 }
 
 void stats_request_seen(struct stats *self, const struct request *request, int is_chat)
@@ -98,6 +106,8 @@ static void print_request(const struct stats_request *request, struct buf *out)
     print_headers(request, out);
     buf_str(out, "},\"body\":\"");
     buf_json(out, request->body.data, request->body.len);
+    buf_printf(out, "\",\"body_bytes\":%zu,\"body_end\":\"", request->body_bytes);
+    if (!is_whole(request)) buf_json(out, request->body_end, sizeof(request->body_end));
     buf_str(out, "\"}");
 }
 

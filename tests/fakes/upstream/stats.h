@@ -10,7 +10,9 @@
 #include "request.h"
 
 #define STATS_CANCELS 1024 /* cancels remembered one by one */
-#define STATS_CHATS 64     /* chats remembered whole */
+#define STATS_BODY_MAX (1024 * 1024)
+#define STATS_BODY_HEAD (64 * 1024)
+#define STATS_CHATS 64 /* chats remembered whole */
 
 struct stats_cancel {
     double mono_ms;
@@ -24,6 +26,8 @@ struct stats_request {
     char path[512];
     struct buf head;
     struct buf body;
+    size_t body_bytes;   /* of the whole */
+    char body_end[1024]; /* of a body over STATS_BODY_MAX; `body` is its head */
 };
 
 struct stats {

@@ -984,6 +984,8 @@ export interface components {
             was?: string;
             /** @description With `generation_in_progress`, the answer being written. */
             active_message_id?: components["schemas"]["Id"];
+            /** @description With `payload_too_large`, the largest body that this address takes. */
+            max_bytes?: number;
             /** @description With 429, where the user stands. */
             quota?: components["schemas"]["Quota"];
         };
@@ -1226,7 +1228,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The body is over 128 KiB (sends) or 64 KiB (others). `payload_too_large`. */
+        /**
+         * @description The body is over 128 KiB (sends), 20 MiB (completions, unless the operator has set `CHAT_COMPLETIONS_MAX_BYTES`) or
+         *     64 KiB (others). `payload_too_large`; `details.max_bytes` is the most that this address takes.
+         */
         PayloadTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1285,6 +1290,17 @@ export interface components {
         };
         /** @description The user reads as many answers at once as one may (over 32 in a worker). `too_many_streams`. */
         TooManyReaders: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["RetryAfterRequired"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorBody"];
+            };
+        };
+        /** @description Too many requests of one address (of IPv6, one /64). `rate_limited`. */
+        AddressRateLimited: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Retry-After": components["headers"]["RetryAfterRequired"];
@@ -2357,6 +2373,7 @@ export interface operations {
                 };
             };
             405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["AddressRateLimited"];
         };
     };
     getReadiness: {
@@ -2382,6 +2399,7 @@ export interface operations {
                 };
             };
             405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["AddressRateLimited"];
             /** @description Postgres, Redis or the migration level is not as needed, or the process is draining. */
             503: {
                 headers: {
@@ -2421,6 +2439,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["AddressRateLimited"];
         };
     };
 }
