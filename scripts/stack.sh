@@ -4,7 +4,7 @@
 #   STATE_DIR/run/NAME.pid     process id and start time of postgres, redis, upstream, workers, nginx
 #   STATE_DIR/run/NAME.made-of what it was started with; a difference restarts it
 #   STATE_DIR/log/NAME.log     what it says
-#   STATE_DIR/secret/          JWT and Postgres secrets, for the owner alone
+#   STATE_DIR/secret/          JWT, Postgres and Redis secrets, for the owner alone
 #   STATE_DIR/tls/, nginx/     private certificate authority; nginx's configuration as it runs
 #   STATE_DIR/ports, url       what was chosen
 #   /tmp/chat-UID-HASH/        sockets: their paths may have 107 bytes at most. Gone after make down
@@ -328,16 +328,22 @@ use_redis() {
   directory_for "$SERVICE_USER" "$SHORT/redis"
   port_for redis
   local port=$PORT_CHOSEN
+  # Any user of this machine reaches the port. The file and not the command line, which is everybody's to read.
+  [ -s "$STATE/secret/redis-password" ] || openssl rand -hex 16 | write_secret "$STATE/secret/redis-password"
+  local password conf=$SHORT/redis/redis.conf
+  password=$(<"$STATE/secret/redis-password")
+  echo "requirepass $password" | write_secret "$conf"
+  if [ -n "$SERVICE_USER" ]; then chown "$SERVICE_USER" "$conf"; fi
   # its callers wait 40 ms at most
-  if launch redis "$SERVICE_USER" '' "$(command -v redis-server)" --port "$port" --bind 127.0.0.1 --dir "$SHORT/redis" \
+  if launch redis "$SERVICE_USER" '' "$(command -v redis-server)" "$conf" --port "$port" --bind 127.0.0.1 --dir "$SHORT/redis" \
     --save '' --appendonly no --maxmemory-policy noeviction --daemonize no; then
-    answers redis redis_pings "$port"
+    answers redis redis_pings "$port" "$password"
     go_first redis
   fi
-  REDIS_URL=redis://127.0.0.1:$port/0
+  REDIS_URL=redis://:$password@127.0.0.1:$port/0
   printf '%s\n' "$REDIS_URL" | write_secret "$STATE/secret/redis-url"
 }
-redis_pings() { [ "$(redis-cli -h 127.0.0.1 -p "$1" ping)" = PONG ]; }
+redis_pings() { [ "$(REDISCLI_AUTH=$2 redis-cli -h 127.0.0.1 -p "$1" ping)" = PONG ]; }
 
 # --- the provider's place ---
 

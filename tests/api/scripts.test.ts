@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach } from 'vitest'
+import { env } from '../support/env.ts'
 import { expect, test } from '../support/test.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -52,6 +53,16 @@ test('a number that belongs to another process by now is left alone', { timeout:
   const left = running(seconds)
   expect(left).toHaveLength(1)
   process.kill(Number(left[0]), 'SIGKILL')
+})
+
+// (A10) Every program of this machine reaches its port.
+test('the stack\'s Redis answers nobody who has not its password', { timeout: 120_000 }, () => {
+  const { port, password } = new URL(env.redisUrl)
+  const ask = (secret?: string) => spawnSync('redis-cli', ['-p', port, 'ping'], { encoding: 'utf8', env: { ...process.env, ...(secret ? { REDISCLI_AUTH: secret } : {}) } }).stdout
+  expect(password).toMatch(/^[0-9a-f]{32}$/)
+  expect(ask()).toContain('NOAUTH')
+  expect(ask(password)).toBe('PONG\n')
+  expect(spawnSync('ps', ['-e', '-o', 'args'], { encoding: 'utf8' }).stdout).not.toContain(password)
 })
 
 // (A10) `make up` may be root's.
