@@ -138,15 +138,18 @@ locked() {
   sed -n "/\"node_modules\\/$2\": {/,/^    }/s/^ *\"$3\": \"\\(.*\\)\",\\?$/\\1/p" "$1" | head -1
 }
 
+# npmrc KEY: as npm is told, which may not be here yet.
+npmrc() { sed -n "s/^$1 *= *//p" ~/.npmrc /etc/npmrc 2>/dev/null | head -1 || true; }
+
 # fetch_package LOCK NAME DIRECTORY: the package's archive from npm's registry, checked against the lock, unpacked there.
 fetch_package() {
-  local version hash registry archive=$3.tgz
+  local version hash registry authorities archive=$3.tgz
   version=$(locked "$1" "$2" version) hash=$(locked "$1" "$2" integrity)
   [[ $hash == sha512-* ]] || fail "$1 has no sha512 of $2"
-  registry=${npm_config_registry:-$(sed -n 's/^registry *= *//p' ~/.npmrc /etc/npmrc 2>/dev/null | head -1 || true)}
+  registry=${npm_config_registry:-$(npmrc registry)} authorities=${npm_config_cafile:-$(npmrc cafile)}
   registry=${registry:-https://registry.npmjs.org}
   mkdir -p "$3"
-  curl -sSf --retry 3 -o "$archive" "${registry%/}/$2/-/$2-$version.tgz" || fail "$2 $version could not be fetched from $registry"
+  curl -sSf --retry 3 ${authorities:+--cacert "$authorities"} -o "$archive" "${registry%/}/$2/-/$2-$version.tgz" || fail "$2 $version could not be fetched from $registry"
   [ "sha512-$(openssl dgst -sha512 -binary "$archive" | openssl base64 -A)" = "$hash" ] || fail "$2 $version from $registry is not what $1 says"
   tar xzf "$archive" -C "$3" --strip-components=1 --no-same-owner || fail "$2 $version could not be unpacked in $3"
   rm -f "$archive"
@@ -199,7 +202,7 @@ npm_install() {
   [ -f "$dir/package-lock.json" ] || fail "$dir/package-lock.json is missing"
   if [ ! -e "$stamp" ] || [ "$dir/package-lock.json" -nt "$stamp" ]; then
     say "npm packages of ${dir#"$ROOT"/}"
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --ignore-scripts --prefix "$dir" --no-audit --no-fund --loglevel=error >&2 </dev/null ||
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --ignore-scripts --prefix "$dir" --no-audit --no-fund --no-progress --loglevel=error >&2 </dev/null ||
       { rm -f "$stamp" && fail "npm packages of $dir"; }
     lacking=$(npm_complete "$dir" 2>&1) || { rm -f "$stamp" && fail "npm left packages of $dir out: $lacking"; }
     touch "$stamp"
