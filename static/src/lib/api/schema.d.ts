@@ -45,7 +45,8 @@ export interface paths {
         };
         /**
          * Open a session with its newest messages
-         * @description Messages come oldest first, superseded ones with them; `next_before` leads to the page before.
+         * @description Messages come oldest first, superseded ones with them; `next_before` leads to the page before. Of long messages a page
+         *     has fewer than `limit`: as many as come to 4 MiB of text, and one at least.
          */
         get: operations["getSession"];
         put?: never;
@@ -106,7 +107,10 @@ export interface paths {
         };
         /**
          * Download a session
-         * @description All messages, oldest first; superseded ones are left out.
+         * @description All messages, oldest first; superseded ones are left out. The file is made while it is read, whatever its length, and
+         *     has no `Content-Length`; if it can't be ended (the session is deleted meanwhile, say), the connection breaks, so
+         *     that no part is taken for the whole. A user has one export at a time in each worker: a further one is 429
+         *     `too_many_streams`.
          */
         get: operations["exportSession"];
         put?: never;
@@ -458,7 +462,7 @@ export interface paths {
          *     the provider; one that is named here but for upper and lower case is refused, with the right spelling. `Idempotency-Key` is not looked at: there is nothing stored to give again. Usage is always asked
          *     for; it comes once, with a last chunk that has no choices, to who sets `stream_options.include_usage`, and to nobody else. Where the operator has set a fallback
          *     model, it is asked in place of a model that the provider doesn't have or keeps refusing as busy; the `model` of the
-         *     answer tells.
+         *     answer tells. A message's role `developer` goes to the provider as `system`, which its models know.
          */
         post: operations["createChatCompletion"];
         delete?: never;
