@@ -28,11 +28,10 @@ struct admin {
 };
 
 /* No answer is written in this process. */
-static enum answer_stop_result stop_nothing(struct answers *self, const char *answer_id, int timeout_ms)
+static enum answer_stop_result stop_nothing(struct answers *self, const char *answer_id)
 {
     (void)self;
     (void)answer_id;
-    (void)timeout_ms;
     return STOP_NOT_HERE;
 }
 

@@ -2,6 +2,7 @@
 
 #include "http/answer_stream.h"
 #include "http/api.h"
+#include "http/late.h"
 #include "http/repeat.h"
 #include "http/views.h"
 #include "usecases/regenerate_message.h"
@@ -123,12 +124,30 @@ enum chat_error api_get_message(struct http_call *call)
     return send_one(call, &message);
 }
 
-enum chat_error api_stop_message(struct http_call *call)
+/* By a job, until it is settled. */
+static enum chat_error look_at_stop(struct http_call *call, void *context, int64_t *wait_ms)
 {
     struct message message;
-    enum chat_error error = stop_message(call->ports, &call->caller, call->id, call->arena, &message);
+    enum chat_error error = stop_message(call->ports, &call->caller, call->id, context, call->arena, &message, wait_ms);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
-    return send_one(call, &message);
+    return *wait_ms ? CHAT_OK : send_one(call, &message);
+}
+
+/* The stop is asked for here; that it is settled is waited for without a thread. */
+enum chat_error api_stop_message(struct http_call *call)
+{
+    struct stopping stopping = {0};
+    struct message message;
+    int64_t wait_ms;
+    enum chat_error error =
+        stop_message(call->ports, &call->caller, call->id, &stopping, call->arena, &message, &wait_ms);
+    if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
+    struct late *late;
+    if (!wait_ms || late_take(call, &late) != CHAT_OK) return send_one(call, &message); /* no place: as it is now */
+    struct stopping *later = arena_alloc(late_strings(late), sizeof *later);
+    *later = stopping;
+    late_start(late, call->ports, look_at_stop, later, wait_ms);
+    return CHAT_OK;
 }
 
 enum chat_error api_set_feedback(struct http_call *call)

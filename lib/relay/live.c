@@ -516,13 +516,6 @@ void live_tell(struct live *live)
 {
     if (live->phase != LIVE_SAVING) return;
     live->phase = LIVE_TOLD;
-    struct waiter *waiter = live->waiters;
-    live->waiters = NULL;
-    while (waiter) {
-        struct waiter *next = waiter->next;
-        waiter_finish(waiter);
-        waiter = next;
-    }
     pump_listeners(live);
 }
 

@@ -14,7 +14,6 @@ enum {
     LOOP_STACK_BYTES = 512 << 10,
     SCRATCH_MAX_BYTES = 16 << 20,
     SETTLE_AFTER_DRAIN_MS = 5000,
-    TICKETS_WAIT_MS = 60000, /* the loop answers within a turn */
     PATIENCE_MS = 30000,
     PATIENCE_LOOK_MS = 5000,
 };
@@ -134,17 +133,13 @@ static struct waiter *waiter_new(void)
 {
     struct waiter *waiter = calloc(1, sizeof *waiter);
     if (!waiter) abort();
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&waiter->lock, NULL);
-    pthread_cond_init(&waiter->done_changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&waiter->done_changed, NULL);
     waiter->references = 2; /* who waits, and the loop */
     return waiter;
 }
 
-void waiter_release(struct waiter *waiter)
+static void waiter_release(struct waiter *waiter)
 {
     pthread_mutex_lock(&waiter->lock);
     bool last = --waiter->references == 0;
@@ -155,46 +150,21 @@ void waiter_release(struct waiter *waiter)
     free(waiter);
 }
 
-void waiter_looked(struct waiter *waiter, bool found)
-{
-    pthread_mutex_lock(&waiter->lock);
-    waiter->looked = true;
-    waiter->found = found;
-    pthread_cond_signal(&waiter->done_changed);
-    pthread_mutex_unlock(&waiter->lock);
-}
-
-void waiter_finish(struct waiter *waiter)
+/* The loop's word; releases it. */
+static void waiter_finish(struct waiter *waiter, bool found)
 {
     pthread_mutex_lock(&waiter->lock);
     waiter->done = true;
+    waiter->found = found;
     pthread_cond_signal(&waiter->done_changed);
     pthread_mutex_unlock(&waiter->lock);
     waiter_release(waiter);
 }
 
-static struct timespec after_ms(int ms)
+static bool waiter_wait(struct waiter *waiter)
 {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (ms % 1000) * 1000000L;
-    if (at.tv_nsec >= 1000000000L) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000L;
-    }
-    return at;
-}
-
-/* Until the loop has looked (within a turn), and where it found the answer until that is done, at most timeout_ms. */
-static bool waiter_wait(struct waiter *waiter, int timeout_ms)
-{
-    struct timespec until = after_ms(timeout_ms);
-    int waited = 0;
     pthread_mutex_lock(&waiter->lock);
-    while (!waiter->looked) pthread_cond_wait(&waiter->done_changed, &waiter->lock);
-    while (waiter->found && !waiter->done && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&waiter->done_changed, &waiter->lock, &until);
+    while (!waiter->done) pthread_cond_wait(&waiter->done_changed, &waiter->lock);
     bool found = waiter->found;
     pthread_mutex_unlock(&waiter->lock);
     waiter_release(waiter);
@@ -210,7 +180,7 @@ static void port_attach(struct answers *self, const struct answer_attach *attach
     loop_post(relay, task);
 }
 
-static enum answer_stop_result port_stop(struct answers *self, const char *answer_id, int timeout_ms)
+static enum answer_stop_result port_stop(struct answers *self, const char *answer_id)
 {
     struct relay *relay = (struct relay *)self;
     struct task *task = task_new(TASK_STOP);
@@ -218,7 +188,7 @@ static enum answer_stop_result port_stop(struct answers *self, const char *answe
     task->waiter = waiter;
     memcpy(task->answer_id, answer_id, UUID_TEXT_SIZE);
     loop_post(relay, task);
-    return waiter_wait(waiter, timeout_ms) ? STOP_REQUESTED : STOP_NOT_HERE;
+    return waiter_wait(waiter) ? STOP_REQUESTED : STOP_NOT_HERE;
 }
 
 static const struct answers_ops relay_port = {
@@ -345,15 +315,9 @@ static void run_task(struct relay *relay, struct task *task)
     case TASK_ATTACH: attach(relay, task); break;
     case TASK_STOP:
         live = live_find(relay, task->answer_id);
-        if (!live || live->mirror || live->phase == LIVE_TOLD) {
-            waiter_looked(task->waiter, live && !live->mirror);
-            waiter_finish(task->waiter);
-            break;
-        }
-        waiter_looked(task->waiter, true);
-        task->waiter->next = live->waiters;
-        live->waiters = task->waiter;
-        live_end(live, ANSWER_STOPPED, CHAT_OK);
+        if (live && live->mirror) live = NULL;
+        waiter_finish(task->waiter, live != NULL);
+        if (live) live_end(live, ANSWER_STOPPED, CHAT_OK);
         break;
     case TASK_STEP: steps_begin(task->visit); break;
     case TASK_STEPPED: steps_stepped(task->visit); break;
@@ -367,8 +331,7 @@ static void run_task(struct relay *relay, struct task *task)
     case TASK_CHANGED: upstream_changed(relay, task->change); break;
     case TASK_TICKETS:
         copy_tickets(relay, task->tickets);
-        waiter_looked(task->waiter, true);
-        waiter_finish(task->waiter);
+        waiter_finish(task->waiter, true);
         break;
     case TASK_LOG_FORGOTTEN: beat_write_all_anew(relay); break;
     case TASK_SHUT_DOWN: shut_down(relay); break;
@@ -583,7 +546,7 @@ size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
     task->waiter = waiter;
     task->tickets = &list;
     loop_post(relay, task);
-    waiter_wait(waiter, TICKETS_WAIT_MS);
+    waiter_wait(waiter);
     *out = list.items;
     return list.count;
 }

@@ -46,15 +46,13 @@ struct attached {
     struct patience patience; /* while blocked */
 };
 
-/* Why somebody waits for an answer to end: a stop that wants to see it settled. */
+/* A thread that waits for the loop's word, which comes within a turn. */
 struct waiter {
     pthread_mutex_t lock;
     pthread_cond_t done_changed;
-    bool looked; /* the loop knows whether the answer is here: found */
     bool done;
+    bool found; /* of a stop: the answer is here */
     int references;
-    bool found;
-    struct waiter *next;
 };
 
 /* What the provider is asked; over all tries of an answer. */
@@ -175,7 +173,6 @@ struct live {
     int64_t detach_at_ms; /* 0: somebody is attached */
     int64_t shown_ms;     /* when listeners last got bytes */
     const char *title;    /* written meanwhile; NULL: none */
-    struct waiter *waiters;
     struct timer timer;
 };
 
@@ -289,9 +286,6 @@ void patience_begin(struct patience *patience, int64_t now_ms); /* it waits now,
 int64_t patience_next_ms(const struct patience *patience);      /* when to look */
 /* After looking: whether it has taken nothing for too long. */
 bool patience_over(struct patience *patience, bool took, int64_t now_ms);
-void waiter_release(struct waiter *waiter);
-void waiter_looked(struct waiter *waiter, bool found);
-void waiter_finish(struct waiter *waiter); /* the loop's last word; releases it */
 
 /* live.c */
 struct live *live_new(struct relay *relay, const struct answer_spec *spec);

@@ -66,8 +66,8 @@ struct answers_ops {
     void (*step)(struct answers *self, const char *user_id, struct stepped *reply, int64_t wait_ms);
     /* Uses the reserved place; cannot fail. Takes the client and the spec's body. */
     void (*complete)(struct answers *self, const struct completion_spec *spec, struct completion_client *client);
-    /* Asks for a stop and waits until the answer is settled, or timeout_ms. */
-    enum answer_stop_result (*stop)(struct answers *self, const char *answer_id, int timeout_ms);
+    /* Asks for a stop; that it is settled is seen in its row. Waits for a turn of the loop at most. */
+    enum answer_stop_result (*stop)(struct answers *self, const char *answer_id);
 };
 struct answers {
     const struct answers_ops *ops;

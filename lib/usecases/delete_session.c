@@ -12,7 +12,7 @@ enum chat_error delete_session(const struct chat_ports *ports, const struct call
     if (error != CHAT_OK || !active_answer[0]) return error;
     /* one that began a moment ago may not be known to the log yet */
     int64_t until_ms = clock_mono_ms(ports->clock) + NEWLY_BEGUN_MS;
-    while (stop_answer(ports, active_answer, 0) == STOP_NOBODY && clock_mono_ms(ports->clock) < until_ms)
+    while (stop_answer(ports, active_answer) == STOP_NOBODY && clock_mono_ms(ports->clock) < until_ms)
         clock_sleep_ms(ports->clock, ASK_AGAIN_MS);
     return CHAT_OK;
 }

@@ -2,21 +2,27 @@
 
 #include "usecases/stop_answer.h"
 
-enum { LOOK_AGAIN_MS = 20, ASK_AGAIN_MS = 200 };
+enum { LOOK_FIRST_MS = 5, LOOK_MOST_MS = 100, ASK_AGAIN_MS = 200 };
+
+/* Another process may write it, and may not be known as its writer yet: then it is asked for at the next look. */
+static void ask(const struct chat_ports *ports, const char *message_id, struct stopping *stopping, int64_t now_ms)
+{
+    if (now_ms < stopping->ask_at_ms) return;
+    enum stop_asked asked = stop_answer(ports, message_id);
+    if (asked == STOP_PASSED_ON) stopping->ask_at_ms = now_ms + ASK_AGAIN_MS;
+    if (asked == STOP_WAS_HERE) stopping->ask_at_ms = stopping->until_ms;
+}
 
 enum chat_error stop_message(const struct chat_ports *ports, const struct caller *caller, const char *message_id,
-                             struct arena *arena, struct message *out)
+                             struct stopping *stopping, struct arena *arena, struct message *out, int64_t *wait_ms)
 {
-    struct message_repo *messages = ports->messages;
-    int64_t until_ms = clock_mono_ms(ports->clock) + STOP_WAIT_MS, ask_ms = 0;
-    enum chat_error error = messages->ops->get(messages, caller->user_id, message_id, arena, out);
-    /* another process may write it, and may not be known as its writer yet */
-    while (error == CHAT_OK && out->status == MESSAGE_STREAMING && clock_mono_ms(ports->clock) < until_ms) {
-        enum stop_asked asked = STOP_NOBODY;
-        if (clock_mono_ms(ports->clock) >= ask_ms) asked = stop_answer(ports, message_id, STOP_WAIT_MS);
-        if (asked == STOP_PASSED_ON) ask_ms = clock_mono_ms(ports->clock) + ASK_AGAIN_MS;
-        if (asked != STOP_WAS_HERE) clock_sleep_ms(ports->clock, LOOK_AGAIN_MS);
-        error = messages->ops->get(messages, caller->user_id, message_id, arena, out);
-    }
-    return error;
+    int64_t now_ms = clock_mono_ms(ports->clock);
+    if (!stopping->until_ms) *stopping = (struct stopping){.until_ms = now_ms + STOP_WAIT_MS, .wait_ms = LOOK_FIRST_MS};
+    *wait_ms = 0;
+    enum chat_error error = ports->messages->ops->get(ports->messages, caller->user_id, message_id, arena, out);
+    if (error != CHAT_OK || out->status != MESSAGE_STREAMING || now_ms >= stopping->until_ms) return error;
+    ask(ports, message_id, stopping, now_ms);
+    *wait_ms = stopping->wait_ms;
+    stopping->wait_ms = *wait_ms * 2 < LOOK_MOST_MS ? *wait_ms * 2 : LOOK_MOST_MS;
+    return CHAT_OK;
 }

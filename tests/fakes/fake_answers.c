@@ -130,12 +130,11 @@ enum step_next fake_answers_step(struct fake_answers *self, const struct chat_po
     return next;
 }
 
-static enum answer_stop_result stop(struct answers *port, const char *answer_id, int timeout_ms)
+static enum answer_stop_result stop(struct answers *port, const char *answer_id)
 {
     struct fake_answers *self = of(port);
 
     self->stopped++;
-    self->stop_timeout_ms = timeout_ms;
     snprintf(self->stopped_id, sizeof self->stopped_id, "%s", answer_id);
     if (self->on_stop) self->on_stop(self->context);
     return self->stop_result;

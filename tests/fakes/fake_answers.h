@@ -18,7 +18,6 @@ struct fake_answers {
     int completed;
     int started, stopped, attached, replayed; /* the last: shown at once, and closed */
     char stopped_id[UUID_TEXT_SIZE];
-    int stop_timeout_ms;
     struct answer_listener *listener; /* of the last start or attach that took it; the test closes it */
     struct stepped *stepped;          /* waits for its next step, in step_in_ms */
     int64_t step_in_ms;

@@ -124,8 +124,13 @@ static enum chat_error exchange(struct answer_log *port, struct log_exchange *ex
     self->exchanges++;
     if (exchange->write_count > self->most_writes) self->most_writes = exchange->write_count;
     error = self->error;
-    for (size_t i = 0; error == CHAT_OK && i < exchange->write_count; i++)
+    for (size_t i = 0; error == CHAT_OK && i < exchange->write_count; i++) {
         take_write(self, &exchange->writes[i], exchange->process_id);
+        if (exchange->writes[i].whole && self->emptied) {
+            exchange->forgotten = true; /* as Redis notices that it knew nothing of the process */
+            self->emptied = false;
+        }
+    }
     for (size_t i = 0; error == CHAT_OK && i < exchange->read_count; i++) give_read(self, &exchange->reads[i], arena);
     if (error == CHAT_OK) give_notes(self, exchange);
     fake_wait_unlock(&self->wait);
@@ -269,6 +274,7 @@ void fake_log_forget(struct fake_log *self)
 {
     fake_wait_lock(&self->wait);
     self->count = 0;
+    self->emptied = true;
     fake_wait_unlock(&self->wait);
 }
 

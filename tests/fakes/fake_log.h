@@ -33,6 +33,7 @@ struct fake_log {
     bool knows_writer;          /* what ask_stop says */
     struct fake_log_answer answers[FAKE_LOG_ANSWERS];
     int count;
+    bool emptied; /* by fake_log_forget, and nobody was told so far */
     int exchanges, whole_writes, stops_asked, alive_said, watched_given;
     size_t most_writes; /* of one exchange */
 };

@@ -28,7 +28,8 @@ static void tear_down(void)
     fake_request_fini(&request);
 }
 
-static void query(const char *method, const char *path, const char *parameters, const char *body)
+/* As far as its request thread goes. */
+static void ask(const char *method, const char *path, const char *parameters, const char *body)
 {
     fake_request_fini(&request);
     fake_request_init(&request, method, path);
@@ -36,6 +37,11 @@ static void query(const char *method, const char *path, const char *parameters, 
     request.request.query = parameters;
     if (body) fake_request_json(&request, body);
     fake_service_serve(&service, &request);
+}
+
+static void query(const char *method, const char *path, const char *parameters, const char *body)
+{
+    ask(method, path, parameters, body);
     while (service.chat.answers.stepped) fake_answers_step(&service.chat.answers, &service.chat.ports);
 }
 
@@ -224,6 +230,50 @@ START_TEST(stopping_a_finished_answer_changes_nothing)
 }
 END_TEST
 
+static void end_as_stopped(const char *id)
+{
+    struct answer_end end = {
+        .message_id = id, .epoch = 1, .status = MESSAGE_STOPPED, .content = "Bec", .content_len = 3};
+    struct message_repo *messages = service.chat.ports.messages;
+    struct session session;
+    bool written;
+
+    ck_assert_int_eq(messages->ops->end_answer(messages, &end, &service.arena, &written, &session), CHAT_OK);
+}
+
+START_TEST(a_stop_is_waited_for_without_a_thread)
+{
+    struct fake_answers *answers = &service.chat.answers;
+    const char *id = fake_chat_exchange(&service.chat, session_id, "And?", NULL, MESSAGE_STREAMING);
+    const struct json *json;
+
+    ask("POST", arena_printf(&service.arena, MESSAGES "/%s/stop", id), "", NULL);
+    ck_assert(request.taken && !request.finished);
+    ck_assert_int_eq(answers->stopped, 1); /* it is asked for at once */
+    manual_clock_advance(&service.chat.clock, answers->step_in_ms);
+    ck_assert_int_eq(fake_answers_step(answers, &service.chat.ports), STEP_LATER);
+    end_as_stopped(id);
+    ck_assert_int_eq(fake_answers_step(answers, &service.chat.ports), STEP_OVER);
+    ck_assert_int_eq(request.status, 200);
+    json = fake_service_json(&service, &request);
+    ck_assert_str_eq(fake_service_text(json, "status"), "stopped");
+    ck_assert_str_eq(fake_service_text(json, "content"), "Bec");
+    ck_assert_int_eq(answers->readers, 0);
+}
+END_TEST
+
+START_TEST(a_stop_without_a_place_to_wait_gives_the_message_as_it_is)
+{
+    const char *id = fake_chat_exchange(&service.chat, session_id, "And?", NULL, MESSAGE_STREAMING);
+
+    service.chat.answers.refuse = CHAT_ERR_TOO_MANY_STREAMS;
+    call("POST", arena_printf(&service.arena, MESSAGES "/%s/stop", id), NULL);
+    ck_assert_int_eq(request.status, 200);
+    ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "status"), "streaming");
+    ck_assert_int_eq(service.chat.answers.stopped, 1);
+}
+END_TEST
+
 START_TEST(what_a_user_thinks_is_kept)
 {
     const struct json *json = call("PUT", below(answer_path, "/feedback"), "{\"rating\":\"up\",\"comment\":\"good\"}");
@@ -282,12 +332,14 @@ END_TEST
 UNIT_SUITE(http_resources)
 {
     Suite *suite = suite_create("http_resources");
-    TCase *tcase = UNIT_CASE(
-        suite, "resources", a_session_is_renamed_pinned_and_archived, a_deleted_session_comes_back_whole,
-        a_conversation_can_be_taken_away_as_markdown_or_json, an_export_is_one_at_a_time_and_its_head_can_be_had_alone,
-        another_format_is_422, a_search_says_where_it_matched, a_message_has_all_its_fields, usage_is_three_numbers,
-        stopping_a_finished_answer_changes_nothing, what_a_user_thinks_is_kept, an_answer_is_written_anew_as_asked,
-        without_a_body_an_answer_is_written_anew_too, models_are_listed_in_openai_s_shape);
+    TCase *tcase = UNIT_CASE(suite, "resources", a_session_is_renamed_pinned_and_archived,
+                             a_deleted_session_comes_back_whole, a_conversation_can_be_taken_away_as_markdown_or_json,
+                             an_export_is_one_at_a_time_and_its_head_can_be_had_alone, another_format_is_422,
+                             a_search_says_where_it_matched, a_message_has_all_its_fields, usage_is_three_numbers,
+                             stopping_a_finished_answer_changes_nothing, a_stop_is_waited_for_without_a_thread,
+                             a_stop_without_a_place_to_wait_gives_the_message_as_it_is, what_a_user_thinks_is_kept,
+                             an_answer_is_written_anew_as_asked, without_a_body_an_answer_is_written_anew_too,
+                             models_are_listed_in_openai_s_shape);
 
     tcase_add_loop_test(tcase, a_bad_change_is_422, 0, (int)UNIT_COUNT(bad_patches));
     tcase_add_checked_fixture(tcase, set_up, tear_down);

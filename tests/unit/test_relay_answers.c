@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "relay/relay.h"
 #include "sambanova/provider.h"
 #include "tests/fakes/fake_chat.h"
@@ -717,14 +718,20 @@ END_TEST
 
 START_TEST(a_stop_keeps_the_text_and_closes_upstream)
 {
+    struct stopping stopping = {0};
     struct message message;
+    int64_t wait_ms;
 
     fake_server_reply(server, endless);
     open_relay(30000);
     ask();
     ck_assert(fake_listener_wait_content(&listener, "one"));
-    ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &chat.arena, &message), CHAT_OK);
-    ck_assert_int_eq(message.status, MESSAGE_STOPPED); /* it is stored when the call returns */
+    do { /* as the jobs of a stop look */
+        ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &stopping, &chat.arena, &message, &wait_ms),
+                         CHAT_OK);
+        if (wait_ms) fake_repo_wait_ended(chat.repo, answer_id);
+    } while (wait_ms);
+    ck_assert_int_eq(message.status, MESSAGE_STOPPED);
     ck_assert_str_eq(message.content, "one");
     ck_assert(fake_server_wait_left(server, 1));
     assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
@@ -734,23 +741,42 @@ END_TEST
 START_TEST(an_answer_that_is_not_here_cannot_be_stopped)
 {
     open_relay(30000);
-    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000", 20000),
+    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000"),
                      STOP_NOT_HERE);
     /* who doesn't wait is told the same */
-    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000", 0),
+    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000"),
                      STOP_NOT_HERE);
 }
 END_TEST
 
-START_TEST(two_stops_at_once_both_return)
+START_TEST(two_stops_at_once_are_one)
+{
+    struct answers *answers;
+
+    fake_server_reply(server, endless);
+    open_relay(30000);
+    answers = relay_answers(relay);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(answers->ops->stop(answers, answer_id), STOP_REQUESTED);
+    assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
+}
+END_TEST
+
+/* (F) */
+START_TEST(who_only_follows_an_answer_does_not_claim_to_have_stopped_it)
 {
     fake_server_reply(server, endless);
     open_relay(30000);
+    open_other();
     ask();
-    ck_assert(fake_listener_wait_content(&listener, "one"));
-    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, answer_id, 0),
-                     STOP_REQUESTED); /* doesn't wait */
-    chat.ports.answers->ops->stop(chat.ports.answers, answer_id, 20000);
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    ck_assert(attach_second(other));
+    ck_assert(fake_listener_wait_content(&second, "one"));
+    ck_assert_int_eq(relay_answers(other)->ops->stop(relay_answers(other), answer_id), STOP_NOT_HERE);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    ck_assert_int_eq(relay_answers(relay)->ops->stop(relay_answers(relay), answer_id), STOP_REQUESTED);
+    ck_assert(fake_listener_wait_closed(&second));
     assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
 }
 END_TEST
@@ -1381,6 +1407,28 @@ START_TEST(a_log_that_forgot_all_gets_a_silent_answer_again)
 END_TEST
 
 /* Not with the texts of all others: that would be a burst of thousands that chunks wait for. */
+/* (F) The first to write to a log that came back empty learns that it did: what is silent is written, too. */
+START_TEST(one_answer_that_meets_an_empty_log_brings_the_silent_ones_back)
+{
+    struct fake_listener talking;
+    char silent_id[UUID_TEXT_SIZE];
+
+    fake_server_reply(server, endless);
+    open_relay(30000);
+    ask();
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    memcpy(silent_id, answer_id, UUID_TEXT_SIZE);
+    fake_log_forget(&chat.log);
+    fake_server_reply(server, endless);
+    fake_listener_init(&talking);
+    ask_for(&talking);
+    ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
+    ck_assert(fake_log_wait_content(&chat.log, silent_id, "one"));
+    close_relay();
+    fake_listener_fini(&talking);
+}
+END_TEST
+
 START_TEST(each_answers_text_is_written_at_a_time_of_its_own)
 {
     static const char *const one_word[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_HOLD, NULL};
@@ -1603,6 +1651,68 @@ START_TEST(an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it)
 }
 END_TEST
 
+/* (F) The log had more than was saved: who reads slowly is shown what is stored, as the closing event says. */
+START_TEST(what_the_log_had_beyond_the_row_is_cut_back_for_who_has_not_read_it)
+{
+    struct fake_listener slow_one;
+
+    leave_behind("Becauses");
+    open_other();
+    fake_listener_init(&slow_one);
+    fake_listener_block(&slow_one);
+    ck_assert(attach_to(other, &slow_one));
+    ck_assert(attach_second(other));
+    ck_assert(fake_listener_wait_content(&second, "Becauses"));
+    end_row("Beca", MESSAGE_INTERRUPTED);
+    ck_assert(fake_listener_wait_closed(&second));
+    fake_listener_unblock(&slow_one);
+    ck_assert(fake_listener_wait_closed(&slow_one));
+    ck_assert_str_eq(slow_one.content, "Beca");
+    ck_assert_uint_eq(slow_one.final.content_len, 4);
+    close_other();
+    fake_listener_fini(&slow_one);
+}
+END_TEST
+
+/* Until the exchange with the log that has begun waits for the log's lock, which the test holds. */
+static void wait_until_an_exchange_waits(void)
+{
+    for (int in_a_row = 0; in_a_row < 50; in_a_row++) {
+        turn_clock(0);
+        usleep(1000);
+        if (__atomic_load_n(&metrics->gauges.jobs_queued, __ATOMIC_RELAXED) == 0) in_a_row = -1;
+    }
+}
+
+/* (F) What was read for one follower of an answer is not for another that has less. */
+START_TEST(text_read_from_a_place_where_a_follower_is_not_is_not_taken)
+{
+    struct fake_listener third;
+
+    leave_behind("Bec");
+    open_other();
+    fake_listener_init(&third);
+    ck_assert(attach_second(other));
+    ck_assert(fake_listener_wait_content(&second, "Bec"));
+    ck_assert(fake_repo_wait_calls(chat.repo, FAKE_MESSAGE_GET, 2));
+    fake_wait_lock(&chat.log.wait);
+    wait_until_an_exchange_waits(); /* it asks for what follows "Bec" */
+    memcpy(chat.log.answers[0].content, "Because", 8);
+    chat.log.answers[0].content_len = 7;
+    fake_listener_leave(&second);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert(attach_to(other, &third));
+    ck_assert(fake_listener_wait_opened(&third));
+    fake_wait_unlock(&chat.log.wait);
+    ck_assert(fake_listener_wait_content(&third, "Because"));
+    ck_assert(!third.went_back);
+    end_row("Because", MESSAGE_INTERRUPTED);
+    ck_assert(fake_listener_wait_closed(&third));
+    close_other();
+    fake_listener_fini(&third);
+}
+END_TEST
+
 START_TEST(an_answer_that_is_over_by_now_is_told_from_its_row)
 {
     leave_behind("");
@@ -1729,7 +1839,8 @@ UNIT_SUITE(relay_answers)
         the_grace_runs_from_when_the_last_client_left, who_comes_back_within_the_grace_ends_it,
         silence_is_bridged_by_pings, text_puts_the_next_ping_off, who_comes_later_does_not_put_the_ping_of_others_off);
     cases[2] = UNIT_CASE(suite, "stopping", a_stop_keeps_the_text_and_closes_upstream,
-                         an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_both_return);
+                         an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_are_one,
+                         who_only_follows_an_answer_does_not_claim_to_have_stopped_it);
     cases[3] = UNIT_CASE(
         suite, "the provider fails", a_503_is_asked_again_before_any_text,
         after_three_tries_the_answer_fails_and_the_daily_unit_comes_back, retry_after_is_honoured_within_bounds,
@@ -1760,12 +1871,14 @@ UNIT_SUITE(relay_answers)
         a_log_that_lost_the_beginning_gets_the_whole_text_again,
         more_answers_than_one_exchange_takes_are_all_written_a_part_at_a_time,
         each_answers_text_is_written_at_a_time_of_its_own, a_log_that_forgot_all_gets_a_silent_answer_again,
+        one_answer_that_meets_an_empty_log_brings_the_silent_ones_back,
         the_log_is_written_while_all_other_jobs_wait_for_the_database,
         an_answer_of_another_process_is_followed_to_its_end, a_client_attached_elsewhere_keeps_the_answer_going,
         once_nobody_is_attached_elsewhere_either_it_ends_soon, text_from_elsewhere_puts_the_next_ping_off,
         a_stop_asked_elsewhere_reaches_the_writer, an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it,
-        an_answer_that_is_over_by_now_is_told_from_its_row, a_drain_lets_who_follows_go_without_a_closing_event,
-        without_a_place_nobody_is_attached);
+        what_the_log_had_beyond_the_row_is_cut_back_for_who_has_not_read_it,
+        text_read_from_a_place_where_a_follower_is_not_is_not_taken, an_answer_that_is_over_by_now_is_told_from_its_row,
+        a_drain_lets_who_follows_go_without_a_closing_event, without_a_place_nobody_is_attached);
     cases[7] = UNIT_CASE(suite, "warm", the_models_are_asked_for_at_the_start_and_again_in_quiet_times,
                          a_provider_that_is_away_is_asked_less_and_less_often,
                          after_a_quarter_of_an_hour_without_a_question_the_connection_may_go);

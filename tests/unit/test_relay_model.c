@@ -257,7 +257,7 @@ static void stop_here(void)
 {
     note("stop");
     run.may_be[MESSAGE_STOPPED] = true;
-    run.chat.ports.answers->ops->stop(run.chat.ports.answers, run.answer_id, 0);
+    run.chat.ports.answers->ops->stop(run.chat.ports.answers, run.answer_id);
 }
 
 static void stop_elsewhere(void)
