@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "http/open_block.h"
 
 /* ---- the file's name ---- */
 
@@ -122,70 +123,32 @@ static const char *speaker(enum message_role role)
     return "Assistant";
 }
 
-static const char *remark(enum message_status status)
+static const char *remark(const struct message *message)
 {
-    switch (status) {
+    switch (message->status) {
     case MESSAGE_STREAMING: return "_(still being written)_";
     case MESSAGE_STOPPED: return "_(stopped)_";
     case MESSAGE_INTERRUPTED: return "_(interrupted)_";
     case MESSAGE_FAILED: return "_(failed)_";
     case MESSAGE_COMPLETE: break;
     }
+    if (message->finish_reason && strcmp(message->finish_reason, "length") == 0)
+        return "_(cut off: as long as an answer may be)_";
     return NULL;
-}
-
-/* A run of at least three '`' or '~', indented by three spaces at most. 0: none. */
-static size_t fence_len(const char *line, size_t len, char *mark, size_t *end)
-{
-    size_t at = 0;
-    while (at < len && at < 3 && line[at] == ' ') at++;
-    if (at == len || (line[at] != '`' && line[at] != '~')) return 0;
-    size_t from = at;
-    *mark = line[at];
-    while (at < len && line[at] == *mark) at++;
-    *end = at;
-    return at - from >= 3 ? at - from : 0;
-}
-
-static bool is_blank(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r') return false;
-    return true;
-}
-
-/* The fence that a text leaves open (CommonMark 4.5), as after a stop in the midst of code. 0: none. */
-static size_t open_fence(const char *text, size_t len, char *mark)
-{
-    size_t open = 0;
-    for (size_t at = 0; at < len;) {
-        const char *line = text + at, *newline = memchr(line, '\n', len - at);
-        size_t line_len = newline ? (size_t)(newline - line) : len - at, end = 0;
-        char here = 0;
-        size_t run = fence_len(line, line_len, &here, &end);
-        if (run && !open && (here == '~' || !memchr(line + end, '`', line_len - end))) {
-            open = run;
-            *mark = here;
-        } else if (open && run >= open && here == *mark && is_blank(line + end, line_len - end))
-            open = 0;
-        at += line_len + 1;
-    }
-    return open;
 }
 
 void export_markdown_message(struct buf *out, const struct message *message)
 {
-    char mark = '`';
     buf_printf(out, "\n## %s · ", speaker(message->role));
     put_time(out, message->created_at_ms);
     buf_append_str(out, "\n\n");
     if (message->content_len) {
         buf_append(out, message->content, message->content_len);
         if (message->content[message->content_len - 1] != '\n') buf_append_char(out, '\n');
-        size_t open = open_fence(message->content, message->content_len, &mark);
-        for (size_t i = 0; i < open; i++) buf_append_char(out, mark);
-        if (open) buf_append_char(out, '\n');
+        size_t before = out->len;
+        open_block_close(out, message->content, message->content_len);
+        if (out->len > before) buf_append_char(out, '\n');
     }
-    const char *note = remark(message->status);
+    const char *note = remark(message);
     if (note) buf_printf(out, "%s%s\n", message->content_len ? "\n" : "", note);
 }

@@ -13,7 +13,8 @@ const char *export_disposition(const char *title, const char *extension, struct 
 
 /* `# title` and what the session is. */
 void export_markdown_session(struct buf *out, const struct session *session);
-/* `## role · time`, then the text as it stands; a code block that it leaves open is closed. */
+/* `## role · time`, then the text as it stands, with what closes a block that it leaves open (open_block.h), and what
+ * there is to say of an answer that is not whole. */
 void export_markdown_message(struct buf *out, const struct message *message);
 
 #endif

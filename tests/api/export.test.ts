@@ -37,6 +37,31 @@ describe('as Markdown', () => {
     expect(body).toContain(`\n\n${stream.content}\n\n_(failed)_\n`)
   })
 
+  test('an answer that was cut off says so (C4)', async ({ alice }) => {
+    const { session, message } = await alice.sendJson(null, '[[chunks=2 size=8 finish=length]] Tell me all')
+    const { body } = await alice.get(path(session.id))
+    expect(body).toContain(`\n\n${message.content}\n\n_(cut off: as long as an answer may be)_\n`)
+  })
+
+  test('no text swallows what follows (export-fence-in-list)', async ({ alice }) => {
+    // The page's parser, of its own packages.
+    const { micromark } = (await import(new URL('../../static/node_modules/micromark/index.js', import.meta.url).href)) as { micromark: (text: string) => string }
+    const texts = [
+      '- ```sh\n  make\n  ```\n\nDone.', '1. ```sh\n   make\n   ```\n2. Next', '- a\n\n  ```py\n  code ', '> ```\n> quoted', '> <!--', '- <pre>\n  x',
+      ...['<!--', '<?', '<![CDATA[', '<!X', '<pre>', '<script>', '<style', '<textarea>', '~~~~', '   ```` js', '```\n```` x'].map((open) => `a\n\n${open}\n\nb`),
+    ]
+    const bits = ['```', '~~~~', '   ', '\t', '\n', '\n\n', '- a', '\n  ', '1. b', '> ', '# c', 'd', '===', '---', '<!--', '-->', '<pre>', '</pre>', '<?', '?>', '<![CDATA[', '<!X', '>', '<div>', '<a b="c">', '<script/>', '```sh', '\n```\n', '\n    ']
+    let seed = 1
+    const random = (below: number) => ((seed = (seed * 48271) % 2147483647), seed % below)
+    while (texts.length < 600) texts.push(`e${Array.from({ length: 1 + random(20) }, () => bits[random(bits.length)]).join('')}`)
+    const session = await alice.createSession({ title: 'Hostile' })
+    await sql(`INSERT INTO chat_messages (id, session_id, user_id, seq, role, status, content, created_at)
+               SELECT gen_random_uuid(), $1, $2, n, 'user', 'complete', text, now() FROM unnest($3::text[]) WITH ORDINALITY AS t (text, n)`, [session.id, alice.sub, texts])
+    await sql('UPDATE chat_sessions SET message_count = $2, last_seq = $2 WHERE id = $1', [session.id, texts.length])
+    const { body } = await alice.get(path(session.id))
+    expect(micromark(body).match(/^<h2>User · [-0-9]+ [:0-9]+ UTC<\/h2>$/gm)).toHaveLength(texts.length)
+  })
+
   test('a session without messages is its title', async ({ alice }) => {
     const session = await alice.createSession({ title: '*Empty* & <b>' })
     expect((await alice.get(path(session.id))).body).toMatch(/^# \\\*Empty\\\* \\& \\<b\\>\n\nStarted [^\n]+\n$/)

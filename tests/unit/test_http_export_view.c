@@ -126,6 +126,22 @@ START_TEST(an_answer_that_broke_off_says_so)
 }
 END_TEST
 
+/* (C4) */
+START_TEST(an_answer_that_was_cut_off_says_so)
+{
+    struct message message = {.role = ROLE_ASSISTANT, .status = MESSAGE_COMPLETE, .content = "Half", .content_len = 4};
+
+    message.finish_reason = "length";
+    export_markdown_message(&out, &message);
+    ck_assert_ptr_nonnull(strstr(written(), "\n\nHalf\n\n_(cut off: as long as an answer may be)_\n"));
+    buf_reset(&out);
+    message.finish_reason = "stop";
+    export_markdown_message(&out, &message);
+    ck_assert_ptr_nonnull(strstr(written(), "\n\nHalf\n"));
+    ck_assert_ptr_null(strstr(written(), "cut off"));
+}
+END_TEST
+
 START_TEST(a_code_block_left_open_is_closed_and_no_other)
 {
     static const struct {
@@ -161,9 +177,9 @@ UNIT_SUITE(http_export_view)
     Suite *suite = suite_create("http_export_view");
     TCase *name =
         UNIT_CASE(suite, "file name", the_name_comes_in_ascii_and_whole, a_long_name_is_cut_between_characters);
-    TCase *text =
-        UNIT_CASE(suite, "markdown", a_title_is_text_not_markup, each_message_has_a_heading_with_role_and_time,
-                  an_answer_that_broke_off_says_so, a_code_block_left_open_is_closed_and_no_other);
+    TCase *text = UNIT_CASE(suite, "markdown", a_title_is_text_not_markup,
+                            each_message_has_a_heading_with_role_and_time, an_answer_that_broke_off_says_so,
+                            an_answer_that_was_cut_off_says_so, a_code_block_left_open_is_closed_and_no_other);
 
     tcase_add_checked_fixture(name, set_up, tear_down);
     tcase_add_checked_fixture(text, set_up, tear_down);
