@@ -23,7 +23,7 @@ enum chat_error api_create_completion(struct http_call *call)
     struct place place = {0};
     char id[UUID_TEXT_SIZE]; /* names the lease */
     uuid_v7(clock_wall_ms(call->ports->clock), id);
-    const struct wanted_model wanted = {.name = spec.model};
+    const struct wanted_model wanted = {.name = spec.model, .units = wish.count};
     error = take_place(call->ports, &call->caller, &wanted, id, &call->problem, &place);
     if (error != CHAT_OK) {
         free(spec.body);

@@ -84,7 +84,7 @@ struct admit_args {
     char deadline[NUMBER_SIZE], now[NUMBER_SIZE];
     char rate_limit[NUMBER_SIZE], rate_life[NUMBER_SIZE];
     char daily_limit[NUMBER_SIZE], daily_life[NUMBER_SIZE];
-    char streams_limit[NUMBER_SIZE], lease[NUMBER_SIZE];
+    char streams_limit[NUMBER_SIZE], lease[NUMBER_SIZE], units[NUMBER_SIZE];
 };
 
 static void put_number(char out[NUMBER_SIZE], int64_t number)
@@ -122,6 +122,7 @@ static const struct at_rest no_breaker = {"", ""};
 /* What is counted: the limits, and for how long a lease holds. */
 struct question {
     const char *answer_id; /* "": nothing is leased */
+    int units;
     int rate_limit, daily_limit, streams_limit;
     bool counts_day;
     struct at_rest rest;
@@ -131,6 +132,7 @@ struct question {
 static struct question question_of(const struct chat_policy *policy, const struct caller *caller, const char *answer_id)
 {
     return (struct question){.answer_id = answer_id,
+                             .units = 1,
                              .rate_limit = policy->rate_limit_per_minute,
                              .daily_limit = policy->daily_message_quota,
                              .streams_limit = policy->max_concurrent_streams,
@@ -164,6 +166,7 @@ static void put_args(struct admit_args *args, const struct caller *caller, const
     put_number(args->daily_life, life_ms(now_ms, quota_day_reset_s(now_ms)));
     put_number(args->streams_limit, ceiling(question->streams_limit));
     put_number(args->lease, leases ? LEASE_MS : 0);
+    put_number(args->units, question->units);
 }
 
 /* UNKNOWN: Redis didn't answer, or not in time. */
@@ -187,7 +190,8 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
                                 args.lease,
                                 question->rest.whose,
                                 question->rest.model,
-                                question->looks ? "1" : "0"};
+                                question->looks ? "1" : "0",
+                                args.units};
 
     if (!redis_conn_begin(self->conn)) return standing;
     put_args(&args, caller, question, now_ms);
@@ -227,38 +231,40 @@ static enum chat_error refuse(const struct chat_policy *policy, enum verdict ver
     return CHAT_ERR_QUOTA_UNAVAILABLE;
 }
 
-/* Without Redis: one more of `limit` by this process's share of it. false: none is left. */
-static bool take_here(const struct redis_admission *self, const char *who, int64_t now_ms, int limit, int64_t *used)
+/* Without Redis: `units` more of `limit` by this process's share of it. false: there aren't as many left. */
+static bool take_here(const struct redis_admission *self, const char *who, int64_t now_ms, int units, int limit,
+                      int64_t *used)
 {
     const int64_t share = local_rate_share(limit, self->workers);
     bool taken = true;
 
     if (limit == QUOTA_UNLIMITED) return true;
-    taken = local_rate_take(who, quota_window(now_ms), share, used);
+    taken = local_rate_take(who, quota_window(now_ms), units, share, used);
     *used += limit - share; /* what others may spend of the whole limit is spent for this process */
     return taken;
 }
 
-static bool is_used_up_here(const struct redis_admission *self, const char *who, int64_t now_ms, int limit,
+static bool is_used_up_here(const struct redis_admission *self, const char *who, int64_t now_ms, int units, int limit,
                             int64_t *used)
 {
     const int64_t share = local_rate_share(limit, self->workers);
     const int64_t here = local_rate_used(who, quota_window(now_ms));
 
     *used = here + limit - share;
-    return limit != QUOTA_UNLIMITED && here >= share;
+    return limit != QUOTA_UNLIMITED && here + units > share;
 }
 
 /* Without Redis: the minute by this process's share; the day only where nobody counts it or the policy lets it pass;
  * a limit of 0 needs no counting. Leases are nobody's then. */
-static struct standing decide_here(const struct redis_admission *self, const struct caller *caller, int64_t now_ms)
+static struct standing decide_here(const struct redis_admission *self, const struct caller *caller, int units,
+                                   int64_t now_ms)
 {
     const struct chat_policy *policy = self->policy;
     const int limit = policy->rate_limit_per_minute;
     const bool has_day = !caller->is_admin && policy->daily_message_quota != QUOTA_UNLIMITED;
     struct standing standing = {.verdict = UNKNOWN};
 
-    if (is_used_up_here(self, caller->user_id, now_ms, limit, &standing.rate_used))
+    if (is_used_up_here(self, caller->user_id, now_ms, units, limit, &standing.rate_used))
         standing.verdict = OVER_MINUTE;
     else if (has_day && policy->daily_message_quota == 0)
         standing.verdict = OVER_DAY;
@@ -268,11 +274,11 @@ static struct standing decide_here(const struct redis_admission *self, const str
         standing.verdict = OVER_STREAMS;
     else
         standing.verdict =
-            take_here(self, caller->user_id, now_ms, limit, &standing.rate_used) ? ADMITTED : OVER_MINUTE;
+            take_here(self, caller->user_id, now_ms, units, limit, &standing.rate_used) ? ADMITTED : OVER_MINUTE;
     return standing;
 }
 
-static enum chat_error decide(struct redis_admission *self, struct at_rest rest, const struct caller *caller,
+static enum chat_error decide(struct redis_admission *self, struct at_rest rest, const struct caller *caller, int units,
                               const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
                               int64_t *retry_after_s)
 {
@@ -283,16 +289,18 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     memset(ticket, 0, sizeof *ticket);
     snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
     snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
+    ticket->units = units;
     ticket->is_admin = caller->is_admin;
     quota_day(now_ms, ticket->day);
     *retry_after_s = 0;
 
     struct question question = question_of(self->policy, caller, answer_id);
     question.rest = rest;
+    question.units = units;
     standing = ask_redis(self, caller, &question, now_ms);
     by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
     if (!by_redis && rest.whose[0]) return CHAT_ERR_API_UNAVAILABLE;
-    if (!by_redis) standing = decide_here(self, caller, now_ms);
+    if (!by_redis) standing = decide_here(self, caller, units, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
     ticket->leased = by_redis && standing.verdict == ADMITTED;
@@ -300,19 +308,19 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     return refuse(self->policy, standing.verdict, now_ms, retry_after_s);
 }
 
-static enum chat_error admit(struct admission *admission, const struct caller *caller, const char *answer_id,
+static enum chat_error admit(struct admission *admission, const struct caller *caller, int units, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
 {
-    return decide(self_of(admission), no_breaker, caller, answer_id, ticket, quota, retry_after_s);
+    return decide(self_of(admission), no_breaker, caller, units, answer_id, ticket, quota, retry_after_s);
 }
 
 static enum chat_error admit_at_rest(struct admission *admission, const char *model, const struct caller *caller,
-                                     const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
-                                     int64_t *retry_after_s)
+                                     int units, const char *answer_id, struct admission_ticket *ticket,
+                                     struct quota *quota, int64_t *retry_after_s)
 {
     const struct at_rest rest = {model ? "one" : "all", model ? model : ""};
 
-    return decide(self_of(admission), rest, caller, answer_id, ticket, quota, retry_after_s);
+    return decide(self_of(admission), rest, caller, units, answer_id, ticket, quota, retry_after_s);
 }
 
 static enum chat_error look(struct admission *admission, const struct caller *caller, struct quota *quota,
@@ -339,7 +347,7 @@ static struct standing make_here(const struct redis_admission *self, const struc
     char who[USER_ID_SIZE + 8];
 
     snprintf(who, sizeof who, "create %s", caller->user_id); /* no user id has a blank in it */
-    standing.verdict = take_here(self, who, now_ms, self->policy->create_rate_per_minute, &standing.rate_used)
+    standing.verdict = take_here(self, who, now_ms, 1, self->policy->create_rate_per_minute, &standing.rate_used)
                            ? ADMITTED
                            : OVER_MINUTE;
     return standing;
@@ -351,7 +359,7 @@ static enum chat_error admit_making(struct admission *admission, const struct ca
     struct redis_admission *self = self_of(admission);
     const int64_t now_ms = clock_wall_ms(self->clock);
     const struct question question = {
-        .answer_id = "", .rate_limit = self->policy->create_rate_per_minute, .rest = no_breaker};
+        .answer_id = "", .units = 1, .rate_limit = self->policy->create_rate_per_minute, .rest = no_breaker};
     struct standing standing = ask_redis(self, caller, &question, now_ms);
 
     if (!redis_conn_done(self->conn, "admit_making", standing.verdict != UNKNOWN))
@@ -383,6 +391,7 @@ static enum chat_error settle(struct admission *admission, const struct admissio
     struct redis_admission *self = self_of(admission);
     const int64_t now_ms = clock_wall_ms(self->clock);
     char settled[KEY_SIZE], streams[KEY_SIZE], daily[KEY_SIZE], rate[KEY_SIZE], today[KEY_SIZE], day[QUOTA_DAY_SIZE];
+    char units[NUMBER_SIZE];
     const char *const args[] = {settled,
                                 streams,
                                 daily,
@@ -390,13 +399,14 @@ static enum chat_error settle(struct admission *admission, const struct admissio
                                 today,
                                 REDIS_BREAKER_KEY,
                                 ticket->answer_id,
-                                refund && ticket->daily_counted ? "1" : "0",
+                                refund && ticket->daily_counted ? units : "0",
                                 "86400"};
     struct settled stand = {.known = false};
     redisReply *reply;
 
     if (out) *out = stand;
     if (!ticket->leased && !ticket->daily_counted) return CHAT_OK;
+    put_number(units, admission_units(ticket));
     settled_key(settled, ticket->answer_id);
     streams_key(streams, ticket->user_id);
     daily_key(daily, ticket->user_id, ticket->day);

@@ -6,6 +6,7 @@
 --       10 whose breaker must be at rest, which is when it has no state: "" nobody's, "all" all models', "one" that of
 --       11 the model
 --       12 "1": only says what it would do
+--       13 units that it takes of the minute and of the day
 -- Gives {verdict, minute's count, day's count, this clock in ms}; verdict 0 admitted, 1 minute, 2 day, 3 answers at
 -- once, 4 too late: nobody waits for this any more, 5 the breaker is not at rest.
 local time = redis.call('TIME')
@@ -22,10 +23,11 @@ if ARGV[10] == 'all' and redis.call('EXISTS', KEYS[4]) == 1
     or ARGV[10] == 'one' and redis.call('HEXISTS', KEYS[4], ARGV[11]) == 1 then
     return {5, rate_used, daily_used, clock_ms}
 end
-if rate_used >= tonumber(ARGV[4]) then
+local units = tonumber(ARGV[13])
+if rate_used + units > tonumber(ARGV[4]) then
     return {1, rate_used, daily_used, clock_ms}
 end
-if daily_limit >= 0 and daily_used >= daily_limit then
+if daily_limit >= 0 and daily_used + units > daily_limit then
     return {2, rate_used, daily_used, clock_ms}
 end
 local is_leased = ARGV[9] ~= '0'
@@ -36,13 +38,13 @@ if ARGV[12] == '1' then
     return {0, rate_used, daily_used, clock_ms}
 end
 
--- Adds one; the first of a key sets when it ends, in the same step.
+-- Adds them; the first of a key sets when it ends, in the same step.
 local function count(key, before, life_ms)
     if before == 0 then
-        redis.call('SET', key, 1, 'PX', life_ms)
-        return 1
+        redis.call('SET', key, units, 'PX', life_ms)
+        return units
     end
-    return redis.call('INCR', key)
+    return redis.call('INCRBY', key, units)
 end
 rate_used = count(KEYS[1], rate_used, ARGV[5])
 if daily_limit >= 0 then

@@ -48,7 +48,7 @@ static void turn_to(int64_t window)
     current_window = window;
 }
 
-bool local_rate_take(const char *user_id, int64_t window, int64_t share, int64_t *used)
+bool local_rate_take(const char *user_id, int64_t window, int units, int64_t share, int64_t *used)
 {
     const uint64_t user = hash_of(user_id);
     bool taken = false;
@@ -58,10 +58,11 @@ bool local_rate_take(const char *user_id, int64_t window, int64_t share, int64_t
     turn_to(window);
     at = find(user);
     *used = slots[at].used;
-    if (slots[at].used < share && (slots[at].user || user_count < LOCAL_RATE_USERS)) {
+    if (slots[at].used + units <= share && (slots[at].user || user_count < LOCAL_RATE_USERS)) {
         if (!slots[at].user) user_count++;
         slots[at].user = user;
-        *used = ++slots[at].used;
+        slots[at].used += units;
+        *used = slots[at].used;
         taken = true;
     } else if (!slots[at].user && share > 0) {
         *used = share; /* no place left: as good as spent */

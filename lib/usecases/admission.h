@@ -18,6 +18,7 @@ struct admission_ticket {
     char user_id[USER_ID_SIZE];
     char answer_id[UUID_TEXT_SIZE]; /* names the lease */
     char day[QUOTA_DAY_SIZE];
+    int units;          /* of the minute and of the day: one an answer; 0 is 1 */
     bool daily_counted; /* false: admin, or decided without Redis */
     bool leased;
     bool is_admin;
@@ -32,16 +33,17 @@ struct settled {
 
 struct admission;
 struct admission_ops {
-    /* CHAT_OK: counted, leased. CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS, _QUOTA_UNAVAILABLE:
-     * nothing was counted. *quota is where the user stands after the step in every case but QUOTA_UNAVAILABLE;
-     * *retry_after_s is set with a refusal. */
-    enum chat_error (*admit)(struct admission *self, const struct caller *caller, const char *answer_id,
+    /* Takes `units` of the minute and of the day, all or none, and one lease. CHAT_OK: counted, leased.
+     * CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS, _QUOTA_UNAVAILABLE: nothing was counted. *quota is
+     * where the user stands after the step in every case but QUOTA_UNAVAILABLE; *retry_after_s is set with a refusal.
+     */
+    enum chat_error (*admit)(struct admission *self, const struct caller *caller, int units, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
     /* The usual case in one step: as admit, where the model's shared breaker (shared_breaker.h) has nothing against
      * it, being closed without a failure on its books, never changed, and no rest under way. model NULL: not known yet,
      * so all models' must be. CHAT_ERR_API_UNAVAILABLE: nothing was decided or counted, ask the breaker and then admit;
      * also where the store is away. */
-    enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller,
+    enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller, int units,
                                      const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
                                      int64_t *retry_after_s);
     /* What admit would say now, of its limits alone: counts and leases nothing. CHAT_OK where Redis is away too. */
@@ -52,8 +54,8 @@ struct admission_ops {
      * minute's. Where Redis is away it goes on in this process at its share. */
     enum chat_error (*admit_making)(struct admission *self, const struct caller *caller, struct quota *quota,
                                     int64_t *retry_after_s);
-    /* Ends the lease; `refund` gives the daily unit back too. Does its work once for a ticket however often and
-     * from wherever it is called; without `refund`, after one with it, the unit is taken again. *out (NULL: nobody
+    /* Ends the lease; `refund` gives the day's units back too. Does its work once for a ticket however often and
+     * from wherever it is called; without `refund`, after one with it, they are taken again. *out (NULL: nobody
      * wants to know) is set each time. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, call again later. */
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund,
                               struct settled *out);
@@ -70,6 +72,11 @@ struct admission_ops {
 struct admission {
     const struct admission_ops *ops;
 };
+
+static inline int admission_units(const struct admission_ticket *ticket)
+{
+    return ticket->units > 0 ? ticket->units : 1;
+}
 
 enum { ADMISSION_LEASE_SECONDS = 15 };
 #define LEASE_GIVEN_BACK INT64_MAX /* an age: older than any */

@@ -23,6 +23,6 @@ enum chat_error leave_place(const struct chat_ports *ports, struct leaving *leav
     if (error == CHAT_OK && out->known && out->breaker_at_rest) leaving->told = true;
     leave_place_tell(ports, leaving);
     if (error == CHAT_OK && refund && leaving->ticket->daily_counted)
-        metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
+        metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], (uint64_t)admission_units(leaving->ticket));
     return error;
 }

@@ -19,21 +19,22 @@ static enum chat_error admitted(enum chat_error error, int64_t retry_after_s, co
     return problem_set(problem, error, NULL);
 }
 
-static enum chat_error admit(const struct chat_ports *ports, const struct caller *caller, const char *answer_id,
-                             struct problem *problem, struct place *out)
+static enum chat_error admit(const struct chat_ports *ports, const struct caller *caller, int units,
+                             const char *answer_id, struct problem *problem, struct place *out)
 {
     int64_t retry_after_s = 0;
-    enum chat_error error =
-        ports->admission->ops->admit(ports->admission, caller, answer_id, &out->ticket, &out->quota, &retry_after_s);
+    enum chat_error error = ports->admission->ops->admit(ports->admission, caller, units, answer_id, &out->ticket,
+                                                         &out->quota, &retry_after_s);
     return admitted(error, retry_after_s, &out->quota, problem);
 }
 
 /* Breaker and limits in one step, where the breaker is at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided. */
-static enum chat_error admit_at_rest(const struct chat_ports *ports, const struct caller *caller, const char *model,
-                                     const char *answer_id, struct problem *problem, struct place *out)
+static enum chat_error admit_at_rest(const struct chat_ports *ports, const struct caller *caller, int units,
+                                     const char *model, const char *answer_id, struct problem *problem,
+                                     struct place *out)
 {
     int64_t retry_after_s = 0;
-    enum chat_error error = ports->admission->ops->admit_at_rest(ports->admission, model, caller, answer_id,
+    enum chat_error error = ports->admission->ops->admit_at_rest(ports->admission, model, caller, units, answer_id,
                                                                  &out->ticket, &out->quota, &retry_after_s);
     /* generation 0: never changed */
     out->breaker = (struct breaker_ticket){.model = model, .asked = error == CHAT_OK, .shared = true};
@@ -79,11 +80,12 @@ static enum chat_error take_held(const struct chat_ports *ports, const struct ca
                                  struct place *out)
 {
     const char *known = policy_model(ports->policy, wanted->name);
-    enum chat_error error = admit_at_rest(ports, caller, known, answer_id, problem, out);
+    const int units = wanted->units > 0 ? wanted->units : 1;
+    enum chat_error error = admit_at_rest(ports, caller, units, known, answer_id, problem, out);
     if (error != CHAT_ERR_API_UNAVAILABLE) return error;
     error = ask_breaker(ports, caller, find_model(ports, wanted), problem, out);
     if (error != CHAT_OK) return error;
-    error = admit(ports, caller, answer_id, problem, out);
+    error = admit(ports, caller, units, answer_id, problem, out);
     if (error != CHAT_OK) ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER, 0);
     return error;
 }
@@ -123,7 +125,8 @@ enum chat_error take_place(const struct chat_ports *ports, const struct caller *
 {
     enum chat_error error = take(ports, caller, wanted, answer_id, problem, out);
     metrics_add(&metrics->counters.admissions[result_of(error)], 1);
-    if (error == CHAT_OK && out->ticket.daily_counted) metrics_add(&metrics->counters.quota[QUOTA_TAKEN], 1);
+    if (error == CHAT_OK && out->ticket.daily_counted)
+        metrics_add(&metrics->counters.quota[QUOTA_TAKEN], (uint64_t)admission_units(&out->ticket));
     return error;
 }
 

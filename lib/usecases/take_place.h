@@ -18,6 +18,7 @@ struct wanted_model {
     /* Where name is NULL, and a breaker isn't at rest: the name after all. NULL: nobody knows. */
     const char *(*find)(const struct chat_ports *ports, void *context);
     void *context;
+    int units; /* answers that it is to give, each counted; 0 is 1 */
 };
 
 /* A place in the relay, leave of the model's breaker, or else of the fallback's, then the limits. answer_id names the

@@ -4,7 +4,7 @@ import OpenAI from 'openai'
 import { holdSchema } from '../support/openapi.ts'
 import { open } from '../support/http.ts'
 import { env } from '../support/env.ts'
-import { dailyUnits, forgetMinute, leasesOf, useDaily, useMinute } from '../support/stores.ts'
+import { closeBreaker, dailyUnits, forgetMinute, leasesOf, useDaily, useMinute } from '../support/stores.ts'
 import { describe, expect, test } from '../support/test.ts'
 import { cancelOf, freshTag, generatedText, seenUpstream, stats } from '../support/upstream.ts'
 import type { User } from '../support/user.ts'
@@ -254,6 +254,7 @@ describe('frames', () => {
         expect(error.details.quota.daily).toEqual(daily)
         expect(reply.headers['retry-after']).toBe(String(error.retry_after))
       }
+      await closeBreaker() // after a 429 the model rests
       const next = await frames(alice, '[[chunks=1]] And again')
       expect(next.status).toBe(200)
     })
@@ -277,6 +278,19 @@ test('no more tokens than an answer may have: what asks for more, or for no numb
   const reply = await alice.request(path, { method: 'POST', body: hidden, headers: { 'Content-Type': 'application/json' } })
   expect(reply.status).toBe(422)
   expect(reply.json().error.details.fields).toHaveProperty('body')
+})
+
+// A4: each answer of `n` is one
+test('several answers in one are counted each, and given back together', async ({ alice }) => {
+  const first = await alice.post(path, { ...ask('[[n2 chunks=2]] Two'), n: 2 })
+  expect(first.status).toBe(200)
+  expect((await alice.quota()).daily.used).toBe(2)
+  expect((await alice.quota()).rate_limit.remaining).toBe(Number(first.headers['x-ratelimit-limit']) - 2)
+  expect((await alice.post(path, { ...ask('[[status=500]] None'), n: 4 })).status).toBe(502)
+  expect(await dailyUnits(alice.sub)).toBe(2)
+  await useDaily(alice.sub, (await alice.quota()).daily.limit - 3)
+  expect((await alice.post(path, { ...ask('Hi'), n: 4 })).json().error.code).toBe('quota_exceeded')
+  expect((await alice.post(path, { ...ask('[[n2 chunks=1]] Hi'), n: 3 })).status).toBe(200)
 })
 
 // A4: the service can hold its bounds only where it understands what is asked for

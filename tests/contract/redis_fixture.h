@@ -130,16 +130,22 @@ struct outcome {
     int64_t took_ms;
 };
 
-static inline struct outcome desk_admit_as(struct desk *desk, const struct caller *caller)
+static inline struct outcome desk_admit_units(struct desk *desk, const struct caller *caller, int units)
 {
     struct outcome out = {.error = CHAT_OK};
     char id[UUID_TEXT_SIZE];
     int64_t began_ms = clock_mono_ms(clock_system());
 
     uuid_v7(clock_wall_ms(clock_system()), id);
-    out.error = desk->admission->ops->admit(desk->admission, caller, id, &out.ticket, &out.quota, &out.retry_after_s);
+    out.error =
+        desk->admission->ops->admit(desk->admission, caller, units, id, &out.ticket, &out.quota, &out.retry_after_s);
     out.took_ms = clock_mono_ms(clock_system()) - began_ms;
     return out;
+}
+
+static inline struct outcome desk_admit_as(struct desk *desk, const struct caller *caller)
+{
+    return desk_admit_units(desk, caller, 1);
 }
 
 static inline struct outcome desk_admit(struct desk *desk)

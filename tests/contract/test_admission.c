@@ -395,6 +395,28 @@ START_TEST(a_refund_is_taken_back_once_where_the_answer_came_after_all)
 }
 END_TEST
 
+/* A completion that asks for several answers counts each (A4). */
+START_TEST(several_units_are_taken_all_or_none_and_go_back_together)
+{
+    desk.policy.rate_limit_per_minute = 5;
+    desk.policy.daily_message_quota = 4;
+    struct outcome first = desk_admit_units(&desk, &desk.user, 3);
+
+    expect(&first, CHAT_OK, 2, 1);
+    struct outcome over = desk_admit_units(&desk, &desk.user, 3);
+    expect(&over, CHAT_ERR_RATE_LIMITED, 2, 1);
+    over = desk_admit_units(&desk, &desk.user, 2);
+    expect(&over, CHAT_ERR_QUOTA_EXCEEDED, 2, 1);
+    ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
+    ck_assert_int_eq(desk_settle(&desk, &first, true), CHAT_OK);
+    expect_used("2026-01-31T12:00:10.000Z", 4, 1);
+    ck_assert_int_eq(desk_settle(&desk, &first, true), CHAT_OK);
+    expect_used("2026-01-31T12:00:10.000Z", 4, 1);
+    ck_assert_int_eq(desk_settle(&desk, &first, false), CHAT_OK); /* it came after all */
+    expect_used("2026-01-31T12:00:10.000Z", 4, 4);
+}
+END_TEST
+
 START_TEST(settled_without_a_refund_stays_so)
 {
     struct outcome held = desk_admit(&desk);
@@ -481,7 +503,8 @@ static Suite *admission(const char *name, const char *tag, SFun open, SFun close
                       settling_counts_once_from_wherever, settling_tells_where_the_user_stands_then,
                       settled_without_a_refund_stays_so, a_refund_is_taken_back_once_where_the_answer_came_after_all,
                       admins_pass_the_daily_quota_alone, peeking_counts_nothing,
-                      users_whose_ids_look_like_keys_stay_apart),
+                      users_whose_ids_look_like_keys_stay_apart,
+                      several_units_are_taken_all_or_none_and_go_back_together),
         tag, open, close);
     return suite;
 }

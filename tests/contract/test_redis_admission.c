@@ -238,7 +238,7 @@ static struct outcome admit_at_rest(const char *model)
     char id[UUID_TEXT_SIZE];
 
     uuid_v7(clock_wall_ms(clock_system()), id);
-    out.error = desk.admission->ops->admit_at_rest(desk.admission, model, &desk.user, id, &out.ticket, &out.quota,
+    out.error = desk.admission->ops->admit_at_rest(desk.admission, model, &desk.user, 1, id, &out.ticket, &out.quota,
                                                    &out.retry_after_s);
     return out;
 }

@@ -348,16 +348,19 @@ START_TEST(users_past_the_table_are_refused)
 
     for (int i = 0; i < LOCAL_RATE_USERS + 100; i++) {
         snprintf(user, sizeof user, "many:%d", i);
-        taken += local_rate_take(user, window, 2, &used);
+        taken += local_rate_take(user, window, 1, 2, &used);
     }
     ck_assert_int_eq(taken, LOCAL_RATE_USERS);
     ck_assert_int_eq(used, 2);
-    ck_assert(local_rate_take("many:0", window, 2, &used));
-    ck_assert(!local_rate_take("many:0", window, 2, &used));
+    ck_assert(local_rate_take("many:0", window, 1, 2, &used));
+    ck_assert(!local_rate_take("many:0", window, 1, 2, &used));
     ck_assert_int_eq(local_rate_used("many:0", window), 2);
-    ck_assert(local_rate_take(user, window + 1, 2, &used));
+    ck_assert(local_rate_take(user, window + 1, 1, 2, &used));
     ck_assert_int_eq(used, 1);
     ck_assert_int_eq(local_rate_used("many:0", window + 1), 0);
+    ck_assert(!local_rate_take(user, window + 1, 2, 2, &used)); /* all of them or none */
+    ck_assert(local_rate_take(user, window + 1, 2, 3, &used));
+    ck_assert_int_eq(used, 3);
 }
 END_TEST
 

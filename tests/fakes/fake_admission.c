@@ -26,8 +26,8 @@ static struct used used_by(struct fake_admission *self, const char *user_id, int
         const struct fake_taking *taking = &self->takings[i];
 
         if (strcmp(taking->user_id, user_id) != 0) continue;
-        used.rate += taking->window == quota_window(now_ms);
-        used.daily += taking->daily_counted && strcmp(taking->day, day) == 0;
+        if (taking->window == quota_window(now_ms)) used.rate += taking->units;
+        if (taking->daily_counted && strcmp(taking->day, day) == 0) used.daily += taking->units;
         used.streams += taking->leased && taking->lease_end_ms > now_ms;
     }
     return used;
@@ -46,17 +46,17 @@ static bool is_over(int64_t used, int limit)
     return limit != QUOTA_UNLIMITED && used >= limit;
 }
 
-static enum chat_error decide(struct fake_admission *self, const struct caller *caller, int64_t now_ms,
+static enum chat_error decide(struct fake_admission *self, const struct caller *caller, int units, int64_t now_ms,
                               int64_t *retry_after_s)
 {
     const struct used used = used_by(self, caller->user_id, now_ms);
 
     *retry_after_s = 0;
-    if (is_over(used.rate, self->policy->rate_limit_per_minute)) {
+    if (is_over(used.rate + units - 1, self->policy->rate_limit_per_minute)) {
         *retry_after_s = quota_retry_after_s(now_ms, quota_window_reset_s(now_ms));
         return CHAT_ERR_RATE_LIMITED;
     }
-    if (!caller->is_admin && is_over(used.daily, self->policy->daily_message_quota)) {
+    if (!caller->is_admin && is_over(used.daily + units - 1, self->policy->daily_message_quota)) {
         *retry_after_s = quota_retry_after_s(now_ms, quota_day_reset_s(now_ms));
         return CHAT_ERR_QUOTA_EXCEEDED;
     }
@@ -84,6 +84,7 @@ static void take(struct fake_admission *self, const struct caller *caller, int64
     ticket->leased = true;
     ticket->daily_counted = !caller->is_admin;
     *taking = (struct fake_taking){.window = quota_window(now_ms),
+                                   .units = admission_units(ticket),
                                    .lease_end_ms = now_ms + LEASE_MS,
                                    .leased = true,
                                    .daily_counted = ticket->daily_counted};
@@ -99,7 +100,7 @@ static struct fake_taking *find(struct fake_admission *self, const char *answer_
     return NULL;
 }
 
-static enum chat_error admit(struct admission *port, const struct caller *caller, const char *answer_id,
+static enum chat_error admit(struct admission *port, const struct caller *caller, int units, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s)
 {
     struct fake_admission *self = of(port);
@@ -110,6 +111,7 @@ static enum chat_error admit(struct admission *port, const struct caller *caller
     *ticket = (struct admission_ticket){.leased = false};
     snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
     snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
+    ticket->units = units;
     ticket->is_admin = caller->is_admin;
     quota_day(now_ms, ticket->day);
     error = self->refuse;
@@ -117,7 +119,7 @@ static enum chat_error admit(struct admission *port, const struct caller *caller
         *retry_after_s = self->retry_after_s;
     } else {
         drop_leases(self, caller->user_id, now_ms);
-        error = decide(self, caller, now_ms, retry_after_s);
+        error = decide(self, caller, units, now_ms, retry_after_s);
         if (error == CHAT_OK) take(self, caller, now_ms, ticket);
         self->quota = standing(self, caller, now_ms);
     }
@@ -132,7 +134,7 @@ static enum chat_error admit(struct admission *port, const struct caller *caller
     return error;
 }
 
-static enum chat_error admit_at_rest(struct admission *port, const char *model, const struct caller *caller,
+static enum chat_error admit_at_rest(struct admission *port, const char *model, const struct caller *caller, int units,
                                      const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
                                      int64_t *retry_after_s)
 {
@@ -140,7 +142,7 @@ static enum chat_error admit_at_rest(struct admission *port, const char *model, 
 
     if (breaker && !fake_breaker_at_rest(breaker, model)) return CHAT_ERR_API_UNAVAILABLE;
     if (of(port)->refuse == CHAT_ERR_QUOTA_UNAVAILABLE) return CHAT_ERR_API_UNAVAILABLE;
-    return admit(port, caller, answer_id, ticket, quota, retry_after_s);
+    return admit(port, caller, units, answer_id, ticket, quota, retry_after_s);
 }
 
 static enum chat_error look(struct admission *port, const struct caller *caller, struct quota *quota,
@@ -152,7 +154,7 @@ static enum chat_error look(struct admission *port, const struct caller *caller,
 
     fake_wait_lock(&self->wait);
     self->looks++;
-    error = decide(self, caller, now_ms, retry_after_s);
+    error = decide(self, caller, 1, now_ms, retry_after_s);
     *quota = standing(self, caller, now_ms);
     fake_wait_unlock(&self->wait);
     return error;
@@ -206,8 +208,8 @@ static enum chat_error settle(struct admission *port, const struct admission_tic
         if (taking && taking->daily_counted && refund) {
             taking->daily_counted = false;
             taking->given_back = true;
-            self->quota.daily_used--;
-            self->quota.daily_remaining++;
+            self->quota.daily_used -= taking->units;
+            self->quota.daily_remaining += taking->units;
         }
     } else if (!refund) {
         struct fake_taking *taking = find(self, ticket->answer_id);
@@ -216,8 +218,8 @@ static enum chat_error settle(struct admission *port, const struct admission_tic
             taking->given_back = false;
             taking->daily_counted = true;
             self->refunded--;
-            self->quota.daily_used++;
-            self->quota.daily_remaining--;
+            self->quota.daily_used += taking->units;
+            self->quota.daily_remaining -= taking->units;
         }
     }
     if (out && error == CHAT_OK && (ticket->leased || ticket->daily_counted)) {

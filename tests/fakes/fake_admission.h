@@ -14,6 +14,7 @@ enum { FAKE_TAKINGS = 512 };
 struct fake_taking {
     char user_id[USER_ID_SIZE], answer_id[UUID_TEXT_SIZE], day[QUOTA_DAY_SIZE];
     int64_t window, lease_end_ms;
+    int units;
     bool leased, daily_counted, given_back;
 };
 

@@ -140,7 +140,7 @@ static void take_lease(void)
 
     snprintf(caller.user_id, sizeof caller.user_id, "alice");
     ck_assert_int_eq(
-        chat.ports.admission->ops->admit(chat.ports.admission, &caller, answer_id, &ticket, &quota, &retry_after_s),
+        chat.ports.admission->ops->admit(chat.ports.admission, &caller, 1, answer_id, &ticket, &quota, &retry_after_s),
         CHAT_OK);
 }
 
