@@ -39,6 +39,9 @@ static const struct setting table[] = {
     {"SAMBANOVA_API_KEY", NULL, SECRET, AT(api_key), 0, 0, "key of the model provider"},
     {"SAMBANOVA_API_BASE", "https://api.sambanova.ai/v1", TEXT, AT(api_base), 0, 0,
      "base URL of the provider; http:// only for a loopback address"},
+    {"SAMBANOVA_PROXY", "", SECRET, AT(proxy), 0, 0,
+     "HTTP proxy on the way to the provider, `http://[user:password@]host:port`; none where empty, whatever the "
+     "environment's `http_proxy` says"},
     {"SAMBANOVA_CA_FILE", "", PEM, AT(ca), 0, 0,
      "file with the certificate authorities (PEM) that may vouch for the provider, instead of the system's: for a "
      "gateway "
@@ -392,6 +395,7 @@ static bool check_provider(struct loading *loading)
     const struct settings *out = loading->out;
     struct sambanova_settings provider = {.api_key = out->api_key,
                                           .api_base = out->api_base,
+                                          .proxy = out->proxy,
                                           .connect_timeout_ms = 1,
                                           .first_byte_timeout_ms = 1,
                                           .idle_timeout_ms = 1,

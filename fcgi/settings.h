@@ -25,6 +25,7 @@ struct settings {
     struct jwt_policy jwt;
 
     const char *api_key, *api_base;
+    const char *proxy;      /* NULL: none */
     struct setting_file ca; /* none: the system's */
     int connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms;
 

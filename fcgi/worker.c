@@ -388,6 +388,7 @@ static bool open_provider(struct worker *worker)
     struct sambanova_settings provider = {
         .api_key = settings->api_key,
         .api_base = settings->api_base,
+        .proxy = settings->proxy,
         .connect_timeout_ms = settings->connect_timeout_ms,
         .first_byte_timeout_ms = settings->first_byte_timeout_ms,
         .idle_timeout_ms = settings->idle_timeout_ms,

@@ -528,6 +528,18 @@ is_ready() {
   [ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 2 --noproxy '*' --cacert "$STATE/tls/ca.pem" "https://localhost:$1/readyz")" = 200 ]
 }
 
+# provider_refuses_key PORT: whether the provider has said so to a worker that asked it at its start; a moment is given for that.
+provider_refuses_key() {
+  local tries stands=''
+  for ((tries = 0; tries < 20; tries++)); do
+    stands=$(curl -s --max-time 2 --noproxy '*' --cacert "$STATE/tls/ca.pem" "https://localhost:$1/readyz" |
+      sed -n 's/.*"provider":{"status":"\([a-z]*\)".*/\1/p')
+    if [ "$stands" != unknown ]; then break; fi
+    sleep 0.1
+  done
+  [ "$stands" = refused ]
+}
+
 # wait_until_ready: for the workers through nginx, as a client would meet them.
 wait_until_ready() {
   local port=$1 deadline=$((SECONDS + START_SECONDS))

@@ -31,6 +31,7 @@ struct problem {
     struct quota quota;
     size_t max_bytes;                       /* of payload_too_large: what is taken; 0: not known */
     char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */
+    const char *finish_reason;              /* of an answer without text: how the provider ended it; NULL */
     char was[UUID_TEXT_SIZE];               /* of what an earlier request with the same key made; "" */
 };
 

@@ -144,6 +144,15 @@ static enum listener_state events_ping(struct answer_listener *self, struct buf 
     return send_scratch(of(self), scratch);
 }
 
+static struct problem problem_of(const struct answer_final *final)
+{
+    return (struct problem){.error = final->error,
+                            .message = final->says,
+                            .retry_after_s = final->retry_after_s,
+                            .tried_out = final->tried_out,
+                            .finish_reason = final->message->finish_reason};
+}
+
 static enum listener_state events_end(struct answer_listener *self, const struct answer_final *final,
                                       struct buf *scratch)
 {
@@ -154,7 +163,7 @@ static enum listener_state events_end(struct answer_listener *self, const struct
     json_writer_init(&json, scratch);
     json_begin_object(&json);
     if (final->error) {
-        struct problem problem = {.error = final->error, .retry_after_s = final->retry_after_s};
+        struct problem problem = problem_of(final);
         json_put_key(&json, "error");
         error_write(&json, &problem, to->taken.request_id);
     }
@@ -230,7 +239,7 @@ static enum listener_state json_end(struct answer_listener *self, const struct a
     struct http_listener *to = of(self);
     enum listener_state state;
     if (final->error) {
-        struct problem problem = {.error = final->error, .retry_after_s = final->retry_after_s};
+        struct problem problem = problem_of(final);
         state = taken_send_error(&to->taken, &problem, final->quota, scratch);
     } else {
         buf_reset(scratch);

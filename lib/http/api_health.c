@@ -1,5 +1,7 @@
 #include "http/api.h"
 
+#include "metrics/metrics.h"
+
 enum chat_error api_health(struct http_call *call)
 {
     struct json_writer json = call_json(call);
@@ -45,6 +47,19 @@ static bool write_breakers(struct json_writer *json, struct http_call *call)
     return worst == BREAKER_CLOSED;
 }
 
+/* Whether the provider takes our key, as far as anybody has asked it: "unknown" until then. */
+static bool write_provider(struct json_writer *json)
+{
+    static const char *const words[] = {
+        [ACCOUNT_UNKNOWN] = "unknown", [ACCOUNT_FINE] = "ok", [ACCOUNT_REFUSED] = "refused"};
+    enum metrics_account stands = metrics_account();
+    json_put_key(json, "provider");
+    json_begin_object(json);
+    json_field_string(json, "status", words[stands]);
+    json_end_object(json);
+    return stands != ACCOUNT_REFUSED;
+}
+
 enum chat_error api_ready(struct http_call *call)
 {
     struct admission *admission = call->ports->admission;
@@ -62,6 +77,7 @@ enum chat_error api_ready(struct http_call *call)
     write_check(&checks, "migrations", migrations, &ready);
     write_check(&checks, "draining", !atomic_load(call->app->draining), &ready);
     bool well = write_breakers(&checks, call);
+    well = write_provider(&checks) && well;
     json_end_object(&checks);
 
     struct json_writer json = call_json(call);

@@ -56,28 +56,27 @@ static enum listener_state client_whole(struct completion_client *self, const ch
 }
 
 /* In mid-stream: a frame of its own. */
-static enum listener_state send_error_frame(struct completion_client *self, enum chat_error error,
-                                            int64_t retry_after_s, struct buf *scratch)
+static enum listener_state send_error_frame(struct completion_client *self, const struct problem *problem,
+                                            struct buf *scratch)
 {
     buf_reset(scratch);
     buf_append_str(scratch, "data: ");
-    struct problem problem = {.error = error, .retry_after_s = retry_after_s};
-    taken_compose_error(&of(self)->taken, &problem, scratch);
+    taken_compose_error(&of(self)->taken, problem, scratch);
     buf_append_str(scratch, "\n\n");
     return scratch->failed ? LISTENER_GONE : client_frames(self, scratch->data, scratch->len);
 }
 
-static enum listener_state client_end(struct completion_client *self, enum chat_error error, int64_t retry_after_s,
+static enum listener_state client_end(struct completion_client *self, const struct problem *problem,
                                       const struct quota *quota, struct buf *scratch)
 {
     struct http_client *to = of(self);
     enum listener_state state = LISTENER_READY;
-    if (error != CHAT_OK && to->opened)
-        state = send_error_frame(self, error, retry_after_s, scratch);
-    else if (error != CHAT_OK) {
-        struct problem problem = {.error = error, .retry_after_s = retry_after_s};
+    if (problem->error != CHAT_OK && to->opened)
+        state = send_error_frame(self, problem, scratch);
+    else if (problem->error != CHAT_OK) {
+        struct problem whole = *problem;
         http_add_header(&to->taken.head, "Content-Type", "application/json; charset=utf-8");
-        state = taken_send_error(&to->taken, &problem, quota, scratch);
+        state = taken_send_error(&to->taken, &whole, quota, scratch);
     }
     return state == LISTENER_GONE ? LISTENER_GONE : taken_finish(&to->taken);
 }
@@ -102,7 +101,8 @@ static bool client_took(struct completion_client *self)
 static void client_let_go(struct completion_client *self, struct buf *scratch)
 {
     struct taken *taken = &of(self)->taken;
-    if (of(self)->opened && !taken->finished) send_error_frame(self, CHAT_ERR_INTERRUPTED, 0, scratch);
+    if (of(self)->opened && !taken->finished)
+        send_error_frame(self, &(struct problem){.error = CHAT_ERR_INTERRUPTED}, scratch);
     taken->connection->ops->push(taken->connection);
 }
 

@@ -75,7 +75,9 @@ static void write_details(struct json_writer *json, const struct problem *proble
     bool quota = problem->has_quota && status == 429;
     bool fields = problem->field_count || problem->error == CHAT_ERR_VALIDATION_FAILED;
     json_put_key(json, "details");
-    if (!fields && !problem->active_message_id[0] && !problem->was[0] && !quota && !problem->max_bytes) {
+    /* how the provider ended an answer that has no text says why it has none */
+    const char *reason = problem->error == CHAT_ERR_UPSTREAM_INVALID_RESPONSE ? problem->finish_reason : NULL;
+    if (!fields && !problem->active_message_id[0] && !problem->was[0] && !quota && !problem->max_bytes && !reason) {
         json_put_null(json);
         return;
     }
@@ -84,6 +86,7 @@ static void write_details(struct json_writer *json, const struct problem *proble
     if (problem->active_message_id[0]) json_field_string(json, "active_message_id", problem->active_message_id);
     if (problem->was[0]) json_field_string(json, "was", problem->was);
     if (problem->max_bytes) json_field_int(json, "max_bytes", (int64_t)problem->max_bytes);
+    if (reason) json_field_string(json, "finish_reason", reason);
     if (quota) {
         json_put_key(json, "quota");
         view_quota(json, &problem->quota);

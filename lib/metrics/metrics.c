@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Slots lie at fixed places and begin alike in every version, so that the master needn't know what a newer binary
@@ -21,6 +22,8 @@ _Static_assert(sizeof(struct slot) <= LOST_AT,
 static const uint64_t own_layout = (uint64_t)LAYOUT << 32 | sizeof(struct metrics_values);
 static struct metrics_values alone;
 static char *region; /* NULL: counts for itself */
+static uint32_t account_alone;
+static uint32_t *account = &account_alone; /* enum metrics_account */
 static pthread_mutex_t models_lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct metrics_values *metrics = &alone;
@@ -29,6 +32,9 @@ static struct slot *slot_at(char *from, int slot)
 {
     return (struct slot *)(void *)(from + (size_t)slot * SLOT_BYTES);
 }
+
+/* Behind the slots: one word of all workers. A region of an older master ends before it. */
+enum { REGION_BYTES = METRICS_SLOTS * SLOT_BYTES + 4096 };
 
 static char *map(int fd)
 {
@@ -39,9 +45,17 @@ static char *map(int fd)
 int metrics_region(void)
 {
     int fd = memfd_create("chat-metrics", MFD_CLOEXEC);
-    if (fd >= 0 && ftruncate(fd, (off_t)METRICS_SLOTS * SLOT_BYTES) == 0) return fd;
+    if (fd >= 0 && ftruncate(fd, REGION_BYTES) == 0) return fd;
     if (fd >= 0) close(fd);
     return -1;
+}
+
+static void join_account(int fd)
+{
+    struct stat region_is;
+    if (fstat(fd, &region_is) != 0 || region_is.st_size < REGION_BYTES) return;
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)METRICS_SLOTS * SLOT_BYTES);
+    if (page != MAP_FAILED) account = page;
 }
 
 bool metrics_join(int fd, int slot)
@@ -56,6 +70,7 @@ bool metrics_join(int fd, int slot)
     __atomic_store_n(&own->alive, 1, __ATOMIC_RELEASE);
     region = memory;
     metrics = &own->values;
+    join_account(fd);
     return true;
 }
 
@@ -146,6 +161,20 @@ void metrics_sum(struct metrics_values *out, int *workers)
         ++*workers;
     }
     out->counters.workers_lost = lost;
+}
+
+/* ---- the provider's word ---- */
+
+bool metrics_tell_account(enum metrics_account stands)
+{
+    if (__atomic_load_n(account, __ATOMIC_RELAXED) == (uint32_t)stands) return false; /* as a rule */
+    uint32_t before = __atomic_exchange_n(account, (uint32_t)stands, __ATOMIC_RELAXED);
+    return before != (uint32_t)stands && (stands == ACCOUNT_REFUSED || before == ACCOUNT_REFUSED);
+}
+
+enum metrics_account metrics_account(void)
+{
+    return (enum metrics_account)__atomic_load_n(account, __ATOMIC_RELAXED);
 }
 
 /* ---- counting ---- */

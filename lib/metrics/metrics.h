@@ -48,6 +48,8 @@ enum metrics_quota { QUOTA_TAKEN, QUOTA_GIVEN_BACK, QUOTA_CHANGES }; /* units of
 enum metrics_feedback { RATED_UP, RATED_DOWN, RATED_NONE, RATINGS };
 enum metrics_cohort { COHORT_ON, COHORT_OFF, COHORT_ADMIN, COHORTS };
 
+enum metrics_account { ACCOUNT_UNKNOWN, ACCOUNT_FINE, ACCOUNT_REFUSED }; /* the provider's word of our key */
+
 struct metrics_histogram {
     uint64_t buckets[METRICS_BUCKETS + 1]; /* each for itself, not cumulative */
     uint64_t sum_ms;
@@ -118,6 +120,11 @@ void metrics_observe(struct metrics_histogram *histogram, int64_t ms);
 void metrics_request(int route, int status, int64_t duration_ms);
 /* What an answer or a completion used; tokens below 0 count as none. Only configured models may be named. */
 void metrics_usage(const char *model, int64_t prompt_tokens, int64_t completion_tokens, int64_t cost_micro_usd);
+
+/* What the provider has said of our key and account; the newest word of any worker counts. Gives whether that is news
+ * worth a line: it is refused now, or no longer. */
+bool metrics_tell_account(enum metrics_account stands);
+enum metrics_account metrics_account(void);
 
 /* The upper bound of a bucket in milliseconds. */
 int64_t metrics_bucket_ms(int bucket);

@@ -69,6 +69,7 @@ struct upstream_ask {
 struct transfer {
     CURL *easy; /* NULL: none under way */
     struct pool *pool;
+    int openings; /* sockets of its own that aren't connected yet */
     void *owner;
     void (*on_over)(void *owner); /* curl is done with it; not called from a callback of curl */
     const char *id_name, *id;     /* what the log calls it */
@@ -77,6 +78,7 @@ struct transfer {
     struct decoder *decoder;
     struct buf refusal; /* first bytes of an answer that is no stream */
     char retry_after[64];
+    bool encoded;   /* by a Content-Encoding, which was not asked for */
     bool is_answer; /* a 200, of a type that was asked for */
     bool checked;   /* status and type have been looked at */
     bool over;      /* curl is done with it: result is set */
@@ -91,7 +93,9 @@ struct upstream_failure {
     int status; /* 0: none came */
     enum breaker_outcome outcome;
     bool retryable;
-    int64_t retry_after_s; /* -1: none told */
+    bool account;                         /* the provider takes nothing from this service: an operator must act */
+    int64_t retry_after_s;                /* -1: none told */
+    const struct provider_reason *reason; /* relay->reason: until the next failure */
 };
 
 /* The way from one model to the fallback: by a job, as the breakers of both have a say. Its owner stays meanwhile. */
@@ -146,7 +150,8 @@ struct live {
 
     enum chat_error error; /* why it failed */
     int64_t retry_after_s;
-    bool tried_out; /* we have asked more than once ourselves */
+    bool tried_out;   /* we have asked more than once ourselves */
+    const char *says; /* in place of the code's own sentence; NULL. Static */
     struct finish_answer finish;
     enum chat_error finish_error; /* of the last try of the job */
     struct message loaded;        /* mirror: the row as the job found it; strings in saved_strings */
@@ -238,7 +243,8 @@ struct relay {
     struct pools *pools;
     int64_t curl_at_ms; /* when a pool wants to be called, or sooner; -1: none does */
     struct curl_slist *headers;
-    int64_t now_ms; /* of this turn */
+    struct provider_reason reason; /* of the newest refusal */
+    int64_t now_ms;                /* of this turn */
 
     struct warm *warm;                  /* NULL: none is kept */
     struct pass *passes, *ended_passes; /* the second: freed at the end of the turn */
@@ -390,8 +396,13 @@ bool upstream_get_models(struct relay *relay, struct transfer *transfer, const s
                          int timeout_ms);
 /* At the first byte of the body: whether it is what was asked for; a stream gets its decoder. */
 void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed);
+/* Of the list of models, which is asked for to keep a connection: takes what its status says of our account. Gives
+ * whether that is refused. */
+bool upstream_looked_at(struct relay *relay, const struct transfer *transfer);
 /* Body of what is no answer; returns what on_body is to return. */
 size_t upstream_keep_refusal(struct transfer *transfer, const char *bytes, size_t len);
+/* Where the provider takes nothing from this service at all: for users. Static; NULL: it isn't that. */
+const char *upstream_account_sentence(const struct upstream_failure *failure);
 /* Logs it. */
 struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer);
 #define UPSTREAM_WAIT_FOR_CHANGE INT64_MAX

@@ -64,9 +64,13 @@ struct pass {
     bool paused;                    /* curl doesn't read on: its next piece came while lagging */
     enum chat_error broken_error, error;
     bool client_left;
+    bool account_refused;
     struct token_usage usage;
     bool tokens_estimated;
+    bool took_tokens; /* the provider says so itself */
     const char *problem;
+    const char *says, *param; /* to the client, in place of the code's own words; NULL */
+    const char *finish_reason;
     int settle_tries;
     int64_t started_ms, asked_ms, resume_at_ms, shown_ms, settle_at_ms;
     int64_t taken_ms, look_at_ms; /* blocked: when the client was last seen to take bytes; when it is looked at */
@@ -168,8 +172,7 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
     struct pass *pass = (struct pass *)job;
     struct log_subject subject;
     set_subject(pass, &subject);
-    bool told_use = !pass->tokens_estimated && message_took_tokens(&pass->usage);
-    bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left && !told_use;
+    bool refund = pass->error != CHAT_OK && !pass->opened && !pass->client_left && !pass->took_tokens;
     struct leaving leaving = {&pass->ticket, &pass->breaker, pass->outcome, pass->rest_s, pass->settle_tries > 0};
     pass->settled = leave_place(ports, &leaving, refund, &pass->stand) == CHAT_OK;
     if (pass->settle_tries++ == 0) {
@@ -230,7 +233,9 @@ static struct provider_end take_end(struct pass *pass)
     struct provider_end told;
     pass->relay->settings.provider->ops->decoder_end(pass->transfer.decoder, &sink, &told);
     pass->usage = told.usage;
+    pass->took_tokens = message_took_tokens(&told.usage);
     pass->other_bytes = told.other_bytes;
+    pass->finish_reason = told.finish_reason;
     if (!pass->problem && told.error != CHAT_OK) pass->problem = told.problem;
     return told;
 }
@@ -258,6 +263,12 @@ static void tell(struct pass *pass)
 {
     if (pass->told || !pass->client) return;
     pass->told = true;
+    const struct problem problem = {.error = pass->error,
+                                    .message = pass->says,
+                                    .param = pass->param,
+                                    .retry_after_s = pass->retry_after_s,
+                                    .tried_out = pass->ask.count > 1 || pass->account_refused,
+                                    .finish_reason = pass->finish_reason};
     enum listener_state state = LISTENER_READY;
     /* told at the latest moment, while the job still settles: what it writes isn't looked at */
     const struct quota *quota = !pass->settle_running && pass->stand.known ? &pass->stand.quota : NULL;
@@ -266,8 +277,7 @@ static void tell(struct pass *pass)
         state = pass->client->ops->frames(pass->client, pass->frame.data, pass->frame.len);
     } else if (pass->error == CHAT_OK)
         state = pass->client->ops->whole(pass->client, pass->frame.data, pass->frame.len);
-    if (state != LISTENER_GONE)
-        state = pass->client->ops->end(pass->client, pass->error, pass->retry_after_s, quota, &pass->relay->scratch);
+    if (state != LISTENER_GONE) state = pass->client->ops->end(pass->client, &problem, quota, &pass->relay->scratch);
     if (state == LISTENER_BLOCKED)
         set_blocked(pass);
     else
@@ -483,10 +493,20 @@ static enum chat_error for_caller(int status, enum chat_error error)
     return (status == 400 || status == 422) && error == CHAT_ERR_UPSTREAM_ERROR ? CHAT_ERR_INVALID_REQUEST : error;
 }
 
+/* Who wrote the request is told what the provider has against it. */
+static void take_reason(struct pass *pass, const struct provider_reason *reason)
+{
+    if (reason->message[0]) pass->says = arena_strdup(&pass->strings, reason->message);
+    if (reason->param[0]) pass->param = arena_strdup(&pass->strings, reason->param);
+}
+
 static void end_failed(struct pass *pass, const struct upstream_failure *failure)
 {
-    end(pass, for_caller(failure->status, failure->error),
-        upstream_retry_after_s(failure->error, failure->retry_after_s));
+    enum chat_error error = for_caller(failure->status, failure->error);
+    if (error == CHAT_ERR_INVALID_REQUEST) take_reason(pass, failure->reason);
+    if (failure->account) pass->says = upstream_account_sentence(failure);
+    pass->account_refused = failure->account;
+    end(pass, error, upstream_retry_after_s(failure->error, failure->retry_after_s));
 }
 
 static void pause(struct pass *pass, int64_t wait_ms)

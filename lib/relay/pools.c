@@ -10,7 +10,10 @@
 
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 enum {
     POOL_TRANSFERS = 512,
@@ -19,17 +22,33 @@ enum {
 
 struct pool {
     struct relay *relay;
-    CURLM *multi;    /* NULL: nothing in it */
-    int transfers;   /* in it */
-    int busy;        /* of these, curl isn't done with */
-    int connections; /* open, idle ones included */
-    int limit;       /* of connections, as curl was told */
-    int64_t at_ms;   /* when curl wants to be called; -1: not */
+    CURLM *multi;   /* NULL: nothing in it */
+    int transfers;  /* in it */
+    int busy;       /* of these, curl isn't done with */
+    int connected;  /* connections that stand, idle ones included */
+    int connecting; /* transfers with sockets that aren't connected yet */
+    struct opening *openings;
+    int limit;     /* of connections, as curl was told */
+    int64_t at_ms; /* when curl wants to be called; -1: not */
 };
 
 struct pool_watch {
     struct watch watch; /* first: a dead one is freed as its watch */
     struct pool *pool;
+    ino_t socket; /* of an opening: the socket's own number; 0: it stands */
+};
+
+/*
+ * A socket on its way to a connection, TLS included. libcurl 7.88 closes such a one by itself, not by on_close, and
+ * takes it from the multi handle only afterwards: when its transfer is removed or fails, when the next address is
+ * tried, when that one was faster. So none is counted as a connection, or believed to be open, before the request goes
+ * out on it.
+ */
+struct opening {
+    struct opening *next;
+    struct transfer *transfer;
+    struct pool_watch *watch; /* NULL: none yet */
+    int fd;
 };
 
 struct pools {
@@ -41,13 +60,36 @@ struct pools {
 
 /* ---- curl's wishes: sockets and one timer ---- */
 
+static struct opening *opening_of(const struct pool *pool, int fd)
+{
+    struct opening *opening = pool->openings;
+    while (opening && opening->fd != fd) opening = opening->next;
+    return opening;
+}
+
+/* 0: it is closed. */
+static ino_t number_of(int fd)
+{
+    struct stat is;
+    return fstat(fd, &is) == 0 ? is.st_ino : 0;
+}
+
+/* Where an opening is closed already its descriptor is nobody's, or by now somebody else's. */
+static void stop_watching(struct pool_watch *watch)
+{
+    if (watch->socket && number_of(watch->watch.fd) != watch->socket) watch->watch.events = 0; /* epoll knows */
+    loop_unwatch(watch->pool->relay, &watch->watch);
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_data)
 {
     (void)easy;
     struct pool *pool = context;
     struct pool_watch *watch = socket_data;
+    struct opening *opening = opening_of(pool, fd);
     if (what == CURL_POLL_REMOVE) {
-        if (watch) loop_unwatch(pool->relay, &watch->watch);
+        if (opening) opening->watch = NULL;
+        if (watch) stop_watching(watch);
         return 0;
     }
     if (!watch) {
@@ -55,6 +97,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
         if (!watch) return -1;
         watch->watch = (struct watch){.kind = WATCH_CURL, .fd = fd};
         watch->pool = pool;
+        if (opening) opening->watch = watch;
+        watch->socket = opening ? number_of(fd) : 0;
         curl_multi_assign(pool->multi, fd, watch);
     }
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
@@ -71,19 +115,67 @@ static int on_timer(CURLM *multi, long timeout_ms, void *context)
     return 0;
 }
 
+static void drop(struct pool *pool, struct opening *opening)
+{
+    struct opening **place = &pool->openings;
+    while (*place != opening) place = &(*place)->next;
+    *place = opening->next;
+    if (--opening->transfer->openings == 0) pool->connecting--;
+    free(opening);
+}
+
+/* All of the transfer's; curl has closed them, or is about to. */
+static void drop_openings(struct transfer *transfer)
+{
+    struct opening *next;
+    if (!transfer->openings) return;
+    for (struct opening *opening = transfer->pool->openings; opening; opening = next) {
+        next = opening->next;
+        if (opening->transfer == transfer) drop(transfer->pool, opening);
+    }
+}
+
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
-    struct pool *pool = context;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0) pool->connections++;
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    struct transfer *transfer = context;
+    struct pool *pool = transfer->pool;
+    struct opening *opening = calloc(1, sizeof *opening), *gone;
+    int fd = opening ? socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol) : -1;
+    if (fd < 0) {
+        free(opening);
+        return CURL_SOCKET_BAD;
+    }
+    if ((gone = opening_of(pool, fd))) drop(pool, gone); /* it had this descriptor, and was closed */
+    *opening = (struct opening){.next = pool->openings, .transfer = transfer, .fd = fd};
+    pool->openings = opening;
+    if (transfer->openings++ == 0) pool->connecting++;
+    return fd;
 }
 
+/* CURLOPT_PREREQFUNCTION: a connection stands, and the request goes out on it. What else was opened for it is closed.
+ */
+static int on_connected(void *context, char *address, char *local_address, int port, int local_port)
+{
+    (void)address;
+    (void)local_address;
+    (void)port;
+    (void)local_port;
+    struct transfer *transfer = context;
+    if (transfer->openings) transfer->pool->connected++;
+    drop_openings(transfer);
+    return CURL_PREREQFUNC_OK;
+}
+
+/* Of a connection that stood; by later versions of libcurl of an opening too. */
 static int on_close(void *context, curl_socket_t fd)
 {
     struct pool *pool = context;
-    pool->connections--;
+    struct opening *opening = opening_of(pool, fd);
+    if (opening)
+        drop(pool, opening);
+    else
+        pool->connected--;
     return close(fd);
 }
 
@@ -92,7 +184,7 @@ static int on_close(void *context, curl_socket_t fd)
 /* Too low for a moment where a connection is about to be opened. */
 static int idle_of(const struct pool *pool)
 {
-    return pool->connections - pool->busy;
+    return pool->connected + pool->connecting - pool->busy;
 }
 
 /* curl's limit counts busy connections too, and is looked at when one becomes idle. */
@@ -127,6 +219,9 @@ static bool open_pool(struct pool *pool)
 static void close_pool(struct pool *pool)
 {
     curl_multi_cleanup(pool->multi);
+    if (pool->connected || pool->connecting || pool->busy)
+        log_write(LOG_ERROR, "connections_miscounted", LOG_INT("connected", pool->connected),
+                  LOG_INT("connecting", pool->connecting), LOG_INT("busy", pool->busy));
     *pool = (struct pool){.relay = pool->relay, .at_ms = -1};
 }
 
@@ -146,20 +241,33 @@ bool pools_add(struct relay *relay, struct transfer *transfer)
 {
     struct pool *pool = pool_for_one_more(relay->pools);
     CURL *easy = transfer->easy;
+    transfer->pool = pool;
     long nothing_idle = idle_of(pool) <= 0;
     if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_SHARE, relay->pools->share) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, nothing_idle) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, pool) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, pool) != CURLE_OK ||
         curl_multi_add_handle(pool->multi, easy) != CURLM_OK)
         return false;
-    transfer->pool = pool;
     pool->transfers++;
     pool->busy++;
     limit_idle(relay->pools);
     return true;
+}
+
+static void unwatch_openings(struct transfer *transfer)
+{
+    if (!transfer->openings) return;
+    for (struct opening *opening = transfer->pool->openings; opening; opening = opening->next) {
+        if (opening->transfer != transfer || !opening->watch) continue;
+        curl_multi_assign(transfer->pool->multi, opening->fd, NULL);
+        stop_watching(opening->watch);
+        opening->watch = NULL;
+    }
 }
 
 void pools_remove(struct relay *relay, struct transfer *transfer)
@@ -167,7 +275,9 @@ void pools_remove(struct relay *relay, struct transfer *transfer)
     struct pool *pool = transfer->pool;
     if (!transfer->over) pool->busy--;
     pool->transfers--;
+    unwatch_openings(transfer); /* before curl closes them */
     curl_multi_remove_handle(pool->multi, transfer->easy);
+    drop_openings(transfer);
     relay->pools->emptied = relay->pools->emptied || !pool->transfers;
     limit_idle(relay->pools);
 }
@@ -183,6 +293,7 @@ static void collect(struct pool *pool)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
         transfer->over = true;
         transfer->result = message->data.result;
+        drop_openings(transfer);
         pool->busy--;
         transfer->on_over(transfer->owner);
     }

@@ -23,6 +23,17 @@ enum {
     ESCAPED_MAX = 6,   /* bytes of JSON that one byte of text becomes at most */
 };
 
+/* The first that hears of it says so, of all processes; who is served again says that. */
+static void tell_account(enum metrics_account stands)
+{
+    if (!metrics_tell_account(stands)) return;
+    if (stands == ACCOUNT_REFUSED)
+        log_write(LOG_ERROR, "provider_key_refused",
+                  LOG_STR("hint", "the provider takes neither SAMBANOVA_API_KEY nor its account: see /readyz"));
+    else
+        log_write(LOG_INFO, "provider_key_taken");
+}
+
 void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed)
 {
     const struct provider *provider = relay->settings.provider;
@@ -31,7 +42,9 @@ void upstream_check(struct relay *relay, struct transfer *transfer, bool streame
     transfer->checked = true;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
-    transfer->is_answer = status == 200 && (!streamed || provider->ops->is_stream(provider, type));
+    transfer->is_answer =
+        status == 200 && !transfer->encoded && (!streamed || provider->ops->is_stream(provider, type));
+    if (status == 200) tell_account(ACCOUNT_FINE);
     if (transfer->is_answer && streamed) {
         transfer->decoder = provider->ops->decoder_new(provider);
         transfer->is_answer = transfer->decoder != NULL;
@@ -45,20 +58,31 @@ size_t upstream_keep_refusal(struct transfer *transfer, const char *bytes, size_
     return len < room ? len : 0; /* enough seen: 0 ends the transfer */
 }
 
-/* CURLOPT_HEADERFUNCTION: takes Retry-After. */
+/* The value of a header of this name (with its colon), trimmed; NULL: it is another. */
+static const char *header_value(const char *line, size_t len, const char *name, size_t *value_len)
+{
+    size_t skip = strlen(name);
+    if (len <= skip || strncasecmp(line, name, skip) != 0) return NULL;
+    while (skip < len && (line[skip] == ' ' || line[skip] == '\t')) skip++;
+    while (len > skip && (line[len - 1] == '\r' || line[len - 1] == '\n' || line[len - 1] == ' ')) len--;
+    *value_len = len - skip;
+    return line + skip;
+}
+
+/* CURLOPT_HEADERFUNCTION. */
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
-    static const char name[] = "retry-after:";
     struct transfer *transfer = context;
-    size_t len = size * count, skip = sizeof name - 1;
-    if (len > skip && strncasecmp(line, name, skip) == 0) {
-        while (skip < len && (line[skip] == ' ' || line[skip] == '\t')) skip++;
-        while (len > skip && (line[len - 1] == '\r' || line[len - 1] == '\n' || line[len - 1] == ' ')) len--;
-        size_t value = len - skip < sizeof transfer->retry_after - 1 ? len - skip : sizeof transfer->retry_after - 1;
-        memcpy(transfer->retry_after, line + skip, value);
-        transfer->retry_after[value] = 0;
+    size_t len = size * count, value_len;
+    const char *value = header_value(line, len, "retry-after:", &value_len);
+    if (value) {
+        if (value_len >= sizeof transfer->retry_after) value_len = sizeof transfer->retry_after - 1;
+        memcpy(transfer->retry_after, value, value_len);
+        transfer->retry_after[value_len] = 0;
+    } else if ((value = header_value(line, len, "content-encoding:", &value_len)) && value_len) {
+        transfer->encoded = value_len != strlen("identity") || strncasecmp(value, "identity", value_len) != 0;
     }
-    return size * count;
+    return len;
 }
 
 /* The relay's headers, with the trace's before them where there is one. Borrowed by curl until the transfer is closed.
@@ -248,8 +272,11 @@ bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, siz
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_PROTOCOLS_STR, "http,https"); /* http only for loopback: lib/sambanova refuses others */
     SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_ACCEPT_ENCODING, "identity"); /* and decodes what comes compressed all the same */
+    SET(CURLOPT_PROXY, provider->proxy ? provider->proxy : ""); /* never the environment's */
+    SET(CURLOPT_NOPROXY, "");
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* the key is not for the proxy */
+    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* one KB could become megabytes; what comes compressed is refused */
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)provider->connect_timeout_ms);
     SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_SECONDS);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
@@ -344,6 +371,12 @@ static struct upstream_failure connection_failed(const struct transfer *transfer
                                      .retry_after_s = -1};
 }
 
+const char *upstream_account_sentence(const struct upstream_failure *failure)
+{
+    return failure->account ? "The model provider refuses this service's key or account: its operator has to act."
+                            : NULL;
+}
+
 static struct upstream_failure refused(struct relay *relay, const struct transfer *transfer, int status)
 {
     const struct provider *provider = relay->settings.provider;
@@ -351,14 +384,31 @@ static struct upstream_failure refused(struct relay *relay, const struct transfe
         provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
         transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(relay->settings.clock));
     upstream_count(refusal.error, refusal.alert);
+    if (refusal.account) tell_account(ACCOUNT_REFUSED);
+    relay->reason = refusal.reason;
     log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
               LOG_STR(transfer->id_name, transfer->id), LOG_INT("upstream_status", status),
-              LOG_STR("code", error_code(refusal.error)));
+              LOG_STR("code", error_code(refusal.error)),
+              LOG_STR("upstream_code", refusal.reason.code[0] ? refusal.reason.code : NULL),
+              LOG_STR("upstream_param", refusal.reason.param[0] ? refusal.reason.param : NULL),
+              LOG_STR("problem", transfer->encoded ? "a Content-Encoding that was not asked for" : NULL));
     return (struct upstream_failure){.error = refusal.error,
+                                     .account = refusal.account,
+                                     .reason = &relay->reason,
                                      .status = status,
                                      .outcome = refusal.outcome,
                                      .retryable = refusal.retryable,
                                      .retry_after_s = refusal.retry_after_s};
+}
+
+bool upstream_looked_at(struct relay *relay, const struct transfer *transfer)
+{
+    const struct provider *provider = relay->settings.provider;
+    long status = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    bool refused = status >= 400 && provider->ops->refusal(provider, (int)status, "", 0, NULL, 0).account;
+    if (refused || status == 200) tell_account(refused ? ACCOUNT_REFUSED : ACCOUNT_FINE);
+    return refused;
 }
 
 struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer)
@@ -374,8 +424,12 @@ struct upstream_failure upstream_failure(struct relay *relay, const struct trans
 
 static bool make_headers(struct relay *relay)
 {
-    const char *lines[] = {relay->settings.provider->authorization, "Content-Type: application/json",
-                           "Accept: text/event-stream, application/json", "Expect:", "User-Agent: chat-fcgi"};
+    const char *lines[] = {relay->settings.provider->authorization,
+                           "Content-Type: application/json",
+                           "Accept: text/event-stream, application/json",
+                           "Accept-Encoding: identity",
+                           "Expect:",
+                           "User-Agent: chat-fcgi"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct curl_slist *more = curl_slist_append(relay->headers, lines[i]);
         if (!more) return false;

@@ -14,6 +14,7 @@ enum {
     KEPT_FOR_MS = 900000, /* since the last question */
     RETRY_MIN_MS = 5000,  /* doubled each time */
     RETRY_MAX_MS = 600000,
+    REFUSED_MAX_MS = 60000, /* the same while it is there, but refuses the key */
     TIMEOUT_MS = 10000,
     BODY_MAX_BYTES = 1 << 20, /* of the list of models; more isn't read, and the connection isn't kept then */
 };
@@ -36,13 +37,20 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     return warm->body_len <= BODY_MAX_BYTES ? size * count : 0;
 }
 
-/* Any answer will do: it is the connection that is wanted. */
+/* For the connection any answer will do. One that refuses the key is asked for again as one that is away: nobody need
+ * send a question for it to be known that it takes the key again. */
 static void on_over(void *owner)
 {
     struct warm *warm = owner;
     struct relay *relay = warm->relay;
     CURLcode result = warm->transfer.result;
+    bool refused = upstream_looked_at(relay, &warm->transfer);
     upstream_close(relay, &warm->transfer);
+    if (result == CURLE_OK && refused) {
+        timer_set(&relay->timers, &warm->timer, relay->now_ms + warm->retry_ms);
+        warm->retry_ms = warm->retry_ms * 2 < REFUSED_MAX_MS ? warm->retry_ms * 2 : REFUSED_MAX_MS;
+        return;
+    }
     if (result == CURLE_OK) {
         warm->retry_ms = RETRY_MIN_MS;
         log_write(LOG_DEBUG, "provider_reached", LOG_INT("duration_ms", relay->now_ms - warm->began_ms));

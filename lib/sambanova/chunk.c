@@ -457,6 +457,8 @@ static void read_error(struct reader *reader, struct chunk_error *error)
                 read_text(reader, &error->type);
             else if (KEY_IS(key, "message"))
                 read_text(reader, &error->message);
+            else if (KEY_IS(key, "param"))
+                read_text(reader, &error->param);
             else
                 skip_value(reader);
         }

@@ -34,6 +34,7 @@ struct chunk_error {
     struct chunk_text code; /* of a number: its digits */
     struct chunk_text type;
     struct chunk_text message;
+    struct chunk_text param;
 };
 
 /* A part of the chunk's JSON as it stands there; at is NULL where there was none. */

@@ -5,6 +5,10 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/utf8.h"
+
+enum { REASON_MAX_BYTES = 64 << 10 }; /* more than a refusal's bytes that are read, three times over */
+
 static bool contains(const char *text, size_t len, const char *part)
 {
     size_t part_len = strlen(part);
@@ -122,6 +126,71 @@ static enum breaker_outcome outcome_of(int status)
     return status > 499 ? BREAKER_FAILURE : BREAKER_NEITHER;
 }
 
+/* ---- the provider's own words ---- */
+
+/* C0, DEL and C1; in UTF-8 the last begin with 0xc2. Gives its bytes; 0: none. */
+static size_t control_at(const unsigned char *at, size_t left)
+{
+    if (*at < 0x20 || *at == 0x7f) return 1;
+    return left > 1 && at[0] == 0xc2 && at[1] < 0xa0 ? 2 : 0;
+}
+
+/* In one line, cut at a character where it is too long. */
+static void show(const char *text, size_t len, char *out, size_t size)
+{
+    static const char more[] = "…";
+    size_t at = 0, kept = 0;
+
+    while (at < len && kept + 1 < size) {
+        size_t control = control_at((const unsigned char *)text + at, len - at);
+
+        out[kept++] = control ? ' ' : text[at];
+        at += control ? control : 1;
+    }
+    if (at < len) {
+        kept = utf8_complete_prefix(out, size - sizeof more);
+        memcpy(out + kept, more, sizeof more - 1);
+        kept += sizeof more - 1;
+    }
+    while (kept > 0 && out[kept - 1] == ' ') kept--;
+    out[kept] = '\0';
+}
+
+static bool holds_key(const struct provider *self, const char *text, size_t len)
+{
+    const char *key = self && self->authorization ? strrchr(self->authorization, ' ') : NULL;
+
+    return key && memmem(text, len, key + 1, strlen(key + 1));
+}
+
+static void show_text(const struct provider *self, const struct chunk_text *raw, char *out, size_t size)
+{
+    struct buf scratch;
+    const char *text;
+    size_t len;
+
+    out[0] = '\0';
+    if (!raw->at) return;
+    buf_init(&scratch, REASON_MAX_BYTES);
+    if (chunk_text_decode(raw, &scratch, &text, &len) && !holds_key(self, text, len)) show(text, len, out, size);
+    buf_fini(&scratch);
+}
+
+static bool is_word(const char *text)
+{
+    for (; *text; text++)
+        if (!strchr("_.-", *text) && !isalnum((unsigned char)*text)) return false;
+    return true;
+}
+
+static void take_reason(const struct provider *self, const struct chunk_error *error, struct provider_reason *out)
+{
+    show_text(self, &error->code, out->code, sizeof out->code);
+    if (!is_word(out->code)) out->code[0] = '\0';
+    show_text(self, &error->param, out->param, sizeof out->param);
+    show_text(self, &error->message, out->message, sizeof out->message);
+}
+
 struct provider_refusal errors_refusal(const struct provider *self, int status, const char *body, size_t len,
                                        const char *retry_after, int64_t wall_ms)
 {
@@ -132,8 +201,8 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
     };
     struct chunk chunk;
 
-    (void)self;
     (void)chunk_read(len ? body : "", len, &chunk); /* of a body that is no JSON, or cut, what was read until then */
+    take_reason(self, &chunk.error, &refusal.reason);
     switch (status) {
     case 200: /* of a type that wasn't asked for, maybe to tell of an error */
         if (!chunk.error.present) break;
@@ -144,7 +213,7 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
     case 413:
     case 422: refusal.error = request_problem(&chunk.error, len ? body : "", len); break;
     case 401:
-    case 402:
+    case 402: refusal.account = true; __attribute__((fallthrough));
     case 403:
         refusal.error = CHAT_ERR_UPSTREAM_ERROR;
         refusal.alert = true;

@@ -7,7 +7,8 @@
 
 enum { REFUSAL_MAX_RETRY_AFTER_S = 3600 };
 
-/* provider_ops.refusal. body may be JSON, text, HTML or garbage, whole or cut; nothing of it is handed on. */
+/* provider_ops.refusal. body may be JSON, text, HTML or garbage, whole or cut; of it the words of its
+ * error object alone are handed on, cleaned. */
 struct provider_refusal errors_refusal(const struct provider *self, int status, const char *body, size_t len,
                                        const char *retry_after, int64_t wall_ms);
 /* An error object within a stream; UPSTREAM_ERROR where its codes say nothing more. */

@@ -94,6 +94,27 @@ static const char *base_problem(const char *base)
     return NULL;
 }
 
+/* Over TLS the proxy sees where the requests go and no more; in the clear it would see the key, which doesn't leave the
+ * machine then. */
+static const char *proxy_problem(const char *proxy, const char *base)
+{
+    char host[HOST_SIZE];
+    const char *authority = proxy + 7, *end, *at;
+
+    if (!*proxy) return NULL;
+    if (strncasecmp(proxy, "http://", 7) != 0) return "the proxy must begin with http://";
+    if (!all_graphic(proxy) || strpbrk(proxy, "?#\\\"<>")) return "the proxy holds a character that no proxy has";
+    if (strlen(proxy) > BASE_MAX_CHARS) return "the proxy is too long";
+    end = authority + strcspn(authority, "/");
+    if (end[0] && end[1]) return "the proxy takes no path";
+    at = memrchr(authority, '@', (size_t)(end - authority));
+    if (at) authority = at + 1;
+    if (!split_authority(authority, (size_t)(end - authority), host)) return "the proxy needs a host, and a port";
+    if (strncasecmp(base, "http://", 7) == 0 && !is_loopback(host))
+        return "before an API base that is http the proxy must be on a loopback host too";
+    return NULL;
+}
+
 static const char *settings_problem(const struct sambanova_settings *settings)
 {
     if (!settings->api_key || !*settings->api_key) return "the API key is empty";
@@ -103,13 +124,14 @@ static const char *settings_problem(const struct sambanova_settings *settings)
     if (settings->connect_timeout_ms < 1 || settings->first_byte_timeout_ms < 1 || settings->idle_timeout_ms < 1 ||
         settings->total_timeout_ms < 1)
         return "a timeout must be at least 1 ms";
-    return base_problem(settings->api_base);
+    const char *problem = base_problem(settings->api_base);
+    return problem ? problem : proxy_problem(settings->proxy ? settings->proxy : "", settings->api_base);
 }
 
 struct provider *sambanova_open(const struct sambanova_settings *settings, const char **problem)
 {
     struct provider *provider;
-    char *completions = NULL, *models = NULL, *authorization = NULL;
+    char *completions = NULL, *models = NULL, *authorization = NULL, *proxy = NULL;
     int base_len;
 
     *problem = settings_problem(settings);
@@ -119,7 +141,8 @@ struct provider *sambanova_open(const struct sambanova_settings *settings, const
     provider = calloc(1, sizeof *provider);
     if (!provider || asprintf(&completions, "%.*s/chat/completions", base_len, settings->api_base) < 0 ||
         asprintf(&models, "%.*s/models", base_len, settings->api_base) < 0 ||
-        asprintf(&authorization, "Authorization: Bearer %s", settings->api_key) < 0) {
+        asprintf(&authorization, "Authorization: Bearer %s", settings->api_key) < 0 ||
+        !(proxy = strdup(settings->proxy ? settings->proxy : ""))) {
         free(provider);
         free(completions);
         free(models);
@@ -131,6 +154,7 @@ struct provider *sambanova_open(const struct sambanova_settings *settings, const
         .completions_url = completions,
         .models_url = models,
         .authorization = authorization,
+        .proxy = proxy,
         .connect_timeout_ms = settings->connect_timeout_ms,
         .first_byte_timeout_ms = settings->first_byte_timeout_ms,
         .idle_timeout_ms = settings->idle_timeout_ms,
@@ -144,6 +168,8 @@ void sambanova_close(struct provider *provider)
     if (!provider) return;
     explicit_bzero((char *)provider->authorization, strlen(provider->authorization));
     free((char *)provider->authorization);
+    explicit_bzero((char *)provider->proxy, strlen(provider->proxy));
+    free((char *)provider->proxy);
     free((char *)provider->models_url);
     free((char *)provider->completions_url);
     free(provider);

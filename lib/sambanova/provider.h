@@ -10,7 +10,8 @@
 struct sambanova_settings {
     const char *api_key; /* printable ASCII without blanks */
     const char
-        *api_base; /* https://host[:port][/path], or http:// for a loopback host; one trailing slash is dropped */
+        *api_base;     /* https://host[:port][/path], or http:// for a loopback host; one trailing slash is dropped */
+    const char *proxy; /* http://[user:password@]host:port; NULL: none */
     int connect_timeout_ms;
     int first_byte_timeout_ms;
     int idle_timeout_ms;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/trace.h"
+#include "domain/problem.h"
 #include "usecases/admission.h"
 #include "usecases/listener.h"
 #include "usecases/shared_breaker.h"
@@ -23,10 +24,10 @@ struct completion_client_ops {
     enum listener_state (*comment)(struct completion_client *self);
     /* The whole answer of one that is not streamed; then end follows. */
     enum listener_state (*whole)(struct completion_client *self, const char *json, size_t len);
-    /* Once, last. An error is a status as long as nothing was sent, a frame afterwards; retry_after_s 0: none. quota:
-     * where the user stands now; NULL: not known, so as when it began. */
-    enum listener_state (*end)(struct completion_client *self, enum chat_error error, int64_t retry_after_s,
-                               const struct quota *quota, struct buf *scratch);
+    /* Once, last. An error (the problem's, CHAT_OK: none) is a status as long as nothing was sent, a frame afterwards.
+     * quota: where the user stands now; NULL: not known, so as when it began. */
+    enum listener_state (*end)(struct completion_client *self, const struct problem *problem, const struct quota *quota,
+                               struct buf *scratch);
     enum listener_state (*writable)(struct completion_client *self);
     size_t (*pending)(const struct completion_client *self); /* bytes that wait for room */
     /* Whether the client has taken any byte since this was asked last. */

@@ -39,13 +39,25 @@ struct provider_end {
     const char *problem;          /* static, for the log: "no finish_reason and no [DONE]" …; NULL */
 };
 
+enum { PROVIDER_CODE_SIZE = 48, PROVIDER_PARAM_SIZE = 104, PROVIDER_MESSAGE_SIZE = 304 };
+
+/* What the provider itself says against a request: for who wrote that. Each "" where it says nothing, or nothing fit to
+ * be shown; UTF-8 in one line without control characters. */
+struct provider_reason {
+    char code[PROVIDER_CODE_SIZE];       /* word characters alone */
+    char param[PROVIDER_PARAM_SIZE];     /* the field it is about */
+    char message[PROVIDER_MESSAGE_SIZE]; /* "" too where it holds the key */
+};
+
 /* What an answer with a status other than 200 means. */
 struct provider_refusal {
     enum chat_error error;
     bool retryable;               /* worth another try before anything was shown: 502, 503 */
     enum breaker_outcome outcome; /* FAILURE: of the provider, not of our request; BUSY: 429 */
     bool alert;                   /* the key or the account was refused: an operator must act */
+    bool account;                 /* the provider takes nothing from this service at all: 401, 402 */
     int64_t retry_after_s;        /* -1 = none; clamped to 0..3600 */
+    struct provider_reason reason;
 };
 
 /* What to take out of a request body so that a shorter one is left: the bytes from `from_end` before its end to
@@ -104,6 +116,7 @@ struct provider {
     const struct provider_ops *ops;
     const char *completions_url; /* …/chat/completions */
     const char *models_url;
+    const char *proxy;         /* between the provider and us; "": none. A secret: it may have a password */
     const char *authorization; /* "Authorization: Bearer …": a secret, for the connection alone */
     int connect_timeout_ms;
     int first_byte_timeout_ms;

@@ -116,6 +116,11 @@ test('nothing that a caller can bring about opens it, and what took tokens is co
 // (B5, retries-multiply)
 test('a 429 makes the model rest: it is not asked meanwhile, whoever asks', async () => {
   const alice = user(), bob = user()
+  for (const met of [await alice.post(completions, ask('error_at=0 code=rate_limit_exceeded')), await (await redis.del('chat:breakers'), alice.trySendJson(null, '[[status=429]] Hi'))]) {
+    expect(met.status).toBe(429)
+    expect(met.headers['retry-after'], 'where the provider told none').toBe('1')
+  }
+  await redis.del('chat:breakers')
   const first = await alice.post(completions, ask('status=429 retry_after=30'))
   expect(first.status).toBe(429)
   expect(first.headers['retry-after']).toBe('30')
@@ -130,6 +135,20 @@ test('a 429 makes the model rest: it is not asked meanwhile, whoever asks', asyn
   expect((await bob.quota()).daily.used).toBe(0)
   expect((await readiness(bob)).checks.breaker).toEqual({ status: 'ok', models: { [sick]: 'resting', [well]: 'ok' } })
   expect((await bob.post(completions, { ...ask('chunks=1'), model: well })).status).toBe(200)
+})
+
+test("the provider's own limit is 429 with its Retry-After, and costs nothing of the day", async () => {
+  const alice = user()
+  const reply = await alice.trySendJson(null, '[[status=429 retry_after=2]] Please')
+  expect(reply.status).toBe(429)
+  const { error } = reply.json<{ error: { details: { quota: { daily: unknown } } } }>()
+  expect(error).toMatchObject({ code: 'upstream_rate_limited', retry_after: 2, retryable: true })
+  expect(reply.headers['retry-after']).toBe('2')
+  const { daily } = await alice.quota()
+  expect(daily.used).toBe(0)
+  expect(error.details.quota.daily).toEqual(daily)
+  expect(reply.headers['x-daily-quota-remaining'], 'the unit is back').toBe(String(daily.remaining))
+  await until('it is asked again', async () => (await alice.trySendJson(null, '[[text=Yes]] Works again')).status === 201, 10_000)
 })
 
 test('a refused request frees its Idempotency-Key', async () => {

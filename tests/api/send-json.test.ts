@@ -52,18 +52,6 @@ describe('what the provider does wrong is a status', () => {
     await alice.sendJson(null, '[[text=Yes]] Works again')
   })
 
-  test("the provider's own limit is 429 with its Retry-After", async ({ alice }) => {
-    const reply = await alice.trySendJson(null, '[[status=429 retry_after=1]] Please')
-    expect(reply.status).toBe(429)
-    expect(reply.json().error).toMatchObject({ code: 'upstream_rate_limited', retry_after: 1, retryable: true })
-    expect(reply.headers['retry-after']).toBe('1')
-    const { daily } = await alice.quota()
-    expect(daily.used).toBe(0)
-    expect(reply.json().error.details.quota.daily).toEqual(daily)
-    expect(reply.headers['x-daily-quota-remaining'], 'the unit is back').toBe(String(daily.remaining))
-    await alice.sendJson(null, '[[text=Yes]] Works again')
-  })
-
   test("the provider's own limit, told in its stream, is 429 with a Retry-After too", async ({ alice }) => {
     const reply = await alice.trySendJson(null, '[[error_at=0 code=rate_limit_exceeded]] Please')
     expect(reply.status).toBe(429)

@@ -1,6 +1,7 @@
 #include "tests/fakes/fake_client.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -88,7 +89,7 @@ static enum listener_state client_whole(struct completion_client *port, const ch
     return state;
 }
 
-static enum listener_state client_end(struct completion_client *port, enum chat_error error, int64_t retry_after_s,
+static enum listener_state client_end(struct completion_client *port, const struct problem *problem,
                                       const struct quota *quota, struct buf *scratch)
 {
     struct fake_client *self = of(port);
@@ -98,8 +99,13 @@ static enum listener_state client_end(struct completion_client *port, enum chat_
     (void)scratch;
     fake_wait_lock(&self->wait);
     self->ends++;
-    self->error = error;
-    self->retry_after_s = retry_after_s;
+    self->error = problem->error;
+    self->retry_after_s = problem->retry_after_s;
+    self->tried_out = problem->tried_out;
+    snprintf(self->message, sizeof self->message, "%s", problem->message ? problem->message : "");
+    snprintf(self->param, sizeof self->param, "%s", problem->param ? problem->param : "");
+    snprintf(self->finish_reason, sizeof self->finish_reason, "%s",
+             problem->finish_reason ? problem->finish_reason : "");
     state = self->waiting ? LISTENER_BLOCKED : LISTENER_READY;
     fake_wait_unlock(&self->wait);
     return state;

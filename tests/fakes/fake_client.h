@@ -20,6 +20,8 @@ struct fake_client {
     int frames, comments, wholes, ends, tooks, let_goes, closes;
     enum chat_error error; /* of the end */
     int64_t retry_after_s;
+    bool tried_out;
+    char message[512], param[128], finish_reason[32];
 };
 
 /* Takes everything. */

@@ -121,7 +121,7 @@ static struct provider_refusal refusal(const struct provider *self, int status, 
     if (retry_after) out.retry_after_s = atoi(retry_after);
     out.retryable = status == 502 || status == 503;
     out.outcome = status == 429 ? BREAKER_BUSY : status < 400 || status > 499 ? BREAKER_FAILURE : BREAKER_NEITHER;
-    out.alert = status == 401 || status == 402;
+    out.alert = out.account = status == 401 || status == 402;
     if (status == 200) out.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
     if (status == 429) out.error = CHAT_ERR_UPSTREAM_RATE_LIMITED;
     if (status == 410) out.error = CHAT_ERR_MODEL_NOT_FOUND;

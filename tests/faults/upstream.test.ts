@@ -31,7 +31,7 @@ async function each(orders: string[], see: (stream: AnswerStream, order: string,
       await closeBreaker() // five in a row would open it
       let stream = await user.trySend(null, `[[${order}]] Break`)
       while (!('readAll' in stream)) {
-        expect(stream.json().error.code, order).toBe('api_unavailable') // others' failures
+        expect(['api_unavailable', 'upstream_rate_limited'], order).toContain(stream.json().error.code) // others' failures and 429s
         await closeBreaker()
         stream = await user.trySend(null, `[[${order}]] Break`)
       }
@@ -70,7 +70,7 @@ describe('upstream', () => {
   })
 
   test('a byte at a time: the same text', async () => {
-    const spellings = ['', 'crlf', 'cr', 'multidata', 'utf8', 'comments=2', 'bom', 'nullchoices', 'nulldelta', 'http10', 'gzip']
+    const spellings = ['', 'crlf', 'cr', 'multidata', 'utf8', 'comments=2', 'bom', 'nullchoices', 'nulldelta', 'http10']
     await each(spellings.map((spelling) => `chunks=6 size=14 split1 ${spelling}`), (stream, order) => {
       expect(stream.closing!.event, order).toBe('done')
       expect(stream.content, order).toBe(generatedText(6, 14, { utf8: order.includes('utf8') }))

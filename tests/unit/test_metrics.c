@@ -150,12 +150,33 @@ START_TEST(more_models_than_places_are_others)
 }
 END_TEST
 
+/* (E5) The newest word of any worker is all workers'. */
+START_TEST(what_the_provider_said_of_the_account_is_known_to_all_and_told_once)
+{
+    int fd = metrics_region(), status;
+
+    ck_assert(metrics_join(fd, 0));
+    ck_assert_int_eq(metrics_account(), ACCOUNT_UNKNOWN);
+    ck_assert(!metrics_tell_account(ACCOUNT_FINE)); /* no news */
+    pid_t child = fork();
+    if (child == 0) _exit(metrics_join(fd, 1) && metrics_tell_account(ACCOUNT_REFUSED) ? 0 : 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(metrics_account(), ACCOUNT_REFUSED);
+    ck_assert(!metrics_tell_account(ACCOUNT_REFUSED));
+    ck_assert(metrics_tell_account(ACCOUNT_FINE));
+    ck_assert_int_eq(metrics_account(), ACCOUNT_FINE);
+    close(fd);
+}
+END_TEST
+
 UNIT_SUITE(metrics)
 {
     Suite *suite = suite_create("metrics");
 
     UNIT_CASE(suite, "metrics", a_duration_falls_into_the_bucket_that_it_doesnt_pass,
               what_has_no_row_or_no_known_status_has_the_last_place, workers_that_come_and_go_are_one_view,
-              models_are_summed_by_name, more_models_than_places_are_others);
+              models_are_summed_by_name, more_models_than_places_are_others,
+              what_the_provider_said_of_the_account_is_known_to_all_and_told_once);
     return suite;
 }

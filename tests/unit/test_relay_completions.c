@@ -4,11 +4,13 @@
  * pass; where time counts, the clock is turned.
  */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "relay/relay.h"
 #include "sambanova/provider.h"
 #include "tests/fakes/fake_chat.h"
@@ -69,7 +71,9 @@ static void turned_sleep_ms(const struct clock *self, int64_t ms)
 
 static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms, turned_sleep_ms};
 
-static void set_up(void)
+static struct fake_server *through; /* a proxy; NULL: none is named */
+
+static void open_all(void)
 {
     const char *problem;
 
@@ -84,6 +88,7 @@ static void set_up(void)
     const struct sambanova_settings settings = {
         .api_key = "k",
         .api_base = arena_printf(&chat.arena, "http://127.0.0.1:%d/v1", fake_server_port(server)),
+        .proxy = through ? arena_printf(&chat.arena, "http://127.0.0.1:%d", fake_server_port(through)) : NULL,
         .connect_timeout_ms = 5000,
         .first_byte_timeout_ms = FIRST_BYTE_MS,
         .idle_timeout_ms = IDLE_MS,
@@ -97,6 +102,12 @@ static void set_up(void)
     ck_assert_ptr_nonnull(relay);
     chat.ports.provider = provider;
     chat.ports.answers = relay_answers(relay);
+}
+
+static void set_up(void)
+{
+    through = NULL;
+    open_all();
 }
 
 static void close_relay(void)
@@ -550,10 +561,164 @@ START_TEST(a_whole_answer_that_takes_longer_than_that_is_given_up)
 }
 END_TEST
 
+/* ---- refused by the provider ---- */
+
+#define REFUSE(status, type, body) "HTTP/1.1 " status "\r\nContent-Type: " type "\r\nConnection: close\r\n\r\n" body
+
+/* (provider-reason-of-a-400) */
+START_TEST(who_wrote_the_request_is_told_what_the_provider_has_against_it)
+{
+    static const char *const reply[] = {
+        REFUSE("400 No", "application/json",
+               "{\"error\":{\"message\":\"Invalid schema\\nfor function 'search'\","
+               "\"param\":\"tools[0].function.parameters\",\"code\":\"invalid_function_parameters\"}}"),
+        NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_INVALID_REQUEST, true);
+    ck_assert_str_eq(client.message, "Invalid schema for function 'search'");
+    ck_assert_str_eq(client.param, "tools[0].function.parameters");
+}
+END_TEST
+
+START_TEST(what_the_provider_says_of_itself_goes_to_nobody)
+{
+    static const char *const reply[] = {
+        REFUSE("500 No", "application/json", "{\"error\":{\"message\":\"node 10.0.0.7\",\"param\":\"x\"}}"), NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_UPSTREAM_ERROR, true);
+    ck_assert_str_eq(client.message, "");
+    ck_assert_str_eq(client.param, "");
+    ck_assert(!client.tried_out); /* asked once */
+}
+END_TEST
+
+static uint64_t failed_upstream(void)
+{
+    return __atomic_load_n(&metrics->counters.upstream_errors[UPSTREAM_OTHER], __ATOMIC_RELAXED);
+}
+
+/* (retries-multiply) */
+START_TEST(after_tries_of_our_own_the_client_is_told_that_more_make_no_sense)
+{
+    static const char *const busy[] = {REFUSE("503 Busy", "text/plain", "busy"), NULL};
+
+    for (int i = 0; i < 3; i++) fake_server_reply(server, busy);
+    ask();
+    for (uint64_t i = 1; i < 3; i++) {
+        while (failed_upstream() < i) turn_clock(0);
+        turn_clock(1000); /* the pause before the next is over */
+    }
+    assert_ended(CHAT_ERR_UPSTREAM_ERROR, true);
+    ck_assert_int_eq(fake_server_requests(server), 3);
+    ck_assert(client.tried_out);
+}
+END_TEST
+
+/* (E5) */
+START_TEST(that_the_account_is_refused_is_said_as_what_it_is_and_kept_until_the_next_success)
+{
+    static const char *const no[] = {REFUSE("401 No", "application/json", "{\"error\":{\"message\":\"key k\"}}"), NULL};
+    static const char *const yes[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+
+    fake_server_reply(server, no);
+    ask();
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert_str_eq(error_code(client.error), "upstream_error");
+    ck_assert_ptr_nonnull(strstr(client.message, "operator"));
+    ck_assert(client.tried_out);
+    ck_assert_int_eq(metrics_account(), ACCOUNT_REFUSED);
+    fake_client_fini(&client);
+    fake_client_init(&client);
+    fake_server_reply(server, yes);
+    ask();
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert_str_eq(error_code(client.error), "ok");
+    ck_assert_int_eq(metrics_account(), ACCOUNT_FINE);
+}
+END_TEST
+
+/* A mutant let http_proxy of the environment get the requests (F). */
+START_TEST(requests_go_through_the_proxy_that_is_named_and_never_through_the_environment_s)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+    struct fake_server *other = fake_server_open();
+    char *url = arena_printf(&chat.arena, "http://127.0.0.1:%d", fake_server_port(other));
+
+    setenv("http_proxy", url, 1);
+    setenv("all_proxy", url, 1);
+    fake_server_reply(server, reply);
+    fake_server_reply(other, reply);
+    ask();
+    assert_ended(CHAT_OK, false);
+    ck_assert_int_eq(fake_server_requests(server), 1);
+    ck_assert_int_eq(fake_server_requests(other), 0);
+    tear_down();
+
+    through = other;
+    setenv("no_proxy", "*", 1);
+    open_all();
+    ask();
+    assert_ended(CHAT_OK, false);
+    ck_assert_int_eq(fake_server_requests(server), 0);
+    ck_assert_int_eq(strncmp(fake_server_request(other, 0), "POST http://127.0.0.1:", 22), 0);
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+    unsetenv("no_proxy");
+    close_relay();
+    fake_server_close(other);
+}
+END_TEST
+
+/* (A9) One KB of it could become megabytes, which would stall the loop. */
+static const struct {
+    const char *encoding;
+    enum chat_error error;
+} encodings[] = {
+    {"gzip", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+    {"br", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+    {"GZIP", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+    {"identity, gzip", CHAT_ERR_UPSTREAM_INVALID_RESPONSE},
+    {"identity", CHAT_OK},
+    {"", CHAT_OK},
+};
+
+START_TEST(a_content_encoding_that_was_not_asked_for_is_refused)
+{
+    static char head[256];
+    static const char *reply[] = {head, CHUNK("Hi") STOP DONE, NULL};
+
+    snprintf(head, sizeof head,
+             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: %s\r\nConnection: close\r\n\r\n",
+             encodings[_i].encoding);
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(encodings[_i].error, encodings[_i].error != CHAT_OK);
+    ck_assert_ptr_nonnull(strstr(fake_server_request(server, 0), "\r\nAccept-Encoding: identity\r\n"));
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), encodings[_i].error == CHAT_OK);
+}
+END_TEST
+
+/* (A3) It took tokens: the unit doesn't come back, and the provider has done what it was asked. */
+START_TEST(a_stream_without_a_chunk_that_took_tokens_is_counted)
+{
+    static const char *const reply[] = {
+        FAKE_STREAM_HEAD "data: {\"error\":{\"code\":\"never_heard_of\"},\"usage\":{\"prompt_tokens\":7}}\n\n", NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_UPSTREAM_ERROR, false);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 0);
+}
+END_TEST
+
 UNIT_SUITE(relay_completions)
 {
     Suite *suite = suite_create("relay_completions");
-    TCase *cases[4];
+    TCase *cases[5];
 
     cases[0] =
         UNIT_CASE(suite, "a client that is behind",
@@ -575,6 +740,13 @@ UNIT_SUITE(relay_completions)
     tcase_add_loop_test(cases[2], what_is_no_whole_stream_is_never_told_as_one, 0, (int)UNIT_COUNT(broken));
     cases[3] = UNIT_CASE(suite, "whole", a_whole_answer_has_the_time_of_the_whole_alone,
                          a_whole_answer_that_takes_longer_than_that_is_given_up);
+    cases[4] = UNIT_CASE(suite, "refused", who_wrote_the_request_is_told_what_the_provider_has_against_it,
+                         what_the_provider_says_of_itself_goes_to_nobody,
+                         after_tries_of_our_own_the_client_is_told_that_more_make_no_sense,
+                         that_the_account_is_refused_is_said_as_what_it_is_and_kept_until_the_next_success,
+                         requests_go_through_the_proxy_that_is_named_and_never_through_the_environment_s,
+                         a_stream_without_a_chunk_that_took_tokens_is_counted);
+    tcase_add_loop_test(cases[4], a_content_encoding_that_was_not_asked_for_is_refused, 0, (int)UNIT_COUNT(encodings));
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
         tcase_set_timeout(cases[i], 60);
         tcase_add_checked_fixture(cases[i], set_up, tear_down);

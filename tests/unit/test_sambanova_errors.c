@@ -120,6 +120,55 @@ START_TEST(garbage_bodies_are_survived)
 }
 END_TEST
 
+/* (provider-reason-of-a-400) Its own words, in one line, without the key. */
+#define SAY(message) "{\"error\":{\"message\":\"" message "\",\"code\":\"bad value\",\"param\":\"a\\u0007b\"}}"
+static const struct {
+    const char *body, *message;
+} reasons[] = {
+    {SAY("Invalid schema for function 'search'"), "Invalid schema for function 'search'"},
+    {SAY("two\\nlines\\t\\u0000\\u007f\\u0085.\\r\\n"), "two lines \xef\xbf\xbd  ."},
+    {SAY("the key sk-secret is"), ""},
+    {SAY("Gr\xc3\xbc\xc3\x9f"
+         "e \xff"),
+     "Gr\xc3\xbc\xc3\x9f"
+     "e \xef\xbf\xbd"},
+    {"{\"error\":\"in words\"}", "in words"},
+    {"{\"error\":{\"message\":null}}", ""},
+    {"{\"error\":{\"message\":[\"x\"]}}", ""},
+    {"Invalid request body: x", ""},
+    {"<html>", ""},
+    {"", ""},
+};
+
+START_TEST(of_a_refusal_the_words_of_its_error_are_told_cleaned)
+{
+    const struct provider provider = {.authorization = "Authorization: Bearer sk-secret"};
+    struct provider_refusal refusal =
+        errors_refusal(&provider, 400, reasons[_i].body, strlen(reasons[_i].body), NULL, 0);
+
+    ck_assert_str_eq(refusal.reason.message, reasons[_i].message);
+    ck_assert_str_eq(refusal.reason.code, "");
+    ck_assert_str_eq(refusal.reason.param, strstr(reasons[_i].body, "param") ? "a b" : "");
+}
+END_TEST
+
+START_TEST(long_words_are_cut_at_a_character)
+{
+    char body[2048] = "{\"error\":{\"code\":\"invalid_value\",\"message\":\"";
+
+    for (int i = 0; i < 500; i++) strcat(body, "\xc3\xbc");
+    strcat(body, "\"}}");
+    struct provider_refusal refusal = errors_refusal(NULL, 400, body, strlen(body), NULL, 0);
+    size_t len = strlen(refusal.reason.message);
+
+    ck_assert_str_eq(refusal.reason.code, "invalid_value");
+    ck_assert_uint_le(len, PROVIDER_MESSAGE_SIZE - 1);
+    ck_assert_uint_gt(len, PROVIDER_MESSAGE_SIZE - 8);
+    ck_assert_str_eq(refusal.reason.message + len - 3, "\xe2\x80\xa6");
+    ck_assert_uint_eq((len - 3) % 2, 0);
+}
+END_TEST
+
 enum { NOW_S = 784111777 }; /* Sun, 06 Nov 1994 08:49:37 GMT */
 
 static const struct {
@@ -167,7 +216,8 @@ UNIT_SUITE(sambanova_errors)
     tcase_add_loop_test(tables, a_status_means_what_the_table_says, 0, UNIT_COUNT(refusals));
     tcase_add_loop_test(tables, an_error_in_a_stream_says_little, 0, UNIT_COUNT(told));
     tcase_add_loop_test(tables, retry_after_is_seconds_a_date_or_nothing, 0, UNIT_COUNT(retries));
+    tcase_add_loop_test(tables, of_a_refusal_the_words_of_its_error_are_told_cleaned, 0, UNIT_COUNT(reasons));
     suite_add_tcase(suite, tables);
-    UNIT_CASE(suite, "robustness", garbage_bodies_are_survived);
+    UNIT_CASE(suite, "robustness", garbage_bodies_are_survived, long_words_are_cut_at_a_character);
     return suite;
 }

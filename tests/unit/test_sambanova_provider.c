@@ -7,7 +7,7 @@
 static struct sambanova_settings fine(void)
 {
     return (struct sambanova_settings){
-        "01234567-89ab-cdef-0123-456789abcdef", "https://api.example.com/v1", 1, 2, 3, 4};
+        "01234567-89ab-cdef-0123-456789abcdef", "https://api.example.com/v1", NULL, 1, 2, 3, 4};
 }
 
 static bool opens(const struct sambanova_settings *settings)
@@ -113,6 +113,37 @@ START_TEST(a_base_is_https_or_a_loopback_host)
 }
 END_TEST
 
+START_TEST(a_proxy_is_taken_where_the_key_stays_hidden_from_it)
+{
+    static const struct {
+        const char *proxy, *base;
+        bool fine;
+    } rows[] = {
+        {NULL, "https://host/v1", true},
+        {"", "https://host/v1", true},
+        {"http://proxy:3128", "https://host/v1", true},
+        {"http://proxy:3128/", "https://host/v1", true},
+        {"http://user:p@ss@proxy:3128", "https://host/v1", true},
+        {"http://127.0.0.1:3128", "http://127.0.0.1:80/v1", true},
+        {"http://proxy:3128", "http://127.0.0.1:80/v1", false},
+        {"http://127.0.0.1@proxy:3128", "http://127.0.0.1:80/v1", false},
+        {"proxy:3128", "https://host/v1", false},
+        {"socks5://proxy:3128", "https://host/v1", false},
+        {"http://", "https://host/v1", false},
+        {"http://proxy:0", "https://host/v1", false},
+        {"http://proxy:3128/path", "https://host/v1", false},
+        {"http://pro xy:3128", "https://host/v1", false},
+    };
+    struct sambanova_settings settings = fine();
+
+    for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+        settings.proxy = rows[i].proxy;
+        settings.api_base = rows[i].base;
+        ck_assert_msg(opens(&settings) == rows[i].fine, "%s before %s", rows[i].proxy, rows[i].base);
+    }
+}
+END_TEST
+
 START_TEST(a_timeout_of_nothing_is_refused)
 {
     struct sambanova_settings settings = fine();
@@ -151,7 +182,8 @@ UNIT_SUITE(sambanova_provider)
     Suite *suite = suite_create("sambanova_provider");
 
     UNIT_CASE(suite, "settings", settings_become_addresses_and_a_header, a_key_that_cannot_be_a_header_is_refused,
-              a_base_is_https_or_a_loopback_host, a_timeout_of_nothing_is_refused);
+              a_base_is_https_or_a_loopback_host, a_proxy_is_taken_where_the_key_stays_hidden_from_it,
+              a_timeout_of_nothing_is_refused);
     UNIT_CASE(suite, "interface", every_operation_is_there);
     return suite;
 }

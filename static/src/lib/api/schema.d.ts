@@ -1068,6 +1068,16 @@ export interface components {
                 postgres: components["schemas"]["ReadinessCheck"];
                 redis: components["schemas"]["ReadinessCheck"];
                 migrations: components["schemas"]["ReadinessCheck"];
+                /**
+                 * @description Whether the provider takes the service's key, as far as any worker has asked it: `unknown` until then,
+                 *     `refused` from a 401 or 402 on until a request goes well.
+                 */
+                provider: {
+                    /** @enum {string} */
+                    status: "ok" | "refused" | "unknown";
+                } & {
+                    [key: string]: unknown;
+                };
                 /** @description The worst of the models that may be asked, and each of them. */
                 breaker: {
                     /**
@@ -2391,7 +2401,8 @@ export interface operations {
         responses: {
             /**
              * @description Ready. `degraded` while the circuit breaker before a model is `open` or `half_open`: what asks that model is
-             *     503 `api_unavailable` then, or goes to the fallback model; the other models are asked as ever.
+             *     503 `api_unavailable` then, or goes to the fallback model; the other models are asked as ever. `degraded` too
+             *     while the provider refuses the service's key or account (401, 402), which an operator has to mend.
              */
             200: {
                 headers: {

@@ -1,0 +1,206 @@
+/*
+ * libcurl's connections, as lib/relay/pools.c counts them: the relay for real, and a provider that is slow to accept. A
+ * count that is off when a pool closes is in the log (connections_miscounted).
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "relay/relay.h"
+#include "sambanova/provider.h"
+#include "tests/fakes/fake_chat.h"
+#include "tests/fakes/fake_client.h"
+#include "unit.h"
+
+enum { JOB_THREADS = 2, CLIENTS = 250, FILLERS = 4, LOG_BYTES = 1 << 20 };
+
+static struct fake_chat chat;
+static struct provider *provider;
+static struct job_pool *jobs;
+static struct relay *relay;
+static struct fake_client clients[CLIENTS], late;
+static int listen_fd, log_ends[2];
+
+/* Takes one connection, and drops whatever asks for more until that is taken. */
+static void open_listener(struct sockaddr_in *address)
+{
+    socklen_t len = sizeof *address;
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(bind(listen_fd, (struct sockaddr *)address, len), 0);
+    ck_assert_int_eq(getsockname(listen_fd, (struct sockaddr *)address, &len), 0);
+    ck_assert_int_eq(listen(listen_fd, 0), 0);
+}
+
+static void set_up(void)
+{
+    const char *problem;
+    struct sockaddr_in address;
+
+    fake_chat_init(&chat);
+    open_listener(&address);
+    const struct sambanova_settings settings = {
+        .api_key = "k",
+        .api_base = arena_printf(&chat.arena, "http://127.0.0.1:%d/v1", ntohs(address.sin_port)),
+        .connect_timeout_ms = 600000,
+        .first_byte_timeout_ms = 600000,
+        .idle_timeout_ms = 600000,
+        .total_timeout_ms = 600000};
+    provider = sambanova_open(&settings, &problem);
+    ck_assert_ptr_nonnull(provider);
+    const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
+    const struct relay_settings of_relay = {.provider = provider, .clock = clock_system(), .max_streams = 2 * CLIENTS};
+    jobs = job_pool_open(each, JOB_THREADS);
+    relay = relay_open(&of_relay, jobs);
+    ck_assert_ptr_nonnull(relay);
+    chat.ports.provider = provider;
+    chat.ports.answers = relay_answers(relay);
+    ck_assert_int_eq(pipe2(log_ends, O_CLOEXEC | O_NONBLOCK), 0);
+    log_set_fd(log_ends[1]);
+    log_set_level(LOG_ERROR);
+}
+
+static void tear_down(void)
+{
+    log_set_fd(STDERR_FILENO);
+    log_set_level(LOG_INFO);
+    close(listen_fd);
+    close(log_ends[0]);
+    close(log_ends[1]);
+    sambanova_close(provider);
+    fake_chat_fini(&chat);
+}
+
+/* The loop has taken what was posted, and curl has done what it wanted at once. */
+static void let_turn(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct admission_ticket *tickets;
+
+        relay_tickets(relay, &tickets);
+        free(tickets);
+    }
+}
+
+static void ask(struct fake_client *client)
+{
+    static const char body[] = "{\"model\":\"llama\",\"stream\":true}";
+    const struct completion_spec spec = {
+        .model = "llama", .body = strdup(body), .body_len = sizeof body - 1, .stream = true, .request_id = "req-1"};
+
+    fake_client_init(client);
+    ck_assert_int_eq(chat.ports.answers->ops->reserve(chat.ports.answers), CHAT_OK);
+    chat.ports.answers->ops->complete(chat.ports.answers, &spec, &client->client);
+}
+
+static void close_relay(void)
+{
+    relay_drain(relay);
+    relay_close(relay);
+    job_pool_close(jobs);
+}
+
+static void assert_counts_are_right(void)
+{
+    char *logged = arena_alloc(&chat.arena, LOG_BYTES);
+    ssize_t len = read(log_ends[0], logged, LOG_BYTES - 1);
+
+    logged[len > 0 ? len : 0] = '\0';
+    ck_assert_msg(!strstr(logged, "connections_miscounted"), "%s", logged);
+}
+
+/* Waits for a connection whose peer is still there, and for a request on it. */
+static int accept_asked(void)
+{
+    char request[4096];
+
+    ck_assert_int_eq(fcntl(listen_fd, F_SETFL, 0), 0);
+    for (;;) {
+        int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        if (read(fd, request, sizeof request) > 0) return fd;
+        close(fd);
+    }
+}
+
+static void answer(int fd)
+{
+    static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 95\r\n\r\n"
+                                "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},"
+                                "\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+
+    ck_assert_int_eq(write(fd, reply, sizeof reply - 1), (ssize_t)sizeof reply - 1);
+}
+
+static void assert_answered(void)
+{
+    ck_assert(fake_client_wait_closed(&late));
+    ck_assert_str_eq(error_code(late.error), "ok");
+    while (relay_live(relay)) let_turn();
+    fake_client_fini(&late);
+}
+
+/* (B3) */
+START_TEST(clients_that_leave_while_tcp_still_connects_leave_no_count_behind)
+{
+    int fillers[FILLERS];
+    char request[4096];
+    struct sockaddr_in address;
+    socklen_t len = sizeof address;
+
+    ck_assert_int_eq(getsockname(listen_fd, (struct sockaddr *)&address, &len), 0);
+    for (int i = 0; i < FILLERS; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)!connect(fillers[i], (struct sockaddr *)&address, len);
+    }
+    for (int i = 0; i < CLIENTS; i++) ask(&clients[i]);
+    let_turn();
+    for (int i = 0; i < CLIENTS; i++) fake_client_leave(&clients[i]);
+    for (int i = 0; i < CLIENTS; i++) {
+        ck_assert(fake_client_wait_closed(&clients[i]));
+        fake_client_fini(&clients[i]);
+    }
+    while (relay_live(relay)) let_turn();
+    for (int i = 0; i < FILLERS; i++) close(fillers[i]);
+
+    /* the pool works: one connection, used again */
+    ask(&late);
+    int fd = accept_asked();
+    answer(fd);
+    assert_answered();
+    ask(&late);
+    ck_assert_int_gt(read(fd, request, sizeof request), 0);
+    answer(fd);
+    assert_answered();
+    close_relay();
+    close(fd);
+    assert_counts_are_right();
+}
+END_TEST
+
+START_TEST(a_connection_that_is_refused_leaves_no_count_behind)
+{
+    close(listen_fd);
+    ask(&late);
+    ck_assert(fake_client_wait_closed(&late));
+    ck_assert_str_eq(error_code(late.error), "upstream_error");
+    fake_client_fini(&late);
+    close_relay();
+    listen_fd = -1;
+    assert_counts_are_right();
+}
+END_TEST
+
+UNIT_SUITE(relay_pools)
+{
+    Suite *suite = suite_create("relay_pools");
+    TCase *tcase = UNIT_CASE(suite, "connections", clients_that_leave_while_tcp_still_connects_leave_no_count_behind,
+                             a_connection_that_is_refused_leaves_no_count_behind);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    return suite;
+}
