@@ -123,6 +123,7 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_SESSION_ACTIVE] = "'@S'",
     [PG_SESSION_RESTORE] = "'@S', '@U'",
     [PG_SESSION_MODEL_TITLE] = "'@S', 't', 't', 1",
+    [PG_SESSION_CONTEXT_START] = "'@S', gen_random_uuid()",
     [PG_SESSION_PURGE] = "1800000000000, 100",
     [PG_MESSAGE_PAGE] = "'@S', '@U', 9223372036854775807, 51, 4194304",
     [PG_MESSAGE_AFTER] = "'@S', '@U', 0, 101, 1048576",

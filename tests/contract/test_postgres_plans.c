@@ -21,6 +21,7 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_SESSION_ACTIVE] = ID,
     [PG_SESSION_RESTORE] = ID ", 'plan:7'",
     [PG_SESSION_MODEL_TITLE] = ID ", 't', 't', 1",
+    [PG_SESSION_CONTEXT_START] = ID ", gen_random_uuid()",
     [PG_SESSION_PURGE] = "1, 100",
     [PG_MESSAGE_PAGE] = ID ", 'plan:7', 100, 51, 4194304",
     [PG_MESSAGE_AFTER] = ID ", 'plan:7', 0, 101, 1048576",
