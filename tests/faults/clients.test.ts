@@ -1,10 +1,17 @@
 // Clients that leave, drop and come back, read nothing, half-close, or only sit there.
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import http2 from 'node:http2'
+import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
+import pg from 'pg'
+import { afterAll, beforeAll } from 'vitest'
 import { env } from '../support/env.ts'
 import { drip } from '../support/http.ts'
 import { describe, expect, idOf, percentile, report, rowOf, size, startAll, test, whole } from '../support/faults.ts'
 import { pssKb, workers } from '../support/processes.ts'
-import { startStack } from '../support/stack.ts'
+import { startStack, type Stack } from '../support/stack.ts'
 import { sql } from '../support/stores.ts'
 import { AnswerStream } from '../support/sse.ts'
 import { cancelOf, freshTag, generatedText, stats } from '../support/upstream.ts'
@@ -349,6 +356,95 @@ describe('a client that', () => {
       report(`${count} idle connections: ${streams.length} answers beside them whole`)
     } finally {
       for (const socket of sockets) socket.destroy()
+    }
+  })
+})
+
+// (A1, A2) Two request threads in all. While every one of these waits, another user is served: nothing here is told by a clock.
+describe('clients that wait hold no request thread:', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack({ CHAT_WORKERS: '1', CHAT_REQUEST_THREADS: '2', CHAT_RATE_LIMIT_PER_MINUTE: '100000', CHAT_DAILY_MESSAGE_QUOTA: '100000' })
+  })
+  afterAll(() => stack.down())
+
+  const othersAreServed = async () => {
+    const other = new User({ name: 'other', url: stack.url })
+    for (let i = 0; i < 5; i++) {
+      await other.quota()
+      expect((await other.get('/healthz')).status).toBe(200)
+    }
+  }
+
+  const readers = async (count: number) => {
+    const admin = new User({ role: 'admin', name: 'scraper', url: stack.url })
+    return new RegExp(`^chat_readers ${count}$`, 'm').test((await admin.get('/metrics')).body)
+  }
+
+  test('replays over one HTTP/2 connection whose windows are shut', async () => {
+    const owner = new User({ name: 'replays', url: stack.url })
+    const [chunks, bytes] = [500, 400]
+    const { message } = await owner.sendJson(null, `[[chunks=${chunks} size=${bytes}]] Much`)
+    const client = http2.connect(stack.url, { ca: readFileSync(join(stack.stateDir, 'tls/ca.pem')), settings: { initialWindowSize: 0 } })
+    try {
+      let ended = 0
+      const bodies = Array.from({ length: 24 }, async () => {
+        const stream = client.request({ ':path': `/api/v1/chat/messages/${message.id}/stream`, authorization: `Bearer ${owner.token}` })
+        let body = ''
+        stream.setEncoding('utf8').on('data', (text: string) => (body += text))
+        await once(stream, 'end').finally(() => ended++)
+        return body
+      })
+      const all = Promise.all(bodies)
+      all.catch(() => undefined) // it is awaited below
+      // nginx keeps a head back as long as the window is shut: that all are there the service itself says
+      await until('all of them are shown to', () => readers(24))
+      await othersAreServed()
+      expect(ended, 'all of them waited').toBe(0)
+      expect(await readers(24)).toBe(true)
+      client.setLocalWindowSize(64 << 20)
+      client.settings({ initialWindowSize: 4 << 20 })
+      for (const body of await all) {
+        const deltas = [...body.matchAll(/event: delta\ndata: (.*)\n/g)].map(([, data]) => (JSON.parse(data!) as { content: string }).content)
+        expect(deltas.join(''), 'who reads after all gets all of it').toBe(generatedText(chunks, bytes))
+      }
+    } finally {
+      client.destroy()
+    }
+  })
+
+  test('repeats of a first that was deleted', async () => {
+    const owner = new User({ name: 'gone', url: stack.url })
+    const headers = { 'Idempotency-Key': randomUUID() }
+    const session = (await owner.post('/api/v1/chat/sessions', { title: 'Once' }, headers)).json<{ id: string }>()
+    await owner.delete(`/api/v1/chat/sessions/${session.id}`)
+    const repeats = Array.from({ length: 40 }, () => owner.post('/api/v1/chat/sessions', { title: 'Once' }, headers))
+    await othersAreServed()
+    for (const reply of await Promise.all(repeats)) expect(reply.status).toBe(404)
+  })
+
+  test('repeats of a first that is still at it; then they get its answer', async () => {
+    const owner = new User({ name: 'pending', url: stack.url })
+    const headers = { 'Idempotency-Key': randomUUID() }
+    const lock = new pg.Client({ connectionString: env.databaseUrl })
+    await lock.connect()
+    try {
+      await lock.query('BEGIN; LOCK TABLE chat_messages IN SHARE MODE') // rows can be read, not made
+      const first = owner.send(null, '[[text=Yes]] Once', headers)
+      await until('the first waits for its row', async () =>
+        (await sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%chat_messages%'`)).length > 0)
+      let answered = 0
+      const repeats = Array.from({ length: 16 }, () => owner.send(null, '[[text=Yes]] Once', headers).finally(() => answered++))
+      await until('all of them wait', () => readers(16))
+      await othersAreServed()
+      expect(answered, 'all of them waited').toBe(0)
+      await lock.query('COMMIT')
+      const streams = await Promise.all([first, ...repeats])
+      await Promise.all(streams.map((stream) => stream.readDone()))
+      expect(new Set(streams.map((stream) => stream.start!.message.id)).size).toBe(1)
+      expect((await owner.quota()).daily.used).toBe(1)
+    } finally {
+      await lock.end()
     }
   })
 })
