@@ -1,32 +1,31 @@
 #include "auth/jwt.h"
 
-#include <errno.h>
-#include <jwt.h>
 #include <limits.h>
+#include <math.h>
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <pthread.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "base/log.h"
 
-static const struct {
-    const char *name; /* as the header spells it */
-    jwt_alg_t alg;
-} algorithms[] = {
-    [JWT_HS256] = {"HS256", JWT_ALG_HS256},
-    [JWT_RS256] = {"RS256", JWT_ALG_RS256},
-    [JWT_ES256] = {"ES256", JWT_ALG_ES256},
-};
+/* As the header spells them. */
+static const char *const algorithm_names[] = {[JWT_HS256] = "HS256", [JWT_RS256] = "RS256", [JWT_ES256] = "ES256"};
+
+enum { ES256_BYTES = 64, ES256_DER_MAX = 80 };
 
 /* ---- the key, at start-up ---- */
 
-/* libjwt looks neither at the size of an RSA key nor at the curve. */
 static const char *check_public_key(enum jwt_algorithm algorithm, const EVP_PKEY *key)
 {
     char curve[64];
@@ -82,91 +81,223 @@ enum chat_error jwt_policy_check(const struct jwt_policy *policy, const char **p
     return *problem ? CHAT_ERR_INVALID_REQUEST : CHAT_OK;
 }
 
-/* ---- claims ----
- * Read by libjwt alone: a second parser of the payload might choose another of two equal keys. Each reader answers
- * NULL, or which rule the token breaks. */
+/* ---- the signature, by the policy's key alone ---- */
 
-/* jwt_get_grant tells a missing claim from one that is no string by errno only. */
-static bool has_claim(jwt_t *jwt, const char *name)
+static bool is_signed_hs256(const struct jwt_policy *policy, const char *text, size_t len,
+                            const unsigned char *signature, size_t signature_len)
 {
-    char *text = jwt_get_grants_json(jwt, name);
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned mac_len = 0;
 
-    free(text);
-    return text != NULL;
+    return HMAC(EVP_sha256(), policy->key, (int)policy->key_len, (const unsigned char *)text, len, mac, &mac_len) &&
+           mac_len == signature_len && CRYPTO_memcmp(mac, signature, mac_len) == 0;
 }
 
-/* A JSON integer: a string, 1.5 and 1e10 are none, although libjwt would give 0 or cut them. */
-static bool integer_claim(jwt_t *jwt, const char *name, int64_t *out)
+/* r and s one behind the other (RFC 7518, section 3.4), as what OpenSSL takes. 0: they are none. */
+static size_t der_of_es256(const unsigned char *raw, size_t len, unsigned char der[ES256_DER_MAX])
 {
-    char *text = jwt_get_grants_json(jwt, name), *end = NULL;
-    bool is_integer = false;
+    BIGNUM *r = len == ES256_BYTES ? BN_bin2bn(raw, ES256_BYTES / 2, NULL) : NULL;
+    BIGNUM *s = len == ES256_BYTES ? BN_bin2bn(raw + ES256_BYTES / 2, ES256_BYTES / 2, NULL) : NULL;
+    ECDSA_SIG *signature = r && s ? ECDSA_SIG_new() : NULL;
+    int der_len = 0;
 
-    if (text && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'))) {
-        errno = 0;
-        *out = strtoll(text, &end, 10);
-        is_integer = errno == 0 && *end == '\0';
+    if (signature && ECDSA_SIG_set0(signature, r, s) == 1) {
+        r = s = NULL; /* the signature's from now on */
+        der_len = i2d_ECDSA_SIG(signature, &der);
     }
-    free(text);
-    return is_integer;
+    BN_free(r);
+    BN_free(s);
+    ECDSA_SIG_free(signature);
+    return der_len > 0 ? (size_t)der_len : 0;
 }
 
-static const char *check_header(jwt_t *jwt, enum jwt_algorithm algorithm)
+static bool is_signed_by_pair(const struct jwt_policy *policy, const char *text, size_t len,
+                              const unsigned char *signature, size_t signature_len)
 {
-    const char *alg = jwt_get_header(jwt, "alg"), *kid;
-    char *json;
+    unsigned char der[ES256_DER_MAX];
+    BIO *pem = BIO_new_mem_buf(policy->key, (int)policy->key_len);
+    EVP_PKEY *key = pem ? PEM_read_bio_PUBKEY(pem, NULL, NULL, NULL) : NULL;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool fine = key && context && !check_public_key(policy->algorithm, key);
 
-    /* The name too: libjwt reads "hs256" as HS256, and says "none" of a token it was given no key for. */
-    if (jwt_get_alg(jwt) != algorithms[algorithm].alg || !alg || strcmp(alg, algorithms[algorithm].name) != 0)
-        return "alg";
-    json = jwt_get_headers_json(jwt, "crit");
-    free(json);
-    if (json) return "crit";
-    json = jwt_get_headers_json(jwt, "kid");
-    free(json);
-    if (!json) return NULL;
-    kid = jwt_get_header(jwt, "kid");
-    if (!kid || !*kid || strlen(kid) > 128 ||
-        kid[strspn(kid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=-")] || strstr(kid, ".."))
-        return "kid";
-    return NULL;
+    if (fine && policy->algorithm == JWT_ES256) {
+        signature_len = der_of_es256(signature, signature_len, der);
+        signature = der;
+    }
+    fine = fine && signature_len > 0 && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+           EVP_DigestVerify(context, signature, signature_len, (const unsigned char *)text, len) == 1;
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(key);
+    BIO_free(pem);
+    ERR_clear_error(); /* what a wrong one left behind is nobody's */
+    return fine;
 }
 
-/* Not `exp + leeway <= now`: exp may be anything an int64 holds. */
-static const char *check_times(jwt_t *jwt, int64_t now_s, int leeway_s, int64_t *expires_at_s)
+static int base64url_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* false: not base64url of RFC 7515 (no padding, nothing left over in the last digit). out: 3/4 of len. */
+static bool decode(const char *text, size_t len, unsigned char *out, size_t *out_len)
+{
+    unsigned bits = 0;
+    int held = 0;
+
+    *out_len = 0;
+    for (size_t i = 0; i < len; i++) {
+        int digit = base64url_digit(text[i]);
+        if (digit < 0) return false;
+        bits = bits << 6 | (unsigned)digit;
+        held += 6;
+        if (held < 8) continue;
+        held -= 8;
+        out[(*out_len)++] = (unsigned char)(bits >> held);
+        bits &= (1u << held) - 1;
+    }
+    return len > 0 && held < 6 && bits == 0;
+}
+
+/* ---- header and claims ----
+ * Both pass the gate that bodies pass (base/json.h): one JSON object and nothing beside it, no key twice. Each reader
+ * answers NULL, or which rule the token breaks. */
+
+static bool is_text(const struct json *value, const char *text)
+{
+    const char *string = json_string(value, NULL);
+
+    return string && strcmp(string, text) == 0;
+}
+
+/* RFC 9068 says at+jwt; a token made for something else says so, and is not taken for one of access. */
+static bool is_access_type(const struct json *typ)
+{
+    static const char *const types[] = {"JWT", "at+jwt", "application/jwt", "application/at+jwt"};
+    const char *text = json_string(typ, NULL);
+
+    if (!typ) return true;
+    for (size_t i = 0; text && i < sizeof types / sizeof types[0]; i++)
+        if (strcasecmp(text, types[i]) == 0) return true;
+    return false;
+}
+
+static bool is_harmless_kid(const struct json *kid)
+{
+    const char *text = json_string(kid, NULL);
+
+    return !kid || (text && *text && strlen(text) <= 128 &&
+                    !text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=-")] &&
+                    !strstr(text, ".."));
+}
+
+static const char *check_header(const struct json *header, enum jwt_algorithm algorithm)
+{
+    if (!is_text(json_get(header, "alg"), algorithm_names[algorithm])) return "alg";
+    if (json_get(header, "crit")) return "crit";
+    if (!is_access_type(json_get(header, "typ"))) return "typ";
+    return is_harmless_kid(json_get(header, "kid")) ? NULL : "kid";
+}
+
+/* A whole number, however it is spelled: 1.8e9 is one, 1800000000.5 is none. Those that are no day in any calendar are
+ * taken for the last. */
+static bool integer_claim(const struct json *claims, const char *name, int64_t *out)
+{
+    static const double last = 9007199254740992.0;
+    double number;
+
+    if (!json_number(json_get(claims, name), &number) || floor(number) != number) return false;
+    *out = number >= last ? (int64_t)last : number <= -last ? -(int64_t)last : (int64_t)number;
+    return true;
+}
+
+static const char *check_times(const struct json *claims, int64_t now_s, int leeway_s, int64_t *expires_at_s)
 {
     int64_t not_before_s;
 
-    if (!integer_claim(jwt, "exp", expires_at_s) || *expires_at_s <= 0) return "exp";
+    if (!integer_claim(claims, "exp", expires_at_s) || *expires_at_s <= 0) return "exp";
     if (now_s - leeway_s >= *expires_at_s) return "expired";
-    if (has_claim(jwt, "nbf")) {
-        if (!integer_claim(jwt, "nbf", &not_before_s)) return "nbf";
+    if (json_get(claims, "nbf")) {
+        if (!integer_claim(claims, "nbf", &not_before_s)) return "nbf";
         if (now_s + leeway_s < not_before_s) return "not yet valid";
     }
     return NULL;
 }
 
-/* aud is a string or an array that holds ours (RFC 7519 §4.1.3). What is parsed is jansson's own writing of it. */
-static const char *check_audience(jwt_t *jwt, const char *audience)
+/* Strings of a claim that is one, or an array of them: calls back for each. */
+static bool any_string(const struct json *claim, bool (*is_it)(const char *string, const void *context),
+                       const void *context)
 {
-    char *text = jwt_get_grants_json(jwt, "aud");
-    struct json_doc *doc = NULL;
-    const struct json *aud;
-    const char *reason, *item;
-    bool found = false;
+    const char *string = json_string(claim, NULL);
 
-    if (text && json_parse(text, strlen(text), &doc, &reason) == CHAT_OK) {
-        aud = json_root(doc);
-        item = json_string(aud, NULL);
-        found = item && strcmp(item, audience) == 0;
-        if (json_type(aud) == JSON_ARRAY)
-            for (aud = json_first(aud); aud && !found; aud = json_next(aud)) {
-                item = json_string(aud, NULL);
-                found = item && strcmp(item, audience) == 0;
-            }
-        json_free(doc);
+    if (string) return is_it(string, context);
+    if (!claim || json_type(claim) != JSON_ARRAY) return false;
+    for (const struct json *item = json_first(claim); item; item = json_next(item)) {
+        string = json_string(item, NULL);
+        if (string && is_it(string, context)) return true;
     }
-    free(text);
-    return found ? NULL : "aud";
+    return false;
+}
+
+static bool is_same(const char *string, const void *other)
+{
+    return strcmp(string, other) == 0;
+}
+
+/* context: values with commas between, blanks around them don't count. */
+static bool is_listed(const char *string, const void *context)
+{
+    const size_t len = strlen(string);
+
+    for (const char *at = context; *at;) {
+        at += strspn(at, ", \t");
+        size_t item = strcspn(at, ","), trimmed = item;
+
+        while (trimmed && (at[trimmed - 1] == ' ' || at[trimmed - 1] == '\t')) trimmed--;
+        if (trimmed && trimmed == len && memcmp(at, string, len) == 0) return true;
+        at += item;
+    }
+    return false;
+}
+
+/* The claim of that whole name, else the one that its dots lead to. */
+static const struct json *claim_at(const struct json *claims, const char *path)
+{
+    const struct json *value = json_get(claims, path);
+    const char *dot;
+    char name[JWT_CLAIM_NAME_SIZE];
+
+    if (value) return value;
+    for (value = claims; value; path = dot + 1) {
+        dot = strchr(path, '.');
+        size_t len = dot ? (size_t)(dot - path) : strlen(path);
+        if (len >= sizeof name) return NULL;
+        memcpy(name, path, len);
+        name[len] = '\0';
+        value = json_get(value, name);
+        if (!dot) return value;
+    }
+    return NULL;
+}
+
+struct group_writer {
+    struct jwt_claims *claims;
+};
+
+/* All of a token's fit. */
+static bool add_group(const char *name, const void *context)
+{
+    struct jwt_claims *claims = ((const struct group_writer *)context)->claims;
+    size_t len = strlen(name);
+
+    if (len > 0 && claims->groups_len + len + 2 <= sizeof claims->groups) {
+        memcpy(claims->groups + claims->groups_len, name, len + 1);
+        claims->groups_len += len + 1;
+        claims->groups[claims->groups_len] = '\0';
+    }
+    return false;
 }
 
 bool jwt_is_subject(const char *sub)
@@ -177,34 +308,47 @@ bool jwt_is_subject(const char *sub)
     return len > 0 && len < JWT_SUBJECT_SIZE && !sub[len];
 }
 
-static const char *check_identity(jwt_t *jwt, struct jwt_claims *claims)
+static const char *check_identity(const struct jwt_policy *policy, const struct json *payload,
+                                  struct jwt_claims *claims)
 {
-    const char *sub = jwt_get_grant(jwt, "sub"), *role;
+    const char *sub = json_string(json_get(payload, "sub"), NULL);
+    const struct json *role = claim_at(payload, policy->role_claim ? policy->role_claim : "role");
+    const struct json *groups = claim_at(payload, policy->groups_claim ? policy->groups_claim : "groups");
+    const struct group_writer writer = {claims};
 
     if (!sub || !jwt_is_subject(sub)) return "sub";
     memcpy(claims->subject, sub, strlen(sub) + 1);
-    claims->is_admin = false;
-    if (has_claim(jwt, "role")) {
-        role = jwt_get_grant(jwt, "role");
-        claims->is_admin = role && strcmp(role, "admin") == 0;
-        if (!claims->is_admin && !(role && strcmp(role, "user") == 0)) return "role";
-    }
+    claims->is_admin = any_string(role, is_listed, policy->admin_values ? policy->admin_values : "admin");
+    claims->is_outside = policy->required_values && !any_string(role, is_listed, policy->required_values) &&
+                         !any_string(groups, is_listed, policy->required_values);
+    claims->groups_len = 0;
+    claims->groups[0] = '\0';
+    any_string(groups, add_group, &writer);
     return NULL;
 }
 
-/* Exactly three segments of base64url, none empty. libjwt takes 300 kB on the stack as gladly. */
-static bool is_well_formed(const char *token, size_t len)
+static const char *check_claims(const struct jwt_policy *policy, int64_t now_s, const struct json *payload,
+                                struct jwt_claims *claims)
+{
+    const char *broken = check_times(payload, now_s, policy->leeway_s, &claims->expires_at_s);
+
+    if (!broken && policy->issuer && !is_text(json_get(payload, "iss"), policy->issuer)) broken = "iss";
+    if (!broken && policy->audience && !any_string(json_get(payload, "aud"), is_same, policy->audience)) broken = "aud";
+    return broken ? broken : check_identity(policy, payload, claims);
+}
+
+/* Exactly three segments of base64url, none empty. */
+static bool is_well_formed(const char *token, size_t len, size_t ends[2])
 {
     size_t dots = 0, segment = 0;
 
     if (len > JWT_MAX_TOKEN_BYTES) return false;
     for (size_t i = 0; i < len; i++) {
-        char c = token[i];
-
-        if (c == '.') {
-            if (segment == 0 || ++dots > 2) return false;
+        if (token[i] == '.') {
+            if (segment == 0 || dots == 2) return false;
+            ends[dots++] = i;
             segment = 0;
-        } else if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
+        } else if (base64url_digit(token[i]) >= 0) {
             segment++;
         } else {
             return false;
@@ -213,26 +357,43 @@ static bool is_well_formed(const char *token, size_t len)
     return dots == 2 && segment > 0;
 }
 
+/* One JSON object; json_free it. NULL: something else. */
+static struct json_doc *read_object(const char *text, size_t len)
+{
+    NOT_ZEROED unsigned char bytes[JWT_MAX_TOKEN_BYTES];
+    struct json_doc *doc;
+    const char *reason;
+    size_t bytes_len;
+
+    if (!decode(text, len, bytes, &bytes_len) || json_parse((const char *)bytes, bytes_len, &doc, &reason) != CHAT_OK)
+        return NULL;
+    if (json_type(json_root(doc)) == JSON_OBJECT) return doc;
+    json_free(doc);
+    return NULL;
+}
+
+static bool is_signed(const struct jwt_policy *policy, const char *token, size_t signed_len, size_t len)
+{
+    NOT_ZEROED unsigned char signature[JWT_MAX_TOKEN_BYTES];
+    size_t signature_len;
+
+    if (!decode(token + signed_len + 1, len - signed_len - 1, signature, &signature_len)) return false;
+    return (policy->algorithm == JWT_HS256 ? is_signed_hs256 : is_signed_by_pair)(policy, token, signed_len, signature,
+                                                                                  signature_len);
+}
+
 /* NULL and *claims filled, or which rule is broken. */
 static const char *verify(const struct jwt_policy *policy, int64_t now_s, const char *token, size_t len,
-                          struct jwt_claims *claims)
+                          const size_t ends[2], struct jwt_claims *claims)
 {
-    char text[JWT_MAX_TOKEN_BYTES + 1];
-    jwt_t *jwt = NULL;
-    const char *broken, *issuer;
-
-    memcpy(text, token, len);
-    text[len] = '\0';
-    if (jwt_decode(&jwt, text, policy->key, (int)policy->key_len) != 0 || !jwt) return "signature";
-    broken = check_header(jwt, policy->algorithm);
-    if (!broken) broken = check_times(jwt, now_s, policy->leeway_s, &claims->expires_at_s);
-    if (!broken && policy->issuer) {
-        issuer = jwt_get_grant(jwt, "iss");
-        if (!issuer || strcmp(issuer, policy->issuer) != 0) broken = "iss";
-    }
-    if (!broken && policy->audience) broken = check_audience(jwt, policy->audience);
-    if (!broken) broken = check_identity(jwt, claims);
-    jwt_free(jwt);
+    if (!is_signed(policy, token, ends[1], len)) return "signature";
+    struct json_doc *header = read_object(token, ends[0]);
+    const char *broken = header ? check_header(json_root(header), policy->algorithm) : "header";
+    json_free(header);
+    if (broken) return broken;
+    struct json_doc *payload = read_object(token + ends[0] + 1, ends[1] - ends[0] - 1);
+    broken = payload ? check_claims(policy, now_s, json_root(payload), claims) : "payload";
+    json_free(payload);
     return broken;
 }
 
@@ -252,33 +413,61 @@ struct cache_slot {
 static pthread_mutex_t cache_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct cache_slot cache[CACHE_SLOTS]; /* under cache_mutex */
 
-static bool add_part(EVP_MD_CTX *context, const void *bytes, size_t len)
+/* What a token's acceptance rests on, in one piece and short: a digest costs by the update and by the byte. */
+struct basis {
+    unsigned char bytes[16 << 10];
+    size_t len; /* over the size: it doesn't fit, and the token isn't kept */
+};
+
+static void add_bytes(struct basis *basis, const void *bytes, size_t len)
 {
-    return EVP_DigestUpdate(context, &len, sizeof len) && EVP_DigestUpdate(context, bytes, len);
+    size_t at = basis->len;
+
+    basis->len += len;
+    if (basis->len <= sizeof basis->bytes) memcpy(basis->bytes + at, bytes, len);
 }
 
-static bool add_text(EVP_MD_CTX *context, const char *text)
+/* Its end tells where the next begins, and a byte that there is one: "" is not NULL. */
+static void add_text(struct basis *basis, const char *text)
 {
-    return add_part(context, text ? text : "", text ? strlen(text) + 1 : 0); /* "" is not NULL */
+    add_bytes(basis, text ? "+" : "-", 1);
+    if (text) add_bytes(basis, text, strlen(text) + 1);
 }
 
 static bool digest_of(const struct jwt_policy *policy, const char *token, size_t len,
                       unsigned char out[SHA256_DIGEST_LENGTH])
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool done = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) &&
-                add_part(context, &policy->algorithm, sizeof policy->algorithm) &&
-                add_part(context, policy->key, policy->key_len) && add_text(context, policy->issuer) &&
-                add_text(context, policy->audience) && add_part(context, token, len) &&
-                EVP_DigestFinal_ex(context, out, NULL);
+    NOT_ZEROED struct basis basis;
+    const unsigned char algorithm = (unsigned char)policy->algorithm;
+    const uint32_t key_len = (uint32_t)policy->key_len;
 
-    EVP_MD_CTX_free(context);
+    basis.len = 0;
+    add_bytes(&basis, &algorithm, sizeof algorithm);
+    add_bytes(&basis, &key_len, sizeof key_len);
+    add_bytes(&basis, policy->key, policy->key_len);
+    add_text(&basis, policy->issuer);
+    add_text(&basis, policy->audience);
+    add_text(&basis, policy->role_claim);
+    add_text(&basis, policy->admin_values);
+    add_text(&basis, policy->groups_claim);
+    add_text(&basis, policy->required_values);
+    add_bytes(&basis, token, len);
+    bool done =
+        basis.len <= sizeof basis.bytes && EVP_Digest(basis.bytes, basis.len, out, NULL, EVP_sha256(), NULL) == 1;
+    /* the secret is in it */
+    explicit_bzero(basis.bytes, basis.len < sizeof basis.bytes ? basis.len : sizeof basis.bytes);
     return done;
 }
 
 static struct cache_slot *slot_of(const unsigned char digest[SHA256_DIGEST_LENGTH])
 {
     return &cache[(size_t)(digest[0] << 8 | digest[1]) % CACHE_SLOTS];
+}
+
+/* Of the groups what there is: most tokens have few. */
+static void copy_claims(struct jwt_claims *to, const struct jwt_claims *from)
+{
+    memcpy(to, from, offsetof(struct jwt_claims, groups) + from->groups_len + 1);
 }
 
 static bool cache_get(const unsigned char digest[SHA256_DIGEST_LENGTH], int64_t mono_ms, struct jwt_claims *out)
@@ -289,7 +478,7 @@ static bool cache_get(const unsigned char digest[SHA256_DIGEST_LENGTH], int64_t 
     pthread_mutex_lock(&cache_mutex);
     hit = slot->is_used && mono_ms - slot->kept_at_mono_ms < CACHE_KEEP_MS &&
           memcmp(slot->digest, digest, sizeof slot->digest) == 0;
-    if (hit) *out = slot->claims;
+    if (hit) copy_claims(out, &slot->claims);
     pthread_mutex_unlock(&cache_mutex);
     return hit;
 }
@@ -302,15 +491,23 @@ static void cache_put(const unsigned char digest[SHA256_DIGEST_LENGTH], int64_t 
     pthread_mutex_lock(&cache_mutex);
     memcpy(slot->digest, digest, sizeof slot->digest);
     slot->kept_at_mono_ms = mono_ms;
-    slot->claims = *claims;
+    copy_claims(&slot->claims, claims);
     slot->is_used = true;
     pthread_mutex_unlock(&cache_mutex);
 }
 
 static enum chat_error refuse(const char *broken)
 {
-    log_write(LOG_DEBUG, "token_refused", LOG_STR("rule", broken));
+    log_write(LOG_INFO, "token_refused", LOG_STR("rule", broken));
     return CHAT_ERR_UNAUTHENTICATED;
+}
+
+static enum chat_error accept(const struct jwt_claims *claims, struct jwt_claims *out)
+{
+    copy_claims(out, claims);
+    if (!claims->is_outside) return CHAT_OK;
+    log_write(LOG_INFO, "token_refused", LOG_STR("rule", "required values"));
+    return CHAT_ERR_FORBIDDEN;
 }
 
 enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *clock, const char *token, size_t len,
@@ -318,22 +515,18 @@ enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *
 {
     const int64_t now_s = clock_wall_ms(clock) / 1000;
     unsigned char digest[SHA256_DIGEST_LENGTH];
-    struct jwt_claims claims = {.subject = ""};
+    NOT_ZEROED struct jwt_claims claims;
     const char *broken;
-    bool is_cached;
+    size_t ends[2];
+    bool has_digest;
 
-    /* libjwt would take any token as good with a key of no bytes; jwt_policy_check refuses that at start-up. */
     if (!policy->key || policy->key_len == 0 || policy->key_len > INT_MAX) return refuse("no key");
-    if (!is_well_formed(token, len)) return refuse("form");
-    is_cached = digest_of(policy, token, len, digest);
-    if (is_cached && cache_get(digest, clock_mono_ms(clock), &claims)) {
-        if (now_s - policy->leeway_s >= claims.expires_at_s) return refuse("expired");
-        *out = claims;
-        return CHAT_OK;
-    }
-    broken = verify(policy, now_s, token, len, &claims);
+    if (!is_well_formed(token, len, ends)) return refuse("form");
+    has_digest = digest_of(policy, token, len, digest);
+    if (has_digest && cache_get(digest, clock_mono_ms(clock), &claims))
+        return now_s - policy->leeway_s >= claims.expires_at_s ? refuse("expired") : accept(&claims, out);
+    broken = verify(policy, now_s, token, len, ends, &claims);
     if (broken) return refuse(broken);
-    if (is_cached) cache_put(digest, clock_mono_ms(clock), &claims);
-    *out = claims;
-    return CHAT_OK;
+    if (has_digest) cache_put(digest, clock_mono_ms(clock), &claims);
+    return accept(&claims, out);
 }

@@ -1,10 +1,11 @@
 /*
- * Checks a bearer token (RFC 7519) by one pinned policy; the only place that knows libjwt, which itself checks the
- * signature and nothing else (C-STACK.md §3). The rules of SPEC.md §2:
- *   at most 4,096 bytes, three base64url segments · the header's alg is the policy's, byte for byte · no crit ·
- *   kid, where there is one, looks like an identifier (it chooses nothing) · exp an integer, nbf too where present ·
- *   iss and aud as configured · sub 1-255 of A-Z a-z 0-9 . _ : @ | + = / - · role absent, "user" or "admin".
- * The key is the policy's whatever the token says.
+ * Checks a bearer token (RFC 7519) by one pinned policy, with OpenSSL alone. The rules of the contract:
+ *   at most 8,192 bytes, three base64url segments, header and payload one JSON object each
+ *   the header's alg is the policy's, byte for byte; no crit; typ absent, JWT or at+jwt (RFC 9068)
+ *   kid, where there is one, looks like an identifier (it chooses nothing)
+ *   exp a whole number, nbf too where present; iss and aud as configured
+ *   sub 1-255 of A-Z a-z 0-9 . _ : @ | + = / -
+ * The key is the policy's whatever the token says. A role that isn't an admin's is another program's: a user.
  */
 #ifndef AUTH_JWT_H
 #define AUTH_JWT_H
@@ -17,10 +18,12 @@
 #include "base/error.h"
 
 enum {
-    JWT_MAX_TOKEN_BYTES = 4096,
+    JWT_MAX_TOKEN_BYTES = 8192,
     JWT_MIN_SECRET_BYTES = 32, /* RFC 7518 §3.2 */
     JWT_MIN_RSA_BITS = 2048,   /* RFC 7518 §3.3 */
     JWT_SUBJECT_SIZE = 256,
+    JWT_CLAIM_NAME_SIZE = 256, /* one step of a path to a claim */
+    JWT_GROUPS_SIZE = 6145,    /* what a payload of the longest token has room for */
     JWT_DEFAULT_LEEWAY_S = 30,
 };
 
@@ -33,13 +36,21 @@ struct jwt_policy {
     size_t key_len;           /* bytes */
     const char *issuer;       /* NULL: unchecked */
     const char *audience;     /* NULL: unchecked */
-    int leeway_s;             /* how far clocks may differ, for exp and nbf; JWT_DEFAULT_LEEWAY_S */
+    /* Names of claims: tried as they are, then as a path with dots. Values: a comma list. */
+    const char *role_claim;      /* NULL: role */
+    const char *admin_values;    /* NULL: admin */
+    const char *groups_claim;    /* NULL: groups */
+    const char *required_values; /* one of them has to be among role and groups; NULL: unchecked */
+    int leeway_s;                /* how far clocks may differ, for exp and nbf; JWT_DEFAULT_LEEWAY_S */
 };
 
 struct jwt_claims {
     char subject[JWT_SUBJECT_SIZE];
     bool is_admin;
-    int64_t expires_at_s; /* seconds since 1970, without the leeway */
+    bool is_outside;              /* has none of the required values */
+    int64_t expires_at_s;         /* seconds since 1970, without the leeway */
+    size_t groups_len;            /* of the names, their NULs included */
+    char groups[JWT_GROUPS_SIZE]; /* names, each ended by NUL, all of them by an empty one; last: seldom full */
 };
 
 /* Whether it can be a user's id: 1-255 characters of a fixed set. */
@@ -49,9 +60,10 @@ bool jwt_is_subject(const char *sub);
  * too weak, or not of the algorithm's kind. */
 enum chat_error jwt_policy_check(const struct jwt_policy *policy, const char **problem) MUST_CHECK;
 
-/* CHAT_ERR_UNAUTHENTICATED where any rule is broken; which one goes to the log at debug level, never the token.
- * Touches no store. Any thread. Accepted tokens are kept for up to a minute: an RS256 or ES256 signature costs some
- * 300 µs, and an HS256 one two thirds of a short request. */
+/* CHAT_ERR_UNAUTHENTICATED where any rule is broken; which one goes to the log at info level, never the token.
+ * CHAT_ERR_FORBIDDEN, with *out, where the policy requires a value that it hasn't. Touches no store. Any thread.
+ * Accepted tokens are kept for up to a minute: an RS256 or ES256 signature costs some 300 µs, and an HS256 one two
+ * thirds of a short request. */
 enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *clock, const char *token, size_t len,
                            struct jwt_claims *out) MUST_CHECK;
 

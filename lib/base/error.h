@@ -46,6 +46,9 @@ enum chat_error {
 #undef CHAT_ERROR_ENUM
 };
 
+/* For a large variable on the path of each request, which the build's flags would fill with zeros first. Only what was
+ * written of it may be read. */
+#define NOT_ZEROED __attribute__((uninitialized))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 

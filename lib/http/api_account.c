@@ -6,6 +6,9 @@
 
 #define COOKIE "__Host-chat_token"
 
+/* Browsers drop a cookie whose name and value are longer together. */
+enum { COOKIE_TOKEN_MAX = 4096 - sizeof COOKIE };
+
 enum chat_error api_get_quota(struct http_call *call)
 {
     struct admission *admission = call->ports->admission;
@@ -58,6 +61,9 @@ enum chat_error api_sign_in(struct http_call *call)
 {
     int64_t left_s = call->token_expires_at_s - clock_wall_ms(call->ports->clock) / 1000;
     if (left_s < 1) left_s = 1;
+    if (strlen(call->token) > COOKIE_TOKEN_MAX)
+        return problem_set(&call->problem, CHAT_ERR_INVALID_REQUEST,
+                           "This token is too long for a cookie: send it as `Authorization: Bearer …`.");
     http_add_header(&call->response, "Set-Cookie",
                     arena_printf(call->arena, COOKIE "=%s; Path=/; Max-Age=%lld; Secure; HttpOnly; SameSite=Strict",
                                  call->token, (long long)left_s));

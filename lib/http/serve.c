@@ -76,12 +76,16 @@ static enum chat_error authenticate(struct http_call *call, bool bearer_only)
         call->token = cookie_token(call);
         call->by_cookie = true;
     }
-    struct jwt_claims claims;
-    if (!call->token ||
-        jwt_verify(call->app->jwt, call->ports->clock, call->token, strlen(call->token), &claims) != CHAT_OK)
-        return CHAT_ERR_UNAUTHENTICATED;
+    NOT_ZEROED struct jwt_claims claims;
+    if (!call->token) return CHAT_ERR_UNAUTHENTICATED;
+    enum chat_error error = jwt_verify(call->app->jwt, call->ports->clock, call->token, strlen(call->token), &claims);
+    if (error != CHAT_OK) return error;
     memcpy(call->caller.user_id, claims.subject, USER_ID_SIZE);
     call->caller.is_admin = claims.is_admin;
+    if (claims.groups_len) { /* the empty name that ends them too */
+        char *groups = arena_alloc(call->arena, claims.groups_len + 1);
+        call->caller.groups = memcpy(groups, claims.groups, claims.groups_len + 1);
+    }
     call->token_expires_at_s = claims.expires_at_s;
     if (call->by_cookie && unsafe_method(call->request->method) && !from_our_page(call)) return CHAT_ERR_FORBIDDEN;
     return CHAT_OK;

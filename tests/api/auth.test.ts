@@ -73,8 +73,8 @@ describe('a token is refused', () => {
     ['nbf in an hour', () => sign(claimsFor(sub, { nbf: now() + 3600 }))],
     ['nbf as a string', () => sign(claimsFor(sub, { nbf: 'now' }))],
     ['crit', () => sign(claimsFor(sub), { header: { crit: ['exp'] } })],
-    ['a role that is none', () => sign(claimsFor(sub, { role: 'root' }))],
-    ['a role that is no text', () => sign(claimsFor(sub, { role: ['admin'] }))],
+    ['typ of a token made for something else', () => sign(claimsFor(sub), { header: { typ: 'logout+jwt' } })],
+    ['a key twice', () => sign(JSON.stringify(claimsFor('somebody')).replace(/}$/, `,"sub":"${sub}"}`))],
     ['no sub', () => sign(claimsFor(sub, { sub: undefined }))],
     ['an empty sub', () => tokenFor('')],
     ['a sub of 256 characters', () => tokenFor('a'.repeat(256))],
@@ -86,7 +86,9 @@ describe('a token is refused', () => {
     ['a sub with NUL', () => tokenFor('a\0b')],
     ['a payload that is no object', () => sign('[]')],
     ['a payload that is no JSON', () => sign('{"sub":')],
-    ['over 4,096 bytes', () => sign(claimsFor(sub, { pad: 'x'.repeat(3600) }))],
+    ['a payload that ends in NUL', () => sign(`${JSON.stringify(claimsFor(sub))}\0`)],
+    ['a payload with text behind it', () => sign(`${JSON.stringify(claimsFor(sub))}x`)],
+    ['over 8,192 bytes', () => sign(claimsFor(sub, { pad: 'x'.repeat(6400) }))],
     ['four parts', () => `${good}.x`],
     ['padding in base64url', () => `${good}=`],
     ['plain base64 of a payload', () => `${parts(good)[0]}.${Buffer.from(JSON.stringify(claimsFor(`${sub}???>>>`))).toString('base64')}.x`],
@@ -125,10 +127,14 @@ describe('a token is taken', () => {
     ['nbf in the past', () => sign(claimsFor(sub, { nbf: now() - 3600 }))],
     ['with claims we do not know', () => sign(claimsFor(sub, { name: 'Zoë', groups: ['a', { b: 1 }] }))],
     ['without typ', () => sign(claimsFor(sub), { header: JSON.stringify({ alg: 'HS256' }) })],
-    ['just within 4,096 bytes', () => {
-      for (let pad = 3000; ; pad--) {
+    ['typ at+jwt', () => sign(claimsFor(sub), { header: { typ: 'at+jwt' } })],
+    ['exp spelled with an exponent', () => sign(JSON.stringify(claimsFor(sub)).replace(/"exp":\d+/, '"exp":4.795999999e9'))],
+    ["another program's role", () => sign(claimsFor(sub, { role: 'root' }))],
+    ['roles as a list', () => sign(claimsFor(sub, { role: ['editor', 'viewer'] }))],
+    ['just within 8,192 bytes', () => {
+      for (let pad = 6100; ; pad--) {
         const token = sign(claimsFor(sub, { pad: 'x'.repeat(pad) }))
-        if (token.length <= 4096) return token
+        if (token.length <= 8192) return token
       }
     }],
   ]
@@ -145,7 +151,9 @@ describe('a token is taken', () => {
   test('the role is user unless it says admin', async () => {
     expect((await ask(tokenFor(sub))).json().user.role).toBe('user')
     expect((await ask(tokenFor(sub, { role: 'user' }))).json().user.role).toBe('user')
+    expect((await ask(tokenFor(sub, { role: 'root' }))).json().user.role).toBe('user')
     expect((await ask(tokenFor(sub, { role: 'admin' }))).json().user.role).toBe('admin')
+    expect((await ask(tokenFor(sub, { role: ['editor', 'admin'] }))).json().user.role).toBe('admin')
   })
 })
 

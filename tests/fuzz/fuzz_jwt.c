@@ -19,7 +19,7 @@
 static const char secret[] = "0123456789abcdef0123456789abcdef";
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-enum { TOKEN_SIZE = 8192 };
+enum { TOKEN_SIZE = 16384 };
 struct token {
     char text[TOKEN_SIZE];
     size_t len;
@@ -87,7 +87,8 @@ static void must_obey(const struct json *claims, const struct jwt_policy *policy
     if (json_integer(json_get(claims, "exp"), &number)) must(number == out->expires_at_s);
     if (nbf && json_integer(nbf, &number)) must(number <= NOW_S + policy->leeway_s);
     if (nbf) must(json_type(nbf) == JSON_NUMBER);
-    must(out->is_admin == is_text(role, "admin") && (!role || out->is_admin || is_text(role, "user")));
+    if (json_type(role) != JSON_ARRAY) must(out->is_admin == is_text(role, "admin"));
+    must(strlen(out->groups) <= out->groups_len && out->groups_len < sizeof out->groups);
     if (policy->issuer) must(is_text(json_get(claims, "iss"), policy->issuer));
     if (policy->audience) {
         bool ours = is_text(aud, policy->audience);
@@ -117,15 +118,13 @@ static void must_be_good(const char *token, size_t len, const struct jwt_policy 
     must(out->expires_at_s > NOW_S - policy->leeway_s);
 
     size_t part_len = from_base64url(token, (size_t)(dot - token), part);
-    if (json_parse((const char *)part, part_len, &doc, &reason) == CHAT_OK) {
-        must(is_text(json_get(json_root(doc), "alg"), "HS256") && !json_get(json_root(doc), "crit"));
-        json_free(doc);
-    }
+    must(json_parse((const char *)part, part_len, &doc, &reason) == CHAT_OK);
+    must(is_text(json_get(json_root(doc), "alg"), "HS256") && !json_get(json_root(doc), "crit"));
+    json_free(doc);
     part_len = from_base64url(dot + 1, (size_t)(last - dot - 1), part);
-    if (json_parse((const char *)part, part_len, &doc, &reason) == CHAT_OK) {
-        must_obey(json_root(doc), policy, out);
-        json_free(doc);
-    }
+    must(json_parse((const char *)part, part_len, &doc, &reason) == CHAT_OK);
+    must_obey(json_root(doc), policy, out);
+    json_free(doc);
 }
 
 static bool verify(const uint8_t *token, size_t len)

@@ -124,6 +124,10 @@ START_TEST(the_defaults_are_those_of_the_contract)
     ck_assert_int_eq(settings.jwt.algorithm, JWT_HS256);
     ck_assert_ptr_null(settings.jwt.issuer);
     ck_assert_ptr_null(settings.jwt.audience);
+    ck_assert_str_eq(settings.jwt.role_claim, "role");
+    ck_assert_str_eq(settings.jwt.admin_values, "admin");
+    ck_assert_str_eq(settings.jwt.groups_claim, "groups");
+    ck_assert_ptr_null(settings.jwt.required_values);
     ck_assert_str_eq(settings.listen, "/run/chat/fcgi.sock");
     ck_assert_int_ge(settings.workers, 1);
     ck_assert_int_le(settings.workers, 64);

@@ -620,6 +620,24 @@ START_TEST(a_body_that_broke_off_is_400)
 }
 END_TEST
 
+START_TEST(who_has_none_of_the_required_values_is_403)
+{
+    service.jwt.required_values = "staff";
+    ck_assert_str_eq(call("GET", SESSIONS), "forbidden");
+    ck_assert_int_eq(request.status, 403);
+    ck_assert_str_eq(call("POST", "/api/v1/auth/session"), "forbidden");
+    new_request("GET", "/_auth");
+    fake_service_sign_in(&service, &request);
+    fake_request_param(&request, "X_INTERNAL", "auth");
+    serve();
+    ck_assert_int_eq(request.status, 403);
+    service.jwt.required_values = "staff,user";
+    service.jwt.role_claim = "sub";
+    service.jwt.required_values = "alice";
+    ck_assert_str_eq(call("GET", SESSIONS), "");
+}
+END_TEST
+
 /* ---- what an error looks like ---- */
 
 START_TEST(an_error_is_one_object_with_all_its_fields)
@@ -1082,7 +1100,7 @@ UNIT_SUITE(http_serve)
     tcase_add_loop_test(cases[1], every_address_has_its_404_or_405, 0, (int)UNIT_COUNT(addresses));
     cases[2] = UNIT_CASE(suite, "bodies", all_wrong_fields_are_named_at_once,
                          a_validation_that_failed_names_fields_whoever_found_it, a_completion_may_hold_a_picture,
-                         of_whoever_is_over_a_limit_no_large_body_is_kept,
+                         of_whoever_is_over_a_limit_no_large_body_is_kept, who_has_none_of_the_required_values_is_403,
                          the_responses_api_is_told_where_completions_are, a_body_that_broke_off_is_400);
     tcase_add_loop_test(cases[2], a_body_is_let_through_or_refused_with_its_reason, 0, (int)UNIT_COUNT(bodies));
     tcase_add_loop_test(cases[2], a_body_over_its_limit_is_413, 0, (int)UNIT_COUNT(limits));

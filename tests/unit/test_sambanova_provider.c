@@ -10,6 +10,40 @@ static struct sambanova_settings fine(void)
         "01234567-89ab-cdef-0123-456789abcdef", "https://api.example.com/v1", NULL, 1, 2, 3, 4};
 }
 
+/* In the place of the C library's, by either name: what was wiped is gone before it could be looked at. */
+static const char *watched;
+static size_t watched_len, wiped_len;
+
+void __explicit_bzero_chk(void *at, size_t len, size_t room);
+
+void explicit_bzero(void *at, size_t len)
+{
+    if (at == watched) wiped_len = len;
+    for (volatile unsigned char *byte = at; len > 0; len--) *byte++ = 0;
+}
+
+void __explicit_bzero_chk(void *at, size_t len, size_t room)
+{
+    (void)room;
+    explicit_bzero(at, len);
+}
+
+/* (F) */
+START_TEST(the_key_is_wiped_before_its_memory_is_given_back)
+{
+    struct sambanova_settings settings = fine();
+    const char *problem;
+    struct provider *provider = sambanova_open(&settings, &problem);
+
+    ck_assert_ptr_nonnull(provider);
+    watched = provider->authorization;
+    watched_len = strlen(watched);
+    sambanova_close(provider);
+    watched = NULL;
+    ck_assert_uint_ge(wiped_len, watched_len);
+}
+END_TEST
+
 static bool opens(const struct sambanova_settings *settings)
 {
     const char *problem = "unset";
@@ -183,7 +217,7 @@ UNIT_SUITE(sambanova_provider)
 
     UNIT_CASE(suite, "settings", settings_become_addresses_and_a_header, a_key_that_cannot_be_a_header_is_refused,
               a_base_is_https_or_a_loopback_host, a_proxy_is_taken_where_the_key_stays_hidden_from_it,
-              a_timeout_of_nothing_is_refused);
+              a_timeout_of_nothing_is_refused, the_key_is_wiped_before_its_memory_is_given_back);
     UNIT_CASE(suite, "interface", every_operation_is_there);
     return suite;
 }
