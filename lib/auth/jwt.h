@@ -1,11 +1,10 @@
 /*
- * Checks a bearer token (RFC 7519) by one pinned policy, with OpenSSL alone. The rules of the contract:
- *   at most 8,192 bytes, three base64url segments, header and payload one JSON object each
- *   the header's alg is the policy's, byte for byte; no crit; typ absent, JWT or at+jwt (RFC 9068)
- *   kid, where there is one, looks like an identifier (it chooses nothing)
- *   exp a whole number, nbf too where present; iss and aud as configured
- *   sub 1-255 of A-Z a-z 0-9 . _ : @ | + = / -
- * The key is the policy's whatever the token says. A role that isn't an admin's is another program's: a user.
+ * Checks a bearer token (RFC 7519) by one pinned policy; the only place that knows libjwt, which checks the signature
+ * and nothing else (of a token whose typ it doesn't take OpenSSL does). The rules of the contract: at most 8,192 bytes,
+ * three base64url segments, header and payload one JSON object each the header's alg is the policy's, byte for byte; no
+ * crit; typ absent, JWT or at+jwt (RFC 9068) kid, where there is one, looks like an identifier (it chooses nothing) exp
+ * a whole number, nbf too where present; iss and aud as configured sub 1-255 of A-Z a-z 0-9 . _ : @ | + = / - The key
+ * is the policy's whatever the token says. A role that isn't an admin's is another program's: a user.
  */
 #ifndef AUTH_JWT_H
 #define AUTH_JWT_H
