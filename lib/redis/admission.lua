@@ -31,6 +31,10 @@ if daily_limit >= 0 and daily_used + units > daily_limit then
     return {2, rate_used, daily_used, clock_ms}
 end
 local is_leased = ARGV[9] ~= '0'
+if is_leased and ARGV[12] ~= '1' then
+    -- a write before the leases are looked at: a Redis that was demoted refuses it, and its old leases refuse nobody
+    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2])
+end
 if is_leased and redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[2], '+inf') >= tonumber(ARGV[8]) then
     return {3, rate_used, daily_used, clock_ms}
 end
@@ -51,7 +55,6 @@ if daily_limit >= 0 then
     daily_used = count(KEYS[2], daily_used, ARGV[7])
 end
 if is_leased then
-    redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2])
     redis.call('ZADD', KEYS[3], ARGV[2] + ARGV[9], ARGV[3])
     redis.call('PEXPIRE', KEYS[3], ARGV[9])
 end

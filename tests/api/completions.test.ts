@@ -268,11 +268,6 @@ describe('frames', () => {
       expect(await dailyUnits(alice.sub)).toBe(0)
       const { daily } = await alice.quota()
       expect(reply.headers['x-daily-quota-remaining'], 'as it stands now').toBe(String(daily.remaining))
-      const { error } = reply.json()
-      if (status === 429) {
-        expect(error.details.quota.daily).toEqual(daily)
-        expect(reply.headers['retry-after']).toBe(String(error.retry_after))
-      }
       await closeBreaker() // after a 429 the model rests
       const next = await frames(alice, '[[chunks=1]] And again')
       expect(next.status).toBe(200)
@@ -307,7 +302,7 @@ test('several answers in one are counted each, and given back together', async (
   expect((await alice.quota()).rate_limit.remaining).toBe(Number(first.headers['x-ratelimit-limit']) - 2)
   expect((await alice.post(path, { ...ask('[[status=500]] None'), n: 4 })).status).toBe(502)
   expect(await dailyUnits(alice.sub)).toBe(2)
-  await useDaily(alice.sub, (await alice.quota()).daily.limit - 3)
+  await useDaily(alice.sub, ((await alice.quota()).daily.limit ?? 0) - 3)
   expect((await alice.post(path, { ...ask('Hi'), n: 4 })).json().error.code).toBe('quota_exceeded')
   expect((await alice.post(path, { ...ask('[[n2 chunks=1]] Hi'), n: 3 })).status).toBe(200)
 })
