@@ -116,7 +116,7 @@ test('nothing that a caller can bring about opens it, and what took tokens is co
 // (B5, retries-multiply)
 test('a 429 makes the model rest: it is not asked meanwhile, whoever asks', async () => {
   const alice = user(), bob = user()
-  for (const met of [await alice.post(completions, ask('error_at=0 code=rate_limit_exceeded')), await (await redis.del('chat:breakers'), alice.trySendJson(null, '[[status=429]] Hi'))]) {
+  for (const met of [await alice.post(completions, { ...ask('error_at=0 code=rate_limit_exceeded'), stream: true }), await (await redis.del('chat:breakers'), alice.trySendJson(null, '[[status=429]] Hi'))]) {
     expect(met.status).toBe(429)
     expect(met.headers['retry-after'], 'where the provider told none').toBe('1')
   }

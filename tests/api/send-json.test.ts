@@ -51,11 +51,4 @@ describe('what the provider does wrong is a status', () => {
     expect((await alice.quota()).daily.used, 'it failed before its first token').toBe(0)
     await alice.sendJson(null, '[[text=Yes]] Works again')
   })
-
-  test("the provider's own limit, told in its stream, is 429 with a Retry-After too", async ({ alice }) => {
-    const reply = await alice.trySendJson(null, '[[error_at=0 code=rate_limit_exceeded]] Please')
-    expect(reply.status).toBe(429)
-    expect(Number(reply.headers['retry-after'])).toBe(reply.json().error.retry_after)
-    await alice.sendJson(null, '[[text=Yes]] Works again')
-  })
 })

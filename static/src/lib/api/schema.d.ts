@@ -990,6 +990,8 @@ export interface components {
             active_message_id?: components["schemas"]["Id"];
             /** @description With `payload_too_large`, the largest body that this address takes. */
             max_bytes?: number;
+            /** @description With `upstream_invalid_response`, how the provider ended an answer that has no text. */
+            finish_reason?: string;
             /** @description With 429, where the user stands. */
             quota?: components["schemas"]["Quota"];
         };
