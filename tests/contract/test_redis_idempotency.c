@@ -110,7 +110,7 @@ static enum chat_error give_up(const char *key, const char *our_id)
 
 START_TEST(the_first_takes_the_key_and_the_same_request_learns_its_id)
 {
-    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE], third[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "", third[UUID_TEXT_SIZE] = "";
 
     new_id(first), new_id(second), new_id(third);
     expect_take("k", OURS, first, KEY_TAKEN, first);
@@ -121,7 +121,7 @@ END_TEST
 
 START_TEST(another_request_finds_the_key_used)
 {
-    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "";
 
     new_id(first), new_id(second);
     expect_take("k", OURS, first, KEY_TAKEN, first);
@@ -133,7 +133,7 @@ END_TEST
 /* A call that is repeated because its reply was lost. */
 START_TEST(whoever_holds_the_key_takes_it_again)
 {
-    char first[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "";
 
     new_id(first);
     expect_take("k", OURS, first, KEY_TAKEN, first);
@@ -167,7 +167,7 @@ END_TEST
 /* A user id may hold a colon, and so may a key: "a:b" and "c" are not "a" and "b:c". */
 START_TEST(where_the_user_ends_and_the_key_begins_is_clear)
 {
-    char first[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE], longer[80];
+    char first[UUID_TEXT_SIZE] = "", other[UUID_TEXT_SIZE] = "", longer[80];
 
     new_id(first), new_id(other);
     snprintf(longer, sizeof longer, "%s:b", user);
@@ -178,7 +178,7 @@ END_TEST
 
 START_TEST(a_key_given_up_is_free)
 {
-    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "";
 
     new_id(first), new_id(second);
     expect_take("k", OURS, first, KEY_TAKEN, first);
@@ -189,7 +189,7 @@ END_TEST
 
 START_TEST(only_the_holder_gives_it_up)
 {
-    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "";
     struct key_claim nobodys = claim_of("k", OURS, first);
 
     new_id(first), new_id(second);
@@ -205,7 +205,7 @@ END_TEST
 /* (A1) One whose first is on its way is told from one whose first is done, and may be gone by now. */
 START_TEST(once_what_it_makes_is_stored_a_key_is_done)
 {
-    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "";
 
     new_id(first), new_id(second);
     expect_take("k", OURS, first, KEY_TAKEN, first);
@@ -225,7 +225,7 @@ END_TEST
 
 START_TEST(who_looks_takes_nothing)
 {
-    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "";
 
     new_id(first), new_id(second);
     expect_look("k", OURS, first, KEY_FREE);
@@ -240,7 +240,7 @@ END_TEST
 /* (A5) */
 START_TEST(a_user_has_only_so_many_keys_and_the_oldest_leaves_for_one_more)
 {
-    char id[IDEMPOTENCY_KEYS_MAX + 2][UUID_TEXT_SIZE], key[16], other[UUID_TEXT_SIZE];
+    char id[IDEMPOTENCY_KEYS_MAX + 2][UUID_TEXT_SIZE], key[16], other[UUID_TEXT_SIZE] = "";
     struct key_claim brief = claim_of("brief", OURS, other);
 
     brief.brief = true;
@@ -281,7 +281,7 @@ static void name_of_key(char out[256])
 
 START_TEST(a_key_goes_after_a_day_whoever_asks)
 {
-    char first[UUID_TEXT_SIZE], second[UUID_TEXT_SIZE], name[256];
+    char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "", name[256];
     long long left_s;
 
     new_id(first), new_id(second);
@@ -301,7 +301,7 @@ END_TEST
 
 START_TEST(one_that_only_makes_a_session_goes_after_an_hour)
 {
-    char first[UUID_TEXT_SIZE], name[256];
+    char first[UUID_TEXT_SIZE] = "", name[256];
     struct key_claim claim = claim_of("k", OURS, first);
     long long left_s;
 
@@ -321,7 +321,7 @@ END_TEST
 START_TEST(nothing_of_a_keys_text_is_stored)
 {
     static const char secret[] = "tell-nobody-4711";
-    char first[UUID_TEXT_SIZE], name[256];
+    char first[UUID_TEXT_SIZE] = "", name[256];
     redisReply *reply;
 
     new_id(first);
@@ -342,7 +342,7 @@ END_TEST
 /* Whose key has run out by itself counts no more. */
 START_TEST(keys_that_have_run_out_are_none)
 {
-    char id[UUID_TEXT_SIZE], key[16];
+    char id[UUID_TEXT_SIZE] = "", key[16];
     long long now_ms = clock_wall_ms(clock_system());
 
     for (int i = 0; i < IDEMPOTENCY_KEYS_MAX; i++)
@@ -359,7 +359,7 @@ END_TEST
 
 START_TEST(a_value_of_another_form_decides_nothing)
 {
-    char first[UUID_TEXT_SIZE], told[UUID_TEXT_SIZE], name[256];
+    char first[UUID_TEXT_SIZE] = "", told[UUID_TEXT_SIZE] = "", name[256];
     const struct key_claim claim = claim_of("k", OURS, first);
     enum key_state state;
 
@@ -380,7 +380,7 @@ END_TEST
 
 START_TEST(a_forgotten_script_is_brought_along)
 {
-    char first[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "";
 
     new_id(first);
     for (int i = 0; i < 3; i++) {
@@ -457,7 +457,7 @@ END_TEST
 
 START_TEST(while_redis_is_away_nobody_can_tell)
 {
-    char first[UUID_TEXT_SIZE], told[UUID_TEXT_SIZE];
+    char first[UUID_TEXT_SIZE] = "", told[UUID_TEXT_SIZE] = "";
     enum key_state state;
 
     new_id(first);
