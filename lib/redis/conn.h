@@ -10,8 +10,7 @@
  * Only a primary is spoken to. A connection asks for the role when it is made, and once a second along with what it is
  * used for; one that meets a replica, or is refused as by one (READONLY), drops all connections of the process. What
  * was refused, of which nothing was done, is sent once more on a fresh one, in the time of the same call.
- * hiredis' own redisReconnect is of no use
- * for this: it forgets timeouts, AUTH and SELECT (C-STACK.md §4).
+ * hiredis' own redisReconnect is of no use for this: it forgets timeouts, AUTH and SELECT.
  * The process must ignore SIGPIPE: hiredis writes without MSG_NOSIGNAL. Nothing logged here holds the URL.
  */
 #ifndef REDIS_CONN_H

@@ -1,7 +1,7 @@
 /*
  * One connection to the provider that is open before anybody asks: name looked up, TLS agreed on. `GET …/models` opens
  * it when the process starts and again in quiet times, before either side would close it; after a quarter of an hour
- * without a question it is left to close (C-STACK.md section 5). A provider that is away is asked less and less often.
+ * without a question it is left to close. A provider that is away is asked less and less often.
  */
 #include "relay/loop.h"
 

@@ -1,4 +1,4 @@
-/* What the provider's refusals and error objects mean (SAMBANOVA.md "Errors"). Pure. */
+/* What the provider's refusals and error objects mean. Pure. */
 #ifndef SAMBANOVA_ERRORS_H
 #define SAMBANOVA_ERRORS_H
 

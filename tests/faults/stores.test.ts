@@ -1,4 +1,4 @@
-// Redis and Postgres away, frozen, slow, flapping, and Redis back empty, while answers are written (SPEC.md §§4-6).
+// Redis and Postgres away, frozen, slow, flapping, and Redis back empty, while answers are written.
 import pg from 'pg'
 import { env } from '../support/env.ts'
 import { describe, expect, freezeFor, idOf, long, percentile, readOn, report, rowOf, size, startAll, test, writerOf, type AnswerStream } from '../support/faults.ts'

@@ -1,5 +1,5 @@
 // A store's address leads to another one, while the old one lives on, read-only, with connections open: what a failover by
-// Sentinel, Patroni or hand is to the service (SPEC.md §20).
+// Sentinel, Patroni or hand is to the service.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, freezeFor, idOf, report, rowOf, size, startAll, test } from '../support/faults.ts'

@@ -3,8 +3,8 @@
  *   0  a token as it stands
  *   1  edits to a good one: pairs of a position and a byte
  *   2  a header and a claims object, a line each, which are signed with the right key
- * Whatever is accepted was signed with the key (computed here once more), and its claims obey SPEC.md §2 as our own
- * JSON reader sees them.
+ * Whatever is accepted was signed with the key (computed here once more), and its claims obey the rules of auth/jwt.h
+ * as our own JSON reader sees them.
  */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -23,7 +23,7 @@ export interface ReplyState {
   lastEventId: string | null;
   /** What was received doesn't add up to what the ids say: read the answer again from the start. */
   outOfStep: boolean;
-  /** The stored text is not the shown text (SPEC §4): fetch the message. */
+  /** The stored text is not the shown text: fetch the message. */
   needsStoredText: boolean;
   quota: Quota | null;
   error: ApiError | null;

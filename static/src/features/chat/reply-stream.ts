@@ -16,7 +16,7 @@ export type OpenReply = (signal: AbortSignal) => Promise<Response>;
 /**
  * The events of one connection, in order. Throws ApiError where the service refuses or can't be
  * reached. Returns when the connection ends, which says nothing about the answer: only `done` and
- * `error` do (SPEC §4), so the caller attaches again where neither came.
+ * `error` do, so the caller attaches again where neither came.
  */
 export async function* replyEvents(open: OpenReply, signal: AbortSignal): AsyncGenerator<AnswerEvent, void> {
   const response = await open(signal);
