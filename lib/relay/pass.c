@@ -14,8 +14,6 @@
 
 enum {
     COMMENT_MS = 15000,       /* of silence */
-    SLOW_CLIENT_MS = 30000,   /* a client that takes nothing for this long is let go */
-    SLOW_LOOK_MS = 5000,      /* how often one that is behind is looked at */
     SHOW_BYTES = 32 << 10,    /* of what one call of curl brings; so much is sent before more is looked at */
     PAUSE_BYTES = 64 << 10,   /* wait for the client: the provider is not read on */
     RESUME_BYTES = 16 << 10,  /* and from here on again */
@@ -73,8 +71,8 @@ struct pass {
     const char *finish_reason;
     int settle_tries;
     int64_t started_ms, asked_ms, resume_at_ms, shown_ms, settle_at_ms;
-    int64_t taken_ms, look_at_ms; /* blocked: when the client was last seen to take bytes; when it is looked at */
-    int64_t paused_ms;            /* since when */
+    struct patience patience; /* while blocked */
+    int64_t paused_ms;        /* since when */
     int64_t ended_ms, retry_after_s;
     bool told, gone;
     bool settle_running; /* a job has it: settled and stand are the job's */
@@ -251,8 +249,7 @@ static void set_blocked(struct pass *pass)
 {
     if (pass->blocked) return;
     pass->blocked = true;
-    pass->taken_ms = pass->relay->now_ms;
-    pass->look_at_ms = pass->taken_ms + SLOW_LOOK_MS;
+    patience_begin(&pass->patience, pass->relay->now_ms);
     pass->client->ops->took(pass->client);
     loop_watch(pass->relay, pass->watch, EPOLLRDHUP | EPOLLOUT);
     arm(pass);
@@ -384,7 +381,7 @@ void pass_client_event(struct watch *watch, uint32_t events)
         leave(pass);
         return;
     }
-    if (pass->client->ops->took(pass->client)) pass->taken_ms = pass->relay->now_ms;
+    if (pass->client->ops->took(pass->client)) patience_begin(&pass->patience, pass->relay->now_ms);
     if (state == LISTENER_READY) {
         pass->blocked = false;
         loop_watch(pass->relay, watch, EPOLLRDHUP);
@@ -623,7 +620,7 @@ static void arm(struct pass *pass)
     int64_t at_ms = upstream_deadline(pass);
     if (pass->gone) return;
     if (pass->phase >= PASS_ENDING && !pass->told) at_ms = sooner(at_ms, pass->ended_ms + TELL_AT_LATEST_MS);
-    if (pass->blocked && pass->client) at_ms = sooner(at_ms, pass->look_at_ms);
+    if (pass->blocked && pass->client) at_ms = sooner(at_ms, patience_next_ms(&pass->patience));
     if (pass->opened && pass->phase == PASS_RECEIVING && !pass->blocked)
         at_ms = sooner(at_ms, pass->shown_ms + COMMENT_MS);
     if (pass->phase >= PASS_ENDING && !pass->settle_running && !pass->settled)
@@ -636,10 +633,8 @@ static void arm(struct pass *pass)
 static void look_at_client(struct pass *pass)
 {
     int64_t now_ms = pass->relay->now_ms;
-    if (!pass->blocked || !pass->client || now_ms < pass->look_at_ms) return;
-    pass->look_at_ms = now_ms + SLOW_LOOK_MS;
-    if (pass->client->ops->took(pass->client)) pass->taken_ms = now_ms;
-    if (now_ms - pass->taken_ms < SLOW_CLIENT_MS) return;
+    if (!pass->blocked || !pass->client || now_ms < patience_next_ms(&pass->patience)) return;
+    if (!patience_over(&pass->patience, pass->client->ops->took(pass->client), now_ms)) return;
     pass->client->ops->let_go(pass->client, &pass->relay->scratch);
     leave(pass);
 }
