@@ -9,7 +9,8 @@ enum { USER_ID_SIZE = 256 }; /* 1-255 characters and NUL */
 struct caller {
     char user_id[USER_ID_SIZE];
     bool is_admin;
-    const char *groups; /* names, each ended by NUL, all of them by an empty one; NULL: none. Lives as long as the call */
+    const char
+        *groups; /* names, each ended by NUL, all of them by an empty one; NULL: none. Lives as long as the call */
 };
 
 #endif
