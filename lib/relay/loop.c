@@ -561,6 +561,7 @@ void relay_close(struct relay *relay)
     loop_post(relay, task_new(TASK_QUIT));
     pthread_join(relay->thread, NULL);
     steps_free(relay);
+    pass_close_left(relay);
     struct live **left[] = {&relay->lives, &relay->replays}; /* only where the drain was incomplete */
     for (size_t i = 0; i < sizeof left / sizeof *left; i++)
         while (*left[i]) {

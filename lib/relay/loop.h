@@ -358,6 +358,8 @@ void pass_settled(struct pass *pass);
 void pass_end_broken(struct relay *relay);
 void pass_shut_down(struct relay *relay);
 void pass_bury(struct relay *relay); /* frees what ended in this turn and gives the places back */
+/* After the loop and all jobs have ended: those whose client takes nothing, and so has not got its end. */
+void pass_close_left(struct relay *relay);
 /* The ticket of each that holds a lease, in turn; NULL behind the last. */
 const struct admission_ticket *pass_ticket(const struct relay *relay, const struct pass **at);
 

@@ -207,11 +207,9 @@ static void settle(struct pass *pass)
     job_pool_submit(pass->relay->jobs, &pass->job);
 }
 
-static void bury_if_over(struct pass *pass)
+static void bury(struct pass *pass)
 {
     struct relay *relay = pass->relay;
-    if (pass->gone || pass->phase < PASS_ENDING || pass->client || pass->settle_running || !pass->settled) return;
-    if (pass->change.under_way) return;
     pass->gone = true;
     metrics_move(&metrics->gauges.completions_live, -1);
     if (pass->previous)
@@ -222,6 +220,12 @@ static void bury_if_over(struct pass *pass)
     timer_clear(&relay->timers, &pass->timer);
     pass->next = relay->ended_passes;
     relay->ended_passes = pass;
+}
+
+static void bury_if_over(struct pass *pass)
+{
+    if (pass->gone || pass->phase < PASS_ENDING || pass->client || pass->settle_running || !pass->settled) return;
+    if (!pass->change.under_way) bury(pass);
 }
 
 /* What the decoder has to say in the end. */
@@ -718,4 +722,14 @@ void pass_bury(struct relay *relay)
         free(pass);
         loop_give_place(relay);
     }
+}
+
+void pass_close_left(struct relay *relay)
+{
+    while (relay->passes) {
+        struct pass *pass = relay->passes;
+        let_client_go(pass);
+        bury(pass);
+    }
+    pass_bury(relay);
 }
