@@ -248,6 +248,7 @@ static void *request_main(void *argument)
 {
     struct request_thread *self = argument;
     struct worker *worker = self->stores.worker;
+    pthread_setname_np(pthread_self(), "request"); /* as `top -H` and gdb show it */
     warm_up(&self->stores);
     FCGX_Request fcgi;
     struct arena arena;
@@ -335,6 +336,7 @@ static void *keeper_main(void *argument)
 {
     struct worker *worker = argument;
     struct pollfd stopping = {.fd = worker->stop_fd, .events = POLLIN};
+    pthread_setname_np(pthread_self(), "housekeeping");
     do housekeeping(worker);
     while (poll(&stopping, 1, HOUSEKEEPING_MS) <= 0);
     return NULL;

@@ -73,6 +73,7 @@ static void *look_up(void *context)
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct resolver *resolver = context;
     struct addrinfo *found = NULL;
+    pthread_setname_np(pthread_self(), "resolver");
     int error = getaddrinfo(resolver->host, NULL, &hints, &found);
 
     pthread_mutex_lock(&resolver->lock);

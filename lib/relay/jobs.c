@@ -37,6 +37,7 @@ static void *job_main(void *argument)
 {
     struct job_thread *self = argument;
     struct job *job;
+    pthread_setname_np(pthread_self(), "job");
     while ((job = next_job(self->pool))) {
         job->run(job, self->ports);
         metrics_move(&metrics->gauges.jobs_queued, -1);

@@ -425,6 +425,7 @@ static void turn(struct relay *relay)
 static void *loop_main(void *argument)
 {
     struct relay *relay = argument;
+    pthread_setname_np(pthread_self(), "loop");
     warm_start(relay);
     while (!relay->quit) turn(relay);
     warm_stop(relay);

@@ -16,6 +16,7 @@ import { expectInvariants } from '../support/invariants.ts'
 import { until } from '../support/wait.ts'
 
 const requestThreads = 4
+const workerCount = 2
 const dir = mkdtempSync(join(tmpdir(), 'chat-rollout-'))
 const file = join(dir, 'chat.env')
 let stack: Stack
@@ -27,7 +28,7 @@ beforeAll(async () => {
   chmodSync(dir, 0o755) // as root, the workers run as another user
   write({ ENABLED: 'false' })
   stack = await startStack({
-    CHAT_ENV_FILE: file, CHAT_WORKERS: '2', CHAT_REQUEST_THREADS: String(requestThreads),
+    CHAT_ENV_FILE: file, CHAT_WORKERS: String(workerCount), CHAT_REQUEST_THREADS: String(requestThreads),
     CHAT_RATE_LIMIT_PER_MINUTE: '100000', CHAT_MAX_CONCURRENT_STREAMS: '10',
   })
 }, 120_000)
@@ -37,22 +38,24 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-const drained = new Set<number>() // processes that only finish their answers
-/** Changes the file and says so; back when no worker of before takes requests any more. */
+/** How many threads of a process take requests. */
+const takers = (pid: number) => {
+  try {
+    return threads(pid, 'request')
+  } catch {
+    return 0 // it is gone
+  }
+}
+/** Changes the file and says so; back when all new workers take requests, and none of before does. */
 async function step(flag: Record<string, string>): Promise<void> {
   write(flag)
   const master = serviceOf('workers', stack.stateDir)
-  const before = new Map(childrenOf(master).filter((pid) => !drained.has(pid)).map((pid) => [pid, threads(pid)]))
+  const before = new Set(childrenOf(master))
   process.kill(master, 'SIGHUP')
-  const accepts = (pid: number) => {
-    try {
-      return threads(pid) > before.get(pid)! - requestThreads
-    } catch {
-      return false // gone
-    }
-  }
-  await until('the old workers take nothing new', () => childrenOf(master).some((pid) => !before.has(pid) && !drained.has(pid)) && ![...before.keys()].some(accepts), 20_000)
-  for (const pid of before.keys()) drained.add(pid)
+  await until('the workers have changed', () => {
+    const workers = childrenOf(master)
+    return workers.filter((pid) => !before.has(pid) && takers(pid) === requestThreads).length === workerCount && !workers.some((pid) => before.has(pid) && takers(pid) > 0)
+  }, 20_000)
 }
 
 // Always the same people, so that how many are in is a figure and no chance. Their hash as anybody may compute it.
@@ -178,7 +181,7 @@ describe('off, admins, 10 %, 50 %, 100 %, and off again', () => {
     const user = new User({ name: 'rollout-wrong', url: stack.url })
     await step({ ENABLED: 'true', ROLLOUT_PERCENT: '100' })
     const master = serviceOf('workers', stack.stateDir)
-    const serving = () => childrenOf(master).filter((pid) => !drained.has(pid))
+    const serving = () => childrenOf(master).filter((pid) => takers(pid) > 0)
     const before = serving()
     write({ ENABLED: 'true', ROLLOUT_PERCENT: '101' })
     process.kill(master, 'SIGHUP')

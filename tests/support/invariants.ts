@@ -90,7 +90,7 @@ export async function expectNothingLeft(): Promise<void> {
   // Old workers of a reload end by themselves once their last answer has.
   await until('as many workers as are wanted', () => workers().length === Number(process.env['CHAT_WORKERS'] ?? workers().length), 15_000)
   const counts = await until('all workers have their threads', () => {
-    const each = workers().map(threads)
+    const each = workers().map((pid) => threads(pid))
     return each.every((count) => count === each[0]) && each
   })
   expect(counts[0], 'threads of a worker').toBeLessThan(32)

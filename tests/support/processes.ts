@@ -109,7 +109,11 @@ export async function smallDisk(): Promise<string | { fill(): Promise<void>; emp
 
 const proc = (pid: number, file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8')
 
-export const threads = (pid: number) => readdirSync(`/proc/${pid}/task`).length
+/** How many threads a process has, or how many of that name. */
+export function threads(pid: number, name?: string): number {
+  const all = readdirSync(`/proc/${pid}/task`)
+  return name === undefined ? all.length : all.filter((id) => proc(pid, `task/${id}/comm`).trim() === name).length
+}
 
 /** Open descriptors of a process: idle connections to the provider (a pool of bounded size), and all others. */
 export function descriptors(pid: number): { idle: number; others: number } {
