@@ -117,7 +117,7 @@ $(BUILD)/fuzz/obj/%.o: %.c | $(EMBEDDED)
 -include $(patsubst %.o,%.d,$(call fuzz_obj,$(FUZZ_LIB_SRC) $(wildcard tests/fuzz/*.c)))
 
 unit: $(BUILD)/unit-tests ## C unit tests
-	$(BUILD)/unit-tests
+	scripts/unit-tests $(BUILD)/unit-tests
 contract: $(BUILD)/contract-tests ## store tests, against DATABASE_URL and REDIS_URL
 	$(BUILD)/contract-tests
 asan: ## C unit tests under AddressSanitizer and UBSan

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,14 @@ void unit_register(struct unit_suite *suite)
     *at = suite;
 }
 
-int main(void)
+/* unit-tests [--suites]: all tests, or those of CK_RUN_SUITE; or the suites' names, a line each. */
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--suites") == 0) {
+        for (const struct unit_suite *suite = suites; suite; suite = suite->next) puts(suite->name);
+        return EXIT_SUCCESS;
+    }
+
     SRunner *runner = srunner_create(NULL);
     int failed;
 
