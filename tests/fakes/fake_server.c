@@ -16,6 +16,7 @@ enum { CONNECTIONS_MAX = 96, REQUEST_MAX = 65536 };
 
 const char FAKE_GATE[] = "gate";
 const char FAKE_HOLD[] = "hold";
+const char FAKE_FLOOD[] = "flood";
 const char FAKE_RESET[] = "reset";
 
 struct served {
@@ -92,6 +93,13 @@ static void hold(struct served *served)
     fake_wait_unlock(&served->server->wait);
 }
 
+static void flood(struct served *served)
+{
+    static char lines[1 << 16];
+    memset(lines, '\n', sizeof lines);
+    while (send(served->fd, lines, sizeof lines, MSG_NOSIGNAL) > 0) continue;
+}
+
 static void *serve_connection(void *argument)
 {
     struct served *served = argument;
@@ -107,6 +115,8 @@ static void *serve_connection(void *argument)
             pass_gate(server);
         } else if (*step == FAKE_HOLD) {
             hold(served);
+        } else if (*step == FAKE_FLOOD) {
+            flood(served);
         } else if (*step == FAKE_RESET) {
             struct linger now = {.l_onoff = 1};
 

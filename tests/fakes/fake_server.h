@@ -13,6 +13,7 @@
 /* Steps of a reply that are no text. */
 extern const char FAKE_GATE[];  /* waits until the test opens the gate once more */
 extern const char FAKE_HOLD[];  /* stays silent until the client closes */
+extern const char FAKE_FLOOD[]; /* sends lines that say nothing, as fast as they are taken, until the client closes */
 extern const char FAKE_RESET[]; /* ends the connection by a reset */
 
 struct fake_server;

@@ -1565,6 +1565,24 @@ START_TEST(a_client_attached_elsewhere_keeps_the_answer_going)
 }
 END_TEST
 
+/* A9: one turn of the loop takes one read of a connection, however much lies there. */
+START_TEST(a_provider_that_sends_nothing_without_end_holds_no_other_answer_up)
+{
+    static const char *const flood[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_FLOOD, NULL};
+
+    fake_server_reply(server, flood);
+    fake_server_reply(server, hello);
+    open_relay(0);
+    ask();
+    ck_assert(fake_listener_wait_content(&listener, "one"));
+    ask_for(&second);
+    ck_assert(fake_listener_wait_closed(&second));
+    ck_assert_str_eq(second.content, "Hello");
+    ck_assert_int_eq(fake_listener_closes(&listener), 0);
+    fake_listener_leave(&listener);
+}
+END_TEST
+
 START_TEST(once_nobody_is_attached_elsewhere_either_it_ends_soon)
 {
     ask_and_follow_elsewhere(0);
@@ -1843,11 +1861,11 @@ UNIT_SUITE(relay_answers)
                          an_answer_that_is_not_here_cannot_be_stopped, two_stops_at_once_are_one,
                          who_only_follows_an_answer_does_not_claim_to_have_stopped_it);
     cases[3] = UNIT_CASE(
-        suite, "the provider fails", a_503_is_asked_again_before_any_text,
-        after_three_tries_the_answer_fails_and_the_daily_unit_comes_back, retry_after_is_honoured_within_bounds,
-        a_long_retry_after_goes_to_the_client_instead, a_429_is_not_asked_again_and_the_model_rests,
-        a_429_goes_to_the_fallback_at_once_and_both_breakers_hear_of_it, a_fallback_that_rests_too_is_not_asked,
-        a_model_that_is_not_there_is_replaced_by_the_fallback_at_once,
+        suite, "the provider fails", a_provider_that_sends_nothing_without_end_holds_no_other_answer_up,
+        a_503_is_asked_again_before_any_text, after_three_tries_the_answer_fails_and_the_daily_unit_comes_back,
+        retry_after_is_honoured_within_bounds, a_long_retry_after_goes_to_the_client_instead,
+        a_429_is_not_asked_again_and_the_model_rests, a_429_goes_to_the_fallback_at_once_and_both_breakers_hear_of_it,
+        a_fallback_that_rests_too_is_not_asked, a_model_that_is_not_there_is_replaced_by_the_fallback_at_once,
         a_busy_model_is_asked_twice_before_the_fallback_is, three_requests_are_all_whatever_the_models,
         a_fallback_that_is_not_there_either_ends_it, a_connection_refused_is_tried_again,
         a_reset_after_text_is_not_asked_again, only_the_first_bytes_of_a_refusal_are_read,
