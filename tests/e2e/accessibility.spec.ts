@@ -2,6 +2,7 @@
 import { expect, test, type Page } from '@playwright/test'
 import { useDaily, useMinute } from '../support/stores.ts'
 import { User } from '../support/user.ts'
+import { freshSub, tokenFor } from '../support/tokens.ts'
 import { ChatPage } from './chat-page.ts'
 import { expectAccessible } from './look.ts'
 
@@ -31,6 +32,23 @@ test('signing in, and a token that is none', async ({ page }) => {
   await page.keyboard.press('Enter')
   await expect(page.getByRole('alert')).toHaveText(/doesn’t look like/)
   await expectAccessible(page, 'sign-in refused')
+})
+
+test('a sign-in link of somebody else asks first, and neither choice loses anything (A10)', async ({ page }) => {
+  const chat = new ChatPage(page)
+  const [own, theirs] = [freshSub('own'), freshSub('theirs')]
+  const who = async () => (await page.evaluate(async () => (await fetch('/api/v1/chat/features')).json() as Promise<{ user: { id: string } }>)).user.id
+  await chat.signIn(own)
+  await page.goto(`/sign-in#token=${tokenFor(theirs)}`)
+  await expect(page.getByRole('button', { name: 'Stay signed in' })).toBeFocused()
+  await expectAccessible(page, 'sign-in of another user')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/chat')
+  expect(await who()).toBe(own)
+  await page.goto(`/sign-in#token=${tokenFor(theirs)}`)
+  await page.getByRole('button', { name: 'Use the link' }).click()
+  await page.waitForURL('**/chat')
+  expect(await who()).toBe(theirs)
 })
 
 test('an empty chat, the shortcuts, the list with its menu, search and archive', async ({ page }) => {

@@ -1,6 +1,6 @@
 import { render, screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { http, HttpResponse } from 'msw';
+import { http, HttpResponse, type RequestHandler } from 'msw';
 import { describe, expect, it, vi } from 'vitest';
 import { leave } from '@/lib/router';
 import { MockApi } from '@/testing/mock-api';
@@ -8,10 +8,10 @@ import { server } from '@/testing/server';
 import { SignInPage } from './components/sign-in-page';
 import { cleanToken, takeTokenFromAddress } from './take-token';
 
-function open(address: string, signedIn = false) {
+function open(address: string, signedIn = false, handlers: RequestHandler[] = []) {
   const api = new MockApi();
   api.signedIn = signedIn;
-  server.use(...api.handlers);
+  server.use(...handlers, ...api.handlers);
   window.history.replaceState(null, '', address);
   const left = vi.spyOn(leave, 'to').mockImplementation(() => undefined);
   render(<SignInPage initialToken={takeTokenFromAddress()} />);
@@ -53,6 +53,42 @@ describe('sign-in', () => {
     const { left } = open('/sign-in?next=/chat/abc#token=good-token');
     expect(window.location.href).toBe('https://chat.test/sign-in?next=/chat/abc');
     await waitFor(() => expect(left).toHaveBeenCalledExactlyOnceWith('/chat/abc'));
+  });
+
+  describe('a link of another user (A10)', () => {
+    function openAsAlice(token: string) {
+      let posted = 0;
+      const opened = open(`/sign-in?next=/chat/abc#token=${token}`, true, [
+        http.get('*/api/v1/chat/features', ({ request }) =>
+          HttpResponse.json({ user: { id: request.headers.get('Authorization') === 'Bearer mallorys-token' ? 'mallory' : 'alice', role: 'user' } }),
+        ),
+        http.post('*/api/v1/auth/session', () => (posted++, new HttpResponse(null, { status: 204 }))),
+      ]);
+      return { ...opened, posted: () => posted };
+    }
+
+    it('asks first, and staying changes nothing', async () => {
+      const { left, user, posted } = openAsAlice('mallorys-token');
+      expect(await screen.findByText('alice')).toBeInTheDocument();
+      expect(screen.getByText('mallory')).toBeInTheDocument();
+      expect([posted(), left.mock.calls.length]).toEqual([0, 0]);
+      await user.click(screen.getByRole('button', { name: 'Stay signed in' }));
+      expect(left).toHaveBeenCalledExactlyOnceWith('/chat/abc');
+      expect(posted()).toBe(0);
+    });
+
+    it('is followed by who wants that', async () => {
+      const { left, user, posted } = openAsAlice('mallorys-token');
+      await user.click(await screen.findByRole('button', { name: 'Use the link' }));
+      await waitFor(() => expect(left).toHaveBeenCalledExactlyOnceWith('/chat/abc'));
+      expect(posted()).toBe(1);
+    });
+
+    it('is followed without a question where it is the same user’s', async () => {
+      const { left, posted } = openAsAlice('alices-new-token');
+      await waitFor(() => expect(left).toHaveBeenCalledExactlyOnceWith('/chat/abc'));
+      expect(posted()).toBe(1);
+    });
   });
 
   it('takes a link that is opened while the form is shown', async () => {

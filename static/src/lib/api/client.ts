@@ -23,7 +23,7 @@ export async function call(path: string, options: CallOptions = {}): Promise<Res
   const { method = 'GET', body, headers = {}, signal } = options;
   let response: Response;
   try {
-    response = await ((method === 'GET' ? takeEarly(path) : undefined) ??
+    response = await ((method === 'GET' && options.headers === undefined ? takeEarly(path) : undefined) ??
       ask(path, {
         method,
         headers: body === undefined ? headers : { 'Content-Type': 'application/json', ...headers },

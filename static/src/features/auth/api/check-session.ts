@@ -1,13 +1,14 @@
-import { call } from '@/lib/api/client';
+import { callJson } from '@/lib/api/client';
 import { toApiError } from '@/lib/api/errors';
+import type { Features } from '@/lib/api/types';
 
-/** Whether the cookie is good already. Answered to every valid token, chat switched on or not. */
-export async function isSignedIn(): Promise<boolean> {
+/** Whose the cookie is, or that token; null where it is not good. Answered also where chat is switched off. */
+export async function signedInAs(token?: string): Promise<string | null> {
   try {
-    await call('/chat/features');
-    return true;
+    const features = await callJson<Features>('/chat/features', token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } });
+    return features.user.id;
   } catch (error) {
-    if (toApiError(error).status === 401) return false;
+    if (toApiError(error).status === 401) return null;
     throw error;
   }
 }

@@ -1,14 +1,21 @@
-import { useEffect, useId, useRef, useState, type SyntheticEvent } from 'react';
+import { useEffect, useId, useRef, useState, type ReactNode, type SyntheticEvent } from 'react';
 import { Button } from '@/components/ui/button';
 import { AlertIcon, LogoIcon } from '@/components/ui/icons';
 import { toApiError, type ApiError } from '@/lib/api/errors';
 import { leave } from '@/lib/router';
 import { safeNext } from '@/lib/safe-next';
-import { isSignedIn } from '../api/check-session';
+import { signedInAs } from '../api/check-session';
 import { signIn } from '../api/create-session';
 import { cleanToken, looksLikeToken, takeTokenFromAddress } from '../take-token';
 
-type Step = 'checking' | 'form' | 'signing-in' | 'leaving';
+type Step = 'checking' | 'form' | 'confirm' | 'signing-in' | 'leaving';
+
+/** A link of somebody else than who is signed in. */
+interface OtherUser {
+  token: string;
+  now: string;
+  then: string;
+}
 
 interface SignInPageProps {
   /** From the address, which it has left already. */
@@ -19,7 +26,9 @@ export function SignInPage({ initialToken }: SignInPageProps) {
   const [step, setStep] = useState<Step>(initialToken === null ? 'checking' : 'signing-in');
   const [token, setToken] = useState('');
   const [error, setError] = useState<string | null>(null);
+  const [other, setOther] = useState<OtherUser | null>(null);
   const input = useRef<HTMLInputElement>(null);
+  const stay = useRef<HTMLButtonElement>(null);
   const errorId = useId();
   const started = useRef(false);
 
@@ -49,13 +58,31 @@ export function SignInPage({ initialToken }: SignInPageProps) {
     }
   }
 
+  /** A link signs in by itself, unless it would take another user's place: who made it may be a stranger. */
+  async function follow(candidate: string): Promise<void> {
+    setStep('signing-in');
+    setOther(null);
+    try {
+      const [now, then] = looksLikeToken(candidate) ? await Promise.all([signedInAs(), signedInAs(candidate)]) : [null, null];
+      if (now !== null && then !== null && now !== then) {
+        setError(null);
+        setOther({ token: candidate, now, then });
+        setStep('confirm');
+        return;
+      }
+    } catch {
+      // Signing in says what is wrong.
+    }
+    await submit(candidate);
+  }
+
   async function begin(): Promise<void> {
     if (initialToken !== null) {
-      await submit(initialToken);
+      await follow(initialToken);
       return;
     }
     try {
-      if (await isSignedIn()) {
+      if ((await signedInAs()) !== null) {
         goOn();
         return;
       }
@@ -74,7 +101,7 @@ export function SignInPage({ initialToken }: SignInPageProps) {
     // A sign-in link opened while this page is shown changes the fragment alone.
     function onHashChange(): void {
       const fresh = takeTokenFromAddress();
-      if (fresh !== null) void submit(fresh);
+      if (fresh !== null) void follow(fresh);
     }
     window.addEventListener('hashchange', onHashChange);
     return () => window.removeEventListener('hashchange', onHashChange);
@@ -83,6 +110,7 @@ export function SignInPage({ initialToken }: SignInPageProps) {
 
   useEffect(() => {
     if (step === 'form') input.current?.focus();
+    if (step === 'confirm') stay.current?.focus();
   }, [step]);
 
   function onSubmit(event: SyntheticEvent): void {
@@ -91,6 +119,67 @@ export function SignInPage({ initialToken }: SignInPageProps) {
   }
 
   const busy = step !== 'form';
+  if (step === 'confirm' && other !== null) {
+    return (
+      <SignInFrame title="Sign in as somebody else?" text="The link that you opened belongs to another user.">
+        <div className="rounded-2xl border bg-raised p-5 shadow-sm">
+          <dl className="text-sm">
+            <dt className="text-muted">You are signed in as</dt>
+            <dd className="mb-3 font-medium break-all">{other.now}</dd>
+            <dt className="text-muted">The link signs in as</dt>
+            <dd className="font-medium break-all">{other.then}</dd>
+          </dl>
+          <Button ref={stay} className="mt-4 w-full" onClick={goOn}>
+            Stay signed in
+          </Button>
+          <Button variant="outline" className="mt-2 w-full" onClick={() => void submit(other.token)}>
+            Use the link
+          </Button>
+        </div>
+      </SignInFrame>
+    );
+  }
+  return (
+    <SignInFrame title="Sign in to Chat" text="Use the access token you were given.">
+      <form onSubmit={onSubmit} noValidate className="rounded-2xl border bg-raised p-5 shadow-sm">
+        <label htmlFor="token" className="text-sm font-medium">
+          Access token
+        </label>
+        <input
+          ref={input}
+          id="token"
+          type="password"
+          value={token}
+          onChange={(event) => setToken(event.target.value)}
+          readOnly={busy} // disabled, it would lose the focus
+          autoComplete="off"
+          autoCapitalize="off"
+          spellCheck={false}
+          placeholder="eyJ…"
+          aria-invalid={error !== null}
+          aria-describedby={error === null ? undefined : errorId}
+          className="mt-2 h-11 w-full rounded-lg border border-strong-border bg-background px-3 font-mono text-sm placeholder:text-muted aria-invalid:border-danger read-only:opacity-60"
+        />
+        <div role="alert">
+          {error !== null && (
+            <p id={errorId} className="mt-2.5 flex gap-2 text-sm text-danger">
+              <span className="mt-0.5 [&_svg]:size-4">
+                <AlertIcon />
+              </span>
+              {error}
+            </p>
+          )}
+        </div>
+        <Button type="submit" disabled={busy} className="mt-4 w-full">
+          {LABELS[step]}
+        </Button>
+      </form>
+      <p className="mt-4 text-center text-xs text-muted">The token is turned into a cookie and stored nowhere else.</p>
+    </SignInFrame>
+  );
+}
+
+function SignInFrame({ title, text, children }: { title: string; text: string; children: ReactNode }) {
   return (
     <main className="flex min-h-full items-center justify-center p-4">
       <div className="w-full max-w-sm">
@@ -99,44 +188,11 @@ export function SignInPage({ initialToken }: SignInPageProps) {
             <LogoIcon />
           </span>
           <div>
-            <h1 className="text-2xl font-semibold tracking-tight">Sign in to Chat</h1>
-            <p className="mt-1.5 text-sm text-muted">Use the access token you were given.</p>
+            <h1 className="text-2xl font-semibold tracking-tight">{title}</h1>
+            <p className="mt-1.5 text-sm text-muted">{text}</p>
           </div>
         </div>
-        <form onSubmit={onSubmit} noValidate className="rounded-2xl border bg-raised p-5 shadow-sm">
-          <label htmlFor="token" className="text-sm font-medium">
-            Access token
-          </label>
-          <input
-            ref={input}
-            id="token"
-            type="password"
-            value={token}
-            onChange={(event) => setToken(event.target.value)}
-            readOnly={busy} // disabled, it would lose the focus
-            autoComplete="off"
-            autoCapitalize="off"
-            spellCheck={false}
-            placeholder="eyJ…"
-            aria-invalid={error !== null}
-            aria-describedby={error === null ? undefined : errorId}
-            className="mt-2 h-11 w-full rounded-lg border border-strong-border bg-background px-3 font-mono text-sm placeholder:text-muted aria-invalid:border-danger read-only:opacity-60"
-          />
-          <div role="alert">
-            {error !== null && (
-              <p id={errorId} className="mt-2.5 flex gap-2 text-sm text-danger">
-                <span className="mt-0.5 [&_svg]:size-4">
-                  <AlertIcon />
-                </span>
-                {error}
-              </p>
-            )}
-          </div>
-          <Button type="submit" disabled={busy} className="mt-4 w-full">
-            {LABELS[step]}
-          </Button>
-        </form>
-        <p className="mt-4 text-center text-xs text-muted">The token is turned into a cookie and stored nowhere else.</p>
+        {children}
       </div>
     </main>
   );
@@ -147,6 +203,7 @@ const LABELS: Record<Step, string> = {
   form: 'Sign in',
   'signing-in': 'Signing in…',
   leaving: 'Signing in…',
+  confirm: 'Signing in…',
 };
 
 function messageFor(error: ApiError): string {
