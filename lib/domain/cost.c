@@ -43,17 +43,27 @@ static const struct model_price *find_price(const struct price_list *prices, con
     return NULL;
 }
 
+/* The amount up to the next slash or the end. *at: behind that slash; NULL: there was none. false: it is none. */
+static bool next_usd(const char **at, const char *end, int64_t *micro)
+{
+    const char *begin = *at, *slash = memchr(begin, '/', (size_t)(end - begin));
+    *at = slash ? slash + 1 : NULL;
+    return parse_usd(begin, (size_t)((slash ? slash : end) - begin), micro);
+}
+
 static const char *parse_item(const struct model_item *item, struct price_list *out)
 {
-    const char *end = item->value + item->value_len, *slash = memchr(item->value, '/', item->value_len);
+    const char *at = item->value, *end = item->value + item->value_len;
     struct model_price *price = &out->prices[out->count];
 
-    if (!slash) return "each item must be model=in/out";
+    if (!memchr(at, '/', item->value_len)) return "each item must be model=in/out or model=in/out/cached";
     if (out->count == MODEL_LIST_MAX) return "at most 64 models";
     if (find_price(out, item->model)) return "a model is named twice";
-    if (!parse_usd(item->value, (size_t)(slash - item->value), &price->in_micro_usd_per_million) ||
-        !parse_usd(slash + 1, (size_t)(end - slash - 1), &price->out_micro_usd_per_million))
-        return "prices must be USD per million tokens, with up to 6 decimals";
+    bool fine =
+        next_usd(&at, end, &price->in_micro_usd_per_million) && next_usd(&at, end, &price->out_micro_usd_per_million);
+    price->cached_micro_usd_per_million = price->in_micro_usd_per_million;
+    if (fine && at) fine = next_usd(&at, end, &price->cached_micro_usd_per_million) && !at;
+    if (!fine) return "prices must be USD per million tokens, with up to 6 decimals";
     memcpy(price->model, item->model, sizeof price->model);
     out->count++;
     return NULL;
@@ -77,7 +87,11 @@ int64_t cost_micro_usd(const struct price_list *prices, const char *model, const
     __int128 millionths = MICRO / 2; /* rounds to the nearest */
 
     if (!price) return 0;
-    if (usage->prompt_tokens > 0) millionths += (__int128)usage->prompt_tokens * price->in_micro_usd_per_million;
+    int64_t prompt = usage->prompt_tokens > 0 ? usage->prompt_tokens : 0;
+    int64_t cached = usage->cached_tokens < prompt ? usage->cached_tokens : prompt;
+    if (cached < 0) cached = 0;
+    millionths += (__int128)(prompt - cached) * price->in_micro_usd_per_million;
+    millionths += (__int128)cached * price->cached_micro_usd_per_million;
     if (usage->completion_tokens > 0)
         millionths += (__int128)usage->completion_tokens * price->out_micro_usd_per_million;
     millionths /= MICRO;

@@ -12,13 +12,15 @@ struct model_price {
     char model[MODEL_NAME_SIZE];
     int64_t in_micro_usd_per_million; /* 0.60 USD = 600000 */
     int64_t out_micro_usd_per_million;
+    int64_t cached_micro_usd_per_million; /* of prompt tokens that the provider had cached */
 };
 struct price_list {
     struct model_price prices[MODEL_LIST_MAX];
     size_t count;
 };
 
-/* "model=in/out,model=in/out", USD per million tokens with up to 6 decimals; spaces around items are fine.
+/* "model=in/out,model=in/out/cached", USD per million tokens with up to 6 decimals; spaces around items are fine.
+ * Without a price of their own, cached tokens cost as all of the prompt's do.
  * NULL: fine; else a static sentence. */
 const char *price_list_parse(const char *text, struct price_list *out);
 /* Rounded to the nearest micro-USD; 0 where the model has no price; unknown (-1) tokens count 0. */

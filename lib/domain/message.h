@@ -19,7 +19,12 @@ struct token_usage {
     int64_t prompt_tokens;
     int64_t completion_tokens;
     int64_t total_tokens;
+    int64_t cached_tokens; /* of the prompt's, those that the provider had cached; 0 where it told none */
 };
+#define USAGE_UNKNOWN \
+    {                 \
+        -1, -1, -1, 0 \
+    }
 
 struct message {
     char id[UUID_TEXT_SIZE];

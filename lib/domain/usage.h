@@ -24,6 +24,7 @@ struct usage_counts {
     int64_t rated_up, rated_down;
     int64_t completions;
     int64_t prompt_tokens, completion_tokens;
+    int64_t cached_tokens; /* of the prompt's */
     int64_t cost_micro_usd;
 };
 

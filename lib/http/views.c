@@ -51,6 +51,12 @@ static void write_usage(struct json_writer *json, const struct token_usage *usag
     json_field_int(json, "prompt_tokens", prompt);
     json_field_int(json, "completion_tokens", completion);
     json_field_int(json, "total_tokens", usage->total_tokens >= 0 ? usage->total_tokens : prompt + completion);
+    if (usage->cached_tokens > 0) { /* as OpenAI's interface has it */
+        json_put_key(json, "prompt_tokens_details");
+        json_begin_object(json);
+        json_field_int(json, "cached_tokens", usage->cached_tokens);
+        json_end_object(json);
+    }
     json_end_object(json);
 }
 
@@ -122,6 +128,7 @@ void view_usage(struct json_writer *json, const struct usage_row *row)
     json_field_int(json, "answers", counts->answers);
     json_field_int(json, "completions", counts->completions);
     json_field_int(json, "prompt_tokens", counts->prompt_tokens);
+    if (counts->cached_tokens > 0) json_field_int(json, "cached_tokens", counts->cached_tokens);
     json_field_int(json, "completion_tokens", counts->completion_tokens);
     json_field_int(json, "total_tokens", counts->prompt_tokens + counts->completion_tokens);
     json_field_int(json, "cost_micro_usd", counts->cost_micro_usd);

@@ -142,7 +142,7 @@ static void fill_question(const struct answer_begin *begin, struct arena *arena,
         .status = MESSAGE_COMPLETE,
         .content = arena_strndup(arena, begin->content, begin->content_len),
         .content_len = begin->content_len,
-        .usage = {-1, -1, -1},
+        .usage = USAGE_UNKNOWN,
         .token_count = begin->question_tokens,
         .tokens_estimated = true,
         .created_at_ms = begin->now_ms,
@@ -159,7 +159,7 @@ static void fill_answer(const struct answer_begin *begin, const struct answer_be
         .status = MESSAGE_STREAMING,
         .content = "",
         .model = arena_strdup(arena, begin->model ? begin->model : begun->session.model),
-        .usage = {-1, -1, -1},
+        .usage = USAGE_UNKNOWN,
         .created_at_ms = begin->now_ms,
         .epoch = begin->epoch,
     };
@@ -369,6 +369,7 @@ static enum chat_error end_answer(struct message_repo *self, const struct answer
     pg_add_int(&params, end->cost_micro_usd);
     pg_add_text(&params, search_text_words(end->content ? end->content : "", end->content_len, arena));
     pg_add_int(&params, end->supersedes);
+    pg_add_int(&params, end->usage.cached_tokens);
     enum chat_error error = pg_exec(conn_of(self), PG_ANSWER_END, &params, &result);
     if (error == CHAT_OK && PQntuples(result) == 0) error = CHAT_ERR_SESSION_NOT_FOUND; /* purged */
     if (error == CHAT_OK) {

@@ -58,14 +58,15 @@ void pg_message_from_row(const PGresult *result, int row, int column, struct are
     out->tokens_estimated = pg_bool(result, row, column + 16);
     out->created_at_ms = pg_int(result, row, column + 17, 0) / US_PER_MS;
     out->epoch = (int)pg_int(result, row, column + 18, 0);
+    out->usage.cached_tokens = pg_int(result, row, column + 19, 0);
 }
 
 void pg_usage_from_row(const PGresult *result, int row, int column, struct usage_counts *out)
 {
     int64_t *const counts[PG_USAGE_COLUMNS] = {
-        &out->answers,     &out->regenerated,   &out->stopped,           &out->interrupted,
-        &out->failed,      &out->sessions,      &out->rated_up,          &out->rated_down,
-        &out->completions, &out->prompt_tokens, &out->completion_tokens, &out->cost_micro_usd,
+        &out->answers,           &out->regenerated,    &out->stopped,       &out->interrupted, &out->failed,
+        &out->sessions,          &out->rated_up,       &out->rated_down,    &out->completions, &out->prompt_tokens,
+        &out->completion_tokens, &out->cost_micro_usd, &out->cached_tokens,
     };
     for (int i = 0; i < PG_USAGE_COLUMNS; i++) *counts[i] = pg_int(result, row, column + i, 0);
 }

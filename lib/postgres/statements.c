@@ -28,7 +28,7 @@ const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text,
     t ".id, " t ".session_id, " t ".parent_id, " t ".superseded_by, " t ".seq, " t ".role, " t ".status, " \
     t ".feedback, " t ".content, " t ".reasoning, " t ".model, " t ".finish_reason, " t ".prompt_tokens, " \
     t ".completion_tokens, " t ".total_tokens, " t ".token_count, " t ".tokens_estimated, " US(t ".created_at") ", " \
-    t ".epoch"
+    t ".epoch, " t ".cached_tokens"
 
 /* With what stands before each row of x, in bytes; texts are not read for it. */
 #define BOUNDED(order) \
@@ -127,7 +127,8 @@ const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text,
 #define USAGE_SUMS(t) \
     SUM(t, "answers") ", " SUM(t, "regenerated") ", " SUM(t, "stopped") ", " SUM(t, "interrupted") ", " \
     SUM(t, "failed") ", " SUM(t, "sessions") ", " SUM(t, "rated_up") ", " SUM(t, "rated_down") ", " \
-    SUM(t, "completions") ", " SUM(t, "prompt_tokens") ", " SUM(t, "completion_tokens") ", " SUM(t, "cost_micro_usd")
+    SUM(t, "completions") ", " SUM(t, "prompt_tokens") ", " SUM(t, "completion_tokens") ", " \
+    SUM(t, "cost_micro_usd") ", " SUM(t, "cached_tokens")
 #define USAGE_REPORT(day, user, model, keys, after) \
     "SELECT " day ", " user ", " model ", " USAGE_SUMS("u") " FROM chat_usage_daily u" \
     " WHERE u.day BETWEEN $1::date AND $2::date AND ($3::text IS NULL OR u.model = $3::text) AND " after \
@@ -376,25 +377,27 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 ", " MESSAGE("h") " FROM verdict v LEFT JOIN up ON true LEFT JOIN history h ON true ORDER BY h.seq"},
 
     /* $1 message, $2 session, $3 epoch, $4 status, $5 content, $6 reasoning, $7 model, $8 finish reason, $9-$11 usage,
-     * $12 tokens, $13 estimated, $14 cost, $15 words of the content, $16 whether it takes an earlier answer's place.
+     * $12 tokens, $13 estimated, $14 cost, $15 words of the content, $16 whether it takes an earlier answer's place,
+     * $17 cached tokens.
      * The session's row is left alone: it needs no lock, so an end never waits for a begin.
      * `counted` is what the answer adds to its day, and takes back where it had ended before (interrupted, and its owner
      * was alive after all): so the day's numbers are the sum over its ended answers, whoever races. */
     [PG_ANSWER_END] =
         {.name = "answer_end",
          .repeatable = true,
-         .sql = "WITH was AS (SELECT id, status, model, feedback, prompt_tokens, completion_tokens, cost_micro_usd"
-                "   FROM chat_messages"
+         .sql = "WITH was AS (SELECT id, status, model, feedback, prompt_tokens, completion_tokens, cost_micro_usd,"
+                "   cached_tokens FROM chat_messages"
                 "   WHERE id = $1::uuid AND session_id = $2::uuid AND role = 'assistant' AND epoch = $3::int"
                 "    AND (status = 'streaming' OR (status = 'interrupted' AND $4::text <> 'interrupted')) FOR UPDATE),"
                 " ended AS (UPDATE chat_messages m SET status = $4::text, content = $5::text, reasoning = $6::text,"
                 "   model = coalesce($7::text, m.model), finish_reason = $8::text, prompt_tokens = $9::bigint,"
                 "   completion_tokens = $10::bigint, total_tokens = $11::bigint, token_count = $12::bigint,"
-                "   tokens_estimated = $13::int = 1, cost_micro_usd = $14::bigint,"
+                "   tokens_estimated = $13::int = 1, cost_micro_usd = $14::bigint, cached_tokens = $17::bigint,"
                 "   search_vector = CASE WHEN $15::text <> '' THEN " VECTOR("$15") " END"
                 "  FROM was WHERE m.id = was.id"
                 "  RETURNING m.id, m.session_id, m.user_id, m.parent_id, m.seq, m.created_at, m.status, m.model,"
-                "   m.feedback, m.prompt_tokens, m.completion_tokens, m.cost_micro_usd, m.content <> '' AS has_text),"
+                "   m.feedback, m.prompt_tokens, m.completion_tokens, m.cost_micro_usd, m.cached_tokens,"
+                "   m.content <> '' AS has_text),"
                 /* all earlier answers to the same question: one that failed may stand between */
                 " old AS (UPDATE chat_messages m SET superseded_by = e.id FROM ended e"
                 "  WHERE $16::int = 1 AND e.has_text AND m.session_id = e.session_id AND m.parent_id = e.parent_id"
@@ -405,22 +408,23 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 " subject AS (SELECT e.user_id, " DAY("e.created_at") " AS day,"
                 "   EXISTS (SELECT FROM before b WHERE b.parent_id = e.parent_id) AS again,"
                 "   NOT EXISTS (SELECT FROM before b WHERE b.day >= " DAY("e.created_at") ") AS opens_day FROM ended e),"
-                " counted AS (SELECT 1 AS sign, model, status, feedback, prompt_tokens, completion_tokens, cost_micro_usd"
-                "   FROM ended UNION ALL SELECT -1, w.model, w.status, w.feedback, w.prompt_tokens, w.completion_tokens,"
-                "   w.cost_micro_usd FROM was w JOIN ended e ON e.id = w.id WHERE w.status <> 'streaming'),"
+                " counted AS (SELECT 1 AS sign, model, status, feedback, prompt_tokens, completion_tokens, cost_micro_usd,"
+                "   cached_tokens FROM ended UNION ALL SELECT -1, w.model, w.status, w.feedback, w.prompt_tokens, w.completion_tokens,"
+                "   w.cost_micro_usd, w.cached_tokens FROM was w JOIN ended e ON e.id = w.id WHERE w.status <> 'streaming'),"
                 " use AS (INSERT INTO chat_usage_daily AS u (user_id, day, model, answers, regenerated, stopped,"
-                "   interrupted, failed, sessions, rated_up, rated_down, prompt_tokens, completion_tokens, cost_micro_usd)"
+                "   interrupted, failed, sessions, rated_up, rated_down, prompt_tokens, completion_tokens, cost_micro_usd,"
+                "   cached_tokens)"
                 "  SELECT s.user_id, s.day, c.model, sum(c.sign), sum(c.sign * " ONE("s.again") "),"
                 "   sum(c.sign * " ONE("c.status = 'stopped'") "), sum(c.sign * " ONE("c.status = 'interrupted'") "),"
                 "   sum(c.sign * " ONE("c.status = 'failed'") "), sum(c.sign * " ONE("s.opens_day") "),"
                 "   sum(c.sign * " ONE("c.feedback = 'up'") "), sum(c.sign * " ONE("c.feedback = 'down'") "),"
                 "   sum(c.sign * coalesce(c.prompt_tokens, 0)), sum(c.sign * coalesce(c.completion_tokens, 0)),"
-                "   sum(c.sign * c.cost_micro_usd)"
+                "   sum(c.sign * c.cost_micro_usd), sum(c.sign * c.cached_tokens)"
                 "  FROM subject s CROSS JOIN counted c GROUP BY s.user_id, s.day, c.model ORDER BY c.model"
                 "  ON CONFLICT (user_id, day, model) DO UPDATE SET " MORE("answers") ", " MORE("regenerated") ", "
                 MORE("stopped") ", " MORE("interrupted") ", " MORE("failed") ", " MORE("sessions") ", "
                 MORE("rated_up") ", " MORE("rated_down") ", " MORE("prompt_tokens") ", " MORE("completion_tokens") ", "
-                MORE("cost_micro_usd") ")"
+                MORE("cost_micro_usd") ", " MORE("cached_tokens") ")"
                 " SELECT " SESSION("s") ", EXISTS (SELECT FROM ended) FROM chat_sessions s WHERE s.id = $2::uuid"},
 
     /* ---- usage ---- */
@@ -434,11 +438,11 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "   DO UPDATE SET batch = excluded.batch, counted_at = excluded.counted_at WHERE w.batch < excluded.batch"
                 "   RETURNING id)"
                 " INSERT INTO chat_usage_daily AS u (user_id, day, model, completions, prompt_tokens, completion_tokens,"
-                "   cost_micro_usd) SELECT x.* FROM fresh CROSS JOIN jsonb_to_recordset($4::text::jsonb) AS x (user_id text,"
+                "   cost_micro_usd, cached_tokens) SELECT x.* FROM fresh CROSS JOIN jsonb_to_recordset($4::text::jsonb) AS x (user_id text,"
                 "   day date, model text, completions bigint, prompt_tokens bigint, completion_tokens bigint,"
-                "   cost_micro_usd bigint) ORDER BY x.user_id, x.day, x.model"
+                "   cost_micro_usd bigint, cached_tokens bigint) ORDER BY x.user_id, x.day, x.model"
                 "  ON CONFLICT (user_id, day, model) DO UPDATE SET " MORE("completions") ", " MORE("prompt_tokens") ", "
-                MORE("completion_tokens") ", " MORE("cost_micro_usd")},
+                MORE("completion_tokens") ", " MORE("cost_micro_usd") ", " MORE("cached_tokens")},
 
     /* $1 first day, $2 last, $3 model or NULL, $4 limit, from $5 on the cursor: of day, user, model those that it is
      * grouped by. Each goes along an index and stops after a page; by model alone there are few. */
@@ -469,7 +473,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "   CASE WHEN $6::int & 2 <> 0 THEN u.user_id ELSE '' END AS user_id,"
                 "   CASE WHEN $6::int & 4 <> 0 THEN u.model ELSE '' END AS model, u.answers, u.regenerated, u.stopped,"
                 "   u.interrupted, u.failed, u.sessions, u.rated_up, u.rated_down, u.completions, u.prompt_tokens,"
-                "   u.completion_tokens, u.cost_micro_usd FROM chat_usage_daily u"
+                "   u.completion_tokens, u.cost_micro_usd, u.cached_tokens FROM chat_usage_daily u"
                 "  WHERE u.user_id = $5::text AND u.day BETWEEN $1::date AND $2::date"
                 "   AND ($3::text IS NULL OR u.model = $3::text)) x"
                 " WHERE (x.day, x.user_id, x.model) > ($7::text, $8::text, $9::text)"

@@ -67,6 +67,6 @@ extern const char PG_SETTINGS_SQL[];
 extern const char PG_LOOK_SQL[];
 
 /* Columns of the lists, counted from the column where each begins. */
-enum { PG_SESSION_COLUMNS = 11, PG_MESSAGE_COLUMNS = 19, PG_USAGE_COLUMNS = 12 };
+enum { PG_SESSION_COLUMNS = 11, PG_MESSAGE_COLUMNS = 20, PG_USAGE_COLUMNS = 13 };
 
 #endif

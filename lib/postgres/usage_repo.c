@@ -36,6 +36,7 @@ static void write_rows(const struct usage_batch *batch, struct buf *out)
         json_field_int(&json, "prompt_tokens", row->counts.prompt_tokens);
         json_field_int(&json, "completion_tokens", row->counts.completion_tokens);
         json_field_int(&json, "cost_micro_usd", row->counts.cost_micro_usd);
+        json_field_int(&json, "cached_tokens", row->counts.cached_tokens);
         json_end_object(&json);
     }
     json_end_array(&json);

@@ -178,8 +178,9 @@ static bool names_writer(const struct log_write *write)
     return write->whole || write->ended;
 }
 
-static const char *const END_FIELDS[] = {"event",  "model",      "finish_reason", "supersedes_id",
-                                         "prompt", "completion", "total",         "estimated"};
+/* Only the last may be missing: versions before this one don't write it. */
+static const char *const END_FIELDS[] = {"event",      "model", "finish_reason", "supersedes_id", "prompt",
+                                         "completion", "total", "estimated",     "cached"};
 enum { END_FIELD_COUNT = sizeof END_FIELDS / sizeof END_FIELDS[0], END_REPLIES = 5 };
 static const char *const EVENT_NAMES[] = {
     [ANSWER_FINISHED] = "finished", [ANSWER_STOPPED] = "stopped", [ANSWER_FAILED] = "failed", [ANSWER_LOST] = "lost"};
@@ -194,7 +195,7 @@ static bool send_expire(struct redis_conn *conn, const char *answer_id, const ch
 /* A hash beside the text: all that the row will need. */
 static bool send_end(struct redis_conn *conn, const char *answer_id, const struct log_end *end)
 {
-    char key[KEY_SIZE], numbers[3][NUMBER_SIZE];
+    char key[KEY_SIZE], numbers[4][NUMBER_SIZE];
     const char *values[END_FIELD_COUNT] = {EVENT_NAMES[end->event],
                                            end->model,
                                            end->finish_reason ? end->finish_reason : "",
@@ -202,12 +203,14 @@ static bool send_end(struct redis_conn *conn, const char *answer_id, const struc
                                            numbers[0],
                                            numbers[1],
                                            numbers[2],
-                                           end->tokens_estimated ? "1" : "0"};
+                                           end->tokens_estimated ? "1" : "0",
+                                           numbers[3]};
     const char *command[2 + 2 * END_FIELD_COUNT] = {"HSET", key};
     answer_key(key, answer_id, "end");
     snprintf(numbers[0], NUMBER_SIZE, "%lld", (long long)end->usage.prompt_tokens);
     snprintf(numbers[1], NUMBER_SIZE, "%lld", (long long)end->usage.completion_tokens);
     snprintf(numbers[2], NUMBER_SIZE, "%lld", (long long)end->usage.total_tokens);
+    snprintf(numbers[3], NUMBER_SIZE, "%lld", (long long)end->usage.cached_tokens);
     for (size_t i = 0; i < END_FIELD_COUNT; i++) {
         command[2 + 2 * i] = END_FIELDS[i];
         command[3 + 2 * i] = values[i];
@@ -621,19 +624,20 @@ static bool parse_end(const redisReply *reply, struct arena *arena, struct log_e
     const char *values[END_FIELD_COUNT];
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != END_FIELD_COUNT) return false;
     for (size_t i = 0; i < END_FIELD_COUNT; i++) {
-        if (reply->element[i]->type != REDIS_REPLY_STRING) return false;
-        values[i] = reply->element[i]->str;
+        bool missing = reply->element[i]->type == REDIS_REPLY_NIL && i + 1 == END_FIELD_COUNT;
+        if (!missing && reply->element[i]->type != REDIS_REPLY_STRING) return false;
+        values[i] = missing ? "0" : reply->element[i]->str;
     }
     size_t event = 0;
     while (event < sizeof EVENT_NAMES / sizeof EVENT_NAMES[0] && strcmp(values[0], EVENT_NAMES[event]) != 0) event++;
     if (event == sizeof EVENT_NAMES / sizeof EVENT_NAMES[0]) return false;
-    *out = (struct log_end){
-        .event = (enum answer_event)event,
-        .model = arena_strdup(arena, values[1]),
-        .finish_reason = values[2][0] ? arena_strdup(arena, values[2]) : NULL,
-        .supersedes_id = values[3][0] ? arena_strdup(arena, values[3]) : NULL,
-        .usage = {strtoll(values[4], NULL, 10), strtoll(values[5], NULL, 10), strtoll(values[6], NULL, 10)},
-        .tokens_estimated = values[7][0] == '1'};
+    *out = (struct log_end){.event = (enum answer_event)event,
+                            .model = arena_strdup(arena, values[1]),
+                            .finish_reason = values[2][0] ? arena_strdup(arena, values[2]) : NULL,
+                            .supersedes_id = values[3][0] ? arena_strdup(arena, values[3]) : NULL,
+                            .usage = {strtoll(values[4], NULL, 10), strtoll(values[5], NULL, 10),
+                                      strtoll(values[6], NULL, 10), strtoll(values[8], NULL, 10)},
+                            .tokens_estimated = values[7][0] == '1'};
     return true;
 }
 

@@ -465,7 +465,7 @@ static void submit_finish(struct live *live)
 static struct provider_end close_decoder(struct live *live)
 {
     struct provider_end end = {
-        .error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .outcome = BREAKER_NEITHER, .usage = {-1, -1, -1}};
+        .error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .outcome = BREAKER_NEITHER, .usage = USAGE_UNKNOWN};
     if (!live->transfer.decoder) return end;
     struct delta_sink sink = live_sink(live);
     const struct provider *provider = live->relay->settings.provider;

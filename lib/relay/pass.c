@@ -111,7 +111,7 @@ struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, s
         abort(); /* out of memory: the gate has found the name */
     pass->stream = spec->stream;
     pass->passed = (struct passed){.out = &relay->shown, .usage = spec->usage};
-    pass->usage = (struct token_usage){-1, -1, -1};
+    pass->usage = (struct token_usage)USAGE_UNKNOWN;
     buf_init(&pass->frame, pass->stream ? FRAME_MAX_BYTES : WHOLE_MAX_BYTES);
     return pass;
 }

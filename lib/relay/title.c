@@ -81,14 +81,14 @@ static bool ask(struct title_job *title, const struct title_body *body, enum bre
     if (asked) result = curl_easy_perform(easy);
     fine = asked && result == CURLE_OK;
     if (asked) curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    struct provider_end end = {.error = CHAT_ERR_UPSTREAM_ERROR, .usage = {-1, -1, -1}};
+    struct provider_end end = {.error = CHAT_ERR_UPSTREAM_ERROR, .usage = USAGE_UNKNOWN};
     struct delta_sink sink = sink_of(title);
     if (title->decoder) {
         provider->ops->decoder_end(title->decoder, &sink, &end);
         provider->ops->decoder_free(title->decoder);
     }
     *outcome = asked ? outcome_of(relay, result, status, &end) : BREAKER_NEITHER;
-    title->usage = status == 200 ? end.usage : (struct token_usage){0, 0, 0};
+    title->usage = status == 200 ? end.usage : (struct token_usage){0};
     *refused = status == 400 || status == 422;
     if (easy) curl_easy_cleanup(easy);
     return fine && status == 200 && end.error == CHAT_OK && !title->text.failed;
@@ -101,7 +101,7 @@ static bool ask_where_allowed(struct title_job *title, const struct chat_ports *
     enum breaker_outcome outcome;
     int64_t wait_s;
     if (ports->breaker->ops->allow(ports->breaker, ports->policy->title_model, &ticket, &wait_s) != CHAT_OK) {
-        title->usage = (struct token_usage){0, 0, 0};
+        title->usage = (struct token_usage){0};
         return false;
     }
     bool refused, fine = ask(title, &title->body, &outcome, &refused);
@@ -132,8 +132,11 @@ static void count(const struct title_job *title, const struct chat_ports *ports)
     const char *model = ports->policy->title_model;
     struct token_usage usage = title->usage;
     if (usage.prompt_tokens < 0 && usage.completion_tokens < 0)
-        usage = (struct token_usage){(int64_t)(title->asked_bytes + 3) / 4,
-                                     (int64_t)(title->text.len + title->thought_bytes + 3) / 4, -1};
+        usage = (struct token_usage){
+            .prompt_tokens = (int64_t)(title->asked_bytes + 3) / 4,
+            .completion_tokens = (int64_t)(title->text.len + title->thought_bytes + 3) / 4,
+            .total_tokens = -1,
+        };
     if (usage.prompt_tokens <= 0 && usage.completion_tokens <= 0) return; /* it was never asked */
     int64_t cost = cost_micro_usd(ports->prices, model, &usage);
     metrics_usage(model, usage.prompt_tokens, usage.completion_tokens, cost);

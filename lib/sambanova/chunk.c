@@ -420,6 +420,23 @@ static void read_count(struct reader *reader, int64_t *out)
     if (number <= CHUNK_MAX_TOKENS && floor(number) == number) *out = (int64_t)number;
 }
 
+static void read_prompt_details(struct reader *reader, struct token_usage *usage)
+{
+    struct chunk_text key;
+    bool first = true;
+
+    if (peek(reader) != '{') {
+        skip_value(reader);
+        return;
+    }
+    while (next_member(reader, &first, &key)) {
+        if (KEY_IS(key, "cached_tokens"))
+            read_count(reader, &usage->cached_tokens);
+        else
+            skip_value(reader);
+    }
+}
+
 static void read_usage(struct reader *reader, struct token_usage *usage)
 {
     struct chunk_text key;
@@ -436,6 +453,8 @@ static void read_usage(struct reader *reader, struct token_usage *usage)
             read_count(reader, &usage->completion_tokens);
         else if (KEY_IS(key, "total_tokens"))
             read_count(reader, &usage->total_tokens);
+        else if (KEY_IS(key, "prompt_tokens_details"))
+            read_prompt_details(reader, usage);
         else
             skip_value(reader);
     }
@@ -625,7 +644,7 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out)
     struct chunk_text key;
     bool first = true;
 
-    *out = (struct chunk){.usage = {-1, -1, -1}};
+    *out = (struct chunk){.usage = USAGE_UNKNOWN};
     if (peek(&reader) != '{') {
         skip_value(&reader);
         if (!reader.problem) fail(&reader, "no object");

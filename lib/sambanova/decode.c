@@ -60,7 +60,7 @@ struct decoder *decode_new(const struct provider *self)
     chunk_form_init(&decoder->form);
     buf_init(&decoder->scratch, 3 * DECODE_MAX_EVENT); /* a byte that is no UTF-8 becomes three */
     buf_init(&decoder->last, DECODE_MAX_EVENT + 64);
-    decoder->usage = (struct token_usage){-1, -1, -1};
+    decoder->usage = (struct token_usage)USAGE_UNKNOWN;
     return decoder;
 }
 
@@ -291,6 +291,9 @@ static void take_usage(struct token_usage *usage, const struct token_usage *told
     if (told->prompt_tokens >= 0) usage->prompt_tokens = told->prompt_tokens;
     if (told->completion_tokens >= 0) usage->completion_tokens = told->completion_tokens;
     if (told->total_tokens >= 0) usage->total_tokens = told->total_tokens;
+    if (told->cached_tokens > 0) usage->cached_tokens = told->cached_tokens;
+    if (usage->cached_tokens > usage->prompt_tokens) /* more than there are, can't be */
+        usage->cached_tokens = usage->prompt_tokens > 0 ? usage->prompt_tokens : 0;
 }
 
 static bool fail_told(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len,
@@ -470,7 +473,7 @@ void decode_whole(const struct provider *self, struct buf *body, struct provider
     const char *text = body->data ? body->data : "", *problem = chunk_read(text, body->len, &chunk);
 
     (void)self;
-    *out = (struct provider_end){.usage = {-1, -1, -1}};
+    *out = (struct provider_end){.usage = USAGE_UNKNOWN};
     if (problem) {
         out->error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
         out->outcome = BREAKER_FAILURE;

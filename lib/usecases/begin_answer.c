@@ -105,7 +105,7 @@ static void abandon(const struct chat_ports *ports, const struct answer_begun *b
         .epoch = begun->answer.epoch,
         .content = "",
         .model = begun->answer.model,
-        .usage = {-1, -1, -1},
+        .usage = USAGE_UNKNOWN,
         .now_ms = clock_wall_ms(ports->clock),
     };
     answer_next(begun->answer.status, ANSWER_FAILED, &end.status);

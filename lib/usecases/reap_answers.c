@@ -51,7 +51,7 @@ static bool take_end(const struct chat_ports *ports, struct message *message, st
     if (!answer_next(message->status, known ? end.event : ANSWER_LOST, &message->status)) return false;
     /* Nothing says any more whether it was asked anew; where it wasn't, no answer to its question came before it. */
     *supersedes = !known || end.supersedes_id;
-    message->usage = known ? end.usage : (struct token_usage){-1, -1, -1};
+    message->usage = known ? end.usage : (struct token_usage)USAGE_UNKNOWN;
     if (known) {
         message->model = end.model;
         message->finish_reason = end.finish_reason;

@@ -75,6 +75,7 @@ void use_ledger_add(struct use_ledger *ledger, const char *user_id, const char *
         row->counts.completions += completions;
         row->counts.prompt_tokens += at_least_0(usage->prompt_tokens);
         row->counts.completion_tokens += at_least_0(usage->completion_tokens);
+        row->counts.cached_tokens += at_least_0(usage->cached_tokens);
         row->counts.cost_micro_usd += cost_micro_usd;
     }
     pthread_mutex_unlock(&ledger->lock);

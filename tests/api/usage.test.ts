@@ -1,5 +1,6 @@
 // What administrators read: use and cost by day, user and model, and how people use the service.
-import { startStack } from '../support/stack.ts'
+import { afterAll, beforeAll } from 'vitest'
+import { startStack, type Stack } from '../support/stack.ts'
 import { sql } from '../support/stores.ts'
 import { describe, expect, test } from '../support/test.ts'
 import type { components } from '../support/types.ts'
@@ -88,9 +89,16 @@ describe('use', () => {
     expect((await read(admin, `${of(alice)}&to=2020-01-31`)).items).toEqual([])
   })
 
-  test('a title that a model wrote costs its user, and is no answer', async ({ admin }) => {
-    const stack = await startStack({ CHAT_TITLE_MODEL: 'test-title', SAMBANOVA_PRICES: 'test-title=1000/1000' })
-    try {
+  describe('by prices of its own', () => {
+    let stack: Stack
+    beforeAll(async () => {
+      stack = await startStack({
+        CHAT_TITLE_MODEL: 'test-title', SAMBANOVA_MODELS: 'test-chat,test-cache', SAMBANOVA_PRICES: 'test-title=1000/1000,test-chat=2/3,test-cache=10/20/1',
+      })
+    }, 180_000)
+    afterAll(() => stack?.down(), 60_000)
+
+    test('a title that a model wrote costs its user, and is no answer', async ({ admin }) => {
       const user = new User({ name: 'titled', url: stack.url })
       await (await user.send(null, 'Please, how do I take the mean of some numbers that I have here? [[chunks=10 size=9 pace=20]]')).readDone()
       const title = await until('the title is counted', async () =>
@@ -98,10 +106,31 @@ describe('use', () => {
       expect(title).toMatchObject({ answers: 0, completions: 0 })
       expect(title.prompt_tokens).toBeGreaterThan(0)
       expect(title.cost_micro_usd).toBeGreaterThan(0)
-    } finally {
-      await stack.down()
-    }
-  }, 180_000)
+    })
+
+    // A prompt of 9,000 cached tokens and those that the test upstream counts; 10 USD a million of those, 1 of the cached, 20 of the answer's.
+    const costOf = ({ prompt_tokens, completion_tokens }: { prompt_tokens: number; completion_tokens: number }) => (prompt_tokens - 9000) * 10 + 9000 + completion_tokens * 20
+    test.for(['cached=9000', 'cached=9000 usage_at_finish'])('prompt tokens that the provider had cached cost what they cost: %s (cached-prompt-tokens)', async (order, { admin }) => {
+      const user = new User({ name: 'cached', url: stack.url })
+      const session = await user.createSession({ model: 'test-cache', title: 'Cached' })
+      const { message } = await user.sendJson(session.id, `[[chunks=3 size=8 ${order}]] Hello`)
+      expect(message.usage).toMatchObject({ prompt_tokens_details: { cached_tokens: 9000 } })
+      expect(await user.message(message.id)).toMatchObject({ usage: message.usage })
+      const [row] = (await read(admin, `${of(user)}&model=test-cache`)).items
+      expect(row).toMatchObject({ answers: 1, prompt_tokens: message.usage!.prompt_tokens, cached_tokens: 9000, cost_micro_usd: costOf(message.usage!) })
+
+      const ask = { model: 'test-cache', messages: [{ role: 'user', content: `[[chunks=3 size=8 ${order}]] Hello` }] }
+      const asked = []
+      for (const more of [{}, { stream: true }, { stream: true, stream_options: { include_usage: true } }]) asked.push(await user.post('/api/v1/chat/completions', { ...ask, ...more }))
+      const whole = asked[0]!.json<{ usage: { prompt_tokens: number; completion_tokens: number } }>().usage
+      expect(whole).toMatchObject({ prompt_tokens_details: { cached_tokens: 9000 } })
+      const both = await until('they are counted', async () => {
+        const [item] = (await read(admin, `${of(user)}&model=test-cache`)).items
+        return item?.completions === 3 ? item : undefined
+      })
+      expect(both).toMatchObject({ cached_tokens: 36_000, cost_micro_usd: costOf(message.usage!) + 3 * costOf(whole) })
+    })
+  })
 
   test("is administrators' alone", async ({ alice }) => {
     for (const path of [usagePath, engagementPath]) {

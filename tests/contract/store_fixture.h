@@ -177,7 +177,7 @@ static inline struct answer_end store_end_of(struct store *store, const struct m
         .content_len = strlen(content),
         .model = answer->model,
         .finish_reason = "stop",
-        .usage = {7, 5, 12},
+        .usage = {7, 5, 12, 3},
         .token_count = 5,
         .cost_micro_usd = 42,
         .now_ms = store->now_ms,

@@ -260,8 +260,11 @@ static bool end_known(struct log_end *end)
 
 START_TEST(how_an_answer_ended_is_known_until_its_row_is_written)
 {
-    const struct log_end ended = {
-        .event = ANSWER_STOPPED, .model = "m-1", .finish_reason = "stop", .usage = {7, 2, 9}, .tokens_estimated = true};
+    const struct log_end ended = {.event = ANSWER_STOPPED,
+                                  .model = "m-1",
+                                  .finish_reason = "stop",
+                                  .usage = {7, 2, 9, 4},
+                                  .tokens_estimated = true};
     struct log_write write = write_of(answer_id, "", "ause");
     struct log_end end;
 
@@ -278,6 +281,7 @@ START_TEST(how_an_answer_ended_is_known_until_its_row_is_written)
     ck_assert_int_eq(end.usage.prompt_tokens, 7);
     ck_assert_int_eq(end.usage.completion_tokens, 2);
     ck_assert_int_eq(end.usage.total_tokens, 9);
+    ck_assert_int_eq(end.usage.cached_tokens, 4);
     ck_assert(end.tokens_estimated);
     expect_text("", "Because");
     ck_assert_str_eq(read_from(0, 0).writer, ours);
@@ -423,7 +427,7 @@ static void expect_life(const char *what, long long least_s, long long most_s)
 /* Postgres may be away for longer than an answer takes. */
 START_TEST(what_is_not_stored_yet_is_kept_for_a_day)
 {
-    const struct log_end ended = {.event = ANSWER_FINISHED, .model = "m-1", .usage = {-1, -1, -1}};
+    const struct log_end ended = {.event = ANSWER_FINISHED, .model = "m-1", .usage = USAGE_UNKNOWN};
     struct log_write write = write_of(answer_id, "hm", "Because");
 
     write.whole = true;
@@ -660,6 +664,25 @@ START_TEST(notes_of_no_form_are_passed_over)
 }
 END_TEST
 
+START_TEST(an_end_that_an_earlier_version_wrote_is_read_without_the_cached_tokens)
+{
+    const struct log_end ended = {.event = ANSWER_FINISHED, .model = "m-1", .usage = {7, 2, 9, 4}};
+    struct log_write write = write_of(answer_id, "", "ause");
+    struct log_end end;
+
+    ck_assert(!write_whole("", "Bec"));
+    write.content_at = 3;
+    write.end = &ended;
+    ck_assert(!write_lost(write));
+    ck_assert_int_eq(raw_number(desk.raw, "HDEL chat:answer:%s:end cached", answer_id), 1);
+    ck_assert(end_known(&end));
+    ck_assert_int_eq(end.usage.prompt_tokens, 7);
+    ck_assert_int_eq(end.usage.cached_tokens, 0);
+    ck_assert_int_eq(raw_number(desk.raw, "HDEL chat:answer:%s:end model", answer_id), 1);
+    ck_assert(!end_known(&end)); /* nothing else may be missing */
+}
+END_TEST
+
 START_TEST(a_key_of_another_kind_confuses_no_later_call)
 {
     char other_id[UUID_TEXT_SIZE];
@@ -870,6 +893,7 @@ CONTRACT_SUITE(redis_answer_log)
                       a_key_that_a_piece_makes_goes_by_itself, a_failed_exchange_leaves_nothing_for_the_next_call,
                       what_the_log_forgot_is_told_as_lost, more_fits_into_one_exchange_than_into_one_trip,
                       notes_that_do_not_fit_wait_for_the_next_exchange, notes_of_no_form_are_passed_over,
+                      an_end_that_an_earlier_version_wrote_is_read_without_the_cached_tokens,
                       a_key_of_another_kind_confuses_no_later_call),
         "real", open_redis, close_redis);
     contract_fixture(CONTRACT_CASE(suite, "own", all_pieces_of_a_trip_are_one_run_of_the_script,

@@ -68,6 +68,7 @@ static void assert_same(const struct message *told, const struct message *read)
     ck_assert_int_eq(told->usage.prompt_tokens, read->usage.prompt_tokens);
     ck_assert_int_eq(told->usage.completion_tokens, read->usage.completion_tokens);
     ck_assert_int_eq(told->usage.total_tokens, read->usage.total_tokens);
+    ck_assert_int_eq(told->usage.cached_tokens, read->usage.cached_tokens);
     ck_assert_int_eq(told->token_count, read->token_count);
     ck_assert_int_eq(told->tokens_estimated, read->tokens_estimated);
     ck_assert_int_eq(told->created_at_ms, read->created_at_ms);
@@ -308,6 +309,7 @@ START_TEST(an_end_stores_all_it_is_given)
     ck_assert_int_eq(answer.usage.prompt_tokens, 7);
     ck_assert_int_eq(answer.usage.completion_tokens, 5);
     ck_assert_int_eq(answer.usage.total_tokens, 12);
+    ck_assert_int_eq(answer.usage.cached_tokens, 3);
     ck_assert_int_eq(answer.token_count, 5);
     ck_assert(answer.tokens_estimated);
     ck_assert_str_eq(page_of(id, 0, 5).active_message_id, "");
@@ -320,7 +322,7 @@ START_TEST(unknown_usage_stays_unknown)
     struct answer_begin begin = store_send_of(&store, id, "q");
     struct answer_begun begun = begin_ok(&begin);
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_FAILED, "");
-    end.usage = (struct token_usage){-1, -1, -1};
+    end.usage = (struct token_usage)USAGE_UNKNOWN;
     end.finish_reason = NULL;
     ck_assert(store_end(&store, &end));
     struct message answer = store_get(&store, begun.answer.id);

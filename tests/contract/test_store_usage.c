@@ -93,6 +93,7 @@ START_TEST(an_ended_answer_counts_on_the_day_it_began)
     ck_assert_int_eq(counts->prompt_tokens, 7);
     ck_assert_int_eq(counts->completion_tokens, 5);
     ck_assert_int_eq(counts->cost_micro_usd, 42);
+    ck_assert_int_eq(counts->cached_tokens, 3);
     ck_assert_int_eq(counts->regenerated + counts->stopped + counts->interrupted + counts->failed, 0);
     ck_assert(!store_end(&store, &end)); /* again: it is no end any more */
     ck_assert_int_eq(total().answers, 1);
@@ -108,7 +109,7 @@ START_TEST(each_way_to_end_is_counted)
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         struct answer_begun begun = begin(session);
         struct answer_end end = store_end_of(&store, &begun.answer, ends[i], "text");
-        end.usage = (struct token_usage){-1, -1, -1};
+        end.usage = (struct token_usage)USAGE_UNKNOWN;
         ck_assert(store_end(&store, &end));
     }
     struct usage_counts counts = total();
@@ -125,7 +126,7 @@ START_TEST(an_owner_that_was_alive_after_all_replaces_what_its_interruption_coun
 {
     struct answer_begun begun = begin(store_add_session(&store, "t"));
     struct answer_end lost = store_end_of(&store, &begun.answer, MESSAGE_INTERRUPTED, "Bec");
-    lost.usage = (struct token_usage){900, 1, 901};
+    lost.usage = (struct token_usage){900, 1, 901, 800};
     lost.cost_micro_usd = 1000;
     ck_assert(store_end(&store, &lost));
     ck_assert_int_eq(total().interrupted, 1);
@@ -140,6 +141,7 @@ START_TEST(an_owner_that_was_alive_after_all_replaces_what_its_interruption_coun
     ck_assert_int_eq(counts.rated_up, 1);
     ck_assert_int_eq(counts.prompt_tokens, 7);
     ck_assert_int_eq(counts.completion_tokens, 5);
+    ck_assert_int_eq(counts.cached_tokens, 3);
     ck_assert_int_eq(counts.cost_micro_usd, 42);
     struct usage_query query = query_by(USAGE_BY_MODEL);
     query.model = "model-b";
@@ -226,7 +228,7 @@ static void *race(void *argument)
     for (int i = 0; i < RACES; i++) {
         enum message_status status = racer->number % 2 ? MESSAGE_INTERRUPTED : MESSAGE_STOPPED;
         struct answer_end end = store_end_of(&racer->store, &racer->answers[i], status, "text");
-        end.usage = (struct token_usage){racer->number + 1, 10 * (racer->number + 1), -1};
+        end.usage = (struct token_usage){racer->number + 1, 10 * (racer->number + 1), -1, 0};
         end.cost_micro_usd = 100 * (racer->number + 1);
         pthread_barrier_wait(racer->start);
         racer->written += store_end(&racer->store, &end);
@@ -277,6 +279,7 @@ static struct usage_row use_of(const char *day, const char *model, int64_t compl
     struct usage_row row = {.counts = {.completions = completions,
                                        .prompt_tokens = 10 * completions,
                                        .completion_tokens = 5 * completions,
+                                       .cached_tokens = 2 * completions,
                                        .cost_micro_usd = 7 * completions}};
     snprintf(row.key.user_id, sizeof row.key.user_id, "%s", store.user);
     snprintf(row.key.day, sizeof row.key.day, "%s", day);
@@ -305,6 +308,7 @@ START_TEST(a_batch_that_is_sent_again_counts_once)
     ck_assert_int_eq(counts.completions, 7);
     ck_assert_int_eq(counts.prompt_tokens, 70);
     ck_assert_int_eq(counts.completion_tokens, 35);
+    ck_assert_int_eq(counts.cached_tokens, 14);
     ck_assert_int_eq(counts.cost_micro_usd, 49);
     ck_assert_int_eq(counts.answers, 0);
 }

@@ -106,7 +106,7 @@ const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, c
                              .content_len = answer ? strlen(answer) : 0,
                              .model = "llama",
                              .finish_reason = status == MESSAGE_COMPLETE ? "stop" : NULL,
-                             .usage = {-1, -1, -1}};
+                             .usage = USAGE_UNKNOWN};
     char question_id[UUID_TEXT_SIZE], answer_id[UUID_TEXT_SIZE];
     struct answer_begun begun;
     struct session session;

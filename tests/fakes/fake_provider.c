@@ -54,7 +54,7 @@ static struct decoder *decoder_new(const struct provider *self)
 
     (void)self;
     if (!decoder) abort();
-    decoder->usage = (struct token_usage){-1, -1, -1};
+    decoder->usage = (struct token_usage)USAGE_UNKNOWN;
     return decoder;
 }
 
@@ -75,7 +75,7 @@ static void run_line(struct decoder *decoder, const struct delta_sink *sink)
     if (strcmp(line, "bad") == 0) decoder->bad = true;
     if (strcmp(line, "too_long") == 0) decoder->bad = decoder->too_long = true;
     if (sscanf(line, "usage %lld %lld", &prompt, &completion) == 2)
-        decoder->usage = (struct token_usage){prompt, completion, prompt + completion};
+        decoder->usage = (struct token_usage){prompt, completion, prompt + completion, 0};
 }
 
 static enum chat_error decoder_feed(struct decoder *decoder, const char *bytes, size_t len,

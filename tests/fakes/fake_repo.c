@@ -467,7 +467,7 @@ static struct message *store_question(struct fake_repo *repo, const struct answe
                                .status = MESSAGE_COMPLETE,
                                .content = begin->content,
                                .content_len = begin->content_len,
-                               .usage = {-1, -1, -1},
+                               .usage = USAGE_UNKNOWN,
                                .token_count = begin->question_tokens,
                                .tokens_estimated = true,
                                .created_at_ms = begin->now_ms,
@@ -494,7 +494,7 @@ static struct message *store_answer(struct fake_repo *repo, const struct answer_
                              .status = MESSAGE_STREAMING,
                              .content = "",
                              .model = begin->model ? begin->model : session->model,
-                             .usage = {-1, -1, -1},
+                             .usage = USAGE_UNKNOWN,
                              .created_at_ms = begin->now_ms,
                              .epoch = begin->epoch,
                              .seq = next_seq(repo, session->id)};
@@ -720,6 +720,7 @@ static struct usage_row use_of(struct fake_repo *repo, const struct message_row 
             .rated_up = answer->feedback == FEEDBACK_UP,
             .rated_down = answer->feedback == FEEDBACK_DOWN,
             .prompt_tokens = answer->usage.prompt_tokens > 0 ? answer->usage.prompt_tokens : 0,
+            .cached_tokens = answer->usage.cached_tokens,
             .completion_tokens = answer->usage.completion_tokens > 0 ? answer->usage.completion_tokens : 0,
             .cost_micro_usd = row->cost_micro_usd,
         }};

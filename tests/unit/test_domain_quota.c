@@ -160,20 +160,26 @@ START_TEST(cost_is_rounded_to_the_nearest_micro_usd)
         struct token_usage usage;
         int64_t cost;
     } cases[] = {
-        {"llama", {1000000, 1000000, 2000000}, 1800000},
-        {"llama", {43, 100, 143}, 146}, /* 25.8 + 120.0 */
-        {"llama", {1, 0, 1}, 1},        /* 0.6 */
-        {"half", {1, 0, 1}, 1},         /* 0.5 */
-        {"half", {0, 1, 1}, 0},         /* 0.499999 */
-        {"llama", {-1, 100, -1}, 120},
-        {"llama", {100, -1, -1}, 60},
-        {"llama", {-1, -1, -1}, 0},
-        {"other", {1000, 1000, 2000}, 0},
-        {NULL, {1000, 1000, 2000}, 0},
-        {"llama", {INT64_MAX, INT64_MAX, -1}, INT64_MAX},
+        {"llama", {1000000, 1000000, 2000000, 0}, 1800000},
+        {"llama", {43, 100, 143, 0}, 146}, /* 25.8 + 120.0 */
+        {"llama", {1, 0, 1, 0}, 1},        /* 0.6 */
+        {"half", {1, 0, 1, 0}, 1},         /* 0.5 */
+        {"half", {0, 1, 1, 0}, 0},         /* 0.499999 */
+        {"llama", {-1, 100, -1, 0}, 120},
+        {"llama", {100, -1, -1, 0}, 60},
+        {"llama", USAGE_UNKNOWN, 0},
+        {"llama", {9500, 10, 9510, 9000}, 5712}, /* without a price of their own: 5,700 + 12 */
+        {"cache", {9500, 10, 9510, 9000}, 1212}, /* 500 at 0.6, 9,000 at 0.1, 10 at 1.2 */
+        {"cache", {9500, 10, 9510, 0}, 5712},
+        {"cache", {100, 0, 100, 200}, 10}, /* never more than there are */
+        {"cache", {100, 0, 100, -1}, 60},
+        {"cache", {-1, 10, -1, 200}, 12},
+        {"other", {1000, 1000, 2000, 0}, 0},
+        {NULL, {1000, 1000, 2000, 0}, 0},
+        {"llama", {INT64_MAX, INT64_MAX, -1, 0}, INT64_MAX},
     };
 
-    ck_assert_ptr_null(price_list_parse("llama=0.60/1.20,half=0.5/0.499999", &prices));
+    ck_assert_ptr_null(price_list_parse("llama=0.60/1.20,half=0.5/0.499999,cache=0.6/1.2/0.1", &prices));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         ck_assert_int_eq(cost_micro_usd(&prices, cases[i].model, &cases[i].usage), cases[i].cost);
 }

@@ -56,7 +56,7 @@ static void end_answer(const char *content, enum message_status status)
                              .status = status,
                              .content = content,
                              .content_len = strlen(content),
-                             .usage = {-1, -1, -1}};
+                             .usage = USAGE_UNKNOWN};
     struct session session;
     bool written;
 
@@ -281,7 +281,7 @@ static void store_answer(const char *id, enum message_status status)
                               .seq = 2,
                               .model = "llama",
                               .epoch = 1,
-                              .usage = {-1, -1, -1}};
+                              .usage = USAGE_UNKNOWN};
 
     if (status == MESSAGE_STREAMING) message.content_len = 0;
     memcpy(message.id, id, UUID_TEXT_SIZE);

@@ -208,7 +208,7 @@ START_TEST(usage_is_three_numbers)
 
     ck_assert(fake_repo_message(service.chat.repo, answer_id, &message));
     memcpy(message.id, "0198c0de-0000-7000-8000-0123456789ab", UUID_TEXT_SIZE);
-    message.usage = (struct token_usage){7, 2, -1};
+    message.usage = (struct token_usage){7, 2, -1, 3};
     message.reasoning = "hm";
     message.reasoning_len = 2;
     fake_repo_put(service.chat.repo, &message);
@@ -216,6 +216,7 @@ START_TEST(usage_is_three_numbers)
     ck_assert(json_integer(fake_service_at(json, "usage.prompt_tokens"), &number) && number == 7);
     ck_assert(json_integer(fake_service_at(json, "usage.completion_tokens"), &number) && number == 2);
     ck_assert(json_integer(fake_service_at(json, "usage.total_tokens"), &number) && number == 9);
+    ck_assert(json_integer(fake_service_at(json, "usage.prompt_tokens_details.cached_tokens"), &number) && number == 3);
     ck_assert_str_eq(fake_service_text(json, "reasoning"), "hm");
 }
 END_TEST

@@ -1645,7 +1645,7 @@ static void end_row(const char *content, enum message_status status)
                              .status = status,
                              .content = content,
                              .content_len = strlen(content),
-                             .usage = {-1, -1, -1}};
+                             .usage = USAGE_UNKNOWN};
     struct session session;
     bool written;
 

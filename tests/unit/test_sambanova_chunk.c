@@ -160,9 +160,10 @@ static void say_error(struct said *said, const struct json *error)
 
 static struct said parsed(const struct json *root)
 {
-    struct said said = {.usage = {count(json_get(json_get(root, "usage"), "prompt_tokens")),
-                                  count(json_get(json_get(root, "usage"), "completion_tokens")),
-                                  count(json_get(json_get(root, "usage"), "total_tokens"))}};
+    const struct json *usage = json_get(root, "usage");
+    int64_t cached = count(json_get(json_get(usage, "prompt_tokens_details"), "cached_tokens"));
+    struct said said = {.usage = {count(json_get(usage, "prompt_tokens")), count(json_get(usage, "completion_tokens")),
+                                  count(json_get(usage, "total_tokens")), cached > 0 ? cached : 0}};
     const struct json *choices = json_get(root, "choices"), *choice = NULL, *delta, *content, *object;
     struct buf parts;
     int place = 0;

@@ -511,19 +511,29 @@ END_TEST
 
 static const struct {
     const char *usage;
-    int64_t prompt, completion, total;
+    int64_t prompt, completion, total, cached;
 } usages[] = {
     {"{\"prompt_tokens\":43,\"completion_tokens\":100,\"total_tokens\":143,\"is_last_response\":true,"
      "\"time_to_first_token\":0.084,\"completion_tokens_details\":{\"reasoning_tokens\":55}}",
-     43, 100, 143},
-    {"{}", -1, -1, -1},
-    {"null", -1, -1, -1},
-    {"[1]", -1, -1, -1},
-    {"{\"prompt_tokens\":0}", 0, -1, -1},
-    {"{\"prompt_tokens\":-1,\"completion_tokens\":1000000001,\"total_tokens\":1000000000}", -1, -1, 1000000000},
-    {"{\"prompt_tokens\":43.0,\"completion_tokens\":1e2,\"total_tokens\":1.5}", 43, 100, -1},
-    {"{\"prompt_tokens\":\"43\",\"completion_tokens\":null,\"total_tokens\":1e400}", -1, -1, -1},
-    {"{\"prompt_tokens\":1},\"usage\":{\"prompt_tokens\":2}", 2, -1, -1},
+     43, 100, 143, 0},
+    {"{}", -1, -1, -1, 0},
+    {"null", -1, -1, -1, 0},
+    {"[1]", -1, -1, -1, 0},
+    {"{\"prompt_tokens\":0}", 0, -1, -1, 0},
+    {"{\"prompt_tokens\":-1,\"completion_tokens\":1000000001,\"total_tokens\":1000000000}", -1, -1, 1000000000, 0},
+    {"{\"prompt_tokens\":43.0,\"completion_tokens\":1e2,\"total_tokens\":1.5}", 43, 100, -1, 0},
+    {"{\"prompt_tokens\":\"43\",\"completion_tokens\":null,\"total_tokens\":1e400}", -1, -1, -1, 0},
+    {"{\"prompt_tokens\":1},\"usage\":{\"prompt_tokens\":2}", 2, -1, -1, 0},
+    {"{\"prompt_tokens\":9500,\"completion_tokens\":10,\"prompt_tokens_details\":{\"cached_tokens\":9000,\"audio\":[1]}"
+     "}",
+     9500, 10, -1, 9000},
+    {"{\"prompt_tokens_details\":{\"cached_tokens\":9000},\"prompt_tokens\":9500}", 9500, -1, -1, 9000},
+    {"{\"prompt_tokens\":5,\"prompt_tokens_details\":{\"cached_tokens\":9000}}", 5, -1, -1, 5},
+    {"{\"prompt_tokens_details\":{\"cached_tokens\":9000}}", -1, -1, -1, 0},
+    {"{\"prompt_tokens\":5,\"prompt_tokens_details\":{\"cached_tokens\":-1}}", 5, -1, -1, 0},
+    {"{\"prompt_tokens\":5,\"prompt_tokens_details\":{\"cached_tokens\":\"4\"}}", 5, -1, -1, 0},
+    {"{\"prompt_tokens\":5,\"prompt_tokens_details\":null}", 5, -1, -1, 0},
+    {"{\"prompt_tokens\":5,\"prompt_tokens_details\":[4]}", 5, -1, -1, 0},
 };
 
 START_TEST(usage_is_what_was_told_and_can_be)
@@ -538,6 +548,7 @@ START_TEST(usage_is_what_was_told_and_can_be)
     ck_assert_int_eq(heard.end.usage.prompt_tokens, usages[_i].prompt);
     ck_assert_int_eq(heard.end.usage.completion_tokens, usages[_i].completion);
     ck_assert_int_eq(heard.end.usage.total_tokens, usages[_i].total);
+    ck_assert_int_eq(heard.end.usage.cached_tokens, usages[_i].cached);
     heard_fini(&heard);
 }
 END_TEST

@@ -39,7 +39,7 @@ struct heard {
 /* Pieces of `cut` bytes. */
 static struct heard hear(const char *bytes, size_t len, size_t cut, bool usage)
 {
-    static const struct token_usage estimated = {5, 6, -1};
+    static const struct token_usage estimated = {5, 6, -1, 0};
     struct heard heard = {.error = CHAT_OK};
     struct decoder *decoder = decode_new(NULL);
     struct passed passed = {.out = &heard.out, .usage = usage};

@@ -56,7 +56,7 @@ static void put_messages(const char *session_id, int64_t from, int64_t to)
                                   .status = MESSAGE_COMPLETE,
                                   .content = "text",
                                   .content_len = 4,
-                                  .usage = {-1, -1, -1}};
+                                  .usage = USAGE_UNKNOWN};
 
         uuid_v7(clock_wall_ms(&chat.clock.clock), message.id);
         memcpy(message.session_id, session_id, UUID_TEXT_SIZE);

@@ -27,7 +27,7 @@ static void set_up(void)
     message.content = "Because.";
     message.content_len = 8;
     message.finish_reason = "stop";
-    message.usage = (struct token_usage){43, 100, 143};
+    message.usage = (struct token_usage){43, 100, 143, 0};
     message.token_count = 100;
     finish = (struct finish_answer){.message = &message, .leaving = {.ticket = &ticket}};
 }
@@ -135,20 +135,20 @@ static const struct {
     struct token_usage usage;
     bool estimated;
 } refunds[] = {
-    {MESSAGE_FAILED, 0, NULL, 1, {-1, -1, -1}, false},
-    {MESSAGE_FAILED, 8, NULL, 0, {-1, -1, -1}, false},
-    {MESSAGE_FAILED, 0, "hm", 0, {-1, -1, -1}, false},
-    {MESSAGE_STOPPED, 0, NULL, 0, {-1, -1, -1}, false},
-    {MESSAGE_COMPLETE, 8, NULL, 0, {-1, -1, -1}, false},
-    {MESSAGE_INTERRUPTED, 3, NULL, 0, {-1, -1, -1}, false},
-    {MESSAGE_INTERRUPTED, 0, NULL, 1, {-1, -1, -1}, false},
-    {MESSAGE_INTERRUPTED, 0, "hm", 0, {-1, -1, -1}, false},
+    {MESSAGE_FAILED, 0, NULL, 1, USAGE_UNKNOWN, false},
+    {MESSAGE_FAILED, 8, NULL, 0, USAGE_UNKNOWN, false},
+    {MESSAGE_FAILED, 0, "hm", 0, USAGE_UNKNOWN, false},
+    {MESSAGE_STOPPED, 0, NULL, 0, USAGE_UNKNOWN, false},
+    {MESSAGE_COMPLETE, 8, NULL, 0, USAGE_UNKNOWN, false},
+    {MESSAGE_INTERRUPTED, 3, NULL, 0, USAGE_UNKNOWN, false},
+    {MESSAGE_INTERRUPTED, 0, NULL, 1, USAGE_UNKNOWN, false},
+    {MESSAGE_INTERRUPTED, 0, "hm", 0, USAGE_UNKNOWN, false},
     /* the provider says that it took tokens (A3); an estimate of ours says nothing */
-    {MESSAGE_FAILED, 0, NULL, 0, {7, 2, 9}, false},
-    {MESSAGE_FAILED, 0, NULL, 0, {7, -1, -1}, false},
-    {MESSAGE_FAILED, 0, NULL, 0, {-1, 2, -1}, false},
-    {MESSAGE_FAILED, 0, NULL, 1, {0, 0, 0}, false},
-    {MESSAGE_FAILED, 0, NULL, 1, {7, 0, 7}, true},
+    {MESSAGE_FAILED, 0, NULL, 0, {7, 2, 9, 0}, false},
+    {MESSAGE_FAILED, 0, NULL, 0, {7, -1, -1, 0}, false},
+    {MESSAGE_FAILED, 0, NULL, 0, {-1, 2, -1, 0}, false},
+    {MESSAGE_FAILED, 0, NULL, 1, {0, 0, 0, 0}, false},
+    {MESSAGE_FAILED, 0, NULL, 1, {7, 0, 7, 0}, true},
 };
 
 START_TEST(only_a_failure_before_the_first_token_gives_the_daily_unit_back)
@@ -203,7 +203,7 @@ static struct message counted(const char *content, const char *reasoning, struct
 
 START_TEST(the_provider_s_own_count_is_taken_as_it_is)
 {
-    struct message out = counted("twelve bytes", NULL, (struct token_usage){10, 20, 30}, true);
+    struct message out = counted("twelve bytes", NULL, (struct token_usage){10, 20, 30, 0}, true);
 
     ck_assert_int_eq(out.usage.prompt_tokens, 10);
     ck_assert_int_eq(out.usage.total_tokens, 30);
@@ -214,15 +214,15 @@ END_TEST
 
 START_TEST(a_missing_total_is_the_sum)
 {
-    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, 20, -1}, true).usage.total_tokens, 30);
-    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1}, true).usage.total_tokens, -1);
-    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1}, true).token_count, 0);
+    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, 20, -1, 0}, true).usage.total_tokens, 30);
+    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1, 0}, true).usage.total_tokens, -1);
+    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1, 0}, true).token_count, 0);
 }
 END_TEST
 
 START_TEST(tokens_are_estimated_where_the_provider_told_none)
 {
-    struct message out = counted("twelve bytes", "eight by", (struct token_usage){-1, -1, -1}, true);
+    struct message out = counted("twelve bytes", "eight by", (struct token_usage)USAGE_UNKNOWN, true);
 
     ck_assert(out.tokens_estimated);
     ck_assert_int_eq(out.usage.prompt_tokens, 101);
@@ -234,7 +234,7 @@ END_TEST
 
 START_TEST(nothing_is_estimated_where_the_provider_was_never_reached)
 {
-    struct message out = counted("", NULL, (struct token_usage){-1, -1, -1}, false);
+    struct message out = counted("", NULL, (struct token_usage)USAGE_UNKNOWN, false);
 
     ck_assert(!out.tokens_estimated);
     ck_assert_int_eq(out.usage.prompt_tokens, -1);

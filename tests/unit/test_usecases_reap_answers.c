@@ -86,7 +86,7 @@ START_TEST(one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended)
 
     fake_log_put(&chat.log, answer_id, "Because", "");
     end = &chat.log.answers[0].end;
-    *end = (struct log_end){.event = ANSWER_FINISHED, .model = "m-1", .finish_reason = "length", .usage = {7, 2, 9}};
+    *end = (struct log_end){.event = ANSWER_FINISHED, .model = "m-1", .finish_reason = "length", .usage = {7, 2, 9, 0}};
     chat.log.answers[0].has_end = true;
     ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
     ck_assert_int_eq(row().status, MESSAGE_COMPLETE);

@@ -23,7 +23,7 @@ static void tear_down(void)
 
 static void add(const char *user, int completions)
 {
-    const struct token_usage usage = {10, 5, 15};
+    const struct token_usage usage = {10, 5, 15, 0};
 
     use_ledger_add(ledger, user, "2026-01-31", "llama", completions, &usage, 7);
 }
@@ -63,7 +63,7 @@ END_TEST
 
 START_TEST(unknown_tokens_count_as_none)
 {
-    const struct token_usage unknown = {-1, -1, -1};
+    const struct token_usage unknown = USAGE_UNKNOWN;
 
     use_ledger_add(ledger, "alice", "2026-01-31", "llama", 1, &unknown, 0);
     ck_assert(flush());

@@ -372,7 +372,7 @@ static void answer(struct provider *self, const struct question *question, struc
     out->chat = true;
     out->pace_ms = sc->pace_ms >= 0 ? sc->pace_ms : self->pace_ms;
     out->include_usage = question->include_usage;
-    out->usage.prompt_tokens = question->prompt_tokens;
+    out->usage.prompt_tokens = question->prompt_tokens + sc->cached;
     if (answered_by_order(out) || refused_as_strict(question, out)) return;
     if (sc->tools) out->finish_reason = "tool_calls";
     if (sc->finish == FINISH_LENGTH) out->finish_reason = "length";

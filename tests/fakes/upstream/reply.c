@@ -164,9 +164,12 @@ static void add_opening(struct reply *self, struct buf *raw)
 static void add_ending(struct reply *self, struct buf *raw)
 {
     const struct scenario *sc = &self->scenario;
-    if (!sc->nofinish) wire_finish(&self->wire, raw, self->finish_reason);
     self->usage.total_s = (double)(timers_now_us() - self->began_us) / 1e6;
-    if (self->include_usage && !sc->nousage) wire_usage(&self->wire, raw, &self->usage);
+    if (sc->usage_at_finish)
+        wire_finish_with_usage(&self->wire, raw, self->finish_reason, &self->usage);
+    else if (!sc->nofinish)
+        wire_finish(&self->wire, raw, self->finish_reason);
+    if (self->include_usage && !sc->nousage && !sc->usage_at_finish) wire_usage(&self->wire, raw, &self->usage);
     if (!sc->nodone) wire_done(&self->wire, raw);
     self->step = REPLY_ENDED;
 }

@@ -27,6 +27,7 @@ static const struct key keys[] = {
     {"alternate", KEY_FLAG, AT(alternate), {0}},
     {"badutf8", KEY_FLAG, AT(badutf8), {0}},
     {"bom", KEY_FLAG, AT(bom), {0}},
+    {"cached", KEY_NUMBER, AT(cached), {0}},
     {"chunks", KEY_NUMBER, AT(chunks), {0}},
     {"close", KEY_FLAG, AT(close), {0}},
     {"code", KEY_RAW, AT(code), {0}},
@@ -82,6 +83,7 @@ static const struct key keys[] = {
     {"timestamps", KEY_FLAG, AT(timestamps), {0}},
     {"tools", KEY_FLAG, AT(tools), {0}},
     {"usage_absurd", KEY_FLAG, AT(usage_absurd), {0}},
+    {"usage_at_finish", KEY_FLAG, AT(usage_at_finish), {0}},
     {"usage_twice", KEY_FLAG, AT(usage_twice), {0}},
     {"utf8", KEY_FLAG, AT(utf8), {0}},
 };

@@ -81,6 +81,8 @@ struct scenario {
     bool tools;
     int finish;
     bool usage_twice;
+    bool usage_at_finish;
+    long cached;
     bool usage_absurd;
     /* the HTTP around it */
     long split;

@@ -129,6 +129,8 @@ static void add_usage(struct wire *self, struct buf *out, const struct wire_usag
     long total = usage->prompt_tokens + usage->completion_tokens;
     buf_printf(out, "\"usage\":{\"prompt_tokens\":%ld,\"completion_tokens\":%ld,\"total_tokens\":%ld,",
                usage->prompt_tokens, usage->completion_tokens, total);
+    if (self->scenario->cached > 0)
+        buf_printf(out, "\"prompt_tokens_details\":{\"cached_tokens\":%ld},", self->scenario->cached);
     buf_printf(out, "\"completion_tokens_details\":{\"reasoning_tokens\":%ld},", usage->reasoning_tokens);
     buf_printf(out, "\"is_last_response\":true,\"stop_reason\":\"stop\",\"time_to_first_token\":%.6f,",
                usage->first_token_s);
@@ -143,15 +145,28 @@ static void close_usage(struct wire *self, struct buf *out)
     buf_str(out, self->eol);
 }
 
-void wire_usage(struct wire *self, struct buf *out, const struct wire_usage *usage)
+static void end_with_usage(struct wire *self, struct buf *out, const char *choices, const struct wire_usage *usage)
 {
     buf_str(out, self->data);
-    buf_str(out, "{\"choices\":[],");
+    buf_printf(out, "{\"choices\":[%s],", choices);
     buf_add(out, self->meta.data, self->meta.len);
     buf_str(out, CHUNK_END ",");
     break_line(self, out);
     add_usage(self, out, usage);
     close_usage(self, out);
+}
+
+void wire_usage(struct wire *self, struct buf *out, const struct wire_usage *usage)
+{
+    end_with_usage(self, out, "", usage);
+}
+
+void wire_finish_with_usage(struct wire *self, struct buf *out, const char *reason, const struct wire_usage *usage)
+{
+    char choice[160];
+    snprintf(choice, sizeof choice,
+             "{\"delta\":{\"content\":\"\"},\"finish_reason\":\"%s\",\"index\":0,\"logprobs\":null}", reason);
+    end_with_usage(self, out, choice, usage);
 }
 
 void wire_early_usage(struct wire *self, struct buf *out)

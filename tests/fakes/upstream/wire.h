@@ -38,6 +38,8 @@ void wire_fini(struct wire *self);
 void wire_delta(struct wire *self, struct buf *out, const char *field, const char *text, size_t len, bool odd);
 void wire_finish(struct wire *self, struct buf *out, const char *reason);
 void wire_usage(struct wire *self, struct buf *out, const struct wire_usage *usage);
+/* Both in one chunk. */
+void wire_finish_with_usage(struct wire *self, struct buf *out, const char *reason, const struct wire_usage *usage);
 /* A usage that isn't the last, on a chunk with a choice. */
 void wire_early_usage(struct wire *self, struct buf *out);
 void wire_done(struct wire *self, struct buf *out);

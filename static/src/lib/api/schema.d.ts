@@ -650,6 +650,8 @@ export interface components {
             completions: number;
             /** @description Estimated where the provider told none, like all tokens. */
             prompt_tokens: number;
+            /** @description Of the prompt tokens, those that the provider had cached; absent where there were none. */
+            cached_tokens?: number;
             completion_tokens: number;
             total_tokens: number;
             /** @description Millionths of a US dollar, by the prices that stood when each ended (`SAMBANOVA_PRICES`). */
@@ -772,6 +774,10 @@ export interface components {
             prompt_tokens: number;
             completion_tokens: number;
             total_tokens: number;
+            /** @description Only where the provider had some of the prompt cached. */
+            prompt_tokens_details?: {
+                cached_tokens: number;
+            };
         };
         Message: {
             id: components["schemas"]["Id"];
