@@ -400,6 +400,24 @@ START_TEST(a_client_that_leaves_ends_it_upstream_and_pays)
 }
 END_TEST
 
+START_TEST(a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, -1);
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    fake_client_leave(&client);
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert(fake_server_wait_left(server, 1));
+    ck_assert_int_eq(relay_live(relay), 1); /* its lease is still to be ended */
+    fake_admission_fail_settle(&chat.admission, CHAT_OK, 0);
+    while (!fake_admission_settled(&chat.admission)) turn_clock(1000);
+    assert_left(false);
+}
+END_TEST
+
 START_TEST(a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too)
 {
     static const char *reply[3];
@@ -733,6 +751,7 @@ UNIT_SUITE(relay_completions)
     cases[1] = UNIT_CASE(suite, "lease, limits, client", its_ticket_can_be_had_for_renewing_as_long_as_it_lives,
                          one_that_broke_in_mid_stream_is_paid_for, one_that_failed_before_its_first_chunk_costs_nothing,
                          a_client_that_leaves_ends_it_upstream_and_pays,
+                         a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end,
                          a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too,
                          with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later,
                          with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
