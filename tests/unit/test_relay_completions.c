@@ -345,6 +345,27 @@ START_TEST(waiting_for_a_client_takes_no_turns_of_the_loop)
 }
 END_TEST
 
+START_TEST(a_client_that_has_caught_up_takes_no_turns_of_the_loop_either)
+{
+    static const char *reply[3];
+    enum { TURNS = 200 };
+
+    reply[0] = burst_of(600, 950);
+    reply[1] = FAKE_HOLD;
+    burst[strlen(burst) - strlen(STOP DONE)] = '\0';
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, 64 << 10));
+    fake_client_take(&client, 8 << 20);
+    while (fake_client_text_len(&client) < strlen(frames_of(burst)) || fake_client_waiting(&client)) turn_clock(0);
+    turn_clock(0);
+    long long before = looks;
+    for (int i = 0; i < TURNS / 2; i++) turn_clock(0);
+    ck_assert_int_le(looks - before, TURNS + 2);
+}
+END_TEST
+
 /* ---- the lease, the limits, the client ---- */
 
 START_TEST(its_ticket_can_be_had_for_renewing_as_long_as_it_lives)
@@ -561,6 +582,106 @@ START_TEST(comments_of_the_provider_keep_it_from_no_limit)
     ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
     turn_clock(1);
     assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, false);
+}
+END_TEST
+
+START_TEST(silence_after_the_first_chunk_is_bridged_by_comments)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    turn_clock(COMMENT_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.comments), 0);
+    turn_clock(1);
+    ck_assert_int_eq(fake_client_count(&client, &client.comments), 1);
+    turn_clock(IDLE_MS - COMMENT_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.comments), 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(1);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, false);
+}
+END_TEST
+
+START_TEST(a_first_byte_that_does_not_come_is_a_timeout_and_the_models_failure)
+{
+    static const char *const reply[] = {FAKE_HOLD, NULL};
+    const uint64_t *timeouts = &metrics->counters.upstream_errors[UPSTREAM_TIMEOUT];
+    const uint64_t before = *timeouts; /* of earlier tests, where they run in one process */
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_server_wait_requests(server, 1));
+    turn_clock(FIRST_BYTE_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(1);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, true);
+    ck_assert_int_eq(client.comments, 0); /* one would have opened the response */
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+    ck_assert_uint_eq(*timeouts, before + 1);
+}
+END_TEST
+
+/* What a caller can bring about is no failure of the model's. */
+static const struct {
+    const char *rest;
+    enum chat_error error;
+    enum breaker_outcome outcome;
+} outcomes[] = {
+    {CHUNK("Hi") STOP DONE, CHAT_OK, BREAKER_SUCCESS},
+    {CHUNK("Hi") STOP, CHAT_OK, BREAKER_SUCCESS}, /* no [DONE], but ended as it should */
+    {DONE, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_SUCCESS},
+    {CHUNK("Hi"), CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE}, /* cut off */
+    {"data: {\"choi\n\n", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE},
+    {"{\"error\":\"no\"}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_NEITHER},
+    {CHUNK("Hi") "data: {\"choi\n\n", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE},
+};
+
+START_TEST(the_breaker_is_told_what_a_stream_says_of_its_model)
+{
+    static const char *reply[3];
+    int reports = 0;
+
+    reply[0] = FAKE_STREAM_HEAD;
+    reply[1] = outcomes[_i].rest;
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_closed(&client));
+    assert_ended(outcomes[_i].error, client.frames == 0 && outcomes[_i].error != CHAT_OK);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, outcomes[_i].outcome), 1);
+    for (int i = BREAKER_SUCCESS; i <= BREAKER_BUSY; i++)
+        reports += fake_breaker_reports(&chat.breaker, (enum breaker_outcome)i);
+    ck_assert_int_eq(reports, 1);
+}
+END_TEST
+
+START_TEST(a_429_lets_the_model_rest_as_long_as_it_says)
+{
+    static const char *const reply[] = {
+        "HTTP/1.1 429 Busy\r\nRetry-After: 17\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_UPSTREAM_RATE_LIMITED, true);
+    ck_assert_int_eq(client.retry_after_s, 17);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(chat.breaker.rest_s, 17);
+}
+END_TEST
+
+START_TEST(a_trial_that_brings_text_is_told_before_its_end)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    chat.breaker.rule = (struct breaker){.state = BREAKER_OPEN, .until_ms = 1, .generation = 1};
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    while (!fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS)) turn_clock(0); /* a job does */
+    fake_client_leave(&client);
+    assert_left(false);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
 }
 END_TEST
 
@@ -920,12 +1041,12 @@ UNIT_SUITE(relay_completions)
     Suite *suite = suite_create("relay_completions");
     TCase *cases[6];
 
-    cases[0] =
-        UNIT_CASE(suite, "a client that is behind",
-                  one_that_reads_at_all_is_kept_however_long_it_takes_and_no_limit_of_the_providers_counts_that,
-                  a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_limit,
-                  one_that_takes_nothing_is_let_go_and_the_provider_is_closed,
-                  one_that_takes_nothing_of_the_end_is_let_go_too, waiting_for_a_client_takes_no_turns_of_the_loop);
+    cases[0] = UNIT_CASE(
+        suite, "a client that is behind",
+        one_that_reads_at_all_is_kept_however_long_it_takes_and_no_limit_of_the_providers_counts_that,
+        a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_limit,
+        one_that_takes_nothing_is_let_go_and_the_provider_is_closed, one_that_takes_nothing_of_the_end_is_let_go_too,
+        waiting_for_a_client_takes_no_turns_of_the_loop, a_client_that_has_caught_up_takes_no_turns_of_the_loop_either);
     tcase_add_loop_test(cases[0], a_burst_reaches_a_client_that_reads_slowly_whole_and_never_lies_here_as_a_whole, 0,
                         (int)UNIT_COUNT(bursts));
     cases[1] =
@@ -939,8 +1060,12 @@ UNIT_SUITE(relay_completions)
                   with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
                   a_drain_ends_it_with_an_error_and_frees_its_place);
     cases[2] = UNIT_CASE(suite, "no answer", comments_of_the_provider_keep_it_from_no_limit,
+                         silence_after_the_first_chunk_is_bridged_by_comments,
+                         a_first_byte_that_does_not_come_is_a_timeout_and_the_models_failure,
+                         a_429_lets_the_model_rest_as_long_as_it_says, a_trial_that_brings_text_is_told_before_its_end,
                          a_comment_opens_nothing_so_what_fails_later_is_a_status, an_event_over_its_bound_is_the_end);
     tcase_add_loop_test(cases[2], what_is_no_whole_stream_is_never_told_as_one, 0, (int)UNIT_COUNT(broken));
+    tcase_add_loop_test(cases[2], the_breaker_is_told_what_a_stream_says_of_its_model, 0, (int)UNIT_COUNT(outcomes));
     cases[3] = UNIT_CASE(suite, "whole", a_whole_answer_has_the_time_of_the_whole_alone,
                          a_whole_answer_that_takes_longer_than_that_is_given_up);
     cases[4] = UNIT_CASE(suite, "refused", who_wrote_the_request_is_told_what_the_provider_has_against_it,
