@@ -585,6 +585,21 @@ START_TEST(comments_of_the_provider_keep_it_from_no_limit)
 }
 END_TEST
 
+/* Other choices of `n` could lack their ends. */
+START_TEST(a_stream_without_its_end_mark_whose_connection_broke_is_not_whole)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP, FAKE_GATE, FAKE_RESET, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "stop"));
+    fake_server_open_gate(server);
+    assert_ended(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
+    ck_assert_str_eq(client.finish_reason, "stop");
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+}
+END_TEST
+
 START_TEST(silence_after_the_first_chunk_is_bridged_by_comments)
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
@@ -901,6 +916,18 @@ START_TEST(who_wrote_the_request_is_told_what_the_provider_has_against_it)
 }
 END_TEST
 
+START_TEST(a_422_is_the_callers_to_put_right_too)
+{
+    static const char *const reply[] = {
+        REFUSE("422 No", "application/json", "{\"error\":{\"message\":\"no such tool\"}}"), NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_INVALID_REQUEST, true);
+    ck_assert_str_eq(client.message, "no such tool");
+}
+END_TEST
+
 START_TEST(what_the_provider_says_of_itself_goes_to_nobody)
 {
     static const char *const reply[] = {
@@ -1060,6 +1087,7 @@ UNIT_SUITE(relay_completions)
                   with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
                   a_drain_ends_it_with_an_error_and_frees_its_place);
     cases[2] = UNIT_CASE(suite, "no answer", comments_of_the_provider_keep_it_from_no_limit,
+                         a_stream_without_its_end_mark_whose_connection_broke_is_not_whole,
                          silence_after_the_first_chunk_is_bridged_by_comments,
                          a_first_byte_that_does_not_come_is_a_timeout_and_the_models_failure,
                          a_429_lets_the_model_rest_as_long_as_it_says, a_trial_that_brings_text_is_told_before_its_end,
@@ -1069,7 +1097,7 @@ UNIT_SUITE(relay_completions)
     cases[3] = UNIT_CASE(suite, "whole", a_whole_answer_has_the_time_of_the_whole_alone,
                          a_whole_answer_that_takes_longer_than_that_is_given_up);
     cases[4] = UNIT_CASE(suite, "refused", who_wrote_the_request_is_told_what_the_provider_has_against_it,
-                         what_the_provider_says_of_itself_goes_to_nobody,
+                         a_422_is_the_callers_to_put_right_too, what_the_provider_says_of_itself_goes_to_nobody,
                          after_tries_of_our_own_the_client_is_told_that_more_make_no_sense,
                          that_the_account_is_refused_is_said_as_what_it_is_and_kept_until_the_next_success,
                          requests_go_through_the_proxy_that_is_named_and_never_through_the_environment_s,
