@@ -623,7 +623,8 @@ static void arm(struct pass *pass)
 {
     int64_t at_ms = upstream_deadline(pass);
     if (pass->gone) return;
-    if (pass->phase >= PASS_ENDING && !pass->told) at_ms = sooner(at_ms, pass->ended_ms + TELL_AT_LATEST_MS);
+    if (pass->phase >= PASS_ENDING && !pass->told && pass->client)
+        at_ms = sooner(at_ms, pass->ended_ms + TELL_AT_LATEST_MS);
     if (pass->blocked && pass->client) at_ms = sooner(at_ms, patience_next_ms(&pass->patience));
     if (pass->opened && pass->phase == PASS_RECEIVING && !pass->blocked)
         at_ms = sooner(at_ms, pass->shown_ms + COMMENT_MS);

@@ -197,6 +197,8 @@ static enum chat_error settle(struct admission *port, const struct admission_tic
     if (out) *out = (struct settled){.known = false};
     fake_wait_lock(&self->wait);
     self->settle_calls++;
+    pthread_cond_broadcast(&self->wait.changed);
+    while (self->settle_held) pthread_cond_wait(&self->wait.changed, &self->wait.lock);
     if (self->settle_error_times != 0) {
         error = self->settle_error;
         if (self->settle_error_times > 0) self->settle_error_times--;
@@ -342,4 +344,29 @@ void fake_admission_fail_settle(struct fake_admission *self, enum chat_error err
     self->settle_error = error;
     self->settle_error_times = error == CHAT_OK ? 0 : times;
     fake_wait_unlock(&self->wait);
+}
+
+void fake_admission_hold_settle(struct fake_admission *self, bool held)
+{
+    fake_wait_lock(&self->wait);
+    self->settle_held = held;
+    fake_wait_unlock(&self->wait);
+}
+
+int fake_admission_settle_calls(struct fake_admission *self)
+{
+    int calls;
+
+    fake_wait_lock(&self->wait);
+    calls = self->settle_calls;
+    fake_wait_unlock(&self->wait);
+    return calls;
+}
+
+bool fake_admission_wait_settle_calls(struct fake_admission *self, int count)
+{
+    bool came;
+
+    FAKE_WAIT_UNTIL(&self->wait, self->settle_calls >= count, came);
+    return came;
 }

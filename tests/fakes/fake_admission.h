@@ -31,6 +31,7 @@ struct fake_admission {
     int64_t retry_after_s;              /* with a refusal */
     enum chat_error settle_error;
     int settle_error_times; /* < 0: until told otherwise */
+    bool settle_held;       /* it doesn't answer */
     int64_t made, made_in;  /* so many in that minute, whoever made them */
     enum chat_error peek_error, ping_error, renew_error;
     struct quota quota; /* where the last user stands; admit and settle change it */
@@ -50,5 +51,10 @@ bool fake_admission_wait_settled(struct fake_admission *self, int count);
 int fake_admission_settled(struct fake_admission *self);
 int fake_admission_refunded(struct fake_admission *self);
 void fake_admission_fail_settle(struct fake_admission *self, enum chat_error error, int times);
+/* While held, settle waits: as with a store that doesn't answer. */
+void fake_admission_hold_settle(struct fake_admission *self, bool held);
+int fake_admission_settle_calls(struct fake_admission *self);
+/* Until settle was called so often. */
+bool fake_admission_wait_settle_calls(struct fake_admission *self, int count);
 
 #endif

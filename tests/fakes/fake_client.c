@@ -267,6 +267,26 @@ bool fake_client_wait_text(struct fake_client *self, const char *text)
     return came;
 }
 
+size_t fake_client_text_len(struct fake_client *self)
+{
+    size_t len;
+
+    fake_wait_lock(&self->wait);
+    len = self->out.len;
+    fake_wait_unlock(&self->wait);
+    return len;
+}
+
+size_t fake_client_waiting(struct fake_client *self)
+{
+    size_t waiting;
+
+    fake_wait_lock(&self->wait);
+    waiting = self->waiting;
+    fake_wait_unlock(&self->wait);
+    return waiting;
+}
+
 int fake_client_count(struct fake_client *self, const int *count)
 {
     int now;

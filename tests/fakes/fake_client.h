@@ -44,6 +44,9 @@ bool fake_client_wait_waiting(struct fake_client *self, size_t bytes);
 bool fake_client_wait_full(struct fake_client *self);
 /* Text that it was given. */
 bool fake_client_wait_text(struct fake_client *self, const char *text);
+size_t fake_client_text_len(struct fake_client *self);
+/* Bytes that it hasn't taken yet. */
+size_t fake_client_waiting(struct fake_client *self);
 int fake_client_count(struct fake_client *self, const int *count);
 /* What it was given, as a string. Once closed. */
 const char *fake_client_text(struct fake_client *self);

@@ -158,6 +158,17 @@ START_TEST(it_is_read_as_it_was_written)
 }
 END_TEST
 
+START_TEST(a_text_that_is_as_long_as_its_room_is_a_closed_one)
+{
+    char text[BREAKER_TEXT_SIZE]; /* all of it: there is no place for an end */
+
+    memset(text, '0', sizeof text);
+    memcpy(text, "open 0 2 3 ", 11);
+    ck_assert_int_eq(breaker_read(text, sizeof text).state, BREAKER_CLOSED);
+    ck_assert_int_eq(breaker_read(text, sizeof text - 1).state, BREAKER_OPEN);
+}
+END_TEST
+
 START_TEST(anything_else_is_a_closed_one)
 {
     static const char *const texts[] = {
@@ -260,6 +271,7 @@ START_TEST(a_clock_set_back_does_not_let_it_rest_on)
 {
     say_busy(T0 + 10000000, 9);
     ck_assert_int_eq(verdict(T0), BREAKER_ALLOWS);
+    ck_assert_int_eq(verdict(T0 + 10000000), BREAKER_ALLOWS); /* a rest that is over stays so */
 }
 END_TEST
 
@@ -289,7 +301,8 @@ UNIT_SUITE(domain_breaker)
                   a_trial_that_says_nothing_makes_room_for_the_next,
                   a_trial_that_is_never_heard_of_is_not_waited_for_ever, what_was_begun_before_a_change_decides_nothing,
                   two_changes_within_a_millisecond_are_told_apart, a_clock_set_back_does_not_keep_it_shut,
-                  it_is_read_as_it_was_written, anything_else_is_a_closed_one),
+                  it_is_read_as_it_was_written, a_text_that_is_as_long_as_its_room_is_a_closed_one,
+                  anything_else_is_a_closed_one),
         set_up, NULL);
     tcase_add_checked_fixture(UNIT_CASE(suite, "rest", a_429_makes_it_rest_as_long_as_told_and_opens_nothing,
                                         it_rests_for_a_second_untold_and_a_minute_at_most,

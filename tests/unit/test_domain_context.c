@@ -219,6 +219,9 @@ START_TEST(a_prompt_says_where_it_starts_if_earlier_messages_are_left_out)
     rule.max_messages = 4; /* shorter: what was before doesn't count */
     ck_assert_str_eq(context_build(history + 2, 3, &rule, &arena).starts_at, "");
     ck_assert_str_eq(context_build(history, 0, &rule, &arena).starts_at, "");
+    rule.max_messages = 20;
+    write_history("aua", 0); /* an answer whose question isn't there is left out, too */
+    ck_assert_str_eq(context_build(history, 2, &rule, &arena).starts_at, "1");
 }
 END_TEST
 

@@ -41,6 +41,33 @@ START_TEST(a_request_for_a_model_that_is_not_offered_says_so)
 }
 END_TEST
 
+START_TEST(each_model_that_may_be_asked_is_named_once)
+{
+    static const struct {
+        const char *fallback, *title, *all;
+    } cases[] = {
+        {NULL, NULL, "small large"},
+        {"large", "small", "small large"},
+        {"spare", "tiny", "small large spare tiny"},
+        {"spare", "spare", "small large spare"},
+        {NULL, "tiny", "small large tiny"},
+    };
+
+    for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+        const struct chat_policy policy = {.models = {"small", "large"},
+                                           .model_count = 2,
+                                           .fallback_model = cases[i].fallback,
+                                           .title_model = cases[i].title};
+        const char *asked[POLICY_MAX_ASKED];
+        const size_t count = policy_asked(&policy, asked);
+        char all[64] = "";
+
+        for (size_t k = 0; k < count; k++) sprintf(all + strlen(all), "%s%s", k ? " " : "", asked[k]);
+        ck_assert_str_eq(all, cases[i].all);
+    }
+}
+END_TEST
+
 START_TEST(buckets_are_fnv_1a_of_the_id)
 {
     /* 64 bit FNV-1a: "" cbf29ce484222325, "a" af63dc4c8601ec8c, "foobar" 85944171f73967e8 */
@@ -112,7 +139,8 @@ UNIT_SUITE(domain_policy)
 {
     Suite *suite = suite_create("domain_policy");
     UNIT_CASE(suite, "rules", only_listed_models_are_offered, a_request_for_a_model_that_is_not_offered_says_so,
-              buckets_are_fnv_1a_of_the_id, the_flag_off_keeps_everybody_out, admins_are_in_whenever_the_flag_is_on,
+              each_model_that_may_be_asked_is_named_once, buckets_are_fnv_1a_of_the_id,
+              the_flag_off_keeps_everybody_out, admins_are_in_whenever_the_flag_is_on,
               admin_only_wins_over_a_full_rollout, a_growing_rollout_keeps_those_in_who_were_in);
     return suite;
 }

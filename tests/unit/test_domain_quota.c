@@ -84,6 +84,38 @@ START_TEST(what_is_left_is_never_below_zero)
 }
 END_TEST
 
+START_TEST(a_daily_limit_of_none_is_unlimited_for_everybody)
+{
+    const int64_t now = at("2026-01-31T12:00:30.000Z");
+
+    ck_assert(quota_of(now, 10, 0, QUOTA_UNLIMITED, 7, false).unlimited);
+    ck_assert(quota_of(now, 10, 0, 100, 7, true).unlimited);
+    ck_assert(!quota_of(now, QUOTA_UNLIMITED, 0, 100, 7, false).unlimited);
+}
+END_TEST
+
+START_TEST(a_unit_given_back_is_left_again_and_never_more_than_there_are)
+{
+    static const struct {
+        int64_t limit, used, used_out, remaining;
+    } cases[] = {
+        {100, 40, 39, 61},
+        {100, 100, 99, 1},
+        {100, 130, 129, 0}, /* the limit was lowered meanwhile */
+        {100, 0, 0, 100},   /* another day has begun */
+        {QUOTA_UNLIMITED, 7, 6, QUOTA_UNLIMITED},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct quota quota = quota_of(0, 10, 0, cases[i].limit, cases[i].used, false);
+
+        quota_give_back(&quota);
+        ck_assert_int_eq(quota.daily_used, cases[i].used_out);
+        ck_assert_int_eq(quota.daily_remaining, cases[i].remaining);
+    }
+}
+END_TEST
+
 START_TEST(retry_after_is_rounded_up_and_at_least_a_second)
 {
     ck_assert_int_eq(quota_retry_after_s(0, 60), 60);
@@ -189,8 +221,9 @@ UNIT_SUITE(domain_quota)
 {
     Suite *suite = suite_create("domain_quota");
     UNIT_CASE(suite, "rules", a_window_is_a_minute_of_the_clock, a_day_ends_at_midnight_utc,
-              what_is_left_is_never_below_zero, retry_after_is_rounded_up_and_at_least_a_second, price_lists_are_read,
-              bad_price_lists_are_refused_whole, at_most_64_models_have_a_price,
-              cost_is_rounded_to_the_nearest_micro_usd);
+              what_is_left_is_never_below_zero, a_daily_limit_of_none_is_unlimited_for_everybody,
+              a_unit_given_back_is_left_again_and_never_more_than_there_are,
+              retry_after_is_rounded_up_and_at_least_a_second, price_lists_are_read, bad_price_lists_are_refused_whole,
+              at_most_64_models_have_a_price, cost_is_rounded_to_the_nearest_micro_usd);
     return suite;
 }

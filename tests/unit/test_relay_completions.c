@@ -18,6 +18,7 @@
 #include "tests/fakes/fake_server.h"
 #include "unit.h"
 #include "usecases/take_place.h"
+#include "usecases/use_ledger.h"
 
 enum {
     JOB_THREADS = 2,
@@ -344,6 +345,27 @@ START_TEST(waiting_for_a_client_takes_no_turns_of_the_loop)
 }
 END_TEST
 
+START_TEST(a_client_that_has_caught_up_takes_no_turns_of_the_loop_either)
+{
+    static const char *reply[3];
+    enum { TURNS = 200 };
+
+    reply[0] = burst_of(600, 950);
+    reply[1] = FAKE_HOLD;
+    burst[strlen(burst) - strlen(STOP DONE)] = '\0';
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, 64 << 10));
+    fake_client_take(&client, 8 << 20);
+    while (fake_client_text_len(&client) < strlen(frames_of(burst)) || fake_client_waiting(&client)) turn_clock(0);
+    turn_clock(0);
+    long long before = looks;
+    for (int i = 0; i < TURNS / 2; i++) turn_clock(0);
+    ck_assert_int_le(looks - before, TURNS + 2);
+}
+END_TEST
+
 /* ---- the lease, the limits, the client ---- */
 
 START_TEST(its_ticket_can_be_had_for_renewing_as_long_as_it_lives)
@@ -359,6 +381,49 @@ START_TEST(its_ticket_can_be_had_for_renewing_as_long_as_it_lives)
     free(tickets);
     fake_server_open_gate(server);
     assert_ended(CHAT_OK, false);
+}
+END_TEST
+
+static void complete(const struct place *place, const char *request_id, struct fake_client *to)
+{
+    static const char body[] = "{\"model\":\"llama\",\"stream\":true}";
+    const struct completion_spec spec = {.ticket = place->ticket,
+                                         .breaker = place->breaker,
+                                         .model = "llama",
+                                         .body = strdup(body),
+                                         .body_len = strlen(body),
+                                         .stream = true,
+                                         .request_id = request_id};
+    chat.ports.answers->ops->complete(chat.ports.answers, &spec, &to->client);
+}
+
+START_TEST(all_tickets_that_hold_a_lease_can_be_had_and_no_other)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+    static const char *const ids[] = {"0198c5f2-7c00-7000-8000-000000000001", "0198c5f2-7c00-7000-8000-000000000002",
+                                      "0198c5f2-7c00-7000-8000-000000000003"};
+    struct fake_client clients[UNIT_COUNT(ids)];
+    struct admission_ticket *tickets;
+
+    for (size_t i = 0; i < UNIT_COUNT(ids); i++) {
+        struct problem problem = {0};
+        struct place place = {0};
+
+        fake_server_reply(server, reply);
+        fake_client_init(&clients[i]);
+        ck_assert_int_eq(
+            take_place(&chat.ports, &chat.alice, &(struct wanted_model){.name = "llama"}, ids[i], &problem, &place),
+            CHAT_OK);
+        if (i == 1) place.ticket.leased = false;
+        complete(&place, ids[i], &clients[i]);
+        ck_assert(fake_client_wait_text(&clients[i], "Hi"));
+    }
+    ck_assert_uint_eq(relay_tickets(relay, &tickets), 2);
+    ck_assert_str_eq(tickets[0].answer_id, ids[2]); /* the newest first */
+    ck_assert_str_eq(tickets[1].answer_id, ids[0]);
+    free(tickets);
+    close_relay();
+    for (size_t i = 0; i < UNIT_COUNT(ids); i++) fake_client_fini(&clients[i]);
 }
 END_TEST
 
@@ -400,6 +465,24 @@ START_TEST(a_client_that_leaves_ends_it_upstream_and_pays)
 }
 END_TEST
 
+START_TEST(a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, -1);
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    fake_client_leave(&client);
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert(fake_server_wait_left(server, 1));
+    ck_assert_int_eq(relay_live(relay), 1); /* its lease is still to be ended */
+    fake_admission_fail_settle(&chat.admission, CHAT_OK, 0);
+    while (!fake_admission_settled(&chat.admission)) turn_clock(1000);
+    assert_left(false);
+}
+END_TEST
+
 START_TEST(a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too)
 {
     static const char *reply[3];
@@ -431,6 +514,24 @@ START_TEST(with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_l
 }
 END_TEST
 
+START_TEST(with_limits_that_do_not_answer_the_end_is_told_after_two_seconds)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+
+    fake_admission_hold_settle(&chat.admission, true);
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_admission_wait_settle_calls(&chat.admission, 1));
+    turn_clock(1999);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(1);
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert_int_eq(relay_live(relay), 1);
+    fake_admission_hold_settle(&chat.admission, false);
+    assert_ended(CHAT_OK, false);
+}
+END_TEST
+
 START_TEST(with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again)
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
@@ -439,7 +540,10 @@ START_TEST(with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_ag
     fake_server_reply(server, reply);
     ask();
     ck_assert(fake_client_wait_text(&client, "Hi"));
-    while (relay_live(relay)) turn_clock(1000);
+    for (int tries = 0; relay_live(relay); tries++) {
+        ck_assert_int_lt(tries, 1000); /* each turn may come before the try that it waits for */
+        turn_clock(1000);
+    }
     ck_assert_int_eq(client.closes, 1);
     ck_assert_str_eq(error_code(client.error), error_code(CHAT_OK));
     close_relay();
@@ -465,15 +569,134 @@ END_TEST
 START_TEST(comments_of_the_provider_keep_it_from_no_limit)
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_GATE, ": still here\n\n", FAKE_HOLD, NULL};
+    bool passed_on;
 
     fake_server_reply(server, reply);
     ask();
     ck_assert(fake_client_wait_text(&client, "Hi"));
     turn_clock(IDLE_MS - 1000);
     fake_server_open_gate(server);
-    ck_assert(fake_client_wait_text(&client, "\n\n:"));
-    turn_clock(1000);
+    FAKE_WAIT_UNTIL(&client.wait, client.frames == 2, passed_on); /* the relay's own comments are no frames */
+    ck_assert(passed_on);
+    turn_clock(999);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(1);
     assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, false);
+}
+END_TEST
+
+/* Other choices of `n` could lack their ends. */
+START_TEST(a_stream_without_its_end_mark_whose_connection_broke_is_not_whole)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP, FAKE_GATE, FAKE_RESET, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "stop"));
+    fake_server_open_gate(server);
+    assert_ended(CHAT_ERR_UPSTREAM_INVALID_RESPONSE, false);
+    ck_assert_str_eq(client.finish_reason, "stop");
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+}
+END_TEST
+
+START_TEST(silence_after_the_first_chunk_is_bridged_by_comments)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    turn_clock(COMMENT_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.comments), 0);
+    turn_clock(1);
+    ck_assert_int_eq(fake_client_count(&client, &client.comments), 1);
+    turn_clock(IDLE_MS - COMMENT_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.comments), 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(1);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, false);
+}
+END_TEST
+
+START_TEST(a_first_byte_that_does_not_come_is_a_timeout_and_the_models_failure)
+{
+    static const char *const reply[] = {FAKE_HOLD, NULL};
+    const uint64_t *timeouts = &metrics->counters.upstream_errors[UPSTREAM_TIMEOUT];
+    const uint64_t before = *timeouts; /* of earlier tests, where they run in one process */
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_server_wait_requests(server, 1));
+    turn_clock(FIRST_BYTE_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(1);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, true);
+    ck_assert_int_eq(client.comments, 0); /* one would have opened the response */
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_FAILURE), 1);
+    ck_assert_uint_eq(*timeouts, before + 1);
+}
+END_TEST
+
+/* What a caller can bring about is no failure of the model's. */
+static const struct {
+    const char *rest;
+    enum chat_error error;
+    enum breaker_outcome outcome;
+} outcomes[] = {
+    {CHUNK("Hi") STOP DONE, CHAT_OK, BREAKER_SUCCESS},
+    {CHUNK("Hi") STOP, CHAT_OK, BREAKER_SUCCESS}, /* no [DONE], but ended as it should */
+    {DONE, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_SUCCESS},
+    {CHUNK("Hi"), CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE}, /* cut off */
+    {"data: {\"choi\n\n", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE},
+    {"{\"error\":\"no\"}", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_NEITHER},
+    {CHUNK("Hi") "data: {\"choi\n\n", CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE},
+};
+
+START_TEST(the_breaker_is_told_what_a_stream_says_of_its_model)
+{
+    static const char *reply[3];
+    int reports = 0;
+
+    reply[0] = FAKE_STREAM_HEAD;
+    reply[1] = outcomes[_i].rest;
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_closed(&client));
+    assert_ended(outcomes[_i].error, client.frames == 0 && outcomes[_i].error != CHAT_OK);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, outcomes[_i].outcome), 1);
+    for (int i = BREAKER_SUCCESS; i <= BREAKER_BUSY; i++)
+        reports += fake_breaker_reports(&chat.breaker, (enum breaker_outcome)i);
+    ck_assert_int_eq(reports, 1);
+}
+END_TEST
+
+START_TEST(a_429_lets_the_model_rest_as_long_as_it_says)
+{
+    static const char *const reply[] = {
+        "HTTP/1.1 429 Busy\r\nRetry-After: 17\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_UPSTREAM_RATE_LIMITED, true);
+    ck_assert_int_eq(client.retry_after_s, 17);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(chat.breaker.rest_s, 17);
+}
+END_TEST
+
+START_TEST(a_trial_that_brings_text_is_told_before_its_end)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+
+    chat.breaker.rule = (struct breaker){.state = BREAKER_OPEN, .until_ms = 1, .generation = 1};
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    while (!fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS)) turn_clock(0); /* a job does */
+    fake_client_leave(&client);
+    assert_left(false);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
 }
 END_TEST
 
@@ -561,6 +784,117 @@ START_TEST(a_whole_answer_that_takes_longer_than_that_is_given_up)
 }
 END_TEST
 
+/* ---- what it has used ---- */
+
+static int log_ends[2];
+
+static void log_to_pipe(void)
+{
+    ck_assert_int_eq(pipe(log_ends), 0);
+    log_set_fd(log_ends[1]);
+}
+
+/* Of the completion that has ended: its line, without what comes before it. */
+static const char *logged_end(void)
+{
+    static char text[65536];
+
+    log_set_fd(STDERR_FILENO);
+    close(log_ends[1]);
+    ssize_t len = read(log_ends[0], text, sizeof text - 1);
+    close(log_ends[0]);
+    ck_assert_int_gt(len, 0);
+    text[len] = '\0';
+    const char *line = strstr(text, "completion_ended");
+    ck_assert_ptr_nonnull(line);
+    return line;
+}
+
+/* All that the ledger has. */
+static struct usage_counts counted(void)
+{
+    const struct usage_query query = {
+        .from = "1970-01-01", .to = "9999-12-31", .user_id = "alice", .group = USAGE_BY_USER, .limit = 1};
+    struct usage_page page;
+
+    ck_assert(use_ledger_flush(chat.ports.ledger, chat.ports.usage));
+    ck_assert_int_eq(chat.ports.usage->ops->list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
+    ck_assert_uint_eq(page.count, 1);
+    return page.items[0].counts;
+}
+
+#define TELLS(usage) "data: {\"choices\":[],\"usage\":{" usage "}}\n\n"
+#define OTHER "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"12345678\"}}]}\n\n"
+#define NO_USAGE                                                                             \
+    "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello\"}," \
+    "\"finish_reason\":\"stop\"}]}"
+
+/* A request is taken for a third of its bytes, an answer for a quarter of its text's. Prices are 0.60 and 1.20. */
+static const struct {
+    const char *head, *rest;
+    int64_t prompt_tokens, completion_tokens, cost_micro_usd;
+    bool estimated;
+} used[] = {
+    {FAKE_STREAM_HEAD, CHUNK("Hello") STOP TELLS("\"prompt_tokens\":700,\"completion_tokens\":20") DONE, 700, 20, 444,
+     false},
+    {FAKE_STREAM_HEAD, CHUNK("Hello") STOP TELLS("\"prompt_tokens\":700") DONE, 700, 2, 422, true},
+    {FAKE_STREAM_HEAD, CHUNK("Hello") STOP TELLS("\"completion_tokens\":20") DONE, 11, 20, 31, true},
+    {FAKE_STREAM_HEAD, CHUNK("Hello") OTHER STOP DONE, 11, 4, 11, true},
+    {JSON_HEAD, WHOLE, 7, 2, 7, false},
+    {JSON_HEAD, NO_USAGE, 11, 4, 11, true},
+};
+
+START_TEST(what_the_provider_tells_is_counted_and_only_the_rest_is_estimated)
+{
+    static const char *reply[3];
+    static const char body[] = "{\"model\":\"llama\",\"n\":\"fillers\"}";
+
+    reply[0] = used[_i].head;
+    reply[1] = used[_i].rest;
+    log_to_pipe();
+    fake_server_reply(server, reply);
+    ask_so(body, strstr(used[_i].head, "event-stream") != NULL);
+    assert_ended(CHAT_OK, false);
+    const struct usage_counts counts = counted();
+    ck_assert_int_eq(counts.completions, 1);
+    ck_assert_int_eq(counts.prompt_tokens, used[_i].prompt_tokens);
+    ck_assert_int_eq(counts.completion_tokens, used[_i].completion_tokens);
+    ck_assert_int_eq(counts.cost_micro_usd, used[_i].cost_micro_usd);
+    ck_assert_ptr_nonnull(
+        strstr(logged_end(), used[_i].estimated ? "\"tokens_estimated\":true" : "\"tokens_estimated\":false"));
+}
+END_TEST
+
+START_TEST(what_was_refused_has_used_no_tokens)
+{
+    static const char *const reply[] = {"HTTP/1.1 400 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_INVALID_REQUEST, true);
+    ck_assert_int_eq(counted().prompt_tokens, 0);
+    ck_assert_int_eq(counted().cost_micro_usd, 0);
+}
+END_TEST
+
+/* Its end is tried until the limits are back. */
+START_TEST(it_is_counted_once_however_often_its_end_is_tried)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 3);
+    fake_server_reply(server, reply);
+    ask();
+    for (int calls = 1; calls <= 4; calls++) {
+        ck_assert(fake_admission_wait_settle_calls(&chat.admission, calls));
+        while (calls < 4 && fake_admission_settle_calls(&chat.admission) == calls) turn_clock(1000);
+    }
+    assert_ended(CHAT_OK, false);
+    ck_assert_int_eq(counted().completions, 1);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_SUCCESS), 1);
+}
+END_TEST
+
 /* ---- refused by the provider ---- */
 
 #define REFUSE(status, type, body) "HTTP/1.1 " status "\r\nContent-Type: " type "\r\nConnection: close\r\n\r\n" body
@@ -579,6 +913,18 @@ START_TEST(who_wrote_the_request_is_told_what_the_provider_has_against_it)
     assert_ended(CHAT_ERR_INVALID_REQUEST, true);
     ck_assert_str_eq(client.message, "Invalid schema for function 'search'");
     ck_assert_str_eq(client.param, "tools[0].function.parameters");
+}
+END_TEST
+
+START_TEST(a_422_is_the_callers_to_put_right_too)
+{
+    static const char *const reply[] = {
+        REFUSE("422 No", "application/json", "{\"error\":{\"message\":\"no such tool\"}}"), NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(CHAT_ERR_INVALID_REQUEST, true);
+    ck_assert_str_eq(client.message, "no such tool");
 }
 END_TEST
 
@@ -720,35 +1066,47 @@ END_TEST
 UNIT_SUITE(relay_completions)
 {
     Suite *suite = suite_create("relay_completions");
-    TCase *cases[5];
+    TCase *cases[6];
 
-    cases[0] =
-        UNIT_CASE(suite, "a client that is behind",
-                  one_that_reads_at_all_is_kept_however_long_it_takes_and_no_limit_of_the_providers_counts_that,
-                  a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_limit,
-                  one_that_takes_nothing_is_let_go_and_the_provider_is_closed,
-                  one_that_takes_nothing_of_the_end_is_let_go_too, waiting_for_a_client_takes_no_turns_of_the_loop);
+    cases[0] = UNIT_CASE(
+        suite, "a client that is behind",
+        one_that_reads_at_all_is_kept_however_long_it_takes_and_no_limit_of_the_providers_counts_that,
+        a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_limit,
+        one_that_takes_nothing_is_let_go_and_the_provider_is_closed, one_that_takes_nothing_of_the_end_is_let_go_too,
+        waiting_for_a_client_takes_no_turns_of_the_loop, a_client_that_has_caught_up_takes_no_turns_of_the_loop_either);
     tcase_add_loop_test(cases[0], a_burst_reaches_a_client_that_reads_slowly_whole_and_never_lies_here_as_a_whole, 0,
                         (int)UNIT_COUNT(bursts));
-    cases[1] = UNIT_CASE(suite, "lease, limits, client", its_ticket_can_be_had_for_renewing_as_long_as_it_lives,
-                         one_that_broke_in_mid_stream_is_paid_for, one_that_failed_before_its_first_chunk_costs_nothing,
-                         a_client_that_leaves_ends_it_upstream_and_pays,
-                         a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too,
-                         with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later,
-                         with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
-                         a_drain_ends_it_with_an_error_and_frees_its_place);
+    cases[1] =
+        UNIT_CASE(suite, "lease, limits, client", its_ticket_can_be_had_for_renewing_as_long_as_it_lives,
+                  one_that_broke_in_mid_stream_is_paid_for, one_that_failed_before_its_first_chunk_costs_nothing,
+                  all_tickets_that_hold_a_lease_can_be_had_and_no_other, a_client_that_leaves_ends_it_upstream_and_pays,
+                  a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end,
+                  a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too,
+                  with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later,
+                  with_limits_that_do_not_answer_the_end_is_told_after_two_seconds,
+                  with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
+                  a_drain_ends_it_with_an_error_and_frees_its_place);
     cases[2] = UNIT_CASE(suite, "no answer", comments_of_the_provider_keep_it_from_no_limit,
+                         a_stream_without_its_end_mark_whose_connection_broke_is_not_whole,
+                         silence_after_the_first_chunk_is_bridged_by_comments,
+                         a_first_byte_that_does_not_come_is_a_timeout_and_the_models_failure,
+                         a_429_lets_the_model_rest_as_long_as_it_says, a_trial_that_brings_text_is_told_before_its_end,
                          a_comment_opens_nothing_so_what_fails_later_is_a_status, an_event_over_its_bound_is_the_end);
     tcase_add_loop_test(cases[2], what_is_no_whole_stream_is_never_told_as_one, 0, (int)UNIT_COUNT(broken));
+    tcase_add_loop_test(cases[2], the_breaker_is_told_what_a_stream_says_of_its_model, 0, (int)UNIT_COUNT(outcomes));
     cases[3] = UNIT_CASE(suite, "whole", a_whole_answer_has_the_time_of_the_whole_alone,
                          a_whole_answer_that_takes_longer_than_that_is_given_up);
     cases[4] = UNIT_CASE(suite, "refused", who_wrote_the_request_is_told_what_the_provider_has_against_it,
-                         what_the_provider_says_of_itself_goes_to_nobody,
+                         a_422_is_the_callers_to_put_right_too, what_the_provider_says_of_itself_goes_to_nobody,
                          after_tries_of_our_own_the_client_is_told_that_more_make_no_sense,
                          that_the_account_is_refused_is_said_as_what_it_is_and_kept_until_the_next_success,
                          requests_go_through_the_proxy_that_is_named_and_never_through_the_environment_s,
                          a_stream_without_a_chunk_that_took_tokens_is_counted);
     tcase_add_loop_test(cases[4], a_content_encoding_that_was_not_asked_for_is_refused, 0, (int)UNIT_COUNT(encodings));
+    cases[5] = UNIT_CASE(suite, "used", what_was_refused_has_used_no_tokens,
+                         it_is_counted_once_however_often_its_end_is_tried);
+    tcase_add_loop_test(cases[5], what_the_provider_tells_is_counted_and_only_the_rest_is_estimated, 0,
+                        (int)UNIT_COUNT(used));
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
         tcase_set_timeout(cases[i], 60);
         tcase_add_checked_fixture(cases[i], set_up, tear_down);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "metrics/metrics.h"
 #include "tests/fakes/fake_chat.h"
 #include "unit.h"
 
@@ -99,6 +100,20 @@ START_TEST(while_the_database_is_away_the_breaker_is_told_and_once)
 }
 END_TEST
 
+/* A later answer may have moved it on by the time that the row is written. */
+START_TEST(where_the_context_begins_is_kept_once)
+{
+    finish.context_starts_at = "0198c5f2-7c00-7000-8000-000000000001";
+    fake_repo_fail(chat.repo, FAKE_SESSION_CONTEXT, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    ck_assert_int_eq(finish_it(), CHAT_ERR_DATABASE_UNAVAILABLE);
+    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_MESSAGE_END), 0);
+    fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
+    ck_assert_int_eq(finish_it(), CHAT_ERR_DATABASE_UNAVAILABLE);
+    ck_assert_int_eq(finish_it(), CHAT_OK);
+    ck_assert_int_eq(fake_repo_calls(chat.repo, FAKE_SESSION_CONTEXT), 2); /* the one that failed, and one */
+}
+END_TEST
+
 START_TEST(while_limits_are_away_the_row_is_not_written_again)
 {
     fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
@@ -113,6 +128,7 @@ END_TEST
 
 START_TEST(an_answer_that_somebody_else_ended_is_left_as_it_is)
 {
+    const uint64_t *complete = &metrics->counters.answers[ANSWERS_COMPLETE], before = *complete;
     struct message row;
 
     ck_assert_int_eq(finish_it(), CHAT_OK);
@@ -121,6 +137,7 @@ START_TEST(an_answer_that_somebody_else_ended_is_left_as_it_is)
     message.content_len = 6;
     ck_assert_int_eq(finish_it(), CHAT_OK);
     ck_assert(!has_session && finish.row_done);
+    ck_assert_uint_eq(*complete, before + 1);
     ck_assert(fake_repo_message(chat.repo, message.id, &row));
     ck_assert_str_eq(row.content, "Because.");
 }
@@ -203,10 +220,10 @@ static struct message counted(const char *content, const char *reasoning, struct
 
 START_TEST(the_provider_s_own_count_is_taken_as_it_is)
 {
-    struct message out = counted("twelve bytes", NULL, (struct token_usage){10, 20, 30, 0}, true);
+    struct message out = counted("twelve bytes", NULL, (struct token_usage){10, 20, 33, 0}, true);
 
     ck_assert_int_eq(out.usage.prompt_tokens, 10);
-    ck_assert_int_eq(out.usage.total_tokens, 30);
+    ck_assert_int_eq(out.usage.total_tokens, 33);
     ck_assert_int_eq(out.token_count, 20);
     ck_assert(!out.tokens_estimated);
 }
@@ -247,8 +264,9 @@ UNIT_SUITE(usecases_finish_answer)
     Suite *suite = suite_create("usecases_finish_answer");
     TCase *tcase = UNIT_CASE(
         suite, "finishing", the_row_has_text_usage_and_cost_and_the_lease_ends, done_twice_it_happens_once,
-        while_the_database_is_away_the_lease_is_held, while_limits_are_away_the_row_is_not_written_again,
-        while_the_database_is_away_the_breaker_is_told_and_once, an_answer_that_somebody_else_ended_is_left_as_it_is,
+        where_the_context_begins_is_kept_once, while_the_database_is_away_the_lease_is_held,
+        while_limits_are_away_the_row_is_not_written_again, while_the_database_is_away_the_breaker_is_told_and_once,
+        an_answer_that_somebody_else_ended_is_left_as_it_is,
         the_earlier_answer_is_superseded_once_the_new_one_has_text);
 
     tcase_add_loop_test(tcase, only_a_failure_before_the_first_token_gives_the_daily_unit_back, 0,

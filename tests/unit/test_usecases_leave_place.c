@@ -1,5 +1,6 @@
 #include "usecases/leave_place.h"
 
+#include "metrics/metrics.h"
 #include "tests/fakes/fake_chat.h"
 #include "unit.h"
 #include "usecases/take_place.h"
@@ -46,6 +47,21 @@ START_TEST(a_refund_is_in_what_is_known)
 {
     ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_OK);
     ck_assert_int_eq(stand.quota.daily_used, 0);
+}
+END_TEST
+
+START_TEST(a_unit_is_counted_as_given_back_once_it_is)
+{
+    const uint64_t *given_back = &metrics->counters.quota[QUOTA_GIVEN_BACK], before = *given_back;
+
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_uint_eq(*given_back, before);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_OK);
+    ck_assert_uint_eq(*given_back, before + 1);
+    place.ticket.daily_counted = false; /* an admin's */
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_OK);
+    ck_assert_uint_eq(*given_back, before + 1);
 }
 END_TEST
 
@@ -116,7 +132,8 @@ UNIT_SUITE(usecases_leave_place)
     Suite *suite = suite_create("usecases_leave_place");
     tcase_add_checked_fixture(
         UNIT_CASE(suite, "leaving", the_lease_ends_and_it_is_known_where_the_user_stands, a_refund_is_in_what_is_known,
-                  a_breaker_at_rest_hears_of_failures_alone, a_success_clears_what_others_put_on_the_books_meanwhile,
+                  a_unit_is_counted_as_given_back_once_it_is, a_breaker_at_rest_hears_of_failures_alone,
+                  a_success_clears_what_others_put_on_the_books_meanwhile,
                   without_the_limits_it_is_told_all_the_same_and_once, who_decided_without_the_store_is_told_without_it,
                   a_model_is_told_to_rest_at_once, where_nothing_is_known_of_the_breaker_it_is_told),
         set_up, tear_down);

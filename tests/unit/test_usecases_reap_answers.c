@@ -244,6 +244,49 @@ START_TEST(while_none_has_died_they_are_looked_at_page_by_page)
 }
 END_TEST
 
+START_TEST(behind_the_last_page_it_begins_anew_also_where_that_one_was_full)
+{
+    const char *oldest = answer_id;
+
+    put_behind(REAP_PAGE - 1);
+    chat.log.only = "nobody";
+    ck_assert_int_eq(reap_after(60000), 0);
+    ck_assert_int_eq(reap_after(1), 0); /* there are no more */
+    chat.log.only = oldest;
+    ck_assert_int_eq(reap_after(1), 1);
+}
+END_TEST
+
+static struct message_repo_ops watched_ops;
+static const struct message_repo_ops *real_ops;
+
+/* Its owner is a moment faster. */
+static enum chat_error end_after_owner(struct message_repo *self, const struct answer_end *end, struct arena *arena,
+                                       bool *written, struct session *session)
+{
+    const struct answer_end own = {.message_id = end->message_id,
+                                   .session_id = end->session_id,
+                                   .epoch = end->epoch,
+                                   .status = MESSAGE_COMPLETE,
+                                   .content = "All of it",
+                                   .content_len = 9};
+
+    ck_assert_int_eq(real_ops->end_answer(self, &own, arena, written, session), CHAT_OK);
+    return real_ops->end_answer(self, end, arena, written, session);
+}
+
+START_TEST(one_that_its_owner_ends_meanwhile_is_not_counted_as_reaped)
+{
+    real_ops = chat.ports.messages->ops;
+    watched_ops = *real_ops;
+    watched_ops.end_answer = end_after_owner;
+    chat.ports.messages->ops = &watched_ops;
+    ck_assert_int_eq(reap_after(60000), 0);
+    ck_assert_int_eq(row().status, MESSAGE_COMPLETE);
+    ck_assert_str_eq(row().content, "All of it");
+}
+END_TEST
+
 START_TEST(while_the_log_is_away_nobody_is_reaped)
 {
     fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
@@ -305,20 +348,21 @@ END_TEST
 UNIT_SUITE(usecases_reap_answers)
 {
     Suite *suite = suite_create("usecases_reap_answers");
-    TCase *tcase =
-        UNIT_CASE(suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log,
-                  one_that_died_before_its_first_token_gives_its_unit_back,
-                  one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text,
-                  one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended,
-                  one_that_never_had_text_ends_too, a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
-                  one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
-                  one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
-                  one_whose_send_was_refused_is_ended, one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time,
-                  thoughts_alone_are_counted_too, once_a_process_has_died_it_is_found_behind_many_that_live,
-                  a_page_that_could_not_be_looked_at_comes_again, while_none_has_died_they_are_looked_at_page_by_page,
-                  a_log_that_may_not_be_believed_judges_nobody,
-                  one_whose_writer_spoke_since_it_was_looked_at_is_left_alone, while_the_log_is_away_nobody_is_reaped,
-                  while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
+    TCase *tcase = UNIT_CASE(
+        suite, "reaping", an_orphan_is_interrupted_with_the_text_of_the_log,
+        one_that_died_before_its_first_token_gives_its_unit_back,
+        one_that_was_asked_anew_takes_the_place_of_the_earlier_one_if_it_has_text,
+        one_that_had_ended_while_the_database_was_away_is_stored_as_it_ended, one_that_never_had_text_ends_too,
+        a_young_one_is_left_alone, one_whose_writer_lives_is_left_alone,
+        one_whose_writer_is_not_known_is_ended_when_it_cannot_live_any_more,
+        one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed,
+        one_whose_send_was_refused_is_ended, one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time,
+        thoughts_alone_are_counted_too, once_a_process_has_died_it_is_found_behind_many_that_live,
+        a_page_that_could_not_be_looked_at_comes_again, while_none_has_died_they_are_looked_at_page_by_page,
+        behind_the_last_page_it_begins_anew_also_where_that_one_was_full,
+        one_that_its_owner_ends_meanwhile_is_not_counted_as_reaped, a_log_that_may_not_be_believed_judges_nobody,
+        one_whose_writer_spoke_since_it_was_looked_at_is_left_alone, while_the_log_is_away_nobody_is_reaped,
+        while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

@@ -5,6 +5,7 @@
 
 #include "tests/fakes/fake_chat.h"
 #include "unit.h"
+#include "usecases/send_message.h"
 
 static struct fake_chat chat;
 static struct problem problem;
@@ -71,6 +72,43 @@ START_TEST(a_model_not_offered_is_refused_first)
 }
 END_TEST
 
+/* (A3) */
+START_TEST(its_session_s_model_is_asked_about_where_a_breaker_is_not_at_rest)
+{
+    const char *old_id = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", "Because.", MESSAGE_COMPLETE);
+
+    chat.policy.models[chat.policy.model_count++] = "spare";
+    chat.policy.default_model = "spare";
+    chat.breaker.rule = (struct breaker){.rest_until_ms = clock_wall_ms(&chat.clock.clock) + 5000};
+    ck_assert_int_eq(again(old_id, NULL), CHAT_ERR_UPSTREAM_RATE_LIMITED); /* llama's */
+    problem = (struct problem){0};
+    ck_assert_int_eq(again(old_id, "spare"), CHAT_OK);
+}
+END_TEST
+
+START_TEST(a_first_answer_that_is_written_anew_gives_its_session_no_other_title)
+{
+    const struct send_message in = {.caller = &chat.alice, .content = "Why?", .content_len = 4};
+    struct answer_end end = {.epoch = 1, .status = MESSAGE_COMPLETE, .content = "So.", .content_len = 3};
+    struct session session;
+    bool written;
+
+    chat.policy.title_model = "qwen";
+    ck_assert_int_eq(send_message(&chat.ports, &in, &chat.arena, &problem, &ready), CHAT_OK);
+    ck_assert_ptr_nonnull(ready.spec.title.text);
+    free(ready.spec.title.text);
+    free(ready.spec.body);
+    end.message_id = arena_strdup(&chat.arena, ready.answer.id);
+    end.session_id = arena_strdup(&chat.arena, ready.session.id);
+    ck_assert_int_eq(chat.ports.messages->ops->end_answer(chat.ports.messages, &end, &chat.arena, &written, &session),
+                     CHAT_OK);
+    ck_assert_int_eq(again(end.message_id, NULL), CHAT_OK);
+    ck_assert_int_eq(ready.question.seq, 1);
+    ck_assert_int_eq(ready.session.title_source, TITLE_FIRST_MESSAGE);
+    ck_assert_ptr_null(ready.spec.title.text);
+}
+END_TEST
+
 START_TEST(an_unknown_answer_is_not_found)
 {
     ck_assert_int_eq(again("00000000-0000-7000-8000-000000000000", NULL), CHAT_ERR_MESSAGE_NOT_FOUND);
@@ -81,9 +119,11 @@ END_TEST
 UNIT_SUITE(usecases_regenerate_message)
 {
     Suite *suite = suite_create("usecases_regenerate_message");
-    TCase *tcase = UNIT_CASE(suite, "regenerating", the_last_answer_is_written_anew_to_the_same_question,
-                             an_earlier_answer_cannot_be_written_anew, a_model_not_offered_is_refused_first,
-                             an_unknown_answer_is_not_found);
+    TCase *tcase =
+        UNIT_CASE(suite, "regenerating", the_last_answer_is_written_anew_to_the_same_question,
+                  an_earlier_answer_cannot_be_written_anew, a_model_not_offered_is_refused_first,
+                  its_session_s_model_is_asked_about_where_a_breaker_is_not_at_rest,
+                  a_first_answer_that_is_written_anew_gives_its_session_no_other_title, an_unknown_answer_is_not_found);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics/metrics.h"
 #include "tests/fakes/fake_chat.h"
 #include "unit.h"
 
@@ -332,6 +333,7 @@ START_TEST(what_the_store_refuses_is_given_back)
 {
     static const enum chat_error errors[] = {CHAT_ERR_SESSION_NOT_FOUND, CHAT_ERR_MESSAGE_NOT_FOUND,
                                              CHAT_ERR_DATABASE_UNAVAILABLE, CHAT_ERR_INTERNAL};
+    const uint64_t *given_back = &metrics->counters.quota[QUOTA_GIVEN_BACK], before = *given_back;
 
     for (size_t i = 0; i < UNIT_COUNT(errors); i++) {
         fake_repo_fail(chat.repo, FAKE_MESSAGE_BEGIN, errors[i], 1);
@@ -341,6 +343,7 @@ START_TEST(what_the_store_refuses_is_given_back)
         ck_assert_int_eq(problem.quota.daily_remaining, 100);
         ck_assert_int_eq(problem.quota.rate_remaining, 9 - (int)i); /* the minute's unit stays spent */
         assert_given_back((int)i + 1);
+        ck_assert_uint_eq(*given_back - before, i + 1);
     }
 }
 END_TEST
@@ -401,12 +404,26 @@ START_TEST(a_give_back_that_fails_does_not_hide_the_error)
 }
 END_TEST
 
+START_TEST(the_relay_is_told_who_is_an_admin)
+{
+    struct send_message in = question(NULL, "Hello");
+
+    ck_assert_int_eq(send_it(&in), CHAT_OK);
+    ck_assert(!ready.spec.is_admin);
+    in.caller = &chat.admin;
+    ck_assert_int_eq(send_it(&in), CHAT_OK);
+    ck_assert(ready.spec.is_admin);
+}
+END_TEST
+
 START_TEST(an_admin_has_no_daily_unit_to_give_back)
 {
     struct send_message in = question("00000000-0000-7000-8000-000000000000", "Hello");
+    const uint64_t *given_back = &metrics->counters.quota[QUOTA_GIVEN_BACK], before = *given_back;
 
     in.caller = &chat.admin;
     ck_assert_int_eq(send_it(&in), CHAT_ERR_SESSION_NOT_FOUND);
+    ck_assert_uint_eq(*given_back, before);
     ck_assert_int_eq(chat.admission.settled, 1);
     ck_assert(problem.quota.unlimited);
     ck_assert_int_eq(problem.quota.daily_used, 0);
@@ -472,7 +489,8 @@ UNIT_SUITE(usecases_send_message)
         somebody_else_s_session_does_not_exist, a_second_question_while_an_answer_is_written_names_that_answer,
         behind_an_answer_that_is_not_stored_yet_the_database_is_what_is_missing,
         what_cannot_be_replaced_names_the_field, a_give_back_that_fails_does_not_hide_the_error,
-        an_admin_has_no_daily_unit_to_give_back, a_prompt_that_cannot_be_composed_ends_the_stored_answer,
+        the_relay_is_told_who_is_an_admin, an_admin_has_no_daily_unit_to_give_back,
+        a_prompt_that_cannot_be_composed_ends_the_stored_answer,
         an_answer_that_cannot_be_ended_either_is_given_back_all_the_same);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

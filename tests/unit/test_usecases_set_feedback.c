@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "metrics/metrics.h"
 #include "tests/fakes/fake_chat.h"
 #include "unit.h"
 
@@ -77,6 +78,23 @@ START_TEST(the_last_rating_stands)
 }
 END_TEST
 
+START_TEST(each_rating_is_counted_as_what_it_is)
+{
+    static const struct {
+        const char *rating;
+        enum metrics_feedback counted;
+    } cases[] = {{"up", RATED_UP}, {"down", RATED_DOWN}, {"none", RATED_NONE}};
+    const char *id = answer();
+
+    for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+        const uint64_t before = metrics->counters.feedback[cases[i].counted];
+
+        ck_assert_int_eq(rate(id, cases[i].rating, NULL), CHAT_OK);
+        ck_assert_uint_eq(metrics->counters.feedback[cases[i].counted], before + 1);
+    }
+}
+END_TEST
+
 START_TEST(a_comment_of_white_space_is_none)
 {
     ck_assert_int_eq(rate(answer(), "up", " \n\xe2\x80\x83"), CHAT_OK);
@@ -140,10 +158,10 @@ END_TEST
 UNIT_SUITE(usecases_set_feedback)
 {
     Suite *suite = suite_create("usecases_set_feedback");
-    TCase *tcase =
-        UNIT_CASE(suite, "rating", the_last_rating_stands, a_comment_of_white_space_is_none,
-                  a_comment_is_counted_in_code_points, a_rating_that_is_none_is_refused_before_the_store,
-                  a_question_cannot_be_rated, somebody_else_s_answer_is_not_found, where_the_store_is_away_it_says_so);
+    TCase *tcase = UNIT_CASE(suite, "rating", each_rating_is_counted_as_what_it_is, the_last_rating_stands,
+                             a_comment_of_white_space_is_none, a_comment_is_counted_in_code_points,
+                             a_rating_that_is_none_is_refused_before_the_store, a_question_cannot_be_rated,
+                             somebody_else_s_answer_is_not_found, where_the_store_is_away_it_says_so);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

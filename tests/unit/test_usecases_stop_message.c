@@ -164,16 +164,31 @@ START_TEST(one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait)
 }
 END_TEST
 
+START_TEST(when_its_time_is_up_it_is_not_looked_at_again)
+{
+    int64_t wait_ms;
+
+    stopping = (struct stopping){0};
+    ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &stopping, &chat.arena, &message, &wait_ms),
+                     CHAT_OK);
+    ck_assert_int_gt(wait_ms, 0);
+    manual_clock_advance(&chat.clock, STOP_WAIT_MS);
+    ck_assert_int_eq(stop_message(&chat.ports, &chat.alice, answer_id, &stopping, &chat.arena, &message, &wait_ms),
+                     CHAT_OK);
+    ck_assert_int_eq(wait_ms, 0);
+}
+END_TEST
+
 UNIT_SUITE(usecases_stop_message)
 {
     Suite *suite = suite_create("usecases_stop_message");
-    TCase *tcase =
-        UNIT_CASE(suite, "stopping", a_running_answer_is_stopped_and_given_as_it_is_afterwards,
-                  one_that_is_done_is_not_changed, somebody_else_s_answer_is_not_found_and_goes_on,
-                  a_store_that_is_away_is_told, one_that_is_here_is_asked_once_however_long_it_takes_to_settle,
-                  a_writer_that_was_told_is_not_told_with_every_look, another_process_is_asked_through_the_log,
-                  one_that_began_a_moment_ago_is_asked_for_as_soon_as_its_writer_is_known,
-                  one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait);
+    TCase *tcase = UNIT_CASE(
+        suite, "stopping", a_running_answer_is_stopped_and_given_as_it_is_afterwards, one_that_is_done_is_not_changed,
+        somebody_else_s_answer_is_not_found_and_goes_on, a_store_that_is_away_is_told,
+        one_that_is_here_is_asked_once_however_long_it_takes_to_settle,
+        a_writer_that_was_told_is_not_told_with_every_look, another_process_is_asked_through_the_log,
+        one_that_began_a_moment_ago_is_asked_for_as_soon_as_its_writer_is_known,
+        one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait, when_its_time_is_up_it_is_not_looked_at_again);
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;

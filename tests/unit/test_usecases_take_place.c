@@ -1,5 +1,6 @@
 #include "usecases/take_place.h"
 
+#include "metrics/metrics.h"
 #include "tests/fakes/fake_chat.h"
 #include "unit.h"
 
@@ -59,6 +60,7 @@ START_TEST(an_open_breaker_refuses_before_anything_is_counted)
     chat.breaker.rule = open_for(7000);
     ck_assert_int_eq(take(), CHAT_ERR_API_UNAVAILABLE);
     ck_assert_int_eq(problem.retry_after_s, 7);
+    ck_assert(!problem.has_quota); /* it has nothing to do with limits */
     ck_assert_int_eq(chat.answers.reserved, 0);
     ck_assert_int_eq(chat.admission.admitted, 0);
 }
@@ -105,6 +107,36 @@ START_TEST(a_limit_gives_the_place_back_and_says_where_the_user_stands)
     ck_assert_int_ne(take(), CHAT_OK);
     ck_assert_int_eq(chat.answers.reserved, held);
     ck_assert_int_gt(problem.retry_after_s, 0);
+}
+END_TEST
+
+/* So many units that the counter has grown by. */
+static uint64_t taken_by(const struct caller *caller, const char *answer_id, int units)
+{
+    const uint64_t before = metrics->counters.quota[QUOTA_TAKEN]; /* of earlier tests, where they run in one process */
+    const struct wanted_model wanted = {.name = "llama", .units = units};
+
+    ck_assert_int_eq(take_place(&chat.ports, caller, &wanted, answer_id, &problem, &place), CHAT_OK);
+    return metrics->counters.quota[QUOTA_TAKEN] - before;
+}
+
+START_TEST(units_of_the_day_are_counted_as_they_are_taken)
+{
+    ck_assert_uint_eq(taken_by(&chat.alice, "0190a1b2-0000-7000-8000-000000000001", 0), 1);
+    ck_assert_uint_eq(taken_by(&chat.alice, "0190a1b2-0000-7000-8000-000000000002", 3), 3);
+    ck_assert_uint_eq(taken_by(&chat.admin, "0190a1b2-0000-7000-8000-000000000003", 1), 0); /* has no day's limit */
+}
+END_TEST
+
+START_TEST(a_look_that_is_refused_is_counted_as_a_refusal)
+{
+    const uint64_t *refused = &metrics->counters.admissions[ADMISSION_RATE_LIMITED], before = *refused;
+
+    ck_assert_int_eq(look_for_place(&chat.ports, &chat.alice, &problem), CHAT_OK);
+    ck_assert_uint_eq(*refused, before);
+    chat.policy.rate_limit_per_minute = 0;
+    ck_assert_int_eq(look_for_place(&chat.ports, &chat.alice, &problem), CHAT_ERR_RATE_LIMITED);
+    ck_assert_uint_eq(*refused, before + 1);
 }
 END_TEST
 
@@ -189,7 +221,8 @@ UNIT_SUITE(usecases_take_place)
         UNIT_CASE(suite, "limits", it_takes_a_place_a_lease_and_a_unit, without_a_place_nothing_is_counted,
                   an_open_breaker_refuses_before_anything_is_counted, a_breaker_at_rest_costs_no_step_of_its_own,
                   failures_on_its_books_are_asked_about, a_trial_that_a_limit_stops_is_given_up,
-                  a_limit_gives_the_place_back_and_says_where_the_user_stands),
+                  a_limit_gives_the_place_back_and_says_where_the_user_stands,
+                  units_of_the_day_are_counted_as_they_are_taken, a_look_that_is_refused_is_counted_as_a_refusal),
         set_up, tear_down);
     tcase_add_checked_fixture(UNIT_CASE(suite, "models",
                                         a_model_that_rests_refuses_at_once_with_the_time_left_and_where_the_user_stands,

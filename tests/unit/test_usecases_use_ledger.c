@@ -61,6 +61,30 @@ START_TEST(what_is_gathered_arrives_once_and_summed_up)
 }
 END_TEST
 
+START_TEST(days_and_models_are_counted_apart)
+{
+    static const char *const keys[][2] = {
+        {"2026-01-31", "llama"}, {"2026-02-01", "llama"}, {"2026-01-31", "qwen"}, {"2026-02-01", "qwen"}};
+    const struct token_usage usage = {10, 5, 15, 0};
+    const struct usage_query query = {.from = "2026-01-01",
+                                      .to = "2026-12-31",
+                                      .user_id = "alice",
+                                      .group = USAGE_BY_DAY | USAGE_BY_MODEL,
+                                      .limit = 10};
+    struct usage_page page;
+
+    for (size_t i = 0; i < UNIT_COUNT(keys); i++)
+        use_ledger_add(ledger, "alice", keys[i][0], keys[i][1], (int)i + 1, &usage, 7);
+    ck_assert(flush());
+    ck_assert_int_eq(chat.ports.usage->ops->list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
+    ck_assert_uint_eq(page.count, UNIT_COUNT(keys));
+    ck_assert_int_eq(page.items[0].counts.completions, 1); /* by day, then by model */
+    ck_assert_int_eq(page.items[1].counts.completions, 3);
+    ck_assert_int_eq(page.items[2].counts.completions, 2);
+    ck_assert_int_eq(page.items[3].counts.completions, 4);
+}
+END_TEST
+
 START_TEST(unknown_tokens_count_as_none)
 {
     const struct token_usage unknown = USAGE_UNKNOWN;
@@ -98,17 +122,32 @@ START_TEST(what_the_store_can_not_take_does_not_stop_the_rest)
 }
 END_TEST
 
+static size_t rows;
+
+static enum chat_error count_rows(struct usage_repo *self, const struct usage_batch *batch)
+{
+    (void)self;
+    rows = batch->count;
+    return CHAT_ERR_INTERNAL; /* more than the fake takes */
+}
+
 START_TEST(it_gathers_no_more_than_it_may)
 {
+    static struct usage_repo_ops watched_ops;
+    const struct usage_repo_ops *real_ops = chat.ports.usage->ops;
     char user[32];
 
     for (int i = 0; i < USE_LEDGER_MAX + 1; i++) {
         snprintf(user, sizeof user, "user-%d", i);
         add(user, 1);
     }
-    add("user-0", 1);                                                  /* known ones go on */
-    fake_repo_fail(chat.repo, FAKE_USAGE_COUNT, CHAT_ERR_INTERNAL, 1); /* more than the fake takes */
+    add("user-0", 1); /* known ones go on */
+    watched_ops = *real_ops;
+    watched_ops.count = count_rows;
+    chat.ports.usage->ops = &watched_ops;
     ck_assert(flush());
+    ck_assert_uint_eq(rows, USE_LEDGER_MAX);
+    chat.ports.usage->ops = real_ops;
     add(user, 1);
     ck_assert(flush());
     ck_assert_int_eq(total(user).completions, 1);
@@ -138,7 +177,8 @@ END_TEST
 UNIT_SUITE(usecases_use_ledger)
 {
     Suite *suite = suite_create("usecases_use_ledger");
-    TCase *tcase = UNIT_CASE(suite, "ledger", what_is_gathered_arrives_once_and_summed_up, unknown_tokens_count_as_none,
+    TCase *tcase = UNIT_CASE(suite, "ledger", what_is_gathered_arrives_once_and_summed_up,
+                             days_and_models_are_counted_apart, unknown_tokens_count_as_none,
                              while_the_store_is_away_it_is_kept, what_the_store_can_not_take_does_not_stop_the_rest,
                              it_gathers_no_more_than_it_may, any_thread_adds_while_one_writes);
 
