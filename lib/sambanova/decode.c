@@ -309,7 +309,7 @@ static bool take_chunk(struct decoder *decoder, const struct chunk *chunk, const
 
     decoder->saw_chunk = true;
     decoder->other_bytes += chunk->other_bytes;
-    take_usage(&decoder->usage, &chunk->usage);
+    if (chunk->usage_member.at) take_usage(&decoder->usage, &chunk->usage);
     if (chunk->error.present) return fail_told(decoder, chunk, json, len, "an error object in the stream");
     if (!chunk->has_choice) return true;
     if (reasoning->len > 0 && !take_reasoning_text(decoder, reasoning)) return false;
