@@ -7,7 +7,7 @@ COVERAGE  ?=
 comma     := ,
 BUILD     ?= build$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))$(if $(COVERAGE),-coverage)
 
-PKGS      := libpq hiredis libcurl libcjson libjwt libcrypto
+PKGS      := libpq hiredis libcurl libcjson libjwt libcrypto libutf8proc
 WARNINGS  := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
              -Wimplicit-fallthrough -Wvla -Werror
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
