@@ -28,12 +28,22 @@ static bool goes_on(uint32_t c)
 }
 
 /* Bytes of the piece that text begins with; 0 at the end, and where text is malformed. */
-static size_t piece_of(const char *text, size_t len, uint32_t *first)
+static size_t piece_of(const char *text, size_t len, uint32_t *first, size_t *first_bytes)
 {
     uint32_t c;
     size_t at = utf8_decode(text, len, first), bytes = at;
+    *first_bytes = at;
     while (bytes != 0 && (bytes = utf8_decode(text + at, len - at, &c)) != 0 && goes_on(c)) at += bytes;
     return at;
+}
+
+/* A piece of one code point that has no parts: most are. */
+static bool is_plain(uint32_t c)
+{
+    utf8proc_int32_t part;
+    if (c < FIRST_MARK || (c >= 0xac00 && c <= 0xd7a3)) return true; /* a syllable's parts make it again */
+    return utf8proc_decompose_char((utf8proc_int32_t)c, &part, 1, UTF8PROC_DECOMPOSE, NULL) == 1 &&
+           part == (utf8proc_int32_t)c;
 }
 
 /* The next piece's bytes in text, and what it becomes: text itself where it stays as it is. */
@@ -41,10 +51,10 @@ static size_t compose(const char *text, size_t len, union composed *out, const c
 {
     const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
     uint32_t first;
-    size_t bytes = piece_of(text, len, &first);
+    size_t point, bytes = piece_of(text, len, &first, &point);
     *becomes = text;
     *becomes_len = bytes;
-    if (bytes == 0 || (first < FIRST_MARK && bytes <= 2)) return bytes; /* a mark has two bytes or more */
+    if (bytes == 0 || (bytes == point && is_plain(first))) return bytes;
     utf8proc_ssize_t points =
         utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)bytes, out->points, PIECE_MAX, options);
     if (points <= 0 || points > PIECE_MAX) return bytes;
