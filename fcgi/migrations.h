@@ -2,6 +2,6 @@
 #ifndef FCGI_MIGRATIONS_H
 #define FCGI_MIGRATIONS_H
 
-#define MIGRATION_LEVEL "0010"
+#define MIGRATION_LEVEL "0011"
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "base/utf8_nfc.h"
 
 enum { SNIPPET_LEAD = 60, TERM_MAX_BYTES = 255 };
 
@@ -67,10 +68,20 @@ static bool next_word(const char *text, size_t len, size_t *at, struct word *wor
     return true;
 }
 
+/* What is searched in: *text in NFC, in `copy` where that is something else. The caller ends copy. */
+static void composed(const char **text, size_t *len, struct buf *copy)
+{
+    buf_init(copy, *len * UTF8_NFC_GROWTH);
+    if (!utf8_nfc(*text, *len, copy)) return;
+    *text = copy->data;
+    *len = copy->len;
+}
+
 const char *search_text_words(const char *text, size_t len, struct arena *arena)
 {
-    struct buf out;
+    struct buf out, copy;
     struct word word;
+    composed(&text, &len, &copy);
     buf_init(&out, SEARCH_TEXT_MAX_BYTES);
     for (size_t at = 0; next_word(text, len, &at, &word);) {
         if (word.len > TERM_MAX_BYTES) continue; /* base64 and the like: nobody types it */
@@ -80,14 +91,17 @@ const char *search_text_words(const char *text, size_t len, struct arena *arena)
     }
     const char *words = arena_strndup(arena, out.data ? out.data : "", out.len);
     buf_fini(&out);
+    buf_fini(&copy);
     return words;
 }
 
 void search_text_terms(const char *query, struct arena *arena, struct search_terms *out)
 {
     size_t len = strlen(query);
+    struct buf copy;
     struct word word;
     uint32_t c;
+    composed(&query, &len, &copy);
     out->count = 0;
     for (size_t at = 0; out->count < SEARCH_QUERY_MAX_TERMS && next_word(query, len, &at, &word);) {
         if (word.len > TERM_MAX_BYTES) continue;
@@ -102,6 +116,7 @@ void search_text_terms(const char *query, struct arena *arena, struct search_ter
         }
         out->words[out->count++] = arena_strndup(arena, word.text, word.len);
     }
+    buf_fini(&copy);
 }
 
 const char *search_text_tsquery(const struct search_terms *terms, struct arena *arena)
@@ -128,7 +143,7 @@ static bool begins_with(const char *text, size_t len, const char *term)
     return true;
 }
 
-/* Where in text a term is found first; len where none is. */
+/* Where a term is found first in text, which is in NFC; len where none is. */
 static size_t find_term(const char *text, size_t len, const struct search_terms *terms)
 {
     struct word word;
@@ -140,9 +155,22 @@ static size_t find_term(const char *text, size_t len, const struct search_terms 
     return len;
 }
 
+/* The same for text as it was written. */
+static size_t find_written(const char *text, size_t len, const struct search_terms *terms)
+{
+    const char *nfc = text;
+    size_t nfc_len = len;
+    struct buf copy;
+    composed(&nfc, &nfc_len, &copy);
+    size_t at = find_term(nfc, nfc_len, terms), found = len;
+    if (at < nfc_len) found = nfc == text ? at : utf8_nfc_origin(text, len, at);
+    buf_fini(&copy);
+    return found;
+}
+
 const char *search_text_snippet(const char *text, size_t len, const struct search_terms *terms, struct arena *arena)
 {
-    size_t found = find_term(text, len, terms), start = found == len ? 0 : found;
+    size_t found = find_written(text, len, terms), start = found == len ? 0 : found;
     for (int back = 0; start > 0 && back < SNIPPET_LEAD; back++) do
             start--;
         while (start > 0 && ((unsigned char)text[start] & 0xc0) == 0x80);

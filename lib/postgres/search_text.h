@@ -5,6 +5,8 @@
  *
  *   "foo/bar 日本語"  ──►  "foo bar 日本 本語 語"
  *
+ * Before that, letters with marks are composed (base/utf8_nfc.h): "é" is found however either side wrote it. What is
+ * stored, and the snippet cut from it, stay as they were written.
  * A query goes the same way and becomes a tsquery of quoted words, all of which must occur, the last one as the
  * beginning of a word: nothing a user types is ever query syntax. Pure; any thread.
  */

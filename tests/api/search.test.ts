@@ -39,6 +39,42 @@ test('Chinese and Japanese are found within a run', async ({ alice }) => {
   expect((await find(alice, '京都')).items).toEqual([])
 })
 
+describe('letters with marks are found however they are spelt, and shown as they were written', () => {
+  // Escapes, as an editor may compose what it saves.
+  const spellings: [string, string, string][] = [
+    ['one code point, two', 'le caf\u00e9', 'le cafe\u0301'],
+    ['another letter', '\u00fcber', 'u\u0308ber'],
+    ['kana with a voiced mark', '\u304c\u3044\u3053\u304f', '\u304b\u3099\u3044\u3053\u304f'],
+    ['Hangul syllables, and their parts', '\ud55c\uad6d\uc5b4', '\u1112\u1161\u11ab\u1100\u116e\u11a8\u110b\u1165'],
+    ['several marks', 'Ti\u1ebfng Vi\u1ec7t', 'Tie\u0302\u0301ng Vie\u0323\u0302t'],
+    ['several marks in another order', 'Vi\u1ec7t Nam', 'Vie\u0302\u0323t Nam'],
+  ]
+  test.for(spellings)('%s', async ([, composed, decomposed], { alice }) => {
+    for (const [written, searched] of [[composed, decomposed], [decomposed, composed]] as const) {
+      const { session, user_message } = await alice.sendJson(null, `[[text=Yes]] ${written}`)
+      await alice.patch(`/api/v1/chat/sessions/${session.id}`, { title: 'Words' })
+      const [item, ...more] = (await find(alice, searched)).items
+      expect(item?.match).toEqual({ message_id: user_message.id, snippet: `[[text=Yes]] ${written}` })
+      expect(more).toEqual([])
+      await alice.delete(`/api/v1/chat/sessions/${session.id}`)
+
+      const titled = await alice.createSession({ title: written })
+      const renamed = await alice.createSession({ title: 'Words' })
+      await alice.patch(`/api/v1/chat/sessions/${renamed.id}`, { title: written })
+      const match = { message_id: null, snippet: written }
+      expect((await find(alice, searched)).items).toMatchObject([{ id: renamed.id, title: written, match }, { id: titled.id, title: written, match }])
+      await alice.delete(`/api/v1/chat/sessions/${titled.id}`)
+      await alice.delete(`/api/v1/chat/sessions/${renamed.id}`)
+    }
+  })
+
+  test('in an answer too', async ({ alice }) => {
+    const { message } = await alice.sendJson(null, '[[text=cafe\u0301_au_lait]] Breakfast')
+    expect((await find(alice, 'caf\u00e9')).items[0]?.match).toEqual({ message_id: message.id, snippet: 'cafe\u0301 au lait' })
+    expect((await find(alice, 'cafe')).items, 'a mark is still a mark').toEqual([])
+  })
+})
+
 test('in pages, each session once, in the order of the list', async ({ alice }) => {
   const made: string[] = []
   for (let i = 0; i < 5; i++) made.push((await alice.createSession({ title: `Paging ${i}` })).id)

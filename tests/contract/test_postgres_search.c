@@ -1,6 +1,9 @@
 #include "postgres/search_text.h"
 
 #include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "store_fixture.h"
 
@@ -32,6 +35,10 @@ START_TEST(text_becomes_words_and_pairs)
         {"カタカナー", "カタ タカ カナ ナー ー"},
         {"한국어 a", "한국 국어 어 a"},
         {"naïve Ärger", "naïve Ärger"},
+        {"cafe\u0301 au lait", "caf\u00e9 au lait"},
+        {"\u304b\u3099\u3044\u3053\u304f", "がい いこ こく く"},
+        {"\u1112\u1161\u11ab\u1100\u116e\u11a8", "한국 국"},
+        {"Vie\u0302\u0323t Vie\u0323\u0302t", "Việt Việt"},
         {"a\xffz", "a"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -62,6 +69,8 @@ START_TEST(a_query_is_never_syntax)
         {"日", "'日':*"},
         {"日本 日", "'日本' & '日':*"},
         {"fix日本語now", "'fix' & '日本' & '本語' & 'now':*"},
+        {"u\u0308ber cafe\u0301", "'\u00fcber' & 'caf\u00e9':*"},
+        {"\u1112\u1161\u11ab\u1100\u116e\u11a8", "'한국':*"},
         {"...", NULL},
         {"", NULL},
     };
@@ -99,6 +108,28 @@ START_TEST(a_snippet_is_plain_text_around_the_match)
     ck_assert_uint_le(utf8_count(found, len), SEARCH_SNIPPET_MAX);
     ck_assert_int_eq(strncmp(found, "…wörd", strlen("…wörd")), 0);
     ck_assert_str_eq(found + len - strlen("…"), "…");
+    buf_fini(&text);
+}
+END_TEST
+
+START_TEST(a_snippet_shows_what_was_written)
+{
+    ck_assert_str_eq(snippet("Un cafe\u0301 noir", "caf\u00e9"), "Un cafe\u0301 noir");
+    ck_assert_str_eq(snippet("Un caf\u00e9 noir", "cafe\u0301"), "Un caf\u00e9 noir");
+    struct buf text;
+    buf_init(&text, 100000);
+    for (int i = 0; i < 500; i++) buf_append_str(&text, "e\u0301te\u0301 ");
+    size_t at = text.len;
+    buf_append_str(&text, "cafe\u0301 \u304b\u3099\u3044 ");
+    for (int i = 0; i < 500; i++) buf_append_str(&text, "e\u0301te\u0301 ");
+    buf_append_char(&text, '\0');
+    static const char *const queries[] = {"caf\u00e9", "cafe\u0301", "\u304c", "\u304c\u3044"};
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        const char *found = snippet(text.data, queries[i]), *match = strstr(found, "cafe\u0301 \u304b\u3099\u3044");
+        ck_assert_msg(match != NULL, "%s: %s", queries[i], found);
+        ck_assert_uint_le(utf8_count(found, (size_t)(match - found)), 61); /* what leads to it, as in other texts */
+        ck_assert_ptr_nonnull(memmem(text.data, at + 20, found + strlen("…"), (size_t)(match - found) - strlen("…")));
+    }
     buf_fini(&text);
 }
 END_TEST
@@ -172,6 +203,67 @@ START_TEST(letters_of_any_script_are_found_in_any_case)
     ck_assert_uint_eq(search("ÄRG").count, 1);
     ck_assert_uint_eq(search("мир").count, 1);
     ck_assert_uint_eq(search("ПРИ").count, 1);
+}
+END_TEST
+
+/* The same to a reader, in two spellings. */
+static const char *const spellings[][2] = {
+    {"caf\u00e9 au lait", "cafe\u0301 au lait"},
+    {"\u00dcber", "U\u0308ber"},
+    {"\u304c\u3044\u3053\u304f", "\u304b\u3099\u3044\u3053\u304f"},             /* kana with voiced marks */
+    {"\ud55c\uad6d\uc5b4", "\u1112\u1161\u11ab\u1100\u116e\u11a8\u110b\u1165"}, /* Hangul's parts */
+    {"Vi\u1ec7t Nam", "Vie\u0302\u0323t Nam"},                                  /* marks in either order */
+    {"Vi\u1eb9\u0302t Nam", "Vi\u00ea\u0323t Nam"},
+    {"\u0439\u043e\u0433\u0443\u0440\u0442", "\u0438\u0306\u043e\u0433\u0443\u0440\u0442"},
+};
+
+START_TEST(letters_with_marks_are_found_however_they_are_spelt)
+{
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        for (size_t as = 0; as < 2; as++) {
+            const char *written = spellings[i][as], *searched = spellings[i][!as];
+            const char *id = store_add_session(&store, "x");
+            struct answer_begun begun = store_exchange(&store, id, written, "y");
+            struct session_page page = search(searched);
+            ck_assert_msg(page.count == 1, "%s: %zu found", searched, page.count);
+            ck_assert_str_eq(page.matches[0].message_id, begun.question.id);
+            ck_assert_str_eq(page.matches[0].snippet, written);
+            ck_assert_str_eq(store_get(&store, begun.question.id).content, written);
+            begun = store_exchange(&store, id, "z", written);
+            ck_assert_str_eq(search(searched).matches[0].message_id, begun.answer.id);
+            char active[UUID_TEXT_SIZE];
+            ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active),
+                             CHAT_OK);
+        }
+    ck_assert_uint_eq(search("cafe au lait").count, 0); /* a mark is still a mark */
+}
+END_TEST
+
+START_TEST(titles_with_marks_are_found_however_they_are_spelt)
+{
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        for (size_t as = 0; as < 2; as++) {
+            const char *written = spellings[i][as], *searched = spellings[i][!as];
+            char active[UUID_TEXT_SIZE];
+            struct session out;
+            bool taken;
+            const char *made = store_add_session(&store, written), *modelled = store_add_session(&store, NULL);
+            const char *renamed = store_add_session(&store, "x");
+            store_exchange(&store, modelled, "q", "a");
+            ck_assert_int_eq(
+                store.sessions->ops->set_model_title(store.sessions, modelled, written, store.now_ms, &taken), CHAT_OK);
+            struct session_patch rename = {.title = written, .pinned = -1, .archived = -1, .now_ms = store.now_ms};
+            ck_assert_int_eq(
+                store.sessions->ops->update(store.sessions, store.user, renamed, &rename, &store.arena, &out), CHAT_OK);
+            ck_assert_str_eq(out.title, written);
+            struct session_page page = search(searched);
+            ck_assert_msg(page.count == 3, "%s: %zu found", searched, page.count);
+            for (size_t at = 0; at < page.count; at++) ck_assert_str_eq(page.matches[at].snippet, written);
+            const char *const ids[] = {made, modelled, renamed};
+            for (size_t at = 0; at < 3; at++)
+                ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, ids[at], store.now_ms, active),
+                                 CHAT_OK);
+        }
 }
 END_TEST
 
@@ -349,17 +441,90 @@ START_TEST(whichever_way_is_taken_the_same_is_found)
 }
 END_TEST
 
+/* ---- what versions before 0011 stored ---- */
+
+/* What stands in the migration between its two marks. */
+static char *up_of(const char *path)
+{
+    size_t len = 0;
+    char *sql = NULL;
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s: tests run in the repository's root", path);
+    ck_assert_int_gt(getdelim(&sql, &len, '\0', file), 0);
+    fclose(file);
+    char *down = strstr(sql, "-- migrate:down");
+    ck_assert_ptr_nonnull(down);
+    *down = '\0';
+    return sql;
+}
+
+START_TEST(rows_from_before_get_the_same_words_by_the_migration)
+{
+    static const char OLD[] = "WITH m AS (UPDATE chat_messages SET search_vector = to_tsvector('simple', 'old')"
+                              " WHERE user_id = $1 RETURNING id) UPDATE chat_sessions SET title_vector ="
+                              " to_tsvector('simple', 'old') WHERE user_id = $1";
+    static const char WORDS[] = "SELECT search_vector::text FROM (SELECT id, search_vector FROM chat_messages WHERE"
+                                " user_id = $1 UNION ALL SELECT id, title_vector FROM chat_sessions WHERE user_id = $1"
+                                ") AS t ORDER BY id";
+    static const char *const others[] = {
+        "e\u0301; foo/bar.txt me@example.org snake_case\ta-b\u00a0c\u2003d\u3000e",
+        "in\u304b\u3099\u65e5\u672cnow \u6771\u4eac\u3001\u5927\u962a \u30ab\u30bf\u30ab\u30ca\u30fc "
+        "\U00020000\U00020001",
+        "a\u226e\u0301b <\u0338 \u037e\u1fef \u212a \u3131\u314b e\u0301",
+        "\u0301",
+        "\u1112 \u1161 \u11ab",
+        "\u0344 \u0958 x\u0301",
+    };
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        store_exchange(&store, store_add_session(&store, spellings[i][1]), spellings[i][1], spellings[i][1]);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        store_exchange(&store, store_add_session(&store, others[i]), others[i], others[i]);
+    for (int i = 0; i < 300; i++) buf_append_str(&text, "e\u0301");              /* too long for a word */
+    for (int i = 0; i < 130000; i++) buf_printf(&text, " e\u0301%d", i % 90000); /* and more of them than are taken */
+    buf_append_char(&text, '\0');
+    store_exchange(&store, store_add_session(&store, "x"), text.data, "y");
+    buf_fini(&text);
+
+    PGconn *pg = PQconnectdb(contract_env("DATABASE_URL"));
+    ck_assert_msg(PQstatus(pg) == CONNECTION_OK, "%s", PQerrorMessage(pg));
+    PGresult *stored = ask(pg, WORDS, NULL);
+    PQclear(ask(pg, OLD, NULL));
+    char *up = up_of("migrations/0011_search_composed.sql");
+    PGresult *done = PQexec(pg, up);
+    ck_assert_msg(PQresultStatus(done) == PGRES_COMMAND_OK, "%s", PQerrorMessage(pg));
+    PGresult *made = ask(pg, WORDS, NULL);
+    int same = 0;
+    for (int row = 0; row < PQntuples(stored); row++) {
+        const char *is = PQgetvalue(made, row, 0), *was = PQgetvalue(stored, row, 0);
+        if (strcmp(is, "'old':1") == 0) continue; /* not touched, being in NFC */
+        same++;
+        ck_assert_msg(strcmp(is, was) == 0, "%.200s\nis not\n%.200s", is, was);
+    }
+    /* title, question and answer of each, without the two that are in NFC; and the long one */
+    ck_assert_int_eq(same, 3 * (int)(sizeof spellings / sizeof *spellings + sizeof others / sizeof *others - 2) + 1);
+    PQclear(done);
+    PQclear(made);
+    PQclear(stored);
+    free(up);
+    PQclear(ask(pg, "DELETE FROM chat_sessions WHERE user_id = $1", NULL));
+    PQfinish(pg);
+}
+END_TEST
+
 CONTRACT_SUITE(postgres_search)
 {
     Suite *suite = suite_create("postgres_search");
     TCase *text = CONTRACT_CASE(suite, "text", text_becomes_words_and_pairs, words_are_bounded, a_query_is_never_syntax,
-                                a_snippet_is_plain_text_around_the_match);
+                                a_snippet_is_plain_text_around_the_match, a_snippet_shows_what_was_written);
     TCase *search_case = CONTRACT_CASE(
         suite, "search", questions_answers_and_titles_are_found, a_session_comes_once_with_its_newest_match,
         chinese_japanese_and_korean_are_found_within_their_runs, letters_of_any_script_are_found_in_any_case,
+        letters_with_marks_are_found_however_they_are_spelt, titles_with_marks_are_found_however_they_are_spelt,
         nobody_finds_what_is_anothers_deleted_or_superseded, a_new_title_is_found_and_the_old_one_is_not,
         found_sessions_come_in_pages_newest_first, a_long_list_is_searched_to_its_end,
-        whichever_way_is_taken_the_same_is_found);
+        whichever_way_is_taken_the_same_is_found, rows_from_before_get_the_same_words_by_the_migration);
     tcase_add_checked_fixture(text, open_store, close_store);
     tcase_add_checked_fixture(search_case, open_store, close_store);
     return suite;

@@ -384,7 +384,7 @@ export class MockApi {
 }
 
 function wordsOf(text: string): string[] {
-  return text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return text.normalize('NFC').toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 }
 
 export const REQUEST_ID = '7f1c0ad2b94e4d6f8a1b';

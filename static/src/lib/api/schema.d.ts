@@ -1460,7 +1460,7 @@ export interface operations {
                 limit?: components["parameters"]["Limit20"];
                 /** @description The `next_cursor` of the page before; opaque. A broken one is 400. */
                 cursor?: string;
-                /** @description Words to look for in titles and message text. */
+                /** @description Words to look for in titles and message text, in any case; letters with marks are found composed or not. */
                 q?: string;
                 /** @description What "newest" goes by. */
                 sort?: "created_at" | "updated_at";
