@@ -62,8 +62,7 @@ static const struct setting table[] = {
      "MiniMax-M2.7=0.60/2.40,MiniMax-M3=0.60/2.40,gemma-4-31B-it=0.38/1.15",
      TEXT, AT(prices_text), 0, 0,
      "USD per million tokens, `model=in/out` or `model=in/out/cached`, comma separated: `cached` is the price of "
-     "prompt "
-     "tokens that the provider had cached, else they cost as `in`"},
+     "prompt tokens that the provider had cached, else they cost as `in`"},
     {"SAMBANOVA_CONTEXT",
      "Meta-Llama-3.3-70B-Instruct=131072,gpt-oss-120b=131072,DeepSeek-V3.1=131072,DeepSeek-V3.2=32768,"
      "MiniMax-M2.7=196608,MiniMax-M3=1048576",

@@ -185,6 +185,7 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
                   LOG_STR("code", pass->error ? error_code(pass->error) : NULL), LOG_STR("problem", pass->problem),
                   LOG_BOOL("stream", pass->stream), LOG_BOOL("client_left", pass->client_left),
                   LOG_INT("prompt_tokens", pass->usage.prompt_tokens),
+                  LOG_INT("cached_tokens", pass->usage.cached_tokens),
                   LOG_INT("completion_tokens", pass->usage.completion_tokens),
                   LOG_BOOL("tokens_estimated", pass->tokens_estimated), LOG_INT("cost_micro_usd", cost),
                   LOG_INT("tries", pass->ask.count));

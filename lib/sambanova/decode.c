@@ -288,12 +288,12 @@ static bool take_finish_reason(struct decoder *decoder, const struct chunk_text 
 
 static void take_usage(struct token_usage *usage, const struct token_usage *told)
 {
-    if (told->prompt_tokens >= 0) usage->prompt_tokens = told->prompt_tokens;
+    if (told->prompt_tokens >= 0) {
+        usage->prompt_tokens = told->prompt_tokens;
+        usage->cached_tokens = told->cached_tokens < told->prompt_tokens ? told->cached_tokens : told->prompt_tokens;
+    }
     if (told->completion_tokens >= 0) usage->completion_tokens = told->completion_tokens;
     if (told->total_tokens >= 0) usage->total_tokens = told->total_tokens;
-    if (told->cached_tokens > 0) usage->cached_tokens = told->cached_tokens;
-    if (usage->cached_tokens > usage->prompt_tokens) /* more than there are, can't be */
-        usage->cached_tokens = usage->prompt_tokens > 0 ? usage->prompt_tokens : 0;
 }
 
 static bool fail_told(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len,

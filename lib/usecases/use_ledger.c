@@ -82,7 +82,7 @@ void use_ledger_add(struct use_ledger *ledger, const char *user_id, const char *
     if (!row)
         log_write(LOG_ERROR, "use_not_counted", LOG_STR("user_id", user_id), LOG_STR("day", day),
                   LOG_STR("model", model), LOG_INT("completions", completions),
-                  LOG_INT("prompt_tokens", usage->prompt_tokens),
+                  LOG_INT("prompt_tokens", usage->prompt_tokens), LOG_INT("cached_tokens", usage->cached_tokens),
                   LOG_INT("completion_tokens", usage->completion_tokens), LOG_INT("cost_micro_usd", cost_micro_usd));
 }
 

@@ -136,7 +136,7 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
         "'@S', '@U', " NEW_ID ", 'c', 1, " NEW_ID_2 ", NULL, 1, 1, 'c', NULL, NULL, '@Q', 19, NULL, NULL",
     [PG_ANSWER_BEGIN_REGENERATE] = "'@A', '@U', " NEW_ID ", NULL, 1, 1, 20, NULL, NULL",
     [PG_USAGE_COUNT] = NEW_ID ", 1, 1, '[{\"user_id\":\"@U\",\"day\":\"2024-06-01\",\"model\":\"m\",\"completions\":1,"
-                              "\"prompt_tokens\":1,\"completion_tokens\":1,\"cost_micro_usd\":1}]'",
+                              "\"prompt_tokens\":1,\"completion_tokens\":1,\"cost_micro_usd\":1,\"cached_tokens\":0}]'",
     [PG_USAGE_DAYS] = JUNE ", '-infinity'",
     [PG_USAGE_USERS] = JUNE ", ''",
     [PG_USAGE_DAYS_USERS] = JUNE ", '-infinity', ''",
@@ -150,7 +150,7 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_USER_MESSAGES] = "'@U', '@S', 0, 100",
     [PG_USER_ERASE] = "'@U', 50",
     [PG_USER_COUNT] = "'@U'",
-    [PG_ANSWER_END] = "'@A', '@S', 0, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1",
+    [PG_ANSWER_END] = "'@A', '@S', 0, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1, 0",
 };
 
 static void fill_in(const char *format, const struct sample *with, char *out, size_t size)

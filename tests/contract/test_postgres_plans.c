@@ -45,7 +45,7 @@ static const char *const arguments[PG_STATEMENT_COUNT] = {
     [PG_USER_MESSAGES] = "'plan:7', " ID ", 0, 100",
     [PG_USER_ERASE] = "'plan:7', 50",
     [PG_USER_COUNT] = "'plan:7'",
-    [PG_ANSWER_END] = ID ", " ID ", 1, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1",
+    [PG_ANSWER_END] = ID ", " ID ", 1, 'complete', 'c', NULL, 'm', NULL, NULL, NULL, NULL, 0, 0, 0, 'c', 1, 0",
 };
 
 static PGconn *pg;

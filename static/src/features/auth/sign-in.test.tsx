@@ -11,7 +11,8 @@ import { cleanToken, takeTokenFromAddress } from './take-token';
 function open(address: string, signedIn = false, handlers: RequestHandler[] = []) {
   const api = new MockApi();
   api.signedIn = signedIn;
-  server.use(...handlers, ...api.handlers);
+  const gate = http.head('*/chat', () => new HttpResponse(null, signedIn ? {} : { status: 302, headers: { Location: '/sign-in?next=/chat' } }));
+  server.use(gate, ...handlers, ...api.handlers);
   window.history.replaceState(null, '', address);
   const left = vi.spyOn(leave, 'to').mockImplementation(() => undefined);
   render(<SignInPage initialToken={takeTokenFromAddress()} />);

@@ -12,3 +12,12 @@ export async function signedInAs(token?: string): Promise<string | null> {
     throw error;
   }
 }
+
+/** Whether nginx lets the cookie in to the chat. Unlike a 401, the redirect of a closed gate is no error in the console. */
+export async function gateIsOpen(): Promise<boolean> {
+  try {
+    return (await fetch('/chat', { method: 'HEAD', redirect: 'manual', cache: 'no-store' })).ok;
+  } catch {
+    return false;
+  }
+}

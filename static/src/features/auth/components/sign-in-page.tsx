@@ -4,7 +4,7 @@ import { AlertIcon, LogoIcon } from '@/components/ui/icons';
 import { toApiError, type ApiError } from '@/lib/api/errors';
 import { leave } from '@/lib/router';
 import { safeNext } from '@/lib/safe-next';
-import { signedInAs } from '../api/check-session';
+import { gateIsOpen, signedInAs } from '../api/check-session';
 import { signIn } from '../api/create-session';
 import { cleanToken, looksLikeToken, takeTokenFromAddress } from '../take-token';
 
@@ -63,7 +63,8 @@ export function SignInPage({ initialToken }: SignInPageProps) {
     setStep('signing-in');
     setOther(null);
     try {
-      const [now, then] = looksLikeToken(candidate) ? await Promise.all([signedInAs(), signedInAs(candidate)]) : [null, null];
+      const both = looksLikeToken(candidate) && (await gateIsOpen());
+      const [now, then] = both ? await Promise.all([signedInAs(), signedInAs(candidate)]) : [null, null];
       if (now !== null && then !== null && now !== then) {
         setError(null);
         setOther({ token: candidate, now, then });
