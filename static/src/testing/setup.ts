@@ -49,10 +49,10 @@ vi.stubGlobal(
 
 beforeAll(() => server.listen({ onUnhandledRequest: 'error' }));
 afterEach(() => {
-  window.localStorage.clear();
   // Toasts are kept outside the page, and would be there again in the next test.
   act(() => void toast.dismiss());
   cleanup();
+  window.localStorage.clear(); // after it, as a page that goes writes its draft
   server.resetHandlers();
 });
 afterAll(() => server.close());
