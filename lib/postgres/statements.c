@@ -410,7 +410,8 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "   NOT EXISTS (SELECT FROM before b WHERE b.day >= " DAY("e.created_at") ") AS opens_day FROM ended e),"
                 " counted AS (SELECT 1 AS sign, model, status, feedback, prompt_tokens, completion_tokens, cost_micro_usd,"
                 "   cached_tokens FROM ended UNION ALL SELECT -1, w.model, w.status, w.feedback, w.prompt_tokens,"
-                "   w.completion_tokens, w.cost_micro_usd, w.cached_tokens FROM was w JOIN ended e ON e.id = w.id WHERE w.status <> 'streaming'),"
+                "   w.completion_tokens, w.cost_micro_usd, w.cached_tokens FROM was w JOIN ended e ON e.id = w.id"
+                "   WHERE w.status <> 'streaming'),"
                 " use AS (INSERT INTO chat_usage_daily AS u (user_id, day, model, answers, regenerated, stopped,"
                 "   interrupted, failed, sessions, rated_up, rated_down, prompt_tokens, completion_tokens, cost_micro_usd,"
                 "   cached_tokens)"
@@ -439,8 +440,9 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "   RETURNING id)"
                 " INSERT INTO chat_usage_daily AS u (user_id, day, model, completions, prompt_tokens, completion_tokens,"
                 "   cost_micro_usd, cached_tokens) SELECT x.* FROM fresh CROSS JOIN"
-                "   jsonb_to_recordset($4::text::jsonb) AS x (user_id text, day date, model text, completions bigint, prompt_tokens bigint, completion_tokens bigint,"
-                "   cost_micro_usd bigint, cached_tokens bigint) ORDER BY x.user_id, x.day, x.model"
+                "   jsonb_to_recordset($4::text::jsonb) AS x (user_id text, day date, model text, completions bigint,"
+                "   prompt_tokens bigint, completion_tokens bigint, cost_micro_usd bigint, cached_tokens bigint)"
+                "  ORDER BY x.user_id, x.day, x.model"
                 "  ON CONFLICT (user_id, day, model) DO UPDATE SET " MORE("completions") ", " MORE("prompt_tokens") ", "
                 MORE("completion_tokens") ", " MORE("cost_micro_usd") ", " MORE("cached_tokens")},
 
