@@ -244,6 +244,12 @@ int admin_print_token(const struct settings *settings, const char *user_id, cons
     }
     memcpy(claims.subject, user_id, strlen(user_id) + 1);
     char *token = jwt_issue(&settings->jwt, clock, &claims);
+    if (!token && settings->jwt.algorithm == JWT_HS256) {
+        fputs("chat-fcgi: no token makes a user: by JWT_ADMIN_VALUES and JWT_REQUIRED_VALUES, who may come in is an "
+              "admin\n",
+              stderr);
+        return 2;
+    }
     if (!token) {
         fprintf(stderr, "chat-fcgi: with JWT_ALG=%s tokens are made where the private key is, not here\n",
                 settings->jwt_alg);

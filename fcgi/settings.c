@@ -277,7 +277,7 @@ static const char *secret_value(struct loading *loading, const struct setting *r
 {
     struct arena *arena = &loading->out->strings;
     const char *name = row->name, *value = look_up(loading, name);
-    if (!value && !row->fallback) value = getenv(name); /* an empty line can't mean to have none of it */
+    if (!value) value = getenv(name); /* an empty line of a secret says nothing */
     const char *path = look_up_path(loading, name, arena_printf(arena, "%s_FILE", name));
     *fine = true;
     if (!path) return value && *value ? value : NULL;
@@ -639,8 +639,8 @@ void settings_print_env_example(FILE *out)
 {
     fputs("# Settings of the service, with their defaults. Copied to .env, `make up` and `make run` take it; the "
           "program\n"
-          "# takes it by --env-file. What is empty or a comment here comes from the environment, else it is the "
-          "default.\n"
+          "# takes it by --env-file. What is a comment here comes from the environment, else it is the default.\n"
+          "# An empty line is the default; of a secret it says nothing, and the environment's is taken.\n"
           "# A secret NAME can be read from a file instead: NAME_FILE=/path, or name in $CREDENTIALS_DIRECTORY.\n"
           "# Made by `make docs`; see docs/configuration.md.\n",
           out);

@@ -401,6 +401,12 @@ static bool open_provider(struct worker *worker)
     return worker->provider != NULL;
 }
 
+static int readers_per_user(const struct settings *settings)
+{
+    int answers = settings->policy.max_concurrent_streams;
+    return answers == QUOTA_UNLIMITED ? settings->max_streams : READERS_PER_USER + 2 * answers;
+}
+
 static bool open_relay(struct worker *worker)
 {
     const struct chat_ports *ports[JOB_THREADS];
@@ -428,7 +434,7 @@ static bool open_relay(struct worker *worker)
         .ca_file = worker->settings->ca.path,
         .clock = clock_system(),
         .max_streams = worker->settings->max_streams,
-        .max_readers_per_user = READERS_PER_USER + 2 * worker->settings->policy.max_concurrent_streams,
+        .max_readers_per_user = readers_per_user(worker->settings),
         .detach_grace_ms = worker->settings->policy.detach_grace_seconds * 1000,
         .keep_warm = true,
         .fallback_model = worker->settings->policy.fallback_model,

@@ -220,8 +220,8 @@ remember_port() {
 # --- settings in a file ---
 
 # use_env_file: CHAT_ENV_FILE, or this tree's .env where that is not set. The program reads it itself; here is read what the
-# stack is made by: who the provider is, which stores, which tokens. As in the program, the file wins, and an empty line says
-# nothing.
+# stack is made by: who the provider is, which stores, which tokens. As in the program, the file wins, and an empty line of
+# a secret says nothing.
 use_env_file() {
   if [ -z "${CHAT_ENV_FILE+set}" ] && [ -e "$ROOT/.env" ]; then CHAT_ENV_FILE=$ROOT/.env; fi
   [ -n "${CHAT_ENV_FILE:-}" ] || return 0
@@ -239,6 +239,7 @@ use_env_file() {
       SAMBANOVA_API_KEY_FILE | DATABASE_URL_FILE | REDIS_URL_FILE | JWT_SECRET_FILE) unset "${name%_FILE}" ;;
       SAMBANOVA_API_KEY | SAMBANOVA_API_BASE | DATABASE_URL | REDIS_URL | JWT_SECRET) unset "${name}_FILE" ;;
       JWT_ALG | JWT_PUBLIC_KEY_FILE | JWT_ISSUER | JWT_AUDIENCE | CHAT_LISTEN) ;;
+      JWT_ROLE_CLAIM | JWT_ADMIN_VALUES | JWT_REQUIRED_VALUES) export "${name?}" ;;
       *) continue ;;
     esac
     printf -v "$name" %s "$value"
@@ -406,7 +407,8 @@ use_jwt() {
   # Whatever else JWT_ALG is, the workers refuse it better than a script could.
   JWT_SIGNING_KEY=$signing_key node -e '
     const { JWT_ALG: alg, JWT_SIGNING_KEY: key, JWT_ISSUER: iss, JWT_AUDIENCE: aud } = process.env
-    console.log(JSON.stringify({ alg, key, iss: iss || undefined, aud: aud || undefined }))' |
+    const { JWT_ROLE_CLAIM: roleClaim, JWT_ADMIN_VALUES: admins, JWT_REQUIRED_VALUES: required } = process.env
+    console.log(JSON.stringify({ alg, key, iss: iss || undefined, aud: aud || undefined, roleClaim, admins, required }))' |
     write_secret "$STATE/secret/signing.json"
 }
 

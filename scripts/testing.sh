@@ -75,14 +75,19 @@ run_suite() {
   [ "$status" = 0 ]
 }
 
-# show_times: the table, and the sum. False if a suite failed.
+# show_times: what failed once more, then the table, and the sum. False if a suite failed.
 show_times() {
-  local failed
+  local failed name
+  for name in $(awk '$2 == "FAILED" {print $1}' "$scratch/times"); do
+    [ ! -f "$scratch/said.$name" ] || printf '\n=== %s FAILED\n%s\n' "$name" "$(grep -aE -A6 "$fault_lines" "$scratch/said.$name" | head -n 60)"
+  done
   failed=$(grep -c ' FAILED ' "$scratch/times" || true)
   printf '\n%s\n\n%d passed, %d failed, %d s in all\n' "$(cat "$scratch/times")" \
     "$(($(wc -l <"$scratch/times") - failed))" "$failed" "$SECONDS"
   [ "$failed" = 0 ]
 }
+
+fault_lines='FAIL|Error:|AddressSanitizer|[0-9]:[FE]:|✗|not ok|No such file|\*\*\*|^error|› .*\.spec\.ts' # as the tools mark a fault
 
 # run_suites NAME…: each a function; one that fails does not keep the next from running. False if any failed.
 run_suites() {

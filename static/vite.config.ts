@@ -26,7 +26,7 @@ export default defineConfig(({ command }) => ({
     setupFiles: ['./src/testing/setup.ts'],
     include: ['src/**/*.test.{ts,tsx}'],
     restoreMocks: true,
-    testTimeout: 20_000,
+    testTimeout: 120_000, // for what hangs
     coverage: {
       include: ['src/**/*.{ts,tsx}'],
       exclude: ['src/testing/**', 'src/**/*.d.ts', 'src/app/*-main.ts*', 'src/app/chat-start.tsx'],

@@ -8,8 +8,8 @@ process.env['NODE_EXTRA_CA_CERTS'] = process.env['CHAT_CACERT']
 export default defineConfig({
   test: {
     include: ['api/**/*.test.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 60_000, // for what hangs
+    hookTimeout: 60_000,
     // Every test has users of its own, so files may run beside each other.
     maxWorkers: 4,
   },

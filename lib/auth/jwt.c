@@ -17,6 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "auth/values.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -247,20 +248,10 @@ static bool is_same(const char *string, const void *other)
     return strcmp(string, other) == 0;
 }
 
-/* context: values with commas between, blanks around them don't count. */
+/* context: a list of values. */
 static bool is_listed(const char *string, const void *context)
 {
-    const size_t len = strlen(string);
-
-    for (const char *at = context; *at;) {
-        at += strspn(at, ", \t");
-        size_t item = strcspn(at, ","), trimmed = item;
-
-        while (trimmed && (at[trimmed - 1] == ' ' || at[trimmed - 1] == '\t')) trimmed--;
-        if (trimmed && trimmed == len && memcmp(at, string, len) == 0) return true;
-        at += item;
-    }
-    return false;
+    return values_have(context, string, strlen(string));
 }
 
 /* The claim of that whole name, else the one that its dots lead to. */

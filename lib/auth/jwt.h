@@ -1,10 +1,16 @@
 /*
  * Checks a bearer token (RFC 7519) by one pinned policy; the only place that knows libjwt, which checks the signature
- * and nothing else (of a token whose typ it doesn't take OpenSSL does). The rules of the contract: at most 8,192 bytes,
- * three base64url segments, header and payload one JSON object each the header's alg is the policy's, byte for byte; no
- * crit; typ absent, JWT or at+jwt (RFC 9068) kid, where there is one, looks like an identifier (it chooses nothing) exp
- * a whole number, nbf too where present; iss and aud as configured sub 1-255 of A-Z a-z 0-9 . _ : @ | + = / - The key
- * is the policy's whatever the token says. A role that isn't an admin's is another program's: a user.
+ * and nothing else (of a token whose typ it doesn't take OpenSSL does). The rules of the contract:
+ *
+ * - at most 8,192 bytes; three base64url segments; header and payload one JSON object each
+ * - the header's alg is the policy's, byte for byte; no crit
+ * - typ absent, JWT or at+jwt (RFC 9068)
+ * - kid, where there is one, looks like an identifier (it chooses nothing)
+ * - exp a whole number, nbf too where present
+ * - iss and aud as configured
+ * - sub 1-255 of A-Z a-z 0-9 . _ : @ | + = / -
+ *
+ * The key is the policy's whatever the token says. A role that isn't an admin's is another program's: a user.
  */
 #ifndef AUTH_JWT_H
 #define AUTH_JWT_H
@@ -66,8 +72,9 @@ enum chat_error jwt_policy_check(const struct jwt_policy *policy, const char **p
 enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *clock, const char *token, size_t len,
                            struct jwt_claims *out) MUST_CHECK;
 
-/* A token that jwt_verify takes, for the caller to free; for an operator's command, as no route makes one. NULL where
- * the policy's key can only check (RS256, ES256), or the subject is none. */
+/* A token that jwt_verify takes as just these claims, for the caller to free; for an operator's command, as no route
+ * makes one. Its role is in the policy's own words. NULL where the policy's key can only check (RS256, ES256), where
+ * the subject is none, or where whoever the policy lets in is an admin, and a user was wanted. */
 char *jwt_issue(const struct jwt_policy *policy, const struct clock *clock, const struct jwt_claims *claims) MUST_CHECK;
 
 #endif

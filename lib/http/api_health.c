@@ -60,6 +60,8 @@ static bool write_provider(struct json_writer *json)
     return stands != ACCOUNT_REFUSED;
 }
 
+enum { PARTS_MAX_BYTES = 64 << 10 }; /* a model's name twice, escaped, and some words a model */
+
 enum chat_error api_ready(struct http_call *call)
 {
     struct admission *admission = call->ports->admission;
@@ -68,7 +70,7 @@ enum chat_error api_ready(struct http_call *call)
     bool migrations = postgres && call->app->check_migrations(call->stores) == CHAT_OK;
     bool redis = admission->ops->ping(admission) == CHAT_OK;
     struct buf parts;
-    buf_init(&parts, 4096);
+    buf_init(&parts, PARTS_MAX_BYTES);
     struct json_writer checks;
     json_writer_init(&checks, &parts);
     json_begin_object(&checks);
@@ -79,6 +81,10 @@ enum chat_error api_ready(struct http_call *call)
     bool well = write_breakers(&checks, call);
     well = write_provider(&checks) && well;
     json_end_object(&checks);
+    if (parts.failed) {
+        buf_fini(&parts);
+        return CHAT_ERR_INTERNAL;
+    }
 
     struct json_writer json = call_json(call);
     json_begin_object(&json);

@@ -139,6 +139,7 @@ static struct late *late_new(struct http_call *call)
                                     .trace = call->trace,
                                     .caller = call->caller,
                                     .has_reader = true};
+    late->call.caller.groups = NULL; /* the request's, which is over before this */
     memcpy(late->call.id, call->id, sizeof late->call.id);
     late->connection = call->request->ops->take(call->request);
     if (late->connection) return late;

@@ -284,12 +284,14 @@ static void attach(struct relay *relay, struct task *task)
         live->started_ms = live->shown_ms = relay->now_ms;
     }
     live_attach(live, task->listener, true);
+    if (relay->shut && live->mirror) live_let_all_go(live); /* handed on by a step that was under way */
 }
 
 /* Mirrors say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
 static void shut_down(struct relay *relay)
 {
     struct live *next;
+    relay->shut = true;
     for (struct live *live = relay->lives; live; live = next) {
         next = live->next;
         if (live->mirror)

@@ -239,6 +239,7 @@ struct relay {
     struct reader_user *reader_users[READER_BUCKETS];
     atomic_bool draining;
     bool quit;
+    bool shut; /* readers who come now are let go at once */
 
     struct pools *pools;
     int64_t curl_at_ms; /* when a pool wants to be called, or sooner; -1: none does */

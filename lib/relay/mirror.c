@@ -83,6 +83,7 @@ struct live *mirror_new(struct relay *relay, const struct answer_attach *attach)
     live->session = live_copy_session(attach->session, &live->strings);
     live->request_id = arena_strdup(&live->strings, attach->request_id);
     live->caller = *attach->caller;
+    live->caller.groups = NULL; /* the call's, which is over before this */
     live->quota = *attach->quota;
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);

@@ -53,17 +53,28 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 
 /* What the model has shown. A title that takes too long says little: it was given little time. */
 static enum breaker_outcome outcome_of(struct relay *relay, CURLcode result, long status,
-                                       const struct provider_end *end)
+                                       const struct provider_end *end, const char *retry_after, int64_t *rest_s)
 {
     const struct provider *provider = relay->settings.provider;
     if (result == CURLE_OPERATION_TIMEDOUT) return BREAKER_NEITHER;
     if (status == 200) return end->outcome;
     if (status == 0) return BREAKER_FAILURE;
-    return provider->ops->refusal(provider, (int)status, "", 0, NULL, 0).outcome;
+    struct provider_refusal refusal =
+        provider->ops->refusal(provider, (int)status, "", 0, retry_after, clock_wall_ms(relay->settings.clock));
+    *rest_s = refusal.retry_after_s;
+    return refusal.outcome;
 }
 
-/* *refused: the request itself was not to the provider's liking. */
-static bool ask(struct title_job *title, const struct title_body *body, enum breaker_outcome *outcome, bool *refused)
+/* NULL: it has none. Borrowed from the handle. */
+static const char *retry_after_of(CURL *easy)
+{
+    struct curl_header *header;
+    return curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+}
+
+/* *refused: the request itself was not to the provider's liking. *rest_s: how long the model rests, seconds. */
+static bool ask(struct title_job *title, const struct title_body *body, enum breaker_outcome *outcome, int64_t *rest_s,
+                bool *refused)
 {
     struct relay *relay = title->relay;
     const struct provider *provider = relay->settings.provider;
@@ -87,7 +98,8 @@ static bool ask(struct title_job *title, const struct title_body *body, enum bre
         provider->ops->decoder_end(title->decoder, &sink, &end);
         provider->ops->decoder_free(title->decoder);
     }
-    *outcome = asked ? outcome_of(relay, result, status, &end) : BREAKER_NEITHER;
+    *rest_s = -1;
+    *outcome = asked ? outcome_of(relay, result, status, &end, retry_after_of(easy), rest_s) : BREAKER_NEITHER;
     title->usage = status == 200 ? end.usage : (struct token_usage){0};
     *refused = status == 400 || status == 422;
     if (easy) curl_easy_cleanup(easy);
@@ -99,14 +111,14 @@ static bool ask_where_allowed(struct title_job *title, const struct chat_ports *
 {
     struct breaker_ticket ticket;
     enum breaker_outcome outcome;
-    int64_t wait_s;
+    int64_t wait_s, rest_s;
     if (ports->breaker->ops->allow(ports->breaker, ports->policy->title_model, &ticket, &wait_s) != CHAT_OK) {
         title->usage = (struct token_usage){0};
         return false;
     }
-    bool refused, fine = ask(title, &title->body, &outcome, &refused);
-    if (refused && title->plain_body.text) fine = ask(title, &title->plain_body, &outcome, &refused);
-    ports->breaker->ops->report(ports->breaker, &ticket, outcome, 0);
+    bool refused, fine = ask(title, &title->body, &outcome, &rest_s, &refused);
+    if (refused && title->plain_body.text) fine = ask(title, &title->plain_body, &outcome, &rest_s, &refused);
+    ports->breaker->ops->report(ports->breaker, &ticket, outcome, rest_s);
     return fine;
 }
 

@@ -750,11 +750,13 @@ void chunk_pass_usage(const struct chunk *chunk, const char *json, size_t len, s
     const struct chunk_span nothing = {NULL, 0};
     const struct chunk_span *spans[] = {&chunk->choices, &chunk->created, told ? &nothing : &chunk->usage_member};
     const char *at = json;
+    size_t comma = 0;
 
     if (!chunk->choices.at) {
         const char *brace = memchr(json, '{', len);
         buf_append(out, json, (size_t)(brace + 1 - json));
-        buf_append_str(out, "\"choices\":[],"); /* at least the usage, or an id, follows */
+        buf_append_str(out, "\"choices\":[],");
+        comma = out->len - 1;
         at = brace + 1;
     }
     for (;;) {
@@ -769,6 +771,9 @@ void chunk_pass_usage(const struct chunk *chunk, const char *json, size_t len, s
         if (next == &chunk->choices) buf_append(out, none, sizeof none - 1);
     }
     buf_append(out, at, (size_t)(json + len - at));
+    if (!comma || out->failed) return;
+    for (size_t i = comma + 1; i < out->len && strchr(" \t\r\n}", out->data[i]); i++)
+        if (out->data[i] == '}') out->data[comma] = ' '; /* nothing follows */
 }
 
 bool chunk_mend_created(const struct chunk *chunk, struct buf *json)

@@ -1,4 +1,5 @@
 // Titles that a model writes, on a stack with CHAT_TITLE_MODEL.
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll } from 'vitest'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -28,6 +29,23 @@ test('the first question gives a title at once, the model a better one while the
   expect(done.session.title).toBe(written)
   expect((await user.session(done.session.id)).title).toBe(written)
   expect((await user.quota()).daily.used, 'a title counts nothing').toBe(1)
+})
+
+test('a model that has no room for a title rests as long as the provider said, like any other', async () => {
+  const user = new User({ name: 'rested', url: stack.url })
+  const admin = new User({ role: 'admin', url: stack.url })
+  await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ for: 'title', times: 1, status: 429, retry_after: 50 }) })
+  const { session } = await (await user.send(null, question)).readDone()
+  await until('the title’s model rests', async () => (await admin.get('/metrics')).body.includes('chat_model_resting{model="test-title"} 1') || undefined)
+  const redis = new Redis(stack.redisUrl)
+  try {
+    const row = (await redis.hget('chat:breakers', 'test-title'))!.split(' ')
+    expect(Number(row[4]) - Date.now(), row.join(' ')).toBeGreaterThan(30_000)
+    expect((await user.session(session.id)).title).toBe(session.title)
+  } finally {
+    await redis.del('chat:breakers')
+    redis.disconnect()
+  }
 })
 
 test('a title that the user gave stays', async () => {

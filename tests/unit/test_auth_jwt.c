@@ -939,6 +939,41 @@ START_TEST(an_issued_token_is_taken_by_the_same_policy_alone)
 }
 END_TEST
 
+/* What the policy calls an admin, and what it requires of everybody. */
+static const struct {
+    const char *role_claim, *admin_values, *required_values;
+} role_rules[] = {
+    {NULL, NULL, NULL},
+    {"realm_access.roles", NULL, NULL},
+    {"groups", "chat-admins, root", NULL},
+    {NULL, " ops \"1\" ,admin", "staff , guests"},
+    {NULL, "staff", "staff"},
+    {NULL, NULL, "user"},
+};
+
+START_TEST(an_issued_token_has_the_role_by_the_policys_own_words)
+{
+    struct jwt_policy policy = hs_policy();
+
+    policy.role_claim = role_rules[_i].role_claim;
+    policy.admin_values = role_rules[_i].admin_values;
+    policy.required_values = role_rules[_i].required_values;
+    for (int is_admin = 0; is_admin < 2; is_admin++) {
+        struct jwt_claims claims = {.subject = "alice", .is_admin = is_admin, .expires_at_s = NOW_S + 60};
+        char *token = jwt_issue(&policy, &now.clock, &claims);
+
+        if (!is_admin && policy.required_values && policy.admin_values && !strcmp(policy.admin_values, "staff")) {
+            ck_assert_ptr_null(token); /* whoever may come in is an admin */
+            continue;
+        }
+        ck_assert_ptr_nonnull(token);
+        ck_assert_int_eq(jwt_verify(&policy, &now.clock, token, strlen(token), &claims_out), CHAT_OK);
+        ck_assert_int_eq(claims_out.is_admin, is_admin);
+        free(token);
+    }
+}
+END_TEST
+
 START_TEST(no_token_is_issued_for_no_subject_or_by_a_public_key)
 {
     struct jwt_policy secret_policy = hs_policy(), public_policy = pair_policy(JWT_RS256, &rsa);
@@ -974,6 +1009,8 @@ UNIT_SUITE(auth_jwt)
                   no_token_is_issued_for_no_subject_or_by_a_public_key, a_file_with_two_public_keys_is_refused),
     };
 
+    tcase_add_loop_test(cases[UNIT_COUNT(cases) - 1], an_issued_token_has_the_role_by_the_policys_own_words, 0,
+                        (int)UNIT_COUNT(role_rules));
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
         tcase_add_unchecked_fixture(cases[i], make_keys, free_keys);
         tcase_add_checked_fixture(cases[i], set_clock, restore_log);

@@ -204,6 +204,10 @@ START_TEST(an_empty_line_hides_nothing_that_is_required)
     write_file(path, "SAMBANOVA_API_KEY=\n"); /* .env.example as it comes (E6) */
     ck_assert_msg(load_from(path), "%s", problem);
     ck_assert_str_eq(settings.api_key, KEY);
+    write_file(path, "JWT_SECRET=\n");
+    setenv("JWT_SECRET", "0123456789abcdef0123456789abcdef", 1);
+    ck_assert_msg(load_from(path), "%s", problem);
+    ck_assert_str_eq(settings.jwt_secret, "0123456789abcdef0123456789abcdef");
 }
 END_TEST
 

@@ -162,6 +162,9 @@ static const struct {
     {FRAME("{\"id\":\"x\",\"usage\":null,\"choices\":[{\"delta\":{\"content\":\"a\"}}]}") FRAME(STOP),
      FRAME("{\"id\":\"x\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}") FRAME(STOP)
          FRAME("{\"id\":\"x\",\"choices\":[]," ESTIMATED)},
+    {FRAME("{}") FRAME(STOP), FRAME(STOP) FRAME("{\"choices\":[] ," ESTIMATED)},
+    {FRAME("{ \"usage\":null }") FRAME(STOP), FRAME(STOP) FRAME("{\"choices\":[]   ," ESTIMATED)},
+    {FRAME("{ \"created\":1.5 }  ") FRAME(STOP), FRAME(STOP) FRAME("{\"choices\":[], \"created\":1 ," ESTIMATED)},
     {"data: {\"id\":\"x\",\ndata: \"choices\":[{\"finish_reason\":\"stop\"}],\ndata: \"usage\":" USE "}\n\n",
      FRAME("{\"id\":\"x\", \"choices\":[{\"finish_reason\":\"stop\"}]}")
          FRAME("{\"id\":\"x\", \"choices\":[], \"usage\":" USE "}")},

@@ -4,8 +4,8 @@ import { toast } from 'sonner';
 import { afterAll, afterEach, beforeAll, vi } from 'vitest';
 import { server } from './server';
 
-// Conditions are waited for, and on a busy machine for longer.
-configure({ asyncUtilTimeout: 5_000 });
+// Conditions are waited for; the limit is for what hangs.
+configure({ asyncUtilTimeout: 30_000 });
 
 // What jsdom lacks.
 vi.stubGlobal(

@@ -12,7 +12,7 @@ function open(address: string, signedIn = false, handlers: RequestHandler[] = []
   const api = new MockApi();
   api.signedIn = signedIn;
   const gate = http.head('*/chat', () => new HttpResponse(null, signedIn ? {} : { status: 302, headers: { Location: '/sign-in?next=/chat' } }));
-  server.use(gate, ...handlers, ...api.handlers);
+  server.use(...handlers, gate, ...api.handlers);
   window.history.replaceState(null, '', address);
   const left = vi.spyOn(leave, 'to').mockImplementation(() => undefined);
   render(<SignInPage initialToken={takeTokenFromAddress()} />);
@@ -57,9 +57,10 @@ describe('sign-in', () => {
   });
 
   describe('a link of another user (A10)', () => {
-    function openAsAlice(token: string) {
+    function openAsAlice(token: string, handlers: RequestHandler[] = []) {
       let posted = 0;
       const opened = open(`/sign-in?next=/chat/abc#token=${token}`, true, [
+        ...handlers,
         http.get('*/api/v1/chat/features', ({ request }) =>
           HttpResponse.json({ user: { id: request.headers.get('Authorization') === 'Bearer mallorys-token' ? 'mallory' : 'alice', role: 'user' } }),
         ),
@@ -83,6 +84,23 @@ describe('sign-in', () => {
       await user.click(await screen.findByRole('button', { name: 'Use the link' }));
       await waitFor(() => expect(left).toHaveBeenCalledExactlyOnceWith('/chat/abc'));
       expect(posted()).toBe(1);
+    });
+
+    it.each([429, 503, 'network'])('is not followed by itself where the gate can’t tell: %s', async (fault) => {
+      const { left, user, posted } = openAsAlice('mallorys-token', [
+        http.head('*/chat', () => (fault === 'network' ? HttpResponse.error() : new HttpResponse(null, { status: fault as number }))),
+      ]);
+      expect(await screen.findByText(/can’t be told/)).toBeInTheDocument();
+      expect([posted(), left.mock.calls.length]).toEqual([0, 0]);
+      await user.click(screen.getByRole('button', { name: 'Sign in' }));
+      await waitFor(() => expect(left).toHaveBeenCalledExactlyOnceWith('/chat/abc'));
+      expect(posted()).toBe(1);
+    });
+
+    it('is not followed by itself where who is signed in can’t be told', async () => {
+      const { posted } = openAsAlice('mallorys-token', [http.get('*/api/v1/chat/features', () => new HttpResponse(null, { status: 503 }))]);
+      expect(await screen.findByText(/can’t be told/)).toBeInTheDocument();
+      expect(posted()).toBe(0);
     });
 
     it('is followed without a question where it is the same user’s', async () => {

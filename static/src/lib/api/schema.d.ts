@@ -1310,7 +1310,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description The user reads as many answers at once as one may (over 32 in a worker). `too_many_streams`. */
+        /** @description The user reads as many answers at once as one may: in a worker 32, and two for each answer that the user may have at once. `too_many_streams`. */
         TooManyReaders: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -13,11 +13,11 @@ export async function signedInAs(token?: string): Promise<string | null> {
   }
 }
 
-/** Whether nginx lets the cookie in to the chat. Unlike a 401, the redirect of a closed gate is no error in the console. */
+/** Whether nginx lets the cookie in to the chat. Unlike a 401, the redirect of a closed gate is no error in the console.
+ *  Throws where that can't be told. */
 export async function gateIsOpen(): Promise<boolean> {
-  try {
-    return (await fetch('/chat', { method: 'HEAD', redirect: 'manual', cache: 'no-store' })).ok;
-  } catch {
-    return false;
-  }
+  const response = await fetch('/chat', { method: 'HEAD', redirect: 'manual', cache: 'no-store' });
+  const redirected = response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400);
+  if (!response.ok && !redirected) throw new Error(`the gate: ${response.status}`);
+  return response.ok;
 }

@@ -72,7 +72,10 @@ export function SignInPage({ initialToken }: SignInPageProps) {
         return;
       }
     } catch {
-      // Signing in says what is wrong.
+      // Whose place the link would take can't be told, so a person decides.
+      setToken(candidate);
+      askAgain('It can’t be told whether somebody is signed in here. Sign in with the link’s token only if you trust who sent it.');
+      return;
     }
     await submit(candidate);
   }
