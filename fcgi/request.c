@@ -25,12 +25,27 @@ static bool is_only_type(const struct http_request *self, const char *type)
     return true;
 }
 
+static bool came_twice(const struct http_request *self, const char *name)
+{
+    size_t len = strlen(name);
+    int count = 0;
+    for (char *const *at = of(self)->fcgi->envp; *at; at++) count += strncmp(*at, name, len) == 0 && (*at)[len] == '=';
+    return count > 1;
+}
+
+/* A header that comes twice is a list of two, which is no value of those that take one. */
+static bool is_single(const char *name)
+{
+    return strcmp(name, "HTTP_IDEMPOTENCY_KEY") == 0 || strcmp(name, "HTTP_LAST_EVENT_ID") == 0;
+}
+
 /* A body that is said to be of two types is of none. */
 static const char *request_param(const struct http_request *self, const char *name)
 {
     if (of(self)->taken) return NULL;
     const char *value = FCGX_GetParam(name, of(self)->fcgi->envp);
     if (value && strcmp(name, "CONTENT_TYPE") == 0 && !is_only_type(self, value)) return "";
+    if (value && is_single(name) && came_twice(self, name)) return ", ";
     return value;
 }
 

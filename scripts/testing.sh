@@ -77,10 +77,11 @@ run_suite() {
 
 # show_times: what failed once more, then the table, and the sum. False if a suite failed.
 show_times() {
-  local failed name
-  for name in $(awk '$2 == "FAILED" {print $1}' "$scratch/times"); do
-    [ ! -f "$scratch/said.$name" ] || printf '\n=== %s FAILED\n%s\n' "$name" "$(grep -aE -A6 "$fault_lines" "$scratch/said.$name" | head -n 60)"
-  done
+  local failed name result
+  while read -r name result _; do
+    [ "$result" = FAILED ] && [ -f "$scratch/said.$name" ] || continue
+    printf '\n=== %s FAILED\n%s\n' "$name" "$(grep -aE -A6 "$fault_lines" "$scratch/said.$name" | head -n 60)"
+  done <"$scratch/times"
   failed=$(grep -c ' FAILED ' "$scratch/times" || true)
   printf '\n%s\n\n%d passed, %d failed, %d s in all\n' "$(cat "$scratch/times")" \
     "$(($(wc -l <"$scratch/times") - failed))" "$failed" "$SECONDS"

@@ -186,12 +186,13 @@ static bool is_access_type(const struct json *typ)
     return false;
 }
 
+/* An identifier, or bytes in base64. */
 static bool is_harmless_kid(const struct json *kid)
 {
     const char *text = json_string(kid, NULL);
 
     return !kid || (text && *text && strlen(text) <= 128 &&
-                    !text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=-")] &&
+                    !text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=+/-")] &&
                     !strstr(text, ".."));
 }
 

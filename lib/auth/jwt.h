@@ -5,7 +5,7 @@
  * - at most 8,192 bytes; three base64url segments; header and payload one JSON object each
  * - the header's alg is the policy's, byte for byte; no crit
  * - typ absent, JWT or at+jwt (RFC 9068)
- * - kid, where there is one, looks like an identifier (it chooses nothing)
+ * - kid, where there is one, looks like an identifier or base64 (it chooses nothing)
  * - exp a whole number, nbf too where present
  * - iss and aud as configured
  * - sub 1-255 of A-Z a-z 0-9 . _ : @ | + = / -

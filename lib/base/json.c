@@ -265,7 +265,7 @@ static const char *copy_string(const char *at, const char *end, bool outline, st
     return behind;
 }
 
-/* NULL: too large. Of a long one the double that is nearest, in short. */
+/* Of a long one the double that is nearest, in short. */
 static const char *copy_number(const char *at, const char *end, struct buf *out)
 {
     size_t len = 0;
@@ -279,8 +279,10 @@ static const char *copy_number(const char *at, const char *end, struct buf *out)
     double number = text ? strtod(text, NULL) : HUGE_VAL;
 
     free(text);
-    if (!isfinite(number)) return NULL;
-    buf_printf(out, "%.17g", number);
+    if (isfinite(number))
+        buf_printf(out, "%.17g", number);
+    else
+        buf_append_str(out, number < 0 ? "-1e999" : "1e999");
     return at + len;
 }
 
@@ -293,10 +295,9 @@ static const char *shorten(const char *text, size_t len, bool outline, struct bu
     while (text < end) {
         if (*text == '"')
             text = copy_string(text, end, outline, out);
-        else if (*text == '-' || (*text >= '0' && *text <= '9')) {
+        else if (*text == '-' || (*text >= '0' && *text <= '9'))
             text = copy_number(text, end, out);
-            if (!text) return "number out of range";
-        } else
+        else
             buf_append_char(out, *text++);
     }
     return out->failed ? "out of memory" : NULL;
@@ -337,7 +338,6 @@ static const char *check_tree(const cJSON *value)
 {
     const char *reason = cJSON_IsObject(value) ? check_keys(value) : NULL;
 
-    if (cJSON_IsNumber(value) && !isfinite(value->valuedouble)) return "number out of range";
     for (const cJSON *child = value->child; child && !reason; child = child->next) reason = check_tree(child);
     return reason;
 }
@@ -452,7 +452,7 @@ bool json_integer(const struct json *value, int64_t *out)
 
 bool json_number(const struct json *value, double *out)
 {
-    if (!cJSON_IsNumber(node(value))) return false;
+    if (!cJSON_IsNumber(node(value)) || !isfinite(node(value)->valuedouble)) return false;
     *out = node(value)->valuedouble;
     return true;
 }

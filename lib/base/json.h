@@ -48,7 +48,7 @@ const struct json *json_get(const struct json *object, const char *key);
 const char *json_string(const struct json *value, size_t *len) JSON_LINK_NAME(json_string);
 /* Whole numbers below 2^53 in either direction (from there on neighbours read alike); false for all else. */
 bool json_integer(const struct json *value, int64_t *out) JSON_LINK_NAME(json_integer);
-bool json_number(const struct json *value, double *out);
+bool json_number(const struct json *value, double *out); /* false too for one that no double holds (1e400) */
 bool json_bool(const struct json *value, bool *out);
 /* Children of an array or object in order; json_key is the name of an object's child. */
 const struct json *json_first(const struct json *container);

@@ -39,6 +39,12 @@ bool breaker_at_rest(const struct breaker *self, int64_t now_ms)
     return self->state == BREAKER_CLOSED && !self->failures && !self->generation && !breaker_rests(self, now_ms);
 }
 
+enum breaker_state breaker_state_at(const struct breaker *self, int64_t now_ms)
+{
+    const bool over = self->state == BREAKER_OPEN && !is_ahead(self->until_ms, now_ms, BREAKER_TRIAL_MS);
+    return over ? BREAKER_HALF_OPEN : self->state;
+}
+
 enum breaker_verdict breaker_allow(struct breaker *self, int64_t now_ms, int64_t *generation, int64_t *retry_after_s)
 {
     if (self->state != BREAKER_CLOSED && is_ahead(self->until_ms, now_ms, BREAKER_TRIAL_MS)) {

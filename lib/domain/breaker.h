@@ -49,6 +49,8 @@ void breaker_report(struct breaker *self, int64_t now_ms, int64_t generation, en
 /* How long a model rests that was told to for so long (below 1: it wasn't told), in seconds. */
 int64_t breaker_rest_s(int64_t told_s);
 bool breaker_rests(const struct breaker *self, int64_t now_ms);
+/* As who asks now finds it: one that was open for its time is half-open, as it lets a trial through. */
+enum breaker_state breaker_state_at(const struct breaker *self, int64_t now_ms);
 /* Nothing to remember: closed, never changed, no failure on its books, no rest under way. */
 bool breaker_at_rest(const struct breaker *self, int64_t now_ms);
 /* "closed", "open", "half_open". Static. */

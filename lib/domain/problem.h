@@ -27,6 +27,7 @@ struct problem {
     size_t field_count;
     int64_t retry_after_s; /* 0: none */
     bool tried_out;        /* our own tries at the provider are used up: a client's would multiply them */
+    bool account_refused;  /* the provider takes our key no longer: only the operator can help */
     bool has_quota;        /* the request was counted or refused by a limit: quota says where the user stands */
     struct quota quota;
     size_t max_bytes;                       /* of payload_too_large: what is taken; 0: not known */

@@ -150,6 +150,7 @@ static struct problem problem_of(const struct answer_final *final)
                             .message = final->says,
                             .retry_after_s = final->retry_after_s,
                             .tried_out = final->tried_out,
+                            .account_refused = final->account_refused,
                             .finish_reason = final->message->finish_reason};
 }
 

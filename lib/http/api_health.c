@@ -30,6 +30,7 @@ static bool write_breakers(struct json_writer *json, struct http_call *call)
     size_t count = policy_asked(call->ports->policy, models);
     int64_t now_ms = clock_wall_ms(call->ports->clock);
     call->ports->breaker->ops->look(call->ports->breaker, models, count, stand);
+    for (size_t i = 0; i < count; i++) stand[i].state = breaker_state_at(&stand[i], now_ms);
     for (size_t i = 0; i < count; i++)
         if (stand[i].state == BREAKER_OPEN || worst == BREAKER_CLOSED) worst = stand[i].state;
     json_put_key(json, "breaker");

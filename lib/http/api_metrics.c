@@ -145,7 +145,8 @@ static void breakers(struct buf *out, const struct chat_ports *ports)
         for (size_t k = 0; k < sizeof states / sizeof states[0]; k++) {
             buf_printf(out, "chat_breaker_state{model=\"");
             model_label(out, names[i]);
-            buf_printf(out, "\",state=\"%s\"} %d\n", breaker_state_name(states[k]), stand[i].state == states[k]);
+            buf_printf(out, "\",state=\"%s\"} %d\n", breaker_state_name(states[k]),
+                       breaker_state_at(&stand[i], now_ms) == states[k]);
         }
     }
     head(out, "model_resting", "gauge", "1 while the model is not asked, after a 429 of the provider.");

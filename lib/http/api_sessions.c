@@ -57,9 +57,9 @@ static enum chat_error read_list_query(struct http_call *call, struct session_qu
     int count;
     if (!call_query_limit(call, LIST_LIMIT_DEFAULT, &query->limit)) return call->problem.error;
     const char *sort = call_query(call, "sort", &count);
-    if (sort && strcmp(sort, "updated_at") == 0)
+    if (count == 1 && sort && strcmp(sort, "updated_at") == 0)
         query->sort = SORT_UPDATED_AT;
-    else if (count && (!sort || strcmp(sort, "created_at") != 0))
+    else if (count && (count != 1 || !sort || strcmp(sort, "created_at") != 0))
         return problem_field(&call->problem, "sort", "takes created_at or updated_at");
     query->search = call_query(call, "q", &count);
     if (count < 0) return bad_parameter(call, "q", "`q` is not valid percent-encoded UTF-8.");

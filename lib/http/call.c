@@ -82,9 +82,10 @@ const char *call_query(const struct http_call *call, const char *name, int *coun
     size_t name_len = strlen(name);
     *count = 0;
     for (const char *at = call->request->query; *at;) {
-        size_t len = strcspn(at, "&");
-        if (len >= name_len && strncmp(at, name, name_len) == 0 && (len == name_len || at[name_len] == '=')) {
-            size_t skip = len == name_len ? len : name_len + 1;
+        size_t len = strcspn(at, "&"), own = strcspn(at, "&=");
+        const char *its_name = memchr(at, '%', own) ? percent_decode(call->arena, at, own) : NULL;
+        if (its_name ? strcmp(its_name, name) == 0 : own == name_len && strncmp(at, name, own) == 0) {
+            size_t skip = own < len ? own + 1 : len;
             found = percent_decode(call->arena, at + skip, len - skip);
             if (!found || !utf8_valid(found, strlen(found))) {
                 *count = -1;
@@ -105,7 +106,7 @@ bool call_query_limit(struct http_call *call, int fallback, int *limit)
     *limit = fallback;
     if (count == 0) return true;
     size_t len = text ? strlen(text) : 0;
-    bool fine = count == 1 && len >= 1 && len <= 3 && strspn(text, "0123456789") == len;
+    bool fine = count == 1 && len >= 1 && len <= 3 && strspn(text, "0123456789") == len && text[0] != '0';
     if (fine) *limit = atoi(text);
     if (fine && *limit >= PAGE_LIMIT_MIN && *limit <= PAGE_LIMIT_MAX) return true;
     problem_field(&call->problem, "limit", "takes one whole number from 1 to 100");

@@ -105,6 +105,7 @@ static bool allows_none(const struct problem *problem)
 
 bool error_may_pass(const struct problem *problem)
 {
+    if (problem->account_refused) return false;
     return error_view(problem->error)->retryable && problem->retry_after_s <= SOON_S && !allows_none(problem);
 }
 

@@ -94,10 +94,13 @@ static enum chat_error authenticate(struct http_call *call, bool bearer_only)
 /* Nothing that somebody forwards for others: then they, too, would come from here. */
 static bool from_this_host(struct http_call *call)
 {
+    static const char *const for_whom[] = {
+        "HTTP_X_FORWARDED_FOR",  "HTTP_FORWARDED",          "HTTP_X_REAL_IP", "HTTP_X_ORIGINAL_FORWARDED_FOR",
+        "HTTP_CF_CONNECTING_IP", "HTTP_TRUE_CLIENT_IP",     "HTTP_CLIENT_IP", "HTTP_X_CLIENT_IP",
+        "HTTP_FASTLY_CLIENT_IP", "HTTP_X_CLUSTER_CLIENT_IP"};
     const char *address = call_header(call, "REMOTE_ADDR");
-    if (call_header(call, "HTTP_X_FORWARDED_FOR") || call_header(call, "HTTP_FORWARDED") ||
-        call_header(call, "HTTP_X_REAL_IP"))
-        return false;
+    for (size_t i = 0; i < sizeof for_whom / sizeof *for_whom; i++)
+        if (call_header(call, for_whom[i])) return false;
     return address && (starts_with(address, "127.") || strcmp(address, "::1") == 0);
 }
 

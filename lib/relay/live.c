@@ -291,6 +291,7 @@ static void pump_listener(struct attached *attached)
             .error = live->error,
             .retry_after_s = live->retry_after_s,
             .tried_out = live->tried_out,
+            .account_refused = live->account_refused,
             .says = live->says,
             .message = &live->message,
             .session = &live->session,
@@ -487,7 +488,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     live->phase = LIVE_SAVING;
     count_detached(live);
     live->error = error;
-    live->tried_out = live->ask.count > 1 || live->says;
+    live->tried_out = live->ask.count > 1;
     live->event = event;
     /* not the turn's time: a process that was frozen in mid-turn would take the stores for slow, and tell before they
      * know */
@@ -550,6 +551,7 @@ static void end_failed(struct live *live, const struct upstream_failure *failure
 {
     live->retry_after_s = upstream_retry_after_s(failure->error, failure->retry_after_s);
     live->says = upstream_account_sentence(failure);
+    live->account_refused = failure->account;
     live_end(live, ANSWER_FAILED, failure->error);
 }
 

@@ -150,6 +150,7 @@ struct live {
 
     enum chat_error error; /* why it failed */
     int64_t retry_after_s;
+    bool account_refused;
     bool tried_out;   /* we have asked more than once ourselves */
     const char *says; /* in place of the code's own sentence; NULL. Static */
     struct finish_answer finish;

@@ -269,7 +269,8 @@ static void tell(struct pass *pass)
                                     .message = pass->says,
                                     .param = pass->param,
                                     .retry_after_s = pass->retry_after_s,
-                                    .tried_out = pass->ask.count > 1 || pass->account_refused,
+                                    .tried_out = pass->ask.count > 1,
+                                    .account_refused = pass->account_refused,
                                     .finish_reason = pass->finish_reason};
     enum listener_state state = LISTENER_READY;
     /* told at the latest moment, while the job still settles: what it writes isn't looked at */

@@ -709,7 +709,7 @@ static int append_integer(const struct chunk_span *number, char out[NUMBER_MAX_C
         text[number->len] = '\0';
         seconds = floor(strtod(text, NULL));
     }
-    if (!(seconds >= 0 && seconds < 1e15)) seconds = 0;
+    if (!(seconds >= 0 && seconds <= 9007199254740992.0)) seconds = 0;
     return snprintf(out, NUMBER_MAX_CHARS + 1, "%.0f", seconds);
 }
 

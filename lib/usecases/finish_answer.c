@@ -6,11 +6,12 @@
 void finish_answer_count_tokens(struct message *message, int64_t prompt_bytes, bool reached_provider)
 {
     struct token_usage *usage = &message->usage;
-    if (usage->completion_tokens < 0 && usage->prompt_tokens < 0 && reached_provider) {
-        usage->prompt_tokens = (prompt_bytes + 3) / 4;
-        usage->completion_tokens =
-            message_estimate_tokens(message->content, message->content_len) +
-            message_estimate_tokens(message->reasoning ? message->reasoning : "", message->reasoning_len);
+    if ((usage->completion_tokens < 0 || usage->prompt_tokens < 0) && reached_provider) {
+        if (usage->prompt_tokens < 0) usage->prompt_tokens = (prompt_bytes + 3) / 4;
+        if (usage->completion_tokens < 0)
+            usage->completion_tokens =
+                message_estimate_tokens(message->content, message->content_len) +
+                message_estimate_tokens(message->reasoning ? message->reasoning : "", message->reasoning_len);
         message->tokens_estimated = true;
     }
     if (usage->completion_tokens >= 0 && usage->prompt_tokens >= 0 && usage->total_tokens < 0)

@@ -24,6 +24,7 @@ struct answer_text {
 struct answer_final {
     enum chat_error error;         /* CHAT_OK: `done` (complete, stopped); else `error` with this code */
     int64_t retry_after_s;         /* 0: none */
+    bool account_refused;          /* the provider takes our key no longer */
     bool tried_out;                /* our own tries at the provider are used up */
     const char *says;              /* in place of the code's own sentence; NULL */
     const struct message *message; /* the final row, text included */

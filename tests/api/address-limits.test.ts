@@ -81,6 +81,10 @@ describe('behind a balancer that is believed', () => {
     expect(refused(await ask('/api/v1/chat/features', (i) => from(`203.0.113.${i + 1}`)))).toEqual([])
   })
 
+  test.for(['::ffff:203.0.113.', '64:ff9b::203.0.113.'])('each address of IPv4 that comes as %s… too', async (prefix) => {
+    expect(refused(await ask('/api/v1/chat/features', (i) => from(`${prefix}${i + 1}`)))).toEqual([])
+  })
+
   test('(A8) of IPv6 each /64 has, however many addresses it is', async () => {
     const first = refused(await ask('/api/v1/chat/features', (i) => from(`2001:db8:0:1:${(i * 655).toString(16)}::${i + 1}`)))
     expect(first.length, 'one /64').toBeGreaterThan(50)

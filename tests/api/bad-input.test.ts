@@ -295,6 +295,7 @@ describe('HTTP that does not hold together', () => {
     ['a transfer encoding that is none', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: xchunked\r\n\r\n`, [501]],
     ['two lengths', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello`, [400]],
     ['a negative length', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nContent-Length: -1\r\n\r\n`, [400]],
+    ['two idempotency keys', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${tokenFor('two-keys')}\r\nContent-Type: application/json\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`, [400]],
     ['two types', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${tokenFor('two-types')}\r\nContent-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`, [415]],
     ['a type twice', `POST /api/v1/chat/sessions HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${tokenFor('two-types')}\r\nContent-Type: application/json\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`, [415]],
     ['no host', 'GET /api/v1/chat/sessions HTTP/1.1\r\n\r\n', [400]],

@@ -133,7 +133,7 @@ describe('listing', () => {
     expect((await alice.list('?limit=100')).items).toHaveLength(21)
   })
 
-  test.for(['0', '101', '-1', '1e9', 'abc', '1.5', '', '%20', '1%00', '99999999999999999999', '+5', '5&limit=6'])('limit=%s is 422', async (limit, { alice }) => {
+  test.for(['0', '101', '-1', '1e9', 'abc', '1.5', '', '%20', '1%00', '99999999999999999999', '+5', '01', '007', '5&limit=6', '5&%6cimit=5', '5&l%69mit=0'])('limit=%s is 422', async (limit, { alice }) => {
     for (const path of [`/api/v1/chat/sessions?limit=${limit}`, `/api/v1/chat/sessions/${(await alice.createSession()).id}?limit=${limit}`]) {
       const reply = await alice.get(path)
       expect(reply.status, path).toBe(422)
@@ -143,6 +143,7 @@ describe('listing', () => {
 
   test('a sort that is none is 422', async ({ alice }) => {
     expect((await alice.get('/api/v1/chat/sessions?sort=title')).status).toBe(422)
+    expect((await alice.get('/api/v1/chat/sessions?sort=created_at&sort=updated_at')).status).toBe(422)
   })
 
   test.for(['x', '', '%00', 'AAAA', "' OR 1=1", 'a'.repeat(3000), anyId])('cursor %j is 400', async (cursor, { alice }) => {

@@ -34,8 +34,8 @@ test('the first question gives a title at once, the model a better one while the
 test('a model that has no room for a title rests as long as the provider said, like any other', async () => {
   const user = new User({ name: 'rested', url: stack.url })
   const admin = new User({ role: 'admin', url: stack.url })
-  await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ for: 'title', times: 1, status: 429, retry_after: 50 }) })
-  const { session } = await (await user.send(null, question)).readDone()
+  await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ for: 'title', with: 'How long does a model rest', times: 1, status: 429, retry_after: 50 }) })
+  const { session } = await (await user.send(null, 'How long does a model rest? [[text=Yes]]')).readDone()
   await until('the title’s model rests', async () => (await admin.get('/metrics')).body.includes('chat_model_resting{model="test-title"} 1') || undefined)
   const redis = new Redis(stack.redisUrl)
   try {
@@ -78,8 +78,8 @@ test('a model that thinks first gets the room for it, and where no title comes o
     await stream.read((event) => event.event === 'title')
     await stream.readDone()
 
-    await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ for: 'title', times: 1, reasoning: 32, chunks: 0, finish: 'length' }) })
-    const { session } = await (await user.send(second.id, question)).readDone()
+    await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ for: 'title', with: 'What did I think', times: 1, reasoning: 32, chunks: 0, finish: 'length' }) })
+    const { session } = await (await user.send(second.id, 'What did I think of? [[chunks=40 size=9 pace=20]]')).readDone()
     const told = await until('the log tells of it', async () => {
       const log = await readFile(join(thinking.stateDir, 'log/workers.log'), 'utf8')
       const lines = log.split('\n').filter((line) => line.includes('title_not_written'))

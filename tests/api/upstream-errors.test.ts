@@ -69,9 +69,9 @@ describe('after some text', () => {
 
 test('a refusal that passes is tried again unseen', async ({ alice }) => {
   // 502 and 503 are tried twice more; the order is taken back by its `times`.
-  const order = await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ status: 503, times: 1 }) })
+  const order = await fetch(`${env.upstreamUrl}/__control`, { method: 'POST', body: JSON.stringify({ status: 503, times: 1, with: 'Hello, once more' }) })
   expect(order.status).toBe(200)
-  const stream = await alice.send(null, '[[text=Yes]] Hello')
+  const stream = await alice.send(null, '[[text=Yes]] Hello, once more')
   await stream.readDone()
   expect(stream.content).toBe('Yes')
 })

@@ -102,6 +102,7 @@ static enum listener_state client_end(struct completion_client *port, const stru
     self->error = problem->error;
     self->retry_after_s = problem->retry_after_s;
     self->tried_out = problem->tried_out;
+    self->account_refused = problem->account_refused;
     snprintf(self->message, sizeof self->message, "%s", problem->message ? problem->message : "");
     snprintf(self->param, sizeof self->param, "%s", problem->param ? problem->param : "");
     snprintf(self->finish_reason, sizeof self->finish_reason, "%s",

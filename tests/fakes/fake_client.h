@@ -20,7 +20,7 @@ struct fake_client {
     int frames, comments, wholes, ends, tooks, let_goes, closes;
     enum chat_error error; /* of the end */
     int64_t retry_after_s;
-    bool tried_out;
+    bool tried_out, account_refused;
     char message[512], param[128], finish_reason[32];
 };
 

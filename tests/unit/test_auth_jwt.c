@@ -424,6 +424,7 @@ START_TEST(header_fields_that_steer_are_refused)
         enum chat_error wanted;
     } rows[] = {
         {"{\"alg\":\"HS256\",\"kid\":\"key-2026.1_a=\"}", CHAT_OK},
+        {"{\"alg\":\"HS256\",\"kid\":\"2f/+Jx0lNq4=\"}", CHAT_OK},           /* as some providers name their keys */
         {"{\"alg\":\"HS256\",\"jku\":\"https://evil.example/k\"}", CHAT_OK}, /* never looked at */
         {"{\"alg\":\"HS256\",\"kid\":\"../../etc/passwd\"}", CHAT_ERR_UNAUTHENTICATED},
         {"{\"alg\":\"HS256\",\"kid\":\"' OR 1=1\"}", CHAT_ERR_UNAUTHENTICATED},

@@ -50,8 +50,6 @@ START_TEST(the_gate_refuses_what_is_not_strict_json)
         {TEXT("{\"a\":1,\"a\":2}"), "duplicate key"},
         {TEXT("{\"a\":1,\"\\u0061\":2}"), "duplicate key"},
         {TEXT("[{\"x\":{\"\":1,\"\":2}}]"), "duplicate key"},
-        {TEXT("1e400"), "number out of range"},
-        {TEXT("[-1e400]"), "number out of range"},
         {TEXT("{} x"), "text after the value"},
         {TEXT("{}{}"), "text after the value"},
         {TEXT("1 2"), "text after the value"},
@@ -202,8 +200,13 @@ START_TEST(a_long_number_that_is_no_double_is_refused)
         text[0] = '[';
         memset(text + at, '9', 400);
         strcpy(text + at + 400, tails[i]);
-        ck_assert_int_eq(parse(text, strlen(text), &doc, &reason), CHAT_ERR_INVALID_JSON);
-        ck_assert_str_eq(reason, "number out of range");
+        ck_assert_int_eq(parse(text, strlen(text), &doc, &reason), CHAT_OK);
+        double number;
+        const struct json *value = json_root(doc);
+        if (at) value = json_first(value);
+        ck_assert_int_eq(json_type(value), JSON_NUMBER);
+        ck_assert(!json_number(value, &number)); /* JSON, and no number of ours */
+        json_free(doc);
     }
 }
 END_TEST

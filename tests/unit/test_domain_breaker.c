@@ -61,6 +61,17 @@ START_TEST(what_says_nothing_neither_counts_nor_forgives)
 }
 END_TEST
 
+START_TEST(one_whose_time_is_over_is_half_open_for_who_looks)
+{
+    breaker = (struct breaker){.state = BREAKER_OPEN, .until_ms = 1000};
+
+    ck_assert_int_eq(breaker_state_at(&breaker, 999), BREAKER_OPEN);
+    ck_assert_int_eq(breaker_state_at(&breaker, 1000), BREAKER_HALF_OPEN);
+    breaker = (struct breaker){.state = BREAKER_CLOSED};
+    ck_assert_int_eq(breaker_state_at(&breaker, 1000), BREAKER_CLOSED);
+}
+END_TEST
+
 START_TEST(half_open_lets_one_through_whose_success_closes_it)
 {
     let_fail(BREAKER_FAILURES, T0);
@@ -297,8 +308,8 @@ UNIT_SUITE(domain_breaker)
     tcase_add_checked_fixture(
         UNIT_CASE(suite, "rule", five_failures_in_a_row_open_it_for_thirty_seconds,
                   a_success_in_between_begins_the_count_anew, what_says_nothing_neither_counts_nor_forgives,
-                  half_open_lets_one_through_whose_success_closes_it, a_trial_that_fails_opens_it_again,
-                  a_trial_that_says_nothing_makes_room_for_the_next,
+                  one_whose_time_is_over_is_half_open_for_who_looks, half_open_lets_one_through_whose_success_closes_it,
+                  a_trial_that_fails_opens_it_again, a_trial_that_says_nothing_makes_room_for_the_next,
                   a_trial_that_is_never_heard_of_is_not_waited_for_ever, what_was_begun_before_a_change_decides_nothing,
                   two_changes_within_a_millisecond_are_told_apart, a_clock_set_back_does_not_keep_it_shut,
                   it_is_read_as_it_was_written, a_text_that_is_as_long_as_its_room_is_a_closed_one,

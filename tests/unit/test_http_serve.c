@@ -727,6 +727,7 @@ static const struct {
     {{.error = CHAT_ERR_UPSTREAM_RATE_LIMITED, .retry_after_s = 1}, true, false},
     {{.error = CHAT_ERR_UPSTREAM_RATE_LIMITED, .retry_after_s = 1, .tried_out = true}, true, true},
     {{.error = CHAT_ERR_UPSTREAM_ERROR, .tried_out = true}, true, true},
+    {{.error = CHAT_ERR_UPSTREAM_ERROR, .account_refused = true}, false, true},
     {{.error = CHAT_ERR_GENERATION_IN_PROGRESS}, true, false},
     {{.error = CHAT_ERR_VALIDATION_FAILED}, false, true},
     {{.error = CHAT_ERR_MODEL_NOT_FOUND}, false, true},

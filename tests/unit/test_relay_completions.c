@@ -977,7 +977,7 @@ START_TEST(that_the_account_is_refused_is_said_as_what_it_is_and_kept_until_the_
     ck_assert(fake_client_wait_closed(&client));
     ck_assert_str_eq(error_code(client.error), "upstream_error");
     ck_assert_ptr_nonnull(strstr(client.message, "operator"));
-    ck_assert(client.tried_out);
+    ck_assert(client.account_refused);
     ck_assert_int_eq(metrics_account(), ACCOUNT_REFUSED);
     fake_client_fini(&client);
     fake_client_init(&client);

@@ -107,6 +107,7 @@ static const struct {
     {FRAME("{\"choices\":[{}],\"created\": 1.7321e9}"), FRAME("{\"choices\":[{}],\"created\": 1732100000}")},
     {FRAME("{\"choices\":[{}],\"created\":1732111111}"), FRAME("{\"choices\":[{}],\"created\":1732111111}")},
     {FRAME("{\"choices\":[{}],\"created\":-1.5}"), FRAME("{\"choices\":[{}],\"created\":0}")},
+    {FRAME("{\"choices\":[{}],\"created\":1.764e15}"), FRAME("{\"choices\":[{}],\"created\":1764000000000000}")},
     {FRAME("{\"choices\":[{}],\"created\":1e999}"), FRAME("{\"choices\":[{}],\"created\":0}")},
     {FRAME("{\"choices\":[{}],\"created\":\"1.5\"}"), FRAME("{\"choices\":[{}],\"created\":\"1.5\"}")},
     /* likewise in chunks that differ in their content alone, which are not read in full */

@@ -232,8 +232,23 @@ END_TEST
 START_TEST(a_missing_total_is_the_sum)
 {
     ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, 20, -1, 0}, true).usage.total_tokens, 30);
-    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1, 0}, true).usage.total_tokens, -1);
-    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1, 0}, true).token_count, 0);
+    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1, 0}, false).usage.total_tokens, -1);
+    ck_assert_int_eq(counted("x", NULL, (struct token_usage){10, -1, -1, 0}, false).token_count, 0);
+}
+END_TEST
+
+START_TEST(what_the_provider_left_out_is_estimated_beside_what_it_told)
+{
+    struct message no_completion = counted("twelve bytes", NULL, (struct token_usage){10, -1, -1, 0}, true),
+                   no_prompt = counted("twelve bytes", NULL, (struct token_usage){-1, 7, -1, 0}, true);
+
+    ck_assert_int_eq(no_completion.usage.prompt_tokens, 10);
+    ck_assert_int_eq(no_completion.token_count, 3);
+    ck_assert_int_eq(no_completion.usage.total_tokens, 13);
+    ck_assert(no_completion.tokens_estimated);
+    ck_assert_int_eq(no_prompt.usage.prompt_tokens, 101);
+    ck_assert_int_eq(no_prompt.token_count, 7);
+    ck_assert(no_prompt.tokens_estimated);
 }
 END_TEST
 
@@ -273,6 +288,7 @@ UNIT_SUITE(usecases_finish_answer)
                         (int)UNIT_COUNT(refunds));
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     UNIT_CASE(suite, "counting", the_provider_s_own_count_is_taken_as_it_is, a_missing_total_is_the_sum,
+              what_the_provider_left_out_is_estimated_beside_what_it_told,
               tokens_are_estimated_where_the_provider_told_none,
               nothing_is_estimated_where_the_provider_was_never_reached);
     return suite;

@@ -30,15 +30,25 @@ struct question {
     bool include_usage;
 };
 
+enum { ORDERS = sizeof((struct provider *)0)->orders / sizeof(struct order) };
+
+static void take_back(struct order *order)
+{
+    scenario_fini(&order->scenario);
+    free(order->with);
+    memset(order, 0, sizeof *order);
+    scenario_init(&order->scenario);
+}
+
 void provider_init(struct provider *self, struct stats *stats, double pace_ms)
 {
     *self = (struct provider){.stats = stats, .pace_ms = pace_ms};
-    scenario_init(&self->ordered);
+    for (int i = 0; i < ORDERS; i++) take_back(&self->orders[i]);
 }
 
 void provider_fini(struct provider *self)
 {
-    scenario_fini(&self->ordered);
+    for (int i = 0; i < ORDERS; i++) take_back(&self->orders[i]);
 }
 
 void provider_refuse(struct reply *out, int status, const char *code, const char *param, const char *message)
@@ -77,13 +87,23 @@ static void not_found(struct reply *out)
 
 /* ---- scenarios ---- */
 
-/* Gives the reply what POST /__control ordered, if it is for this kind of request. */
-static void apply_ordered(struct provider *self, enum provider_target kind, struct reply *out)
+static bool is_meant(const struct order *order, enum provider_target kind, const char *question)
 {
-    if (self->times == 0 || (self->target != kind && self->target != TARGET_ALL)) return;
-    if (self->times > 0) self->times--;
+    if (order->times == 0 || (order->target != kind && order->target != TARGET_ALL)) return false;
+    return !order->with || (question && strstr(question, order->with));
+}
+
+/* Gives the reply what POST /__control ordered, if it is for this kind of request; question: NULL where there is none.
+ */
+static void apply_ordered(struct provider *self, enum provider_target kind, const char *question, struct reply *out)
+{
+    struct order *order = NULL;
+    for (int i = ORDERS - 1; i >= 0 && !order; i--)
+        if (is_meant(&self->orders[i], kind, question)) order = &self->orders[i];
+    if (!order) return;
+    if (order->times > 0) order->times--;
     scenario_fini(&out->scenario);
-    scenario_copy(&out->scenario, &self->ordered);
+    scenario_copy(&out->scenario, &order->scenario);
 }
 
 static const char *default_code(long status)
@@ -405,7 +425,7 @@ static void chat_with(struct provider *self, const cJSON *body, struct request *
         else
             stats_request_seen(self->stats, request, 1);
         out->echo = copy(question.plain.data);
-        apply_ordered(self, question.title ? TARGET_TITLE : TARGET_CHAT, out);
+        apply_ordered(self, question.title ? TARGET_TITLE : TARGET_CHAT, buf_cstr(&question.plain), out);
         const char *marked = last_paragraph(buf_cstr(&question.newest));
         if (question.title || scenario_set_marker(&out->scenario, marked, wrong, sizeof(wrong)))
             answer(self, &question, out);
@@ -432,7 +452,7 @@ static void chat(struct provider *self, struct request *request, struct reply *o
 
 static void list_models(struct provider *self, const char *name, struct reply *out)
 {
-    apply_ordered(self, TARGET_MODELS, out);
+    apply_ordered(self, TARGET_MODELS, NULL, out);
     if (answered_by_order(out)) return;
     if (name == NULL)
         models_print_all(&out->fixed);
@@ -475,10 +495,20 @@ static bool read_target(const cJSON *body, enum provider_target *out)
     return false;
 }
 
-/* POST /__control: the keys of a marker as JSON; `times` and `for` say where it applies. */
+/* Where an order goes: without a text of its own it takes the place of the last one. NULL: there are too many. */
+static struct order *place_for(struct provider *self, const char *with)
+{
+    if (!with) return &self->orders[0];
+    for (int i = 1; i < ORDERS; i++)
+        if (self->orders[i].times == 0) return &self->orders[i];
+    return NULL;
+}
+
+/* POST /__control: the keys of a marker as JSON; `times`, `for` and `with` (a text in the question) say where it
+ * applies. */
 static void control(struct provider *self, struct request *request, struct reply *out)
 {
-    static const char *const but[] = {"times", "for", NULL};
+    static const char *const but[] = {"times", "for", "with", NULL};
     struct scenario ordered;
     enum provider_target target;
     const char *wrong = "body";
@@ -489,20 +519,25 @@ static void control(struct provider *self, struct request *request, struct reply
         scenario_fini(&ordered);
     } else {
         const cJSON *times = cJSON_GetObjectItemCaseSensitive(body, "times");
-        scenario_fini(&self->ordered);
-        self->ordered = ordered;
-        self->target = target;
-        self->times = cJSON_IsNumber(times) ? (long)times->valuedouble : -1;
-        buf_str(&out->fixed, "{\"ok\":true}");
+        const char *with = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(body, "with"));
+        struct order *order = place_for(self, with);
+        if (order) {
+            take_back(order);
+            scenario_fini(&order->scenario);
+            *order = (struct order){ordered, target, cJSON_IsNumber(times) ? (long)times->valuedouble : -1,
+                                    with ? copy(with) : NULL};
+            buf_str(&out->fixed, "{\"ok\":true}");
+        } else {
+            scenario_fini(&ordered);
+            provider_refuse(out, 429, "too_many_orders", "with", "Seven orders with a text wait; send POST /__reset");
+        }
     }
     cJSON_Delete(body);
 }
 
 static void reset(struct provider *self, struct reply *out)
 {
-    scenario_fini(&self->ordered);
-    scenario_init(&self->ordered);
-    self->times = 0;
+    for (int i = 0; i < ORDERS; i++) take_back(&self->orders[i]);
     stats_reset(self->stats);
     buf_str(&out->fixed, "{\"ok\":true}");
 }

@@ -12,14 +12,18 @@
 
 enum provider_target { TARGET_CHAT, TARGET_TITLE, TARGET_MODELS, TARGET_ALL };
 
-struct provider {
-    struct stats *stats;
-    double pace_ms;       /* between chunks, where no scenario says otherwise */
-    unsigned long number; /* of the next answer, makes its id */
-    /* POST /__control */
-    struct scenario ordered;
+struct order {
+    struct scenario scenario;
     enum provider_target target;
     long times; /* requests left that it applies to; -1: all until it changes */
+    char *with; /* in the question; NULL: any */
+};
+
+struct provider {
+    struct stats *stats;
+    double pace_ms;         /* between chunks, where no scenario says otherwise */
+    unsigned long number;   /* of the next answer, makes its id */
+    struct order orders[8]; /* POST /__control: the first for all, the others for questions with a text of their own */
 };
 
 void provider_init(struct provider *self, struct stats *stats, double pace_ms);

@@ -1403,8 +1403,9 @@ export interface components {
         /**
          * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
          *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-         *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
-         *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+         *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
+         *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
+         *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
          *     with its id in `details.was`. A request refused before `start` frees its key.
          */
         IdempotencyKey: string;
@@ -1497,8 +1498,9 @@ export interface operations {
                 /**
                  * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
                  *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
-                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
+                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
                  *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1705,8 +1707,9 @@ export interface operations {
                 /**
                  * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
                  *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
-                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
+                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
                  *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1766,8 +1769,9 @@ export interface operations {
                 /**
                  * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
                  *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
-                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
+                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
                  *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1845,8 +1849,9 @@ export interface operations {
                 /**
                  * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
                  *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first is still at it the second waits, and is 409 `generation_in_progress` after
-                 *     10 seconds, or when the first was refused: send it again. Where what the first made was deleted since it is 404
+                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
+                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
                  *     with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
