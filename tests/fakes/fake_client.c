@@ -40,6 +40,7 @@ static void take_waiting(struct fake_client *self)
 /* Locked. */
 static enum listener_state give(struct fake_client *self, const char *bytes, size_t len)
 {
+    if (self->gone) return LISTENER_GONE;
     buf_append(&self->out, bytes, len);
     self->waiting += len;
     take_waiting(self);
@@ -55,6 +56,7 @@ static enum listener_state client_frames(struct completion_client *port, const c
 
     fake_wait_lock(&self->wait);
     self->frames++;
+    self->corked_frames += self->corked;
     state = give(self, bytes, len);
     fake_wait_unlock(&self->wait);
     return state;
@@ -219,6 +221,13 @@ void fake_client_sip(struct fake_client *self)
 {
     fake_wait_lock(&self->wait);
     self->moved = true;
+    fake_wait_unlock(&self->wait);
+}
+
+void fake_client_break(struct fake_client *self)
+{
+    fake_wait_lock(&self->wait);
+    self->gone = true;
     fake_wait_unlock(&self->wait);
 }
 

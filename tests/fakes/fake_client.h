@@ -16,8 +16,9 @@ struct fake_client {
     bool moved;                  /* has taken some since the relay asked */
     bool waits_for_room;         /* its socket is full */
     bool corked;
+    bool gone; /* frames and comments say GONE */
     /* what happened */
-    int frames, comments, wholes, ends, tooks, let_goes, closes;
+    int frames, corked_frames, comments, wholes, ends, tooks, let_goes, closes;
     enum chat_error error; /* of the end */
     int64_t retry_after_s;
     bool tried_out, account_refused;
@@ -34,6 +35,8 @@ void fake_client_bound(struct fake_client *self, size_t room);
 void fake_client_take(struct fake_client *self, size_t bytes);
 /* Takes from what lies in the kernel: no room that the relay would be told of. */
 void fake_client_sip(struct fake_client *self);
+/* What is written to it fails from now on, and nothing else tells that it is gone. */
+void fake_client_break(struct fake_client *self);
 /* The client goes away. */
 void fake_client_leave(struct fake_client *self);
 

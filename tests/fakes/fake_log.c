@@ -199,7 +199,7 @@ static enum chat_error processes_died(struct answer_log *port, bool *died)
     enum chat_error error;
 
     fake_wait_lock(&self->wait);
-    error = self->error;
+    error = self->died_error ? self->died_error : self->error;
     *died = self->died;
     fake_wait_unlock(&self->wait);
     return error;

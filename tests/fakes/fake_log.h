@@ -26,6 +26,7 @@ struct fake_log {
     enum writer_state writers;  /* what writer_states says of every answer … */
     enum chat_error look_error; /* what writer_states answers; CHAT_OK: as `error` */
     bool died;                  /* what processes_died says */
+    enum chat_error died_error; /* what processes_died answers; CHAT_OK: as `error` */
     int believed;               /* how often may_judge still says yes; below 0: always */
     bool revived_after_look;    /* only the first time; from then on it lives */
     const char *only;           /* … or of this one, the others' being alive; NULL: every */

@@ -18,8 +18,11 @@ static bool compose(const struct provider *self, const struct prompt *prompt, st
     static const char *const roles[] = {[ROLE_SYSTEM] = "system", [ROLE_USER] = "user", [ROLE_ASSISTANT] = "assistant"};
     size_t first_at = 0, shorter_at = 0;
 
-    if (((const struct fake_provider *)self)->compose_fails) return false;
-    buf_printf(out, "model=%s max_tokens=%d\n", prompt->model, prompt->max_tokens);
+    const struct fake_provider *fake = (const struct fake_provider *)self;
+
+    if (fake->compose_fails) return false;
+    buf_printf(out, "model=%s max_tokens=%d%s\n", prompt->model, prompt->max_tokens,
+               fake->takes_effort && prompt->low_effort ? " effort=low" : "");
     for (size_t i = 0; i < prompt->turn_count; i++) {
         const struct turn *turn = &prompt->turns[i];
 

@@ -16,6 +16,7 @@
 struct fake_provider {
     struct provider provider; /* first: the port; timeouts may be changed before it is used */
     bool compose_fails;
+    bool takes_effort; /* who is to think little is told so: "effort=low" behind max_tokens */
     char url[64], models_url[64];
 };
 

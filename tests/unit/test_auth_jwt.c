@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "unit.h"
+#include "wiped.h"
 
 #define NOW_S INT64_C(1800000000)
 #define CLAIMS "{\"sub\":\"alice\",\"exp\":1800000600}"
@@ -798,6 +799,21 @@ START_TEST(a_kept_token_with_a_secret_still_expires)
 }
 END_TEST
 
+/* A token is kept by a digest that the secret is in. */
+START_TEST(the_secret_does_not_stay_on_the_stack)
+{
+    struct jwt_policy policy = hs_policy();
+    struct token *token = hs_token("{\"alg\":\"HS256\"}", CLAIMS);
+
+    wiped_watch(secret);
+    for (int looks = 1; looks <= 2; looks++) { /* the second finds it kept */
+        ck_assert_int_eq(verify(&policy, token), CHAT_OK);
+        ck_assert_int_eq(wiped_count(), looks);
+    }
+    wiped_watch(NULL);
+}
+END_TEST
+
 START_TEST(a_kept_token_is_no_good_under_another_policy)
 {
     struct jwt_policy policy = pair_policy(JWT_ES256, &p256), other = pair_policy(JWT_ES256, &other_p256);
@@ -991,8 +1007,8 @@ UNIT_SUITE(auth_jwt)
     TCase *cases[] = {
         UNIT_CASE(suite, "accepting", a_good_token_of_each_algorithm_gives_its_claims,
                   a_refused_token_leaves_the_result_untouched, a_kept_token_still_expires,
-                  a_kept_token_with_a_secret_still_expires, a_kept_token_is_no_good_under_another_policy,
-                  a_kept_token_is_looked_at_again_after_a_minute,
+                  a_kept_token_with_a_secret_still_expires, the_secret_does_not_stay_on_the_stack,
+                  a_kept_token_is_no_good_under_another_policy, a_kept_token_is_looked_at_again_after_a_minute,
                   a_hundred_checks_of_one_token_cost_little_more_than_one),
         UNIT_CASE(suite, "attacks", a_token_without_a_signature_is_refused, no_key_means_no_entry,
                   the_token_does_not_choose_the_algorithm, a_signature_with_any_character_changed_is_refused,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "unit.h"
+#include "wiped.h"
 
 #define KEY "sk-THE-PROVIDER-KEY"
 #define SECRET "0123456789abcdef-THE-JWT-SECRET-0"
@@ -538,6 +539,20 @@ START_TEST(kept_secrets_are_those_that_were_read_from_their_files)
 }
 END_TEST
 
+START_TEST(what_was_written_to_keep_secrets_is_wiped)
+{
+    struct settings_kept kept;
+
+    write_file(path, "SAMBANOVA_API_KEY=sk-file\n");
+    ck_assert_msg(load_from(path), "%s", problem);
+    wiped_watch("sk-file");
+    ck_assert(settings_keep(&settings, &kept));
+    ck_assert_int_eq(wiped_count(), 1);
+    wiped_watch(NULL);
+    settings_drop(&kept);
+}
+END_TEST
+
 /* ---- showing them ---- */
 
 START_TEST(what_is_printed_masks_secrets)
@@ -619,8 +634,8 @@ UNIT_SUITE(fcgi_settings)
         a_file_that_is_not_there_stops_the_start, a_secret_may_stand_in_a_file, a_secret_in_a_file_is_one_line,
         a_public_key_is_read_from_its_file, model_names_are_bounded, kept_settings_are_those_that_were_read,
         a_secret_may_stand_in_the_directory_of_credentials, kept_secrets_are_those_that_were_read_from_their_files,
-        what_is_printed_masks_secrets, the_files_that_are_made_from_the_table_are_fresh,
-        the_example_has_every_variable_and_is_a_file_that_loads);
+        what_was_written_to_keep_secrets_is_wiped, what_is_printed_masks_secrets,
+        the_files_that_are_made_from_the_table_are_fresh, the_example_has_every_variable_and_is_a_file_that_loads);
 
     tcase_add_loop_test(tcase, a_wrong_value_is_named_and_no_secret_is_told, 0, (int)UNIT_COUNT(wrong));
     tcase_add_checked_fixture(tcase, set_up, tear_down);

@@ -29,6 +29,9 @@ enum {
     SLOW_CLIENT_MS = 30000,
     COMMENT_MS = 15000,
     BEHIND_MAX = 112 << 10, /* bytes that wait for one client at most */
+    PAUSE_BYTES = 64 << 10, /* with so many the provider has to wait, too */
+    RESUME_BYTES = 16 << 10,
+    SETTLE_RETRY_MS = 1000,
 };
 
 #define CHUNK(text) "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}\n\n"
@@ -73,6 +76,7 @@ static void turned_sleep_ms(const struct clock *self, int64_t ms)
 static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms, turned_sleep_ms};
 
 static struct fake_server *through; /* a proxy; NULL: none is named */
+static const char *fallback_model;
 
 static void open_all(void)
 {
@@ -97,7 +101,8 @@ static void open_all(void)
     provider = sambanova_open(&settings, &problem);
     ck_assert_ptr_nonnull(provider);
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
-    const struct relay_settings of_relay = {.provider = provider, .clock = &turned_clock, .max_streams = 4};
+    const struct relay_settings of_relay = {
+        .provider = provider, .clock = &turned_clock, .max_streams = 4, .fallback_model = fallback_model};
     jobs = job_pool_open(each, JOB_THREADS);
     relay = relay_open(&of_relay, jobs);
     ck_assert_ptr_nonnull(relay);
@@ -108,6 +113,7 @@ static void open_all(void)
 static void set_up(void)
 {
     through = NULL;
+    fallback_model = NULL;
     open_all();
 }
 
@@ -290,6 +296,62 @@ START_TEST(a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_
 }
 END_TEST
 
+/* Comments alone, so that no event which comes after the pause begins the silence anew. Each is passed on as the
+ * relay's own. */
+START_TEST(silence_is_not_counted_while_the_client_is_what_keeps_the_provider_waiting)
+{
+    static const char *reply[4];
+    enum { COMMENTS = 20000 };
+    const size_t all = strlen(CHUNK("Hi")) + COMMENTS * strlen(": waiting\n\n");
+
+    burst = malloc(COMMENTS * strlen(":\n\n") + 1);
+    ck_assert_ptr_nonnull(burst);
+    for (int i = 0; i < COMMENTS; i++) memcpy(burst + i * 3, ":\n\n", 4);
+    reply[0] = FAKE_STREAM_HEAD CHUNK("Hi");
+    reply[1] = burst;
+    reply[2] = FAKE_HOLD;
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, PAUSE_BYTES));
+    turn_clock(IDLE_MS - 1); /* which the silence alone may last */
+    turn_clock(1);
+    fake_client_take(&client, 8 << 20);
+    while (fake_client_text_len(&client) < all) {
+        ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+        turn_clock(0);
+    }
+    turn_clock(IDLE_MS - 1);
+    ck_assert_int_eq(fake_client_count(&client, &client.ends), 0);
+    turn_clock(1);
+    assert_ended(CHAT_ERR_UPSTREAM_TIMEOUT, false);
+}
+END_TEST
+
+START_TEST(the_provider_is_read_on_before_the_client_has_nothing_left_to_take)
+{
+    static const char *reply[3];
+    size_t given;
+    bool came;
+
+    reply[0] = burst_of(600, 950);
+    fake_server_reply(server, reply);
+    fake_client_bound(&client, 1000);
+    ask();
+    ck_assert(fake_client_wait_waiting(&client, PAUSE_BYTES));
+    turn_clock(0); /* no more is read for it by now */
+    given = fake_client_text_len(&client);
+    fake_client_take(&client, fake_client_waiting(&client) - RESUME_BYTES - 1);
+    turn_clock(0);
+    ck_assert_uint_eq(fake_client_text_len(&client), given);
+    fake_client_take(&client, 1);
+    FAKE_WAIT_UNTIL(&client.wait, client.out.len > given, came);
+    ck_assert(came);
+    fake_client_take(&client, 8 << 20);
+    assert_ended(CHAT_OK, false);
+}
+END_TEST
+
 START_TEST(one_that_takes_nothing_is_let_go_and_the_provider_is_closed)
 {
     static const char *reply[3];
@@ -465,6 +527,31 @@ START_TEST(a_client_that_leaves_ends_it_upstream_and_pays)
 }
 END_TEST
 
+/* Its socket says nothing yet: the write is what fails, of a frame or of a comment. */
+START_TEST(a_client_that_cannot_be_written_to_ends_it_upstream_and_pays)
+{
+    static const char *const one[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
+    static const char *const two[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_GATE, CHUNK("ho"), FAKE_HOLD, NULL};
+    const bool by_comment = _i;
+
+    fake_admission_hold_settle(&chat.admission, true); /* which its connection doesn't wait for */
+    fake_server_reply(server, by_comment ? one : two);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    fake_client_break(&client);
+    if (by_comment)
+        turn_clock(COMMENT_MS);
+    else
+        fake_server_open_gate(server);
+    ck_assert(fake_client_wait_closed(&client));
+    ck_assert(fake_server_wait_left(server, 1));
+    fake_admission_hold_settle(&chat.admission, false);
+    assert_left(false);
+    ck_assert_int_eq(client.ends, 0);
+    ck_assert_int_eq(client.comments, by_comment);
+}
+END_TEST
+
 START_TEST(a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end)
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
@@ -511,6 +598,25 @@ START_TEST(with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_l
     ck_assert(fake_client_wait_closed(&client));
     while (!fake_admission_settled(&chat.admission)) turn_clock(1000);
     assert_ended(CHAT_OK, false);
+}
+END_TEST
+
+/* The limits are away for everybody then: thousands of ends would ask for them as fast as they can. */
+START_TEST(an_end_that_was_not_settled_is_tried_again_after_a_pause)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+    enum { TURNS = 200 };
+
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_admission_wait_settle_calls(&chat.admission, 1));
+    turn_clock(SETTLE_RETRY_MS - 1);
+    for (int i = 0; i < TURNS / 2; i++) turn_clock(0); /* time for another try */
+    ck_assert_int_eq(fake_admission_settle_calls(&chat.admission), 1);
+    while (!fake_admission_settled(&chat.admission)) turn_clock(SETTLE_RETRY_MS);
+    assert_ended(CHAT_OK, false);
+    ck_assert_int_eq(fake_admission_settle_calls(&chat.admission), 2);
 }
 END_TEST
 
@@ -753,6 +859,42 @@ START_TEST(an_event_over_its_bound_is_the_end)
 }
 END_TEST
 
+/* ---- how often the client is written to ---- */
+
+#define CHUNKED_HEAD                                                                       \
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n" \
+    "Connection: close\r\n\r\n"
+#define FRAMED "39\r\n" CHUNK("x") "\r\n"
+
+/* As the provider's proxy frames them: each event has a chunk of its own, and many come at once. */
+START_TEST(what_one_reading_brings_goes_to_the_client_in_one_piece)
+{
+    static const char *const reply[] = {CHUNKED_HEAD FRAMED FRAMED FRAMED FRAMED FRAMED FRAMED, FAKE_HOLD, NULL};
+    static const char all[] = CHUNK("x") CHUNK("x") CHUNK("x") CHUNK("x") CHUNK("x") CHUNK("x");
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, all));
+    fake_client_leave(&client);
+    assert_left(false);
+    ck_assert_int_eq(client.frames, 1);
+}
+END_TEST
+
+START_TEST(the_last_frames_go_out_together_with_the_end)
+{
+    static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_GATE, STOP DONE, NULL};
+
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    fake_server_open_gate(server);
+    assert_ended(CHAT_OK, false);
+    ck_assert_int_eq(client.corked_frames, 1); /* [DONE], and none before */
+    ck_assert_int_ge(client.frames, 2);
+}
+END_TEST
+
 /* ---- one that is asked for whole ---- */
 
 START_TEST(a_whole_answer_has_the_time_of_the_whole_alone)
@@ -865,6 +1007,33 @@ START_TEST(what_the_provider_tells_is_counted_and_only_the_rest_is_estimated)
 }
 END_TEST
 
+static const struct {
+    const char *rest;
+    enum metrics_completion result;
+} results[] = {
+    {STOP DONE, COMPLETIONS_OK},
+    {"data: {\"cho\n\n", COMPLETIONS_FAILED},
+    {NULL, COMPLETIONS_CLIENT_LEFT},
+};
+
+START_TEST(each_completion_is_counted_by_how_it_ended)
+{
+    static const char *reply[4];
+    uint64_t before[COMPLETION_RESULTS]; /* of earlier tests, where they run in one process */
+
+    memcpy(before, metrics->counters.completions, sizeof before);
+    reply[0] = FAKE_STREAM_HEAD CHUNK("Hi");
+    reply[1] = results[_i].rest ? results[_i].rest : FAKE_HOLD;
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_client_wait_text(&client, "Hi"));
+    if (!results[_i].rest) fake_client_leave(&client);
+    assert_left(false);
+    for (int i = 0; i < COMPLETION_RESULTS; i++)
+        ck_assert_uint_eq(metrics->counters.completions[i] - before[i], i == (int)results[_i].result);
+}
+END_TEST
+
 START_TEST(what_was_refused_has_used_no_tokens)
 {
     static const char *const reply[] = {"HTTP/1.1 400 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", NULL};
@@ -939,6 +1108,67 @@ START_TEST(what_the_provider_says_of_itself_goes_to_nobody)
     ck_assert_str_eq(client.message, "");
     ck_assert_str_eq(client.param, "");
     ck_assert(!client.tried_out); /* asked once */
+}
+END_TEST
+
+/* ---- the fallback ---- */
+
+static const char *const rests[] = {
+    "HTTP/1.1 429 Busy\r\nRetry-After: 17\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", NULL};
+
+static void open_with_fallback(void)
+{
+    tear_down();
+    fallback_model = "the-spare";
+    open_all();
+    fake_server_reply(server, rests);
+}
+
+static const struct {
+    const char *rest;
+    enum chat_error error;
+    enum breaker_outcome outcome;
+    int failures;
+} spares[] = {
+    {CHUNK("Hi") STOP DONE, CHAT_OK, BREAKER_SUCCESS, 0},
+    {CHUNK("Hi"), CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE, 4}, /* cut off */
+};
+
+START_TEST(what_the_fallback_shows_is_told_of_the_fallback_and_not_of_the_model_that_was_wanted)
+{
+    static const char *reply[3];
+
+    open_with_fallback();
+    chat.breaker.rule.failures = 1;
+    chat.breaker.spare.failures = 3;
+    reply[0] = FAKE_STREAM_HEAD;
+    reply[1] = spares[_i].rest;
+    fake_server_reply(server, reply);
+    ask();
+    assert_ended(spares[_i].error, false);
+    ck_assert_int_eq(fake_server_requests(server), 2);
+    ck_assert_ptr_nonnull(strstr(fake_server_request(server, 1), "\"the-spare\""));
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, spares[_i].outcome), 1);
+    ck_assert_int_eq(chat.breaker.spare.failures, spares[_i].failures);
+    ck_assert_int_eq(chat.breaker.rule.failures, 1);
+}
+END_TEST
+
+START_TEST(a_fallback_that_has_shown_nothing_yet_does_not_rest_for_the_model_that_was_wanted)
+{
+    static const char *const reply[] = {FAKE_HOLD, NULL};
+
+    open_with_fallback();
+    fake_server_reply(server, reply);
+    ask();
+    ck_assert(fake_server_wait_requests(server, 2));
+    fake_client_leave(&client);
+    assert_left(false);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
+    ck_assert_int_gt(chat.breaker.rule.rest_until_ms, 0);
+    ck_assert_int_eq(chat.breaker.spare.rest_until_ms, 0);
 }
 END_TEST
 
@@ -1066,12 +1296,14 @@ END_TEST
 UNIT_SUITE(relay_completions)
 {
     Suite *suite = suite_create("relay_completions");
-    TCase *cases[6];
+    TCase *cases[8];
 
     cases[0] = UNIT_CASE(
         suite, "a client that is behind",
         one_that_reads_at_all_is_kept_however_long_it_takes_and_no_limit_of_the_providers_counts_that,
         a_provider_that_falls_silent_after_a_pause_is_given_up_after_its_own_limit,
+        silence_is_not_counted_while_the_client_is_what_keeps_the_provider_waiting,
+        the_provider_is_read_on_before_the_client_has_nothing_left_to_take,
         one_that_takes_nothing_is_let_go_and_the_provider_is_closed, one_that_takes_nothing_of_the_end_is_let_go_too,
         waiting_for_a_client_takes_no_turns_of_the_loop, a_client_that_has_caught_up_takes_no_turns_of_the_loop_either);
     tcase_add_loop_test(cases[0], a_burst_reaches_a_client_that_reads_slowly_whole_and_never_lies_here_as_a_whole, 0,
@@ -1083,9 +1315,11 @@ UNIT_SUITE(relay_completions)
                   a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end,
                   a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too,
                   with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later,
+                  an_end_that_was_not_settled_is_tried_again_after_a_pause,
                   with_limits_that_do_not_answer_the_end_is_told_after_two_seconds,
                   with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
                   a_drain_ends_it_with_an_error_and_frees_its_place);
+    tcase_add_loop_test(cases[1], a_client_that_cannot_be_written_to_ends_it_upstream_and_pays, 0, 2);
     cases[2] = UNIT_CASE(suite, "no answer", comments_of_the_provider_keep_it_from_no_limit,
                          a_stream_without_its_end_mark_whose_connection_broke_is_not_whole,
                          silence_after_the_first_chunk_is_bridged_by_comments,
@@ -1107,6 +1341,13 @@ UNIT_SUITE(relay_completions)
                          it_is_counted_once_however_often_its_end_is_tried);
     tcase_add_loop_test(cases[5], what_the_provider_tells_is_counted_and_only_the_rest_is_estimated, 0,
                         (int)UNIT_COUNT(used));
+    tcase_add_loop_test(cases[5], each_completion_is_counted_by_how_it_ended, 0, (int)UNIT_COUNT(results));
+    cases[6] =
+        UNIT_CASE(suite, "fallback", a_fallback_that_has_shown_nothing_yet_does_not_rest_for_the_model_that_was_wanted);
+    tcase_add_loop_test(cases[6], what_the_fallback_shows_is_told_of_the_fallback_and_not_of_the_model_that_was_wanted,
+                        0, (int)UNIT_COUNT(spares));
+    cases[7] = UNIT_CASE(suite, "writes", what_one_reading_brings_goes_to_the_client_in_one_piece,
+                         the_last_frames_go_out_together_with_the_end);
     for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
         tcase_set_timeout(cases[i], 60);
         tcase_add_checked_fixture(cases[i], set_up, tear_down);

@@ -295,6 +295,20 @@ START_TEST(while_the_log_is_away_nobody_is_reaped)
 }
 END_TEST
 
+/* Which page would be looked at then is not known. */
+START_TEST(while_the_log_cannot_say_whether_a_process_died_nobody_is_reaped)
+{
+    chat.log.died = _i;
+    chat.log.died_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    ck_assert_int_eq(reap_after(60000), 0);
+    ck_assert_int_eq(row().status, MESSAGE_STREAMING);
+    ck_assert_int_eq(chat.admission.settle_calls, 0);
+    chat.log.died_error = CHAT_OK;
+    ck_assert_int_eq(reap_after(1000), 1);
+    ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
+}
+END_TEST
+
 /* (redis-demoted-reaper) */
 START_TEST(a_log_that_may_not_be_believed_judges_nobody)
 {
@@ -364,6 +378,7 @@ UNIT_SUITE(usecases_reap_answers)
         one_whose_writer_spoke_since_it_was_looked_at_is_left_alone, while_the_log_is_away_nobody_is_reaped,
         while_the_database_is_away_it_is_tried_again_later, the_live_owner_s_own_end_beats_the_reaper_s);
 
+    tcase_add_loop_test(tcase, while_the_log_cannot_say_whether_a_process_died_nobody_is_reaped, 0, 2);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
 }

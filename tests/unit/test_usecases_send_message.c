@@ -19,9 +19,16 @@ static void set_up(void)
     ready = (struct ready_answer){0};
 }
 
-static void tear_down(void)
+static void free_bodies(void)
 {
     free(ready.spec.body);
+    free(ready.spec.title.text);
+    free(ready.spec.plain_title.text);
+}
+
+static void tear_down(void)
+{
+    free_bodies();
     fake_chat_fini(&chat);
 }
 
@@ -33,7 +40,7 @@ static struct send_message question(const char *session_id, const char *content)
 
 static enum chat_error send_it(const struct send_message *in)
 {
-    free(ready.spec.body);
+    free_bodies();
     problem = (struct problem){0};
     enum chat_error error = send_message_check(&chat.policy, in, &problem);
     return error == CHAT_OK ? send_message(&chat.ports, in, &chat.arena, &problem, &ready) : error;
@@ -182,6 +189,29 @@ START_TEST(a_first_question_names_a_session_that_has_no_title_yet)
     ck_assert_int_eq(ask(session_id, "Why is the sky blue, and the sea, and why are the leaves of these trees green?"),
                      CHAT_OK);
     ck_assert_str_eq(ready.session.title, "Why is the sky blue, and the sea, and why are the leaves of\xe2\x80\xa6");
+}
+END_TEST
+
+static const char *text_of(const struct title_body *title)
+{
+    return arena_strndup(&chat.arena, title->text, title->len);
+}
+
+START_TEST(a_title_is_asked_for_a_second_time_only_where_that_asks_for_something_else)
+{
+    chat.policy.title_model = "qwen";
+    chat.provider.takes_effort = true;
+    ck_assert_int_eq(ask(NULL, "Why?"), CHAT_OK);
+    ck_assert_ptr_nonnull(ready.spec.title.text);
+    ck_assert_ptr_nonnull(ready.spec.plain_title.text);
+    ck_assert_int_eq(strncmp(text_of(&ready.spec.title), "model=qwen max_tokens=512 effort=low\n", 37), 0);
+    ck_assert_int_eq(strncmp(text_of(&ready.spec.plain_title), "model=qwen max_tokens=512\n", 26), 0);
+    ck_assert_str_eq(strchr(text_of(&ready.spec.title), '\n'), strchr(text_of(&ready.spec.plain_title), '\n'));
+
+    chat.provider.takes_effort = false;
+    ck_assert_int_eq(ask(NULL, "Why?"), CHAT_OK);
+    ck_assert_ptr_nonnull(ready.spec.title.text);
+    ck_assert_ptr_null(ready.spec.plain_title.text);
 }
 END_TEST
 
@@ -477,6 +507,7 @@ UNIT_SUITE(usecases_send_message)
         a_context_of_less_than_an_answer_takes_the_question_alone, a_context_begins_where_the_session_says,
         without_a_session_one_is_made_and_named_after_the_question, the_model_asked_for_is_the_new_session_s,
         a_first_question_names_a_session_that_has_no_title_yet, a_title_given_by_the_user_stays,
+        a_title_is_asked_for_a_second_time_only_where_that_asks_for_something_else,
         a_replaced_question_supersedes_all_after_it, a_session_whose_model_is_no_longer_offered_gets_the_default);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase = UNIT_CASE(
