@@ -8,6 +8,9 @@ process.env['NODE_EXTRA_CA_CERTS'] = process.env['CHAT_CACERT']
 export default defineConfig({
   test: {
     include: ['api/**/*.test.ts'],
+    setupFiles: ['support/each-file.ts'],
+    // What files import (the OpenAPI document's validators, above all) is loaded once a process, not once a file.
+    isolate: false,
     testTimeout: 60_000, // for what hangs
     hookTimeout: 60_000,
     // Every test has users of its own, so files may run beside each other.

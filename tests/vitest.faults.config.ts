@@ -6,6 +6,7 @@ const whole = process.env['FAULTS'] === 'whole'
 export default defineConfig({
   test: {
     include: ['faults/**/*.test.ts'],
+    setupFiles: ['support/each-file.ts'],
     testTimeout: whole ? 900_000 : 90_000,
     hookTimeout: 120_000,
     maxWorkers: 1,

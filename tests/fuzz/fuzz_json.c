@@ -33,9 +33,14 @@ static void write_value(struct buf *out, const struct json *value, int depth)
         must_be_text(text, len);
         json_put_string_len(&scalar, text, len);
     } else if (type == JSON_NUMBER) {
-        must(json_number(value, &number) && isfinite(number));
-        if (json_integer(value, &integer)) must((double)integer == number);
-        json_put_double(&scalar, number);
+        if (json_number(value, &number)) {
+            must(isfinite(number));
+            if (json_integer(value, &integer)) must((double)integer == number);
+            json_put_double(&scalar, number);
+        } else {
+            must(!json_integer(value, &integer));
+            buf_append_str(out, "1e999"); /* as no double holds it */
+        }
     } else if (type == JSON_BOOL) {
         must(json_bool(value, &yes));
         json_put_bool(&scalar, yes);
@@ -64,7 +69,8 @@ static bool same(const struct json *a, const struct json *b)
     bool yes, too;
     if (json_type(a) != json_type(b)) return false;
     if (json_type(a) == JSON_STRING) return strcmp(json_string(a, NULL), json_string(b, NULL)) == 0;
-    if (json_type(a) == JSON_NUMBER) return json_number(a, &left) && json_number(b, &right) && left == right;
+    if (json_type(a) == JSON_NUMBER && !json_number(a, &left)) return !json_number(b, &right);
+    if (json_type(a) == JSON_NUMBER) return json_number(b, &right) && left == right;
     if (json_type(a) == JSON_BOOL) return json_bool(a, &yes) && json_bool(b, &too) && yes == too;
     a = json_first(a);
     b = json_first(b);
@@ -101,15 +107,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     const char *reason = NULL;
     enum chat_error error = json_parse(text, len, &doc, &reason);
     /* jansson loses a NUL behind a number; RFC 8259 has it nowhere */
-    bool others = !memchr(text, 0, len) && json_oracle_accepts(text, len);
+    enum oracle others = memchr(text, 0, len) ? ORACLE_NO_JSON : json_oracle(text, len);
 
     if (error == CHAT_OK) {
-        must(others && utf8_valid(text, len));
+        must(others != ORACLE_NO_JSON && utf8_valid(text, len));
         must_round_trip(doc);
         json_free(doc);
     } else {
         must(error == CHAT_ERR_INVALID_JSON && reason && *reason);
-        must(!others || strcmp(reason, "nested too deep") == 0 || strcmp(reason, "number out of range") == 0);
+        must(others != ORACLE_JSON || strcmp(reason, "nested too deep") == 0);
     }
     free(text);
     return 0;

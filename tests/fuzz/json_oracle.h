@@ -2,10 +2,10 @@
 #ifndef FUZZ_JSON_ORACLE_H
 #define FUZZ_JSON_ORACLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-/* RFC 8259, any value at the top, keys unique, strings without NUL and valid, numbers finite. */
-bool json_oracle_accepts(const char *text, size_t len);
+enum oracle { ORACLE_NO_JSON, ORACLE_JSON, ORACLE_CANT_SAY /* it stops at a number that no double holds */ };
+/* RFC 8259, any value at the top, keys unique, strings without NUL and valid. */
+enum oracle json_oracle(const char *text, size_t len);
 
 #endif

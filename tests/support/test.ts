@@ -1,8 +1,8 @@
 // `test` with users: each is fresh, so tests run alone, in any order, twice, and beside each other.
 // After the test the invariants are checked for each.
-import { afterAll, test as base } from 'vitest'
+import { test as base } from 'vitest'
 import { expectInvariants } from './invariants.ts'
-import { closeBreaker, closeStores } from './stores.ts'
+import { closeBreaker } from './stores.ts'
 import { User } from './user.ts'
 
 export { describe, expect } from 'vitest'
@@ -23,5 +23,3 @@ export const test = base.extend<{ alice: User; bob: User; admin: User }>({
   // eslint-disable-next-line no-empty-pattern
   admin: async ({}, use) => lend(new User({ name: 'admin', role: 'admin' }), use),
 })
-
-afterAll(closeStores)
