@@ -21,8 +21,8 @@ export default defineConfig({
     baseURL: process.env['CHAT_URL'] ?? 'https://localhost:8443',
     // The stack's certificate comes from a certificate authority of its own, which Chromium doesn't know.
     ignoreHTTPSErrors: true,
-    // With the page as it stood at each step, but no film of it, which is a tenth of a run.
-    trace: { mode: 'retain-on-failure', screenshots: false },
+    // TRACE=1: of what fails, the page as it stood at each step.
+    trace: process.env['TRACE'] ? { mode: 'retain-on-failure', screenshots: false } : 'off',
     launchOptions: {
       executablePath: chromium,
       // Chromium's sandbox refuses to run as root.

@@ -151,9 +151,9 @@ describe('the choice of the model', () => {
     await waitFor(() => expect(api.sends).toHaveLength(1));
     expect(api.regenerations[0]?.model).toBe('DeepSeek-V3.1');
     expect(api.sends[0]?.body.model).toBe('DeepSeek-V3.1');
-    await user.click(screen.getByRole('link', { name: 'New chat' }));
+    await user.click(await screen.findByRole('link', { name: 'New chat' }));
     expect(picker).toHaveValue(MODELS[0]);
-    await user.click(screen.getByRole('link', { name: 'Rivers' }));
+    await user.click(await screen.findByRole('link', { name: 'Rivers' }));
     expect(picker).toHaveValue('DeepSeek-V3.1');
     await expectAccessible();
   });

@@ -227,7 +227,7 @@ describe('the input', () => {
     await user.type(await messageField(), 'half a thought');
     await user.click(await screen.findByRole('link', { name: 'Other' }));
     expect(await messageField()).toHaveValue('');
-    await user.click(screen.getByRole('link', { name: 'New chat' }));
+    await user.click(await screen.findByRole('link', { name: 'New chat' }));
     expect(await messageField()).toHaveValue('half a thought');
   });
 });
@@ -244,7 +244,7 @@ describe('around the window', () => {
     await screen.findByRole('button', { name: 'Stop the answer' });
     await waitFor(() => expect(window.location.pathname).not.toBe('/chat'));
     for (const action of ['Copy details', 'Retry']) {
-      await user.click(screen.getByRole('link', { name: 'New chat' }));
+      await user.click(await screen.findByRole('link', { name: 'New chat' }));
       api.release();
       const button = await screen.findByRole('button', { name: action });
       const notice = button.closest('li');
@@ -254,13 +254,13 @@ describe('around the window', () => {
       await waitFor(() => expect(notice).not.toBeInTheDocument());
       if (action === 'Copy details') {
         expect(copied.mock.lastCall?.[0]).toMatch(/\. Request \S+$/);
-        await user.click(screen.getByRole('link', { name: 'Long question' }));
+        await user.click(await screen.findByRole('link', { name: 'Long question' }));
         await user.click(await screen.findByRole('button', { name: 'Try again' }));
       }
     }
     await waitFor(() => expect(api.regenerations).toHaveLength(2));
     api.release();
-    await user.click(screen.getByRole('link', { name: 'Long question' }));
+    await user.click(await screen.findByRole('link', { name: 'Long question' }));
     await waitFor(() => expect(screen.getByRole('article', { name: 'Answer' })).toHaveAttribute('data-status', 'complete'));
   });
 
