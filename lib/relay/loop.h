@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 
 #include "relay/relay.h"
-#include "relay/timers.h"
+#include "loop/timers.h"
 #include "domain/answer.h"
 #include "usecases/finish_answer.h"
 
