@@ -10,8 +10,9 @@
 #define RELAY_RELAY_H
 
 #include "base/clock.h"
-#include "relay/jobs.h"
+#include "loop/jobs.h"
 #include "usecases/answers.h"
+#include "usecases/ports.h"
 #include "usecases/provider.h"
 
 struct relay_settings {
@@ -28,6 +29,10 @@ struct relay_settings {
     bool keep_warm;             /* a connection to the provider stands from the start */
     const char *fallback_model; /* asked where the one wanted is missing or busy; the policy's; NULL: none */
 };
+
+/* Takes the ports of each thread, borrowed until job_pool_close. Starts a pool of threads whose jobs get them as their
+ * context, and whose queue is in the metrics. NULL: no threads to be had. Any thread. */
+struct job_pool *relay_jobs_open(const struct chat_ports *const *ports, int threads);
 
 struct relay;
 /* Starts the thread. NULL: out of resources. Settings are copied, what they point to is borrowed. */
