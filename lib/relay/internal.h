@@ -100,7 +100,7 @@ enum live_phase {
 };
 
 struct live {
-    struct job job; /* the finish job; a mirror's: the one that looks at the row */
+    struct job job; /* first: the finish job; a mirror's looks at the row */
     struct post post;
     struct answer_listener *came; /* with the post, until it is attached */
     struct relay *relay;
