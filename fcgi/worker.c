@@ -414,18 +414,18 @@ static bool open_relay(struct worker *worker)
         if (!stores_open(&worker->job_stores[i], worker)) return false;
         ports[i] = &worker->job_stores[i].ports;
     }
-    worker->jobs = job_pool_open(ports, JOB_THREADS);
+    worker->jobs = relay_jobs_open(ports, JOB_THREADS);
     if (!stores_open(&worker->title_stores, worker)) return false;
     ports[0] = &worker->title_stores.ports;
-    worker->titles = worker->settings->policy.title_model ? job_pool_open(ports, 1) : NULL;
+    worker->titles = worker->settings->policy.title_model ? relay_jobs_open(ports, 1) : NULL;
     if (!stores_open(&worker->log_stores, worker)) return false;
     ports[0] = &worker->log_stores.ports;
-    worker->log_jobs = job_pool_open(ports, 1);
+    worker->log_jobs = relay_jobs_open(ports, 1);
     for (int i = 0; i < STEP_THREADS; i++) {
         if (!stores_open(&worker->step_stores[i], worker)) return false;
         ports[i] = &worker->step_stores[i].ports;
     }
-    worker->step_jobs = job_pool_open(ports, STEP_THREADS);
+    worker->step_jobs = relay_jobs_open(ports, STEP_THREADS);
     struct relay_settings relay = {
         .titles = worker->titles,
         .log_jobs = worker->log_jobs,

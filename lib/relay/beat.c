@@ -3,7 +3,7 @@
  * write, and what others tell it. One job at a time, so at most one round trip is under way however many answers live;
  * the client's own bytes never wait for it.
  */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,15 +28,11 @@ struct beat {
     enum chat_error error;
 };
 
-static void run_beat(struct job *job, const struct chat_ports *ports)
+static void run_beat(struct job *job, const void *context)
 {
+    const struct chat_ports *ports = context;
     struct beat *beat = (struct beat *)job;
     beat->error = ports->log->ops->exchange(ports->log, &beat->exchange, &beat->arena);
-    struct task *task = calloc(1, sizeof *task);
-    if (!task) abort();
-    task->kind = TASK_BEAT;
-    task->beat = beat;
-    loop_post(beat->relay, task);
 }
 
 void beat_note_ended(struct live *live)
@@ -46,6 +42,35 @@ void beat_note_ended(struct live *live)
     memcpy(ended->answer_id, live->message.id, UUID_TEXT_SIZE);
     ended->next = live->relay->ended_ids;
     live->relay->ended_ids = ended;
+    beat_look(live->relay);
+}
+
+/* ---- when the next is due ---- */
+
+void beat_look(struct relay *relay)
+{
+    if (!relay->beat && !relay->beat_timer.slot) loop_at_turn_end(&relay->loop, LOOP_GATHER, &relay->beat_look);
+}
+
+/* At the end of this turn, with all that it brings. */
+static void due_now(struct relay *relay)
+{
+    relay->beat_due = true;
+    loop_at_turn_end(&relay->loop, LOOP_GATHER, &relay->beat_look);
+}
+
+static void on_beat_timer(void *owner)
+{
+    due_now(owner);
+}
+
+static void set_next(struct relay *relay)
+{
+    if (!relay->lives && !relay->ended_ids) return;
+    bool followed = relay->mirrors || relay->watched_until_ms > relay->loop.now_ms;
+    bool at_once = relay->log_count >= TEXTS_A_BEAT && !relay->log_away;
+    int64_t at_ms = relay->loop.now_ms + (at_once ? 0 : followed ? FOLLOWED_BEAT_MS : BEAT_MS);
+    if (!timer_set(&relay->loop.timers, &relay->beat_timer, at_ms)) abort();
 }
 
 /* ---- what is due for the log ---- */
@@ -54,7 +79,7 @@ static void put_in_line(struct live *live)
 {
     struct relay *relay = live->relay;
     if (live->log_due) return;
-    timer_clear(&relay->timers, &live->log_timer);
+    timer_clear(&relay->loop.timers, &live->log_timer);
     live->log_due = true;
     live->log_next = NULL;
     if (relay->log_last)
@@ -62,7 +87,7 @@ static void put_in_line(struct live *live)
     else
         relay->log_first = live;
     relay->log_last = live;
-    if (++relay->log_count >= TEXTS_A_BEAT && !relay->log_away && !relay->beat) relay->beat_at_ms = relay->now_ms;
+    if (++relay->log_count >= TEXTS_A_BEAT && !relay->log_away && !relay->beat) due_now(relay);
 }
 
 static struct live *take_from_line(struct relay *relay)
@@ -86,13 +111,14 @@ static void due_at(struct live *live, int64_t at_ms)
     if (live->log_due) return;
     live->log_timer.owner = live;
     live->log_timer.fire = on_log_timer;
-    if (at_ms <= live->relay->now_ms || !timer_set(&live->relay->timers, &live->log_timer, at_ms)) put_in_line(live);
+    if (at_ms <= live->relay->loop.now_ms || !timer_set(&live->relay->loop.timers, &live->log_timer, at_ms))
+        put_in_line(live);
 }
 
 void beat_news(struct live *live)
 {
     if (live->mirror || live->log_due || live->log_timer.slot) return;
-    bool followed = live->watched_until_ms > live->relay->now_ms;
+    bool followed = live->watched_until_ms > live->relay->loop.now_ms;
     if (followed || !live->logged || live->log_lost)
         put_in_line(live);
     else
@@ -114,7 +140,7 @@ void beat_ended(struct live *live)
 void beat_forget(struct live *live)
 {
     struct relay *relay = live->relay;
-    timer_clear(&relay->timers, &live->log_timer);
+    timer_clear(&relay->loop.timers, &live->log_timer);
     if (!live->log_due) return;
     struct live **place = &relay->log_first, *before = NULL;
     while (*place != live) {
@@ -152,7 +178,7 @@ static void add_write(struct beat *beat, struct live *live)
     memcpy(write->answer_id, live->message.id, UUID_TEXT_SIZE);
     live->logged = true;
     live->log_lost = false;
-    live->logged_ms = live->relay->now_ms;
+    live->logged_ms = live->relay->loop.now_ms;
     live->logged_reasoning = live->reasoning.len;
     live->logged_content = live->content.len;
 }
@@ -180,8 +206,8 @@ static void add_read(struct beat *beat, struct live *live)
     *read = (struct log_read){.reasoning_at = live->reasoning.len, .content_at = live->content.len};
     memcpy(read->answer_id, live->message.id, UUID_TEXT_SIZE);
     memcpy(read->writer, live->writer, UUID_TEXT_SIZE);
-    read->tell_watched = live->relay->now_ms - live->told_watched_ms >= TELL_WATCHED_MS;
-    if (read->tell_watched && live->writer[0]) live->told_watched_ms = live->relay->now_ms;
+    read->tell_watched = live->relay->loop.now_ms - live->told_watched_ms >= TELL_WATCHED_MS;
+    if (read->tell_watched && live->writer[0]) live->told_watched_ms = live->relay->loop.now_ms;
 }
 
 static void add_ended(struct beat *beat)
@@ -209,12 +235,14 @@ static void add_live(struct beat *beat, struct live *live)
     if (live->phase < LIVE_SAVING) {
         if (has_news(live)) add_write(beat, live);
     } else if (!live->saved && !live->end_logged) { /* what this process knows must survive it */
-        if (live->relay->now_ms - live->ended_ms >= END_AFTER_MS)
+        if (live->relay->loop.now_ms - live->ended_ms >= END_AFTER_MS)
             add_end(beat, live);
         else
             beat_ended(live);
     }
 }
+
+static void over(struct job *job);
 
 /* NULL: out of memory, or nothing to say and nobody to hear. */
 static struct beat *make_beat(struct relay *relay)
@@ -223,7 +251,7 @@ static struct beat *make_beat(struct relay *relay)
     for (const struct ended_id *id = relay->ended_ids; id; id = id->next) ended++;
     struct beat *beat = relay->lives || ended ? calloc(1, sizeof *beat) : NULL;
     if (!beat) return NULL;
-    beat->job.run = run_beat;
+    beat->job = (struct job){.run = run_beat, .done = over, .loop = &relay->loop};
     beat->relay = relay;
     arena_init(&beat->arena);
     beat->exchange.process_id = relay->process_id;
@@ -236,27 +264,28 @@ static struct beat *make_beat(struct relay *relay)
     return beat;
 }
 
-static void set_next(struct relay *relay)
+/* At a turn's end. While an exchange is under way its end sets the next. */
+static void look(struct turn_end *item)
 {
-    relay->beat_at_ms = -1;
-    if (!relay->lives && !relay->ended_ids) return;
-    bool followed = relay->mirrors || relay->watched_until_ms > relay->now_ms;
-    bool at_once = relay->log_count >= TEXTS_A_BEAT && !relay->log_away;
-    relay->beat_at_ms = relay->now_ms + (at_once ? 0 : followed ? FOLLOWED_BEAT_MS : BEAT_MS);
-}
-
-void beat_due(struct relay *relay)
-{
-    if (relay->beat) return; /* its end sets the next */
-    if (relay->beat_at_ms < 0) set_next(relay);
-    if (relay->beat_at_ms < 0) return;
-    if (relay->beat_at_ms > relay->now_ms) return;
+    struct relay *relay = LOOP_OWNER(item, struct relay, beat_look);
+    if (relay->beat) return;
+    if (!relay->beat_due) {
+        if (!relay->beat_timer.slot) set_next(relay);
+        return;
+    }
     relay->beat = make_beat(relay);
+    relay->beat_due = false;
+    timer_clear(&relay->loop.timers, &relay->beat_timer);
     if (relay->beat)
         job_pool_submit(relay->settings.log_jobs ? relay->settings.log_jobs : relay->jobs, &relay->beat->job);
     else
         set_next(relay);
-    if (relay->beat) relay->beat_at_ms = -1;
+}
+
+void beat_init(struct relay *relay)
+{
+    relay->beat_timer = (struct timer){.owner = relay, .fire = on_beat_timer};
+    relay->beat_look.run = look;
 }
 
 /* ---- and back ---- */
@@ -309,8 +338,10 @@ static void take_note(struct relay *relay, const struct log_note *note)
         live_watched(live);
 }
 
-void beat_over(struct relay *relay, struct beat *beat)
+static void over(struct job *job)
 {
+    struct beat *beat = (struct beat *)job;
+    struct relay *relay = beat->relay;
     struct log_exchange *exchange = &beat->exchange;
     bool failed = relay->log_away = beat->error != CHAT_OK;
     for (size_t i = 0; i < exchange->write_count; i++) take_write(relay, &exchange->writes[i], failed);

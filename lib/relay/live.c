@@ -1,5 +1,5 @@
 /* One live answer: from its request to the provider to the last byte that somebody attached to it has read. */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +41,9 @@ struct session live_copy_session(const struct session *session, struct arena *st
     return copy;
 }
 
-static void run_finish_job(struct job *job, const struct chat_ports *ports)
+static void run_finish_job(struct job *job, const void *context)
 {
+    const struct chat_ports *ports = context;
     struct live *live = (struct live *)job;
     struct log_subject subject = {.request_id = live->request_id,
                                   .trace_id = live->trace.trace_id,
@@ -68,21 +69,30 @@ static void run_finish_job(struct job *job, const struct chat_ports *ports)
             ports->admission->ops->peek(ports->admission, &live->caller, &live->saved_quota) == CHAT_OK;
     arena_fini(&arena);
     log_set_subject(NULL);
-    struct task *task = calloc(1, sizeof *task);
-    if (!task) abort();
-    task->kind = TASK_FINISHED;
-    task->live = live;
-    loop_post(live->relay, task);
 }
 
+static void show(struct turn_end *item);
+static void free_buried(struct turn_end *item);
+static void on_timer(void *owner);
+static void finished(struct job *job);
 static bool on_changed(void *owner, const struct breaker_ticket *taken);
+
+void live_init(struct live *live, struct relay *relay, void (*run)(struct job *, const void *),
+               void (*done)(struct job *))
+{
+    live->job = (struct job){.run = run, .done = done, .loop = &relay->loop};
+    live->showing.run = show;
+    live->burial.run = free_buried;
+    live->relay = relay;
+    live->timer.owner = live;
+    live->timer.fire = on_timer;
+}
 
 struct live *live_new(struct relay *relay, const struct answer_spec *spec)
 {
     struct live *live = calloc(1, sizeof *live);
     if (!live) abort();
-    live->job.run = run_finish_job;
-    live->relay = relay;
+    live_init(live, relay, run_finish_job, finished);
     arena_init_small(&live->strings);
     arena_init_small(&live->saved_strings);
     live->message = *spec->answer;
@@ -105,8 +115,6 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
         .body = spec->body, .body_len = spec->body_len, .model = live->message.model, .cut = spec->cut};
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
-    live->timer.owner = live;
-    live->timer.fire = live_timer;
     return live;
 }
 
@@ -119,6 +127,18 @@ void live_free(struct live *live)
     arena_fini(&live->saved_strings);
     free(live->ask.body);
     free(live);
+}
+
+static void free_buried(struct turn_end *item)
+{
+    struct live *live = LOOP_OWNER(item, struct live, burial);
+    if (!live->mirror) relay_give_place(live->relay);
+    live_free(live);
+}
+
+void live_mark_dirty(struct live *live)
+{
+    loop_at_turn_end(&live->relay->loop, LOOP_SHOW, &live->showing);
 }
 
 static void count(struct live *live, int by)
@@ -144,6 +164,7 @@ void live_link(struct live *live)
     struct live **bucket = bucket_of(relay, live->message.id);
     live->hash_next = *bucket;
     *bucket = live;
+    beat_look(relay);
 }
 
 static void unlink_live(struct live *live)
@@ -170,11 +191,10 @@ void live_bury_if_over(struct live *live)
     if (!live->mirror && live->logged) beat_note_ended(live);
     beat_forget(live);
     unlink_live(live);
-    timer_clear(&relay->timers, &live->timer);
+    timer_clear(&relay->loop.timers, &live->timer);
     upstream_close(live->relay, &live->transfer);
     live->gone = true;
-    live->next = relay->buried;
-    relay->buried = live;
+    loop_at_turn_end(&relay->loop, LOOP_FREE, &live->burial);
 }
 
 /* ---- deadlines ---- */
@@ -213,7 +233,7 @@ void live_arm(struct live *live)
     }
     if (at_ms == INT64_MAX) return;
     if (live->timer.slot && live->timer.at_ms <= at_ms) return; /* looked at again when it fires */
-    timer_set(&live->relay->timers, &live->timer, at_ms);
+    timer_set(&live->relay->loop.timers, &live->timer, at_ms);
 }
 
 /* ---- listeners ---- */
@@ -233,7 +253,7 @@ static void let_go(struct attached *attached)
     struct attached **place = &live->listeners;
     while (*place != attached) place = &(*place)->next;
     *place = attached->next;
-    loop_unwatch(live->relay, &attached->watch);
+    loop_unwatch(&live->relay->loop, &attached->watch);
     attached->listener->ops->close(attached->listener);
     attached->listener = NULL;
     if (attached->reader) readers_give(live->relay, live->caller.user_id);
@@ -243,8 +263,8 @@ static void let_go(struct attached *attached)
         live_bury_if_over(live);
         return;
     }
-    live->detach_at_ms = live->relay->now_ms + live->relay->settings.detach_grace_ms;
-    if (live->relay->settings.detach_grace_ms == 0 && live->watched_until_ms <= live->relay->now_ms)
+    live->detach_at_ms = live->relay->loop.now_ms + live->relay->settings.detach_grace_ms;
+    if (live->relay->settings.detach_grace_ms == 0 && live->watched_until_ms <= live->relay->loop.now_ms)
         live_end(live, ANSWER_STOPPED, CHAT_OK);
     else
         live_arm(live);
@@ -265,14 +285,14 @@ static bool settle_state(struct attached *attached, enum listener_state state)
         return false;
     }
     if (state == LISTENER_BLOCKED && !attached->blocked) {
-        patience_begin(&attached->patience, relay->now_ms);
+        patience_begin(&attached->patience, relay->loop.now_ms);
         attached->listener->ops->took(attached->listener);
         attached->blocked = true;
-        loop_watch(relay, &attached->watch, EPOLLRDHUP | EPOLLOUT);
+        loop_watch(&relay->loop, &attached->watch, EPOLLRDHUP | EPOLLOUT);
         live_arm(attached->live);
     } else if (state == LISTENER_READY && attached->blocked) {
         attached->blocked = false;
-        loop_watch(relay, &attached->watch, EPOLLRDHUP);
+        loop_watch(&relay->loop, &attached->watch, EPOLLRDHUP);
     }
     return true;
 }
@@ -313,12 +333,25 @@ static void pump_listeners(struct live *live)
     }
 }
 
+static void on_listener(struct watch *watch, uint32_t events)
+{
+    struct attached *attached = (struct attached *)watch;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        let_go(attached);
+        return;
+    }
+    if (!(events & EPOLLOUT)) return;
+    enum listener_state state = attached->listener->ops->writable(attached->listener);
+    patience_begin(&attached->patience, attached->live->relay->loop.now_ms);
+    if (settle_state(attached, state) && state == LISTENER_READY) pump_listener(attached);
+}
+
 void live_attach(struct live *live, struct answer_listener *listener, bool reader)
 {
     struct relay *relay = live->relay;
     struct attached *attached = calloc(1, sizeof *attached);
     if (!attached) abort();
-    attached->watch = (struct watch){.kind = WATCH_LISTENER, .fd = listener->ops->fd(listener)};
+    attached->watch = (struct watch){.on_event = on_listener, .fd = listener->ops->fd(listener)};
     attached->live = live;
     attached->listener = listener;
     attached->reader = reader;
@@ -326,25 +359,13 @@ void live_attach(struct live *live, struct answer_listener *listener, bool reade
     live->listeners = attached;
     count_detached(live);
     live->detach_at_ms = 0;
-    if (!attached->next) live->shown_ms = relay->now_ms; /* others wait for their ping already */
-    if (!loop_watch(relay, &attached->watch, EPOLLRDHUP)) {
+    if (!attached->next) live->shown_ms = relay->loop.now_ms; /* others wait for their ping already */
+    if (!loop_watch(&relay->loop, &attached->watch, EPOLLRDHUP)) {
         let_go(attached);
         return;
     }
     if (settle_state(attached, listener->ops->open(listener, &relay->scratch))) pump_listener(attached);
     live_arm(live);
-}
-
-void live_listener_event(struct attached *attached, uint32_t events)
-{
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        let_go(attached);
-        return;
-    }
-    if (!(events & EPOLLOUT)) return;
-    enum listener_state state = attached->listener->ops->writable(attached->listener);
-    patience_begin(&attached->patience, attached->live->relay->now_ms);
-    if (settle_state(attached, state) && state == LISTENER_READY) pump_listener(attached);
 }
 
 void live_let_all_go(struct live *live)
@@ -355,7 +376,7 @@ void live_let_all_go(struct live *live)
 /* Somebody is attached in another process: that counts as here. It is told again every few seconds. */
 void live_watched(struct live *live)
 {
-    live->watched_until_ms = live->relay->now_ms + WATCHED_MS;
+    live->watched_until_ms = live->relay->loop.now_ms + WATCHED_MS;
     if (live->detach_at_ms && live->detach_at_ms < live->watched_until_ms + live->relay->settings.detach_grace_ms)
         live->detach_at_ms = live->watched_until_ms + live->relay->settings.detach_grace_ms;
     beat_followed(live);
@@ -382,7 +403,7 @@ static void ping_listeners(struct live *live)
             settle_state(attached, attached->listener->ops->ping(attached->listener, &live->relay->scratch));
         attached = next;
     }
-    live->shown_ms = live->relay->now_ms;
+    live->shown_ms = live->relay->loop.now_ms;
 }
 
 static void drop_slow_listeners(struct live *live)
@@ -390,9 +411,9 @@ static void drop_slow_listeners(struct live *live)
     struct attached *attached = live->listeners;
     while (attached) {
         struct attached *next = attached->next;
-        if (attached->blocked && live->relay->now_ms >= patience_next_ms(&attached->patience)) {
+        if (attached->blocked && live->relay->loop.now_ms >= patience_next_ms(&attached->patience)) {
             bool took = attached->listener->ops->took(attached->listener);
-            if (patience_over(&attached->patience, took, live->relay->now_ms)) let_go(attached);
+            if (patience_over(&attached->patience, took, live->relay->loop.now_ms)) let_go(attached);
         }
         attached = next;
     }
@@ -403,7 +424,7 @@ static void drop_slow_listeners(struct live *live)
 /* Listeners get it in this very turn. */
 static void take_text(struct live *live, struct buf *to, const char *text, size_t len)
 {
-    int64_t now_ms = live->relay->now_ms;
+    int64_t now_ms = live->relay->loop.now_ms;
     buf_append(to, text, len);
     live->transfer.last_data_ms = live->shown_ms = now_ms;
     if (!live->first_text_ms) {
@@ -415,7 +436,7 @@ static void take_text(struct live *live, struct buf *to, const char *text, size_
     live->outcome = BREAKER_SUCCESS;
     upstream_trial_passed(live->relay, &live->breaker);
     beat_news(live);
-    loop_mark_dirty(live);
+    live_mark_dirty(live);
 }
 
 static void take_content(void *context, const char *text, size_t len)
@@ -510,7 +531,7 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     log_end(live);
     submit_finish(live);
     beat_ended(live);
-    loop_mark_dirty(live);
+    live_mark_dirty(live);
     live_arm(live);
 }
 
@@ -521,8 +542,9 @@ void live_tell(struct live *live)
     pump_listeners(live);
 }
 
-void live_finished(struct live *live)
+static void finished(struct job *job)
 {
+    struct live *live = (struct live *)job;
     live->job_running = false;
     if (live->has_saved_quota) live->quota = live->saved_quota;
     if (live->has_saved_session) {
@@ -533,7 +555,8 @@ void live_finished(struct live *live)
         live->finish_error == CHAT_ERR_DATABASE_UNAVAILABLE || live->finish_error == CHAT_ERR_QUOTA_UNAVAILABLE;
     if (live->finish_error && (outage || live->finish_tries < FINISH_TRIES_MAX)) {
         int64_t wait_ms = (int64_t)FINISH_RETRY_MIN_MS << (live->finish_tries < 8 ? live->finish_tries : 8);
-        live->finish_retry_ms = live->relay->now_ms + (wait_ms < FINISH_RETRY_MAX_MS ? wait_ms : FINISH_RETRY_MAX_MS);
+        live->finish_retry_ms =
+            live->relay->loop.now_ms + (wait_ms < FINISH_RETRY_MAX_MS ? wait_ms : FINISH_RETRY_MAX_MS);
         live_arm(live);
         return;
     }
@@ -558,7 +581,7 @@ static void end_failed(struct live *live, const struct upstream_failure *failure
 static void pause(struct live *live, int64_t wait_ms)
 {
     live->phase = LIVE_PAUSING;
-    live->resume_at_ms = wait_ms == UPSTREAM_WAIT_FOR_CHANGE ? INT64_MAX : live->relay->now_ms + wait_ms;
+    live->resume_at_ms = wait_ms == UPSTREAM_WAIT_FOR_CHANGE ? INT64_MAX : live->relay->loop.now_ms + wait_ms;
     live_arm(live);
 }
 
@@ -644,14 +667,14 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     if (!transfer->checked) upstream_check(live->relay, transfer, true);
     if (live->phase == LIVE_ASKING) {
         live->phase = LIVE_RECEIVING;
-        transfer->first_byte_ms = transfer->last_data_ms = live->relay->now_ms;
-        loop_mark_dirty(live); /* its deadline is another one now */
+        transfer->first_byte_ms = transfer->last_data_ms = live->relay->loop.now_ms;
+        live_mark_dirty(live); /* its deadline is another one now */
     }
     if (!transfer->is_answer) return upstream_keep_refusal(transfer, bytes, len);
     if (!transfer->decoder) return len; /* the answer is over; only the connection's own end is awaited */
     struct delta_sink sink = live_sink(live);
     enum chat_error error = live->relay->settings.provider->ops->decoder_feed(transfer->decoder, bytes, len, &sink);
-    loop_mark_dirty(live);
+    live_mark_dirty(live);
     return error == CHAT_OK ? len : 0;
 }
 
@@ -665,23 +688,23 @@ static void ask(struct live *live)
                                        .on_body = on_body,
                                        .on_over = on_upstream_over};
     live->phase = LIVE_ASKING;
-    live->asked_ms = live->relay->now_ms;
+    live->asked_ms = live->relay->loop.now_ms;
     if (!upstream_ask(live->relay, &live->transfer, &request)) live_end(live, ANSWER_FAILED, CHAT_ERR_OVERLOADED);
 }
 
 void live_start(struct live *live)
 {
     live_link(live);
-    live->started_ms = live->shown_ms = live->relay->now_ms;
+    live->started_ms = live->shown_ms = live->relay->loop.now_ms;
     beat_news(live);
     ask(live);
     live_arm(live);
 }
 
-void live_timer(void *owner)
+static void on_timer(void *owner)
 {
     struct live *live = owner;
-    int64_t now_ms = live->relay->now_ms;
+    int64_t now_ms = live->relay->loop.now_ms;
     if (live->gone) return;
     if (live->phase == LIVE_PAUSING && now_ms >= live->resume_at_ms)
         ask(live);
@@ -708,8 +731,9 @@ void live_timer(void *owner)
     live_arm(live);
 }
 
-void live_pump(struct live *live)
+static void show(struct turn_end *item)
 {
+    struct live *live = LOOP_OWNER(item, struct live, showing);
     if (live->gone) return;
     if (live->phase < LIVE_SAVING) live_arm(live);
     pump_listeners(live);

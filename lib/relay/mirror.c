@@ -2,15 +2,16 @@
  * An answer that another process writes, followed from here: its text so far comes from the log (beat.c), its end from
  * the row. One that is over is shown from its row alone. To listeners either is an answer like any other.
  */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { LOOK_AGAIN_MS = 1000 };
 
-static void run_load_job(struct job *job, const struct chat_ports *ports)
+static void run_load_job(struct job *job, const void *context)
 {
+    const struct chat_ports *ports = context;
     struct live *live = (struct live *)job;
     struct arena *strings = &live->saved_strings;
     arena_reset(strings);
@@ -26,11 +27,6 @@ static void run_load_job(struct job *job, const struct chat_ports *ports)
         live->has_saved_quota =
             ports->admission->ops->peek(ports->admission, &live->caller, &live->saved_quota) == CHAT_OK;
     }
-    struct task *task = calloc(1, sizeof *task);
-    if (!task) abort();
-    task->kind = TASK_LOADED;
-    task->live = live;
-    loop_post(live->relay, task);
 }
 
 /* The row has the last word; what the log lacked of it comes now. A log that had more (its writer died before it was
@@ -53,6 +49,24 @@ static void take_row(struct live *live, const struct message *row)
     live->saved = true;
 }
 
+static void loaded(struct job *job)
+{
+    struct live *live = (struct live *)job;
+    live->job_running = false;
+    if (!live->has_loaded) {
+        live->finish_retry_ms = live->relay->loop.now_ms + LOOK_AGAIN_MS;
+        live_arm(live);
+        live_bury_if_over(live);
+        return;
+    }
+    take_row(live, &live->loaded);
+    if (live->has_saved_session) live->session = live->saved_session;
+    if (live->has_saved_quota) live->quota = live->saved_quota;
+    live->phase = LIVE_SAVING;
+    live_tell(live);
+    live_bury_if_over(live);
+}
+
 /* The text is held once: in the buffers that listeners are shown. */
 static void make_replay(struct live *live, const struct message *row)
 {
@@ -71,8 +85,7 @@ struct live *mirror_new(struct relay *relay, const struct answer_attach *attach)
 {
     struct live *live = calloc(1, sizeof *live);
     if (!live) abort();
-    live->job.run = run_load_job;
-    live->relay = relay;
+    live_init(live, relay, run_load_job, loaded);
     live->mirror = true;
     live->phase = LIVE_RECEIVING;
     arena_init(&live->strings);
@@ -87,8 +100,6 @@ struct live *mirror_new(struct relay *relay, const struct answer_attach *attach)
     live->quota = *attach->quota;
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
-    live->timer.owner = live;
-    live->timer.fire = live_timer;
     /* the row is looked at once in any case: the answer may be over by now, or its log gone */
     live->finish_retry_ms = 1;
     if (answer_is_final(attach->answer->status)) make_replay(live, attach->answer);
@@ -101,8 +112,8 @@ void mirror_text(struct live *live, const char *reasoning, size_t reasoning_len,
     if (live->phase >= LIVE_SAVING || (!reasoning_len && !content_len)) return;
     buf_append(&live->reasoning, reasoning, reasoning_len);
     buf_append(&live->content, content, content_len);
-    live->shown_ms = live->relay->now_ms;
-    loop_mark_dirty(live);
+    live->shown_ms = live->relay->loop.now_ms;
+    live_mark_dirty(live);
 }
 
 void mirror_load(struct live *live)
@@ -111,21 +122,4 @@ void mirror_load(struct live *live)
     live->finish_retry_ms = 0;
     live->job_running = true;
     job_pool_submit(live->relay->jobs, &live->job);
-}
-
-void mirror_loaded(struct live *live)
-{
-    live->job_running = false;
-    if (!live->has_loaded) {
-        live->finish_retry_ms = live->relay->now_ms + LOOK_AGAIN_MS;
-        live_arm(live);
-        live_bury_if_over(live);
-        return;
-    }
-    take_row(live, &live->loaded);
-    if (live->has_saved_session) live->session = live->saved_session;
-    if (live->has_saved_quota) live->quota = live->saved_quota;
-    live->phase = LIVE_SAVING;
-    live_tell(live);
-    live_bury_if_over(live);
 }

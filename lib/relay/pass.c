@@ -2,7 +2,7 @@
  * A completion, passed through: what the decoder has found sound goes to the client, event by event; a broken one never
  * does. Nothing is stored. A client that leaves ends it at once.
  */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +32,11 @@ enum pass_phase {
 };
 
 struct pass {
-    struct job job;      /* first: the settling job */
+    struct job job; /* first: the settling job */
+    struct post post;
     struct watch *watch; /* on the client; NULL once it is let go */
-    struct pass *next, *previous, *broken_next;
+    struct pass *next, *previous;
+    struct turn_end breaking, burial;
     struct relay *relay;
     enum pass_phase phase;
     struct completion_client *client;
@@ -55,7 +57,7 @@ struct pass {
     struct passed passed;
     size_t text_bytes, other_bytes; /* of all choices, for the estimate; the second by the decoder */
     bool opened;                    /* the client has got bytes */
-    bool broken;                    /* waits in relay->broken_passes, to be ended */
+    bool broken;                    /* it is ended at the turn's end, outside of curl's callbacks */
     bool whole;                     /* [DONE] has come */
     bool blocked;                   /* bytes wait for the client */
     bool lagging;                   /* so many that the provider has to wait too */
@@ -87,14 +89,22 @@ struct client_watch {
 
 /* ---- making ---- */
 
-static void run_settle(struct job *job, const struct chat_ports *ports);
+static void run_settle(struct job *job, const void *context);
+static void settled(struct job *job);
+static void end_broken(struct turn_end *item);
+static void free_buried(struct turn_end *item);
+static void on_timer(void *owner);
 static bool on_changed(void *owner, const struct breaker_ticket *taken);
 
-struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client)
+static struct pass *make(struct relay *relay, const struct completion_spec *spec, struct completion_client *client)
 {
     struct pass *pass = calloc(1, sizeof *pass);
     if (!pass) abort();
-    pass->job.run = run_settle;
+    pass->job = (struct job){.run = run_settle, .done = settled, .loop = &relay->loop};
+    pass->breaking.run = end_broken;
+    pass->burial.run = free_buried;
+    pass->timer.owner = pass;
+    pass->timer.fire = on_timer;
     pass->relay = relay;
     pass->client = client;
     arena_init_small(&pass->strings);
@@ -132,7 +142,7 @@ static void arm(struct pass *pass);
 static void let_client_go(struct pass *pass)
 {
     if (!pass->client) return;
-    loop_unwatch(pass->relay, pass->watch);
+    loop_unwatch(&pass->relay->loop, pass->watch);
     pass->watch = NULL;
     pass->client->ops->close(pass->client);
     pass->client = NULL;
@@ -165,8 +175,9 @@ static void compose_last(struct pass *pass)
 }
 
 /* On a job thread: the lease ends, the day's unit goes back where nothing was shown. */
-static void run_settle(struct job *job, const struct chat_ports *ports)
+static void run_settle(struct job *job, const void *context)
 {
+    const struct chat_ports *ports = context;
     struct pass *pass = (struct pass *)job;
     struct log_subject subject;
     set_subject(pass, &subject);
@@ -195,11 +206,6 @@ static void run_settle(struct job *job, const struct chat_ports *ports)
         pass->settled = true;
     }
     log_set_subject(NULL);
-    struct task *task = calloc(1, sizeof *task);
-    if (!task) abort();
-    task->kind = TASK_PASS_SETTLED;
-    task->pass = pass;
-    loop_post(pass->relay, task);
 }
 
 static void settle(struct pass *pass)
@@ -208,7 +214,7 @@ static void settle(struct pass *pass)
     job_pool_submit(pass->relay->jobs, &pass->job);
 }
 
-static void bury(struct pass *pass)
+static void take_out(struct pass *pass)
 {
     struct relay *relay = pass->relay;
     pass->gone = true;
@@ -218,15 +224,15 @@ static void bury(struct pass *pass)
     else
         relay->passes = pass->next;
     if (pass->next) pass->next->previous = pass->previous;
-    timer_clear(&relay->timers, &pass->timer);
-    pass->next = relay->ended_passes;
-    relay->ended_passes = pass;
+    timer_clear(&relay->loop.timers, &pass->timer);
 }
 
 static void bury_if_over(struct pass *pass)
 {
     if (pass->gone || pass->phase < PASS_ENDING || pass->client || pass->settle_running || !pass->settled) return;
-    if (!pass->change.under_way) bury(pass);
+    if (pass->change.under_way) return;
+    take_out(pass);
+    loop_at_turn_end(&pass->relay->loop, LOOP_FREE, &pass->burial);
 }
 
 /* What the decoder has to say in the end. */
@@ -254,9 +260,9 @@ static void set_blocked(struct pass *pass)
 {
     if (pass->blocked) return;
     pass->blocked = true;
-    patience_begin(&pass->patience, pass->relay->now_ms);
+    patience_begin(&pass->patience, pass->relay->loop.now_ms);
     pass->client->ops->took(pass->client);
-    loop_watch(pass->relay, pass->watch, EPOLLRDHUP | EPOLLOUT);
+    loop_watch(&pass->relay->loop, pass->watch, EPOLLRDHUP | EPOLLOUT);
     arm(pass);
 }
 
@@ -287,10 +293,11 @@ static void tell(struct pass *pass)
         let_client_go(pass);
 }
 
-void pass_settled(struct pass *pass)
+static void settled(struct job *job)
 {
+    struct pass *pass = (struct pass *)job;
     pass->settle_running = false;
-    pass->settle_at_ms = pass->relay->now_ms + SETTLE_RETRY_MS;
+    pass->settle_at_ms = pass->relay->loop.now_ms + SETTLE_RETRY_MS;
     if (pass->settled) tell(pass);
     bury_if_over(pass);
     arm(pass);
@@ -307,7 +314,7 @@ static void end(struct pass *pass, enum chat_error error, int64_t retry_after_s)
     pass->error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
     if (empty) pass->outcome = BREAKER_SUCCESS; /* it ended as it should */
     pass->retry_after_s = upstream_retry_after_s(pass->error, retry_after_s);
-    pass->ended_ms = pass->relay->now_ms;
+    pass->ended_ms = pass->relay->loop.now_ms;
     count_usage(pass);
     if (pass->error == CHAT_OK && pass->stream && !pass->client_left) compose_last(pass);
     /* a connection whose answer is whole may be used again: its own end is awaited */
@@ -332,18 +339,14 @@ static void break_off(struct pass *pass, enum chat_error error, bool client_left
     pass->broken = true;
     pass->broken_error = error;
     pass->client_left = client_left;
-    pass->broken_next = pass->relay->broken_passes;
-    pass->relay->broken_passes = pass;
+    loop_at_turn_end(&pass->relay->loop, LOOP_SETTLE, &pass->breaking);
 }
 
-void pass_end_broken(struct relay *relay)
+static void end_broken(struct turn_end *item)
 {
-    while (relay->broken_passes) {
-        struct pass *pass = relay->broken_passes;
-        relay->broken_passes = pass->broken_next;
-        end(pass, pass->broken_error, 0);
-        bury_if_over(pass);
-    }
+    struct pass *pass = LOOP_OWNER(item, struct pass, breaking);
+    end(pass, pass->broken_error, 0);
+    bury_if_over(pass);
 }
 
 /* ---- the client ---- */
@@ -366,15 +369,15 @@ static void resume(struct pass *pass)
     pass->lagging = false;
     if (!pass->paused || pass->phase >= PASS_ENDING || pass->transfer.over) return;
     pass->paused = false;
-    pass->started_ms += relay->now_ms - pass->paused_ms;
-    pass->transfer.last_data_ms = relay->now_ms;
+    pass->started_ms += relay->loop.now_ms - pass->paused_ms;
+    pass->transfer.last_data_ms = relay->loop.now_ms;
     CURLcode result = curl_easy_pause(pass->transfer.easy, CURLPAUSE_CONT);
     pass_show(relay);
     if (result != CURLE_OK && !pass->broken) break_off(pass, CHAT_ERR_UPSTREAM_ERROR, false);
     arm(pass);
 }
 
-void pass_client_event(struct watch *watch, uint32_t events)
+static void on_client(struct watch *watch, uint32_t events)
 {
     struct pass *pass = ((struct client_watch *)watch)->pass;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
@@ -387,10 +390,10 @@ void pass_client_event(struct watch *watch, uint32_t events)
         leave(pass);
         return;
     }
-    if (pass->client->ops->took(pass->client)) patience_begin(&pass->patience, pass->relay->now_ms);
+    if (pass->client->ops->took(pass->client)) patience_begin(&pass->patience, pass->relay->loop.now_ms);
     if (state == LISTENER_READY) {
         pass->blocked = false;
-        loop_watch(pass->relay, watch, EPOLLRDHUP);
+        loop_watch(&pass->relay->loop, watch, EPOLLRDHUP);
     }
     if (state == LISTENER_READY && pass->told) {
         let_client_go(pass);
@@ -416,7 +419,7 @@ void pass_show(struct relay *relay)
     pass->opened = true;
     if (!pass->broken || pass->whole) pass->outcome = BREAKER_SUCCESS;
     upstream_trial_passed(relay, &pass->breaker);
-    pass->shown_ms = relay->now_ms;
+    pass->shown_ms = relay->loop.now_ms;
     if (first) arm(pass); /* from here on silence is bridged */
     take_state(pass, pass->client->ops->frames(pass->client, out->data, out->len));
 }
@@ -432,7 +435,7 @@ static void take_stream(struct pass *pass, const char *bytes, size_t len)
         buf_reset(&relay->shown);
     }
     enum chat_error error = ops->decoder_feed(pass->transfer.decoder, bytes, len, &sink);
-    if (pass->passed.events) pass->transfer.last_data_ms = relay->now_ms; /* comments count for nothing */
+    if (pass->passed.events) pass->transfer.last_data_ms = relay->loop.now_ms; /* comments count for nothing */
     metrics_add(&metrics->counters.chunks, pass->passed.events);
     pass->passed.events = 0;
     if (error != CHAT_OK) {
@@ -453,19 +456,19 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     if (pass->broken || pass->phase >= PASS_ENDING) return pass->whole ? len : 0;
     if (pass->relay->showing == pass && pass->relay->shown.len >= SHOW_BYTES) pass_show(pass->relay);
     if (pass->lagging) {
-        if (!pass->paused) pass->paused_ms = pass->relay->now_ms;
+        if (!pass->paused) pass->paused_ms = pass->relay->loop.now_ms;
         pass->paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
     if (!transfer->checked) upstream_check(pass->relay, transfer, pass->stream);
     if (pass->phase == PASS_ASKING) {
         pass->phase = PASS_RECEIVING;
-        transfer->first_byte_ms = transfer->last_data_ms = pass->relay->now_ms;
+        transfer->first_byte_ms = transfer->last_data_ms = pass->relay->loop.now_ms;
         arm(pass);
     }
     if (!transfer->is_answer) return upstream_keep_refusal(transfer, bytes, len);
     if (!pass->stream) {
-        transfer->last_data_ms = pass->relay->now_ms;
+        transfer->last_data_ms = pass->relay->loop.now_ms;
         return buf_append(&pass->frame, bytes, len) ? len : 0;
     }
     take_stream(pass, bytes, len);
@@ -486,7 +489,7 @@ static void ask(struct pass *pass)
                                        .on_body = on_body,
                                        .on_over = on_over};
     pass->phase = PASS_ASKING;
-    pass->asked_ms = pass->relay->now_ms;
+    pass->asked_ms = pass->relay->loop.now_ms;
     if (!upstream_ask(pass->relay, &pass->transfer, &request)) end(pass, CHAT_ERR_OVERLOADED, 0);
 }
 
@@ -515,7 +518,7 @@ static void end_failed(struct pass *pass, const struct upstream_failure *failure
 static void pause(struct pass *pass, int64_t wait_ms)
 {
     pass->phase = PASS_PAUSING;
-    pass->resume_at_ms = wait_ms == UPSTREAM_WAIT_FOR_CHANGE ? INT64_MAX : pass->relay->now_ms + wait_ms;
+    pass->resume_at_ms = wait_ms == UPSTREAM_WAIT_FOR_CHANGE ? INT64_MAX : pass->relay->loop.now_ms + wait_ms;
     arm(pass);
 }
 
@@ -633,13 +636,13 @@ static void arm(struct pass *pass)
     if (pass->phase >= PASS_ENDING && !pass->settle_running && !pass->settled)
         at_ms = sooner(at_ms, pass->settle_at_ms);
     if (at_ms == INT64_MAX || (pass->timer.slot && pass->timer.at_ms <= at_ms)) return;
-    timer_set(&pass->relay->timers, &pass->timer, at_ms);
+    timer_set(&pass->relay->loop.timers, &pass->timer, at_ms);
 }
 
 /* One that is behind, and takes nothing any more, is let go. */
 static void look_at_client(struct pass *pass)
 {
-    int64_t now_ms = pass->relay->now_ms;
+    int64_t now_ms = pass->relay->loop.now_ms;
     if (!pass->blocked || !pass->client || now_ms < patience_next_ms(&pass->patience)) return;
     if (!patience_over(&pass->patience, pass->client->ops->took(pass->client), now_ms)) return;
     pass->client->ops->let_go(pass->client, &pass->relay->scratch);
@@ -649,7 +652,7 @@ static void look_at_client(struct pass *pass)
 static void on_timer(void *owner)
 {
     struct pass *pass = owner;
-    int64_t now_ms = pass->relay->now_ms;
+    int64_t now_ms = pass->relay->loop.now_ms;
     if (pass->phase == PASS_PAUSING && now_ms >= pass->resume_at_ms)
         ask(pass);
     else if (now_ms >= upstream_deadline(pass)) {
@@ -672,27 +675,33 @@ static void on_timer(void *owner)
 
 /* ---- the loop's ---- */
 
-void pass_start(struct pass *pass)
+static void start(struct post *post)
 {
+    struct pass *pass = LOOP_OWNER(post, struct pass, post);
     struct relay *relay = pass->relay;
     struct client_watch *watch = calloc(1, sizeof *watch);
     if (!watch) abort();
-    pass->timer.owner = pass;
-    pass->timer.fire = on_timer;
-    pass->started_ms = pass->shown_ms = relay->now_ms;
+    pass->started_ms = pass->shown_ms = relay->loop.now_ms;
     metrics_move(&metrics->gauges.completions_live, 1);
     pass->next = relay->passes;
     if (relay->passes) relay->passes->previous = pass;
     relay->passes = pass;
-    watch->watch = (struct watch){.kind = WATCH_CLIENT, .fd = pass->client->ops->fd(pass->client)};
+    watch->watch = (struct watch){.on_event = on_client, .fd = pass->client->ops->fd(pass->client)};
     watch->pass = pass;
     pass->watch = &watch->watch;
-    if (!loop_watch(relay, pass->watch, EPOLLRDHUP)) {
+    if (!loop_watch(&relay->loop, pass->watch, EPOLLRDHUP)) {
         leave(pass);
         return;
     }
     ask(pass);
     arm(pass);
+}
+
+void pass_begin(struct relay *relay, const struct completion_spec *spec, struct completion_client *client)
+{
+    struct pass *pass = make(relay, spec, client);
+    pass->post.run = start;
+    loop_post(&relay->loop, &pass->post);
 }
 
 void pass_shut_down(struct relay *relay)
@@ -713,18 +722,20 @@ const struct admission_ticket *pass_ticket(const struct relay *relay, const stru
     return pass ? &pass->ticket : NULL;
 }
 
-void pass_bury(struct relay *relay)
+static void free_pass(struct pass *pass)
 {
-    while (relay->ended_passes) {
-        struct pass *pass = relay->ended_passes;
-        relay->ended_passes = pass->next;
-        upstream_close(relay, &pass->transfer);
-        buf_fini(&pass->frame);
-        arena_fini(&pass->strings);
-        free(pass->ask.body);
-        free(pass);
-        loop_give_place(relay);
-    }
+    struct relay *relay = pass->relay;
+    upstream_close(relay, &pass->transfer);
+    buf_fini(&pass->frame);
+    arena_fini(&pass->strings);
+    free(pass->ask.body);
+    free(pass);
+    relay_give_place(relay);
+}
+
+static void free_buried(struct turn_end *item)
+{
+    free_pass(LOOP_OWNER(item, struct pass, burial));
 }
 
 void pass_close_left(struct relay *relay)
@@ -732,7 +743,7 @@ void pass_close_left(struct relay *relay)
     while (relay->passes) {
         struct pass *pass = relay->passes;
         let_client_go(pass);
-        bury(pass);
+        take_out(pass);
+        free_pass(pass);
     }
-    pass_bury(relay);
 }

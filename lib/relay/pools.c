@@ -6,7 +6,7 @@
  * no connection was ever used again. So transfers are in pools, a multi handle each; curl is told when nothing idle is
  * to be found, and how many connections a pool may have with the busy ones of the moment.
  */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -53,8 +53,11 @@ struct opening {
 
 struct pools {
     int count;
-    bool emptied;  /* one of them has no transfer any more */
-    CURLSH *share; /* names and TLS sessions: of all pools */
+    struct relay *relay;
+    struct timer timer;      /* when a pool wants to be called, or sooner */
+    struct turn_end waiting; /* they have been called: for the timer to be set anew */
+    struct turn_end tidying; /* one has no transfer any more */
+    CURLSH *share;           /* names and TLS sessions: of all pools */
     struct pool pool[];
 };
 
@@ -78,8 +81,10 @@ static ino_t number_of(int fd)
 static void stop_watching(struct pool_watch *watch)
 {
     if (watch->socket && number_of(watch->watch.fd) != watch->socket) watch->watch.events = 0; /* epoll knows */
-    loop_unwatch(watch->pool->relay, &watch->watch);
+    loop_unwatch(&watch->pool->relay->loop, &watch->watch);
 }
+
+static void on_event(struct watch *watch, uint32_t events);
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_data)
 {
@@ -95,24 +100,49 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     if (!watch) {
         watch = calloc(1, sizeof *watch);
         if (!watch) return -1;
-        watch->watch = (struct watch){.kind = WATCH_CURL, .fd = fd};
+        watch->watch = (struct watch){.on_event = on_event, .fd = fd};
         watch->pool = pool;
         if (opening) opening->watch = watch;
         watch->socket = opening ? number_of(fd) : 0;
         curl_multi_assign(pool->multi, fd, watch);
     }
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
-    return loop_watch(pool->relay, &watch->watch, events) ? 0 : -1;
+    return loop_watch(&pool->relay->loop, &watch->watch, events) ? 0 : -1;
 }
 
-static int on_timer(CURLM *multi, long timeout_ms, void *context)
+/* The timer fires by then. */
+static void call_at(struct pools *pools, int64_t at_ms)
+{
+    if (pools->timer.slot && pools->timer.at_ms <= at_ms) return;
+    if (!timer_set(&pools->relay->loop.timers, &pools->timer, at_ms)) abort();
+}
+
+static int on_wish(CURLM *multi, long timeout_ms, void *context)
 {
     (void)multi;
     struct pool *pool = context;
-    struct relay *relay = pool->relay;
-    pool->at_ms = timeout_ms < 0 ? -1 : relay->now_ms + timeout_ms;
-    if (pool->at_ms >= 0 && (relay->curl_at_ms < 0 || pool->at_ms < relay->curl_at_ms)) relay->curl_at_ms = pool->at_ms;
+    struct pools *pools = pool->relay->pools;
+    pool->at_ms = timeout_ms < 0 ? -1 : pool->relay->loop.now_ms + timeout_ms;
+    if (pool->at_ms >= 0 && !pools->waiting.due) call_at(pools, pool->at_ms);
     return 0;
+}
+
+/* The earliest wish of a pool; -1: none has one. */
+static int64_t earliest(const struct pools *pools)
+{
+    int64_t earliest_ms = -1;
+    for (int i = 0; i < pools->count; i++) {
+        int64_t at_ms = pools->pool[i].at_ms;
+        if (at_ms >= 0 && (earliest_ms < 0 || at_ms < earliest_ms)) earliest_ms = at_ms;
+    }
+    return earliest_ms;
+}
+
+/* At the turn's end. */
+static void set_timer(struct turn_end *item)
+{
+    struct pools *pools = LOOP_OWNER(item, struct pools, waiting);
+    if (earliest(pools) >= 0) call_at(pools, earliest(pools));
 }
 
 static void drop(struct pool *pool, struct opening *opening)
@@ -211,7 +241,7 @@ static bool open_pool(struct pool *pool)
     if (!pool->multi) return false;
     curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
-    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_wish);
     curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
     return true;
 }
@@ -278,7 +308,7 @@ void pools_remove(struct relay *relay, struct transfer *transfer)
     unwatch_openings(transfer); /* before curl closes them */
     curl_multi_remove_handle(pool->multi, transfer->easy);
     drop_openings(transfer);
-    relay->pools->emptied = relay->pools->emptied || !pool->transfers;
+    if (!pool->transfers) loop_at_turn_end(&relay->loop, LOOP_FREE, &relay->pools->tidying);
     limit_idle(relay->pools);
 }
 
@@ -308,35 +338,31 @@ static void act(struct pool *pool, curl_socket_t fd, int flags)
     if (running < pool->busy) collect(pool); /* at once: the next end is to find the limit right */
 }
 
-void pools_socket_event(struct watch *watch, uint32_t events)
+static void on_event(struct watch *watch, uint32_t events)
 {
     int flags = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                 (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
     act(((struct pool_watch *)watch)->pool, watch->fd, flags);
 }
 
-void pools_timer(struct relay *relay)
+/* Calls the pools that wish it, each once. One that wishes it again at once is called in the next turn: what it has
+ * read is shown before. */
+static void on_timer(void *owner)
 {
-    struct pools *pools = relay->pools;
-    if (relay->curl_at_ms < 0 || relay->curl_at_ms > relay->now_ms) return;
+    struct pools *pools = owner;
+    int64_t now_ms = pools->relay->loop.now_ms;
+    loop_at_turn_end(&pools->relay->loop, LOOP_FREE, &pools->waiting); /* which sets the timer anew */
     for (int i = 0; i < pools->count; i++) {
         struct pool *pool = &pools->pool[i];
-        if (pool->at_ms < 0 || pool->at_ms > relay->now_ms) continue;
+        if (pool->at_ms < 0 || pool->at_ms > now_ms) continue;
         pool->at_ms = -1;
         act(pool, CURL_SOCKET_TIMEOUT, 0);
     }
-    relay->curl_at_ms = -1;
-    for (int i = 0; i < pools->count; i++) {
-        int64_t at_ms = pools->pool[i].at_ms;
-        if (at_ms >= 0 && (relay->curl_at_ms < 0 || at_ms < relay->curl_at_ms)) relay->curl_at_ms = at_ms;
-    }
 }
 
-void pools_tidy(struct relay *relay)
+static void tidy(struct turn_end *item)
 {
-    struct pools *pools = relay->pools;
-    if (!pools->emptied) return;
-    pools->emptied = false;
+    struct pools *pools = LOOP_OWNER(item, struct pools, tidying);
     for (int i = 1; i < pools->count; i++)
         if (pools->pool[i].multi && !pools->pool[i].transfers) close_pool(&pools->pool[i]);
     limit_idle(pools);
@@ -348,6 +374,10 @@ bool pools_init(struct relay *relay)
     relay->pools = calloc(1, sizeof *relay->pools + (size_t)count * sizeof *relay->pools->pool);
     if (!relay->pools) return false;
     relay->pools->count = count;
+    relay->pools->relay = relay;
+    relay->pools->timer = (struct timer){.owner = relay->pools, .fire = on_timer};
+    relay->pools->waiting.run = set_timer;
+    relay->pools->tidying.run = tidy;
     for (int i = 0; i < count; i++) relay->pools->pool[i] = (struct pool){.relay = relay, .at_ms = -1};
     relay->pools->share = curl_share_init();
     if (!relay->pools->share || !open_pool(relay->pools->pool)) return false;

@@ -1,6 +1,6 @@
 /* Who reads what is there already, or waits for it: places of their own, apart from those of answers and completions,
  * so that however many come again, nobody's question is refused for it; and only so many for one user. */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
- * A session's title, written by a model beside the first answer. One thread of its own asks (lib/relay/jobs.h), the
+ * A session's title, written by a model beside the first answer. One thread of its own asks (lib/loop/jobs.h), the
  * plain blocking way: nobody waits for a title, and a slow one must not hold up what saves answers.
  */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +24,7 @@ struct title_job {
     size_t asked_bytes, thought_bytes; /* of the last request, and of its thoughts */
     struct decoder *decoder;
     struct buf text;
+    char *stored; /* the title that the session has now; NULL: none of this job's */
 };
 
 static void take_text(void *context, const char *text, size_t len)
@@ -132,8 +133,10 @@ static bool store(struct title_job *title, const struct chat_ports *ports)
     if (text &&
         ports->sessions->ops->set_model_title(ports->sessions, title->session_id, text, clock_wall_ms(ports->clock),
                                               &taken) == CHAT_OK &&
-        taken)
-        loop_post_title(title->relay, title->answer_id, text);
+        taken) {
+        title->stored = strdup(text);
+        if (!title->stored) abort();
+    }
     arena_fini(&arena);
     return text != NULL;
 }
@@ -155,8 +158,9 @@ static void count(const struct title_job *title, const struct chat_ports *ports)
     use_ledger_add(ports->ledger, title->user_id, title->day, model, 0, &usage, cost);
 }
 
-static void run_title(struct job *job, const struct chat_ports *ports)
+static void run_title(struct job *job, const void *context)
 {
+    const struct chat_ports *ports = context;
     struct title_job *title = (struct title_job *)job;
     bool fine = ask_where_allowed(title, ports);
     count(title, ports);
@@ -165,6 +169,19 @@ static void run_title(struct job *job, const struct chat_ports *ports)
     buf_fini(&title->text);
     free(title->body.text);
     free(title->plain_body.text);
+}
+
+/* Who reads the answer is told. */
+static void done(struct job *job)
+{
+    struct title_job *title = (struct title_job *)job;
+    struct live *live = title->stored ? live_find(title->relay, title->answer_id) : NULL;
+    if (live && !live->mirror) {
+        live->session.title = arena_strdup(&live->strings, title->stored);
+        live->session.title_source = TITLE_MODEL;
+        live_title(live, title->stored);
+    }
+    free(title->stored);
     free(title);
 }
 
@@ -177,6 +194,8 @@ void title_start(struct relay *relay, const struct answer_spec *spec)
         return;
     }
     title->job.run = run_title;
+    title->job.done = done;
+    title->job.loop = &relay->loop;
     title->relay = relay;
     title->body = spec->title;
     title->plain_body = spec->plain_title;
@@ -186,13 +205,4 @@ void title_start(struct relay *relay, const struct answer_spec *spec)
     memcpy(title->day, spec->ticket.day, sizeof title->day);
     buf_init(&title->text, TITLE_ANSWER_MAX_BYTES);
     job_pool_submit(relay->settings.titles, &title->job);
-}
-
-void title_written(struct relay *relay, const char *answer_id, const char *text)
-{
-    struct live *live = live_find(relay, answer_id);
-    if (!live || live->mirror) return;
-    live->session.title = arena_strdup(&live->strings, text);
-    live->session.title_source = TITLE_MODEL;
-    live_title(live, text);
 }

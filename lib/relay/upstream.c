@@ -3,7 +3,7 @@
  * this libcurl HTTP/2 opens a connection a stream anyway once one is full (C-STACK: fixed in 8.0), and a stalled stream
  * can stall its neighbours. Nothing is removed from a multi handle within a callback.
  */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -118,8 +118,9 @@ struct report_job {
     enum breaker_outcome outcome;
 };
 
-static void run_report(struct job *job, const struct chat_ports *ports)
+static void run_report(struct job *job, const void *context)
 {
+    const struct chat_ports *ports = context;
     struct report_job *report = (struct report_job *)job;
     ports->breaker->ops->report(ports->breaker, &report->ticket, report->outcome, 0);
     free(report);
@@ -174,8 +175,9 @@ struct change_job {
     struct breaker_ticket left, taken;
 };
 
-static void run_change(struct job *job, const struct chat_ports *ports)
+static void run_change(struct job *job, const void *context)
 {
+    const struct chat_ports *ports = context;
     struct change_job *change = (struct change_job *)job;
     const struct upstream_failure *why = &change->change->failure;
     int64_t wait_s;
@@ -183,23 +185,26 @@ static void run_change(struct job *job, const struct chat_ports *ports)
     if (ports->breaker->ops->allow(ports->breaker, change->relay->settings.fallback_model, &change->taken, &wait_s) !=
         CHAT_OK)
         change->taken.asked = false;
-    loop_post_changed(change->relay, change);
 }
 
-void upstream_changed(struct relay *relay, struct change_job *job)
+static void changed(struct job *job)
 {
-    struct upstream_change *change = job->change;
+    struct change_job *made = (struct change_job *)job;
+    struct upstream_change *change = made->change;
     change->under_way = false;
-    if (!change->on_changed(change->owner, job->taken.asked ? &job->taken : NULL) && job->taken.asked)
-        report(relay, &job->taken, BREAKER_NEITHER);
-    free(job);
+    if (!change->on_changed(change->owner, made->taken.asked ? &made->taken : NULL) && made->taken.asked)
+        report(made->relay, &made->taken, BREAKER_NEITHER);
+    free(made);
 }
 
 static bool start_change(struct relay *relay, struct upstream_change *change, struct breaker_ticket *breaker)
 {
     struct change_job *job = calloc(1, sizeof *job);
     if (!job) return false;
-    *job = (struct change_job){.job = {.run = run_change}, .relay = relay, .change = change, .left = *breaker};
+    *job = (struct change_job){.job = {.run = run_change, .done = changed, .loop = &relay->loop},
+                               .relay = relay,
+                               .change = change,
+                               .left = *breaker};
     *breaker = (struct breaker_ticket){.model = breaker->model}; /* how that one did is told */
     change->under_way = true;
     job_pool_submit(relay->jobs, &job->job);

@@ -3,7 +3,7 @@
  * it when the process starts and again in quiet times, before either side would close it; after a quarter of an hour
  * without a question it is left to close. A provider that is away is asked less and less often.
  */
-#include "relay/loop.h"
+#include "relay/internal.h"
 
 #include <stdlib.h>
 
@@ -47,21 +47,21 @@ static void on_over(void *owner)
     bool refused = upstream_looked_at(relay, &warm->transfer);
     upstream_close(relay, &warm->transfer);
     if (result == CURLE_OK && refused) {
-        timer_set(&relay->timers, &warm->timer, relay->now_ms + warm->retry_ms);
+        timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + warm->retry_ms);
         warm->retry_ms = warm->retry_ms * 2 < REFUSED_MAX_MS ? warm->retry_ms * 2 : REFUSED_MAX_MS;
         return;
     }
     if (result == CURLE_OK) {
         warm->retry_ms = RETRY_MIN_MS;
-        log_write(LOG_DEBUG, "provider_reached", LOG_INT("duration_ms", relay->now_ms - warm->began_ms));
+        log_write(LOG_DEBUG, "provider_reached", LOG_INT("duration_ms", relay->loop.now_ms - warm->began_ms));
         /* else the next question sets it */
-        if (relay->now_ms + QUIET_MS < warm->asked_ms + KEPT_FOR_MS)
-            timer_set(&relay->timers, &warm->timer, relay->now_ms + QUIET_MS);
+        if (relay->loop.now_ms + QUIET_MS < warm->asked_ms + KEPT_FOR_MS)
+            timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + QUIET_MS);
         return;
     }
     log_write(LOG_WARN, "provider_not_reached", LOG_INT("curl", result), LOG_STR("reason", curl_easy_strerror(result)),
               LOG_INT("next_try_ms", warm->retry_ms));
-    timer_set(&relay->timers, &warm->timer, relay->now_ms + warm->retry_ms);
+    timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + warm->retry_ms);
     warm->retry_ms = warm->retry_ms * 2 < RETRY_MAX_MS ? warm->retry_ms * 2 : RETRY_MAX_MS;
 }
 
@@ -70,9 +70,9 @@ static void ask(struct warm *warm)
     static const struct trace none;
     const struct upstream_request request = {.trace = &none, .owner = warm, .on_body = on_body, .on_over = on_over};
     warm->body_len = 0;
-    warm->began_ms = warm->relay->now_ms;
+    warm->began_ms = warm->relay->loop.now_ms;
     if (!upstream_get_models(warm->relay, &warm->transfer, &request, TIMEOUT_MS))
-        timer_set(&warm->relay->timers, &warm->timer, warm->relay->now_ms + RETRY_MAX_MS);
+        timer_set(&warm->relay->loop.timers, &warm->timer, warm->relay->loop.now_ms + RETRY_MAX_MS);
 }
 
 static void on_timer(void *owner)
@@ -86,7 +86,7 @@ void warm_start(struct relay *relay)
     if (!relay->settings.keep_warm) return;
     struct warm *warm = calloc(1, sizeof *warm);
     if (!warm) return;
-    *warm = (struct warm){.relay = relay, .asked_ms = relay->now_ms, .retry_ms = RETRY_MIN_MS};
+    *warm = (struct warm){.relay = relay, .asked_ms = relay->loop.now_ms, .retry_ms = RETRY_MIN_MS};
     warm->timer = (struct timer){.owner = warm, .fire = on_timer};
     relay->warm = warm;
     ask(warm);
@@ -96,15 +96,15 @@ void warm_asked(struct relay *relay)
 {
     struct warm *warm = relay->warm;
     if (!warm) return;
-    warm->asked_ms = relay->now_ms;
-    if (!warm->transfer.easy) timer_set(&relay->timers, &warm->timer, relay->now_ms + QUIET_MS);
+    warm->asked_ms = relay->loop.now_ms;
+    if (!warm->transfer.easy) timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + QUIET_MS);
 }
 
 void warm_stop(struct relay *relay)
 {
     if (!relay->warm) return;
     upstream_close(relay, &relay->warm->transfer);
-    timer_clear(&relay->timers, &relay->warm->timer);
+    timer_clear(&relay->loop.timers, &relay->warm->timer);
     free(relay->warm);
     relay->warm = NULL;
 }

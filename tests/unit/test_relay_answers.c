@@ -88,7 +88,7 @@ static void open_relay_for(const struct provider *provider, int grace_ms, int ma
                                             .log_jobs = log_jobs,
                                             .fallback_model = fallback_model};
 
-    jobs = job_pool_open(each, JOB_THREADS);
+    jobs = relay_jobs_open(each, JOB_THREADS);
     relay = relay_open(&settings, jobs);
     ck_assert_ptr_nonnull(relay);
     chat.ports.provider = provider;
@@ -119,7 +119,7 @@ static void open_other(void)
                                             .max_readers_per_user = READERS_A_USER,
                                             .detach_grace_ms = 30000};
 
-    other_jobs = job_pool_open(each, JOB_THREADS);
+    other_jobs = relay_jobs_open(each, JOB_THREADS);
     other = relay_open(&settings, other_jobs);
     ck_assert_ptr_nonnull(other);
 }
@@ -1481,9 +1481,9 @@ struct stuck_job {
     struct job job; /* first */
     sem_t *until;
 };
-static void run_stuck_job(struct job *job, const struct chat_ports *ports)
+static void run_stuck_job(struct job *job, const void *context)
 {
-    (void)ports;
+    (void)context;
     sem_wait(((struct stuck_job *)job)->until);
 }
 
@@ -1494,7 +1494,7 @@ START_TEST(the_log_is_written_while_all_other_jobs_wait_for_the_database)
     sem_t until;
 
     sem_init(&until, 0, 0);
-    log_jobs = job_pool_open(&ports, 1);
+    log_jobs = relay_jobs_open(&ports, 1);
     fake_server_reply(server, slow);
     open_relay(30000);
     for (int i = 0; i < JOB_THREADS; i++) {

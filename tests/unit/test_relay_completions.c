@@ -103,7 +103,7 @@ static void open_all(void)
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
     const struct relay_settings of_relay = {
         .provider = provider, .clock = &turned_clock, .max_streams = 4, .fallback_model = fallback_model};
-    jobs = job_pool_open(each, JOB_THREADS);
+    jobs = relay_jobs_open(each, JOB_THREADS);
     relay = relay_open(&of_relay, jobs);
     ck_assert_ptr_nonnull(relay);
     chat.ports.provider = provider;

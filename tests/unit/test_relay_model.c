@@ -103,7 +103,7 @@ static struct relay *open_relay(struct job_pool **jobs)
                                             .max_streams = 2 * CLIENTS,
                                             .max_readers_per_user = 2 * CLIENTS,
                                             .detach_grace_ms = GRACE_MS};
-    *jobs = job_pool_open(each, 2);
+    *jobs = relay_jobs_open(each, 2);
     struct relay *relay = relay_open(&settings, *jobs);
     ck_assert_ptr_nonnull(relay);
     return relay;

@@ -54,7 +54,7 @@ static void set_up(void)
     ck_assert_ptr_nonnull(provider);
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
     const struct relay_settings of_relay = {.provider = provider, .clock = clock_system(), .max_streams = 2 * CLIENTS};
-    jobs = job_pool_open(each, JOB_THREADS);
+    jobs = relay_jobs_open(each, JOB_THREADS);
     relay = relay_open(&of_relay, jobs);
     ck_assert_ptr_nonnull(relay);
     chat.ports.provider = provider;

@@ -126,7 +126,7 @@ static void set_up(void)
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     reply.fd = pair[0];
     reply.peer = pair[1];
-    jobs = job_pool_open(each, 1);
+    jobs = relay_jobs_open(each, 1);
     relay = relay_open(
         &(struct relay_settings){
             .provider = &chat.provider.provider, .clock = &turned_clock, .max_streams = 2, .max_readers_per_user = 1},

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/loop.h"
+#include "relay/internal.h"
 #include "relay/relay.h"
 #include "tests/fakes/fake_chat.h"
 #include "tests/fakes/fake_server.h"
@@ -32,8 +32,8 @@ static void set_up(void)
     fake_provider_init(&chat.provider, fake_server_port(server));
     chat.provider.takes_effort = true;
     const struct chat_ports *each[] = {&chat.ports};
-    jobs = job_pool_open(each, 1);
-    titles = job_pool_open(each, 1);
+    jobs = relay_jobs_open(each, 1);
+    titles = relay_jobs_open(each, 1);
     const struct relay_settings settings = {
         .provider = &chat.provider.provider, .clock = &chat.clock.clock, .max_streams = 1, .titles = titles};
     relay = relay_open(&settings, jobs);

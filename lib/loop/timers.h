@@ -1,7 +1,7 @@
 /* Deadlines in a binary heap. Loop thread only. A timer lives in its owner; moving it later costs nothing when the
  * owner leaves it be and looks again when it fires. */
-#ifndef RELAY_TIMERS_H
-#define RELAY_TIMERS_H
+#ifndef LOOP_TIMERS_H
+#define LOOP_TIMERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "relay/timers.h"
+#include "loop/timers.h"
 
 #include <stdlib.h>
 

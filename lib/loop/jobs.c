@@ -1,14 +1,12 @@
-#include "relay/jobs.h"
+#include "loop/jobs.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "metrics/metrics.h"
-
 struct job_thread {
     pthread_t thread;
     struct job_pool *pool;
-    const struct chat_ports *ports;
+    const void *context;
 };
 
 struct job_pool {
@@ -16,6 +14,7 @@ struct job_pool {
     pthread_cond_t work;
     struct job *first, *last;
     bool closing;
+    void (*queued)(int by);
     int thread_count;
     struct job_thread threads[];
 };
@@ -33,28 +32,50 @@ static struct job *next_job(struct job_pool *pool)
     return job;
 }
 
+static void count(const struct job_pool *pool, int by)
+{
+    if (pool->queued) pool->queued(by);
+}
+
+static void run_done(struct post *post)
+{
+    struct job *job = LOOP_OWNER(post, struct job, post);
+    job->done(job);
+}
+
+/* A job without `done` may be gone once it has run. */
+static void run_job(struct job *job, const void *context)
+{
+    bool has_done = job->done != NULL;
+    job->run(job, context);
+    if (!has_done) return;
+    job->post.run = run_done;
+    loop_post(job->loop, &job->post);
+}
+
 static void *job_main(void *argument)
 {
     struct job_thread *self = argument;
     struct job *job;
     pthread_setname_np(pthread_self(), "job");
     while ((job = next_job(self->pool))) {
-        job->run(job, self->ports);
-        metrics_move(&metrics->gauges.jobs_queued, -1);
+        run_job(job, self->context);
+        count(self->pool, -1);
     }
     return NULL;
 }
 
-struct job_pool *job_pool_open(const struct chat_ports *const *ports, int threads)
+struct job_pool *job_pool_open(const void *const *contexts, int threads, void (*queued)(int by))
 {
     struct job_pool *pool = calloc(1, sizeof *pool + (size_t)threads * sizeof pool->threads[0]);
     if (!pool) return NULL;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
+    pool->queued = queued;
     for (int i = 0; i < threads; i++) {
         struct job_thread *thread = &pool->threads[i];
         thread->pool = pool;
-        thread->ports = ports[i];
+        thread->context = contexts[i];
         if (pthread_create(&thread->thread, NULL, job_main, thread) != 0) break;
         pool->thread_count++;
     }
@@ -66,7 +87,7 @@ struct job_pool *job_pool_open(const struct chat_ports *const *ports, int thread
 void job_pool_submit(struct job_pool *pool, struct job *job)
 {
     job->next = NULL;
-    metrics_move(&metrics->gauges.jobs_queued, 1);
+    count(pool, 1);
     pthread_mutex_lock(&pool->lock);
     if (pool->last)
         pool->last->next = job;

@@ -1,27 +1,19 @@
-/* Inside the relay: what its files share. Nothing here is for other folders. Loop thread only, but for the inbox. */
-#ifndef RELAY_LOOP_H
-#define RELAY_LOOP_H
+/* Inside the relay: what its files share. Nothing here is for other folders. The loop's thread alone, where nothing
+ * else is said. */
+#ifndef RELAY_INTERNAL_H
+#define RELAY_INTERNAL_H
 
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/epoll.h>
 
-#include "relay/relay.h"
-#include "relay/timers.h"
 #include "domain/answer.h"
+#include "loop/jobs.h"
+#include "loop/loop.h"
+#include "relay/relay.h"
 #include "usecases/finish_answer.h"
 
 enum { LIVE_BUCKETS = 4096, READER_BUCKETS = 1024, ANSWER_MAX_BYTES = 2 << 20, REFUSAL_MAX_BYTES = 8192 };
-
-/* What an epoll event belongs to. Memory of a dead one is kept until the end of the turn. */
-struct watch {
-    enum { WATCH_WAKE, WATCH_CURL, WATCH_LISTENER, WATCH_CLIENT, WATCH_VISIT } kind;
-    int fd;
-    bool dead;
-    uint32_t events;
-    struct watch *next_dead;
-};
 
 /* For a client that is given nothing more until it takes something: it has 30 s. Any byte that it takes begins the wait
  * anew: the kernel tells of room only once most of what it holds is taken, so every few seconds the client is looked at
@@ -44,15 +36,6 @@ struct attached {
     bool ended;               /* has got its closing event */
     bool title_due;           /* the title came while it was blocked */
     struct patience patience; /* while blocked */
-};
-
-/* A thread that waits for the loop's word, which comes within a turn. */
-struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t done_changed;
-    bool done;
-    bool found; /* of a stop: the answer is here */
-    int references;
 };
 
 /* What the provider is asked; over all tries of an answer. */
@@ -117,10 +100,13 @@ enum live_phase {
 };
 
 struct live {
-    struct job job; /* first: the finish job */
+    struct job job; /* first: the finish job; a mirror's looks at the row */
+    struct post post;
+    struct answer_listener *came; /* with the post, until it is attached */
     struct relay *relay;
-    struct live *hash_next, *previous, *next, *dirty_next;
-    bool dirty, gone;
+    struct live *hash_next, *previous, *next;
+    struct turn_end showing, burial;
+    bool gone;
     bool job_running, saved; /* the loop's, apart from what a job writes meanwhile */
     bool mirror;             /* another process writes it; the text comes from the log, the end from the row */
     bool replay;             /* a mirror of what was over when its reader came: told from the first */
@@ -185,88 +171,39 @@ struct live {
 /* A completion that is passed through (pass.c). */
 struct pass;
 
-enum task_kind {
-    TASK_START,
-    TASK_PASS,
-    TASK_PASS_SETTLED,
-    TASK_ATTACH,
-    TASK_STOP,
-    TASK_STEP,
-    TASK_STEPPED,
-    TASK_FINISHED,
-    TASK_LOADED,
-    TASK_BEAT,
-    TASK_TITLE,
-    TASK_CHANGED,
-    TASK_TICKETS,
-    TASK_LOG_FORGOTTEN,
-    TASK_SHUT_DOWN,
-    TASK_QUIT
-};
-struct ticket_list {
-    struct admission_ticket *items; /* malloc'ed */
-    size_t count;
-};
-struct task {
-    struct task *next;
-    enum task_kind kind;
-    struct pass *pass;                /* PASS, PASS_SETTLED */
-    struct visit *visit;              /* STEP, STEPPED */
-    struct live *live;                /* START, FINISHED, LOADED; ATTACH: a mirror, in case it isn't live here */
-    struct answer_listener *listener; /* START, ATTACH */
-    struct waiter *waiter;            /* STOP, TICKETS */
-    struct ticket_list *tickets;      /* TICKETS: where to */
-    char answer_id[UUID_TEXT_SIZE];   /* STOP */
-    struct beat *beat;                /* BEAT */
-    char *title;                      /* TITLE, malloc'ed */
-    struct change_job *change;        /* CHANGED */
-};
-
-enum { TURN_MAX_EVENTS = 64 }; /* what they bring is sent at the turn's end: more of them would wait for one another */
-
 struct relay {
     struct answers answers; /* first: the port */
     struct relay_settings settings;
     struct job_pool *jobs;
-    pthread_t thread;
-    int epoll_fd;
-    struct watch wake;
+    struct loop loop;
 
-    pthread_mutex_t lock; /* of the inbox and of idle */
+    pthread_mutex_t lock; /* of idle and of the readers' places */
     pthread_cond_t idle;  /* a place was given back */
-    struct task *inbox_first, *inbox_last;
     atomic_int places;
     atomic_int readers; /* places of theirs (readers.c) */
     struct reader_user *reader_users[READER_BUCKETS];
     atomic_bool draining;
-    bool quit;
     bool shut; /* readers who come now are let go at once */
 
     struct pools *pools;
-    int64_t curl_at_ms; /* when a pool wants to be called, or sooner; -1: none does */
     struct curl_slist *headers;
     struct provider_reason reason; /* of the newest refusal */
-    int64_t now_ms;                /* of this turn */
 
-    struct warm *warm;                  /* NULL: none is kept */
-    struct pass *passes, *ended_passes; /* the second: freed at the end of the turn */
-    struct pass *broken_passes;         /* to be ended in this turn, outside of curl's callbacks */
+    struct warm *warm; /* NULL: none is kept */
+    struct pass *passes;
     struct live *lives;
     struct visit *visits;
     struct live *replays; /* apart from those that are found by their id, or have to do with the log */
     struct live *buckets[LIVE_BUCKETS];
-    struct live *dirty_first;
-    struct live *buried; /* freed at the end of the turn */
-    struct watch *dead_watches;
-    struct timers timers;
-    struct epoll_event events[TURN_MAX_EVENTS]; /* of a turn; not on its stack, which is cleared each time */
     struct buf scratch;
     struct buf shown;     /* frames of `showing` that are sent together */
     struct pass *showing; /* NULL: nobody's */
 
-    char process_id[UUID_TEXT_SIZE];   /* names this process to others */
-    struct beat *beat;                 /* the one exchange with the log that may be under way */
-    int64_t beat_at_ms;                /* when the next is due; -1: nothing lives */
+    char process_id[UUID_TEXT_SIZE]; /* names this process to others */
+    struct beat *beat;               /* the one exchange with the log that may be under way */
+    struct timer beat_timer;         /* until the next; neither it nor beat_due nor beat: nothing lives */
+    bool beat_due;                   /* the next is due at this turn's end */
+    struct turn_end beat_look;
     struct live *log_first, *log_last; /* answers of ours that are due for the log, oldest first */
     size_t log_count;
     bool log_away;              /* the last exchange failed */
@@ -281,30 +218,23 @@ struct ended_id {
     char answer_id[UUID_TEXT_SIZE];
 };
 
-/* loop.c */
-void loop_post(struct relay *relay, struct task *task);
-void loop_post_title(struct relay *relay, const char *answer_id, const char *title);
-void loop_post_changed(struct relay *relay, struct change_job *change);
-void loop_give_place(struct relay *relay); /* back to those that reserve; any thread */
-bool loop_watch(struct relay *relay, struct watch *watch, uint32_t events);
-void loop_rest(struct relay *relay, struct watch *watch);    /* no events until loop_watch */
-void loop_unwatch(struct relay *relay, struct watch *watch); /* and frees it at the end of the turn */
-void loop_mark_dirty(struct live *live);
+/* relay.c */
+void relay_give_place(struct relay *relay);                     /* back to those that reserve; any thread */
 void patience_begin(struct patience *patience, int64_t now_ms); /* it waits now, or has taken something */
 int64_t patience_next_ms(const struct patience *patience);      /* when to look */
 /* After looking: whether it has taken nothing for too long. */
 bool patience_over(struct patience *patience, bool took, int64_t now_ms);
 
 /* live.c */
-struct live *live_new(struct relay *relay, const struct answer_spec *spec);
+/* Takes an answer that is all zero, and what its job does. */
+void live_init(struct live *live, struct relay *relay, void (*run)(struct job *, const void *),
+               void (*done)(struct job *));
+struct live *live_new(struct relay *relay, const struct answer_spec *spec); /* any thread */
 void live_start(struct live *live);
 void live_attach(struct live *live, struct answer_listener *listener, bool reader);
 void live_end(struct live *live, enum answer_event event, enum chat_error error);
-void live_finished(struct live *live);
-void live_pump(struct live *live);
-void live_timer(void *live);
 void live_arm(struct live *live);
-void live_listener_event(struct attached *attached, uint32_t events);
+void live_mark_dirty(struct live *live); /* its listeners get what is new at this turn's end */
 void live_free(struct live *live);
 void live_link(struct live *live);
 void live_tell(struct live *live); /* the closing event to all; then it goes when they have it */
@@ -324,10 +254,8 @@ void readers_give_long(struct relay *relay, const char *user_id);
 
 /* steps.c: replies that jobs make step by step (usecases/stepped.h) */
 struct visit;
-struct visit *steps_new(struct relay *relay, const char *user_id, struct stepped *reply, int64_t wait_ms);
-void steps_begin(struct visit *visit);
-void steps_stepped(struct visit *visit);
-void steps_event(struct watch *watch, uint32_t events);
+/* The first step is made after wait_ms. Any thread. */
+void steps_begin(struct relay *relay, const char *user_id, struct stepped *reply, int64_t wait_ms);
 void steps_shut_down(struct relay *relay);
 void steps_free(struct relay *relay); /* after the jobs have ended */
 
@@ -337,11 +265,10 @@ void mirror_text(struct live *live, const char *reasoning, size_t reasoning_len,
                  size_t content_len);
 /* Looks at the row, by a job. */
 void mirror_load(struct live *live);
-void mirror_loaded(struct live *live);
 
 /* beat.c: the exchange with the log */
-void beat_due(struct relay *relay);
-void beat_over(struct relay *relay, struct beat *beat);
+void beat_init(struct relay *relay);
+void beat_look(struct relay *relay);   /* something lives, or has ended: there is an exchange to come */
 void beat_free(struct beat *beat);     /* NULL is fine */
 void beat_news(struct live *live);     /* it has begun, or has more text */
 void beat_followed(struct live *live); /* from now on its text is awaited elsewhere */
@@ -351,15 +278,11 @@ void beat_note_ended(struct live *live);
 void beat_write_all_anew(struct relay *relay);
 
 /* pass.c: completions, passed through */
-struct pass *pass_new(struct relay *relay, const struct completion_spec *spec, struct completion_client *client);
-void pass_start(struct pass *pass);
+void pass_begin(struct relay *relay, const struct completion_spec *spec,
+                struct completion_client *client); /* any thread */
 /* Sends what the last reading of a socket brought; after each call of curl. */
 void pass_show(struct relay *relay);
-void pass_client_event(struct watch *watch, uint32_t events);
-void pass_settled(struct pass *pass);
-void pass_end_broken(struct relay *relay);
 void pass_shut_down(struct relay *relay);
-void pass_bury(struct relay *relay); /* frees what ended in this turn and gives the places back */
 /* After the loop and all jobs have ended: those whose client takes nothing, and so has not got its end. */
 void pass_close_left(struct relay *relay);
 /* The ticket of each that holds a lease, in turn; NULL behind the last. */
@@ -367,7 +290,6 @@ const struct admission_ticket *pass_ticket(const struct relay *relay, const stru
 
 /* title.c */
 void title_start(struct relay *relay, const struct answer_spec *spec); /* takes the spec's titles; any thread */
-void title_written(struct relay *relay, const char *answer_id, const char *text);
 
 /* warm.c: a connection to the provider before it is needed */
 void warm_start(struct relay *relay);
@@ -415,8 +337,6 @@ struct upstream_failure upstream_failure(struct relay *relay, const struct trans
 int64_t upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
                        struct upstream_ask *ask, struct breaker_ticket *breaker,
                        struct upstream_change *change) MUST_CHECK;
-struct change_job;
-void upstream_changed(struct relay *relay, struct change_job *job); /* once it is posted */
 /* For on_changed: *ask names the fallback model then. false: it can't be made. Logs it. */
 bool upstream_fall_back(struct relay *relay, const struct transfer *transfer, const struct upstream_change *change,
                         struct upstream_ask *ask) MUST_CHECK;
@@ -432,8 +352,5 @@ void pools_fini(struct relay *relay);
 /* Starts what is set up. false: out of resources. */
 bool pools_add(struct relay *relay, struct transfer *transfer) MUST_CHECK;
 void pools_remove(struct relay *relay, struct transfer *transfer); /* closes the connection where it isn't over */
-void pools_socket_event(struct watch *watch, uint32_t events);
-void pools_timer(struct relay *relay); /* does what is due */
-void pools_tidy(struct relay *relay);  /* at a turn's end */
 
 #endif

@@ -1,4 +1,4 @@
-#include "relay/timers.h"
+#include "loop/timers.h"
 
 #include <stdlib.h>
 
@@ -104,9 +104,9 @@ START_TEST(random_sets_and_clears_come_out_as_in_a_sorted_list)
 }
 END_TEST
 
-UNIT_SUITE(relay_timers)
+UNIT_SUITE(loop_timers)
 {
-    Suite *suite = suite_create("relay_timers");
+    Suite *suite = suite_create("loop_timers");
     TCase *tcase =
         UNIT_CASE(suite, "heap", the_earliest_comes_first_and_only_when_due, a_timer_is_moved_by_setting_it_again,
                   a_cleared_timer_never_comes, random_sets_and_clears_come_out_as_in_a_sorted_list);
