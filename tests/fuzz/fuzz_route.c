@@ -64,23 +64,30 @@ static void must_query(const struct http_call *call, const char *name)
     if (value) must(utf8_valid(value, strlen(value)) && strlen(value) <= strlen(call->request->query));
 }
 
-/* name=value behind whatever the query held, each byte of the value encoded. */
-static void must_come_back(struct http_call *call, const char *name, const char *value)
+static char *encode(struct arena *arena, const char *text)
 {
-    size_t len = strlen(value);
-    char *encoded = arena_alloc(call->arena, 3 * len + 1);
-    int before = 0, count = 0;
+    size_t len = strlen(text);
+    char *encoded = arena_alloc(arena, 3 * len + 1);
 
-    if (!*name || strpbrk(name, "&=") || !utf8_valid(value, len)) return;
-    call_query(call, name, &before);
-    if (before < 0) return;
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)value[i];
+        unsigned char c = (unsigned char)text[i];
         encoded[3 * i] = '%';
         encoded[3 * i + 1] = "0123456789abcdef"[c >> 4];
         encoded[3 * i + 2] = "0123456789ABCDEF"[c & 15];
     }
-    call->request->query = arena_printf(call->arena, "%s&%s=%s", call->request->query, name, encoded);
+    return encoded;
+}
+
+/* name=value behind whatever the query held, each byte of both encoded. */
+static void must_come_back(struct http_call *call, const char *name, const char *value)
+{
+    int before = 0, count = 0;
+
+    if (!*name || !utf8_valid(value, strlen(value))) return;
+    call_query(call, name, &before);
+    if (before < 0) return;
+    call->request->query = arena_printf(call->arena, "%s&%s=%s", call->request->query, encode(call->arena, name),
+                                        encode(call->arena, value));
     const char *back = call_query(call, name, &count);
     must(count == before + 1 && back && strcmp(back, value) == 0);
 }
