@@ -82,7 +82,7 @@ createServer(async (incoming, outgoing) => {
 /* ---- the browser ---- */
 
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium-headless-shell',
   args: process.getuid() === 0 ? ['--no-sandbox'] : [],
 })
 

@@ -1,8 +1,9 @@
 /*
  * A whole FastCGI request as nginx writes one (FastCGI 1.0, §3.3-3.4), through libfcgi's reader into fcgi/request.c:
  * any names and values, lengths of one byte or four, any cuts of the records, any body beside any CONTENT_LENGTH. Each
- * parameter is what was sent first by that name; a body is taken whole or refused; the answer is whole records. How the
- * bytes are framed is nginx' word, which alone can reach the socket (docs/security.md), so it is not made up here.
+ * parameter is what was sent first by that name, but for headers that may come once; a body is taken whole or refused;
+ * the answer is whole records. How the bytes are framed is nginx' word, which alone can reach the socket
+ * (docs/security.md), so it is not made up here.
  *
  *   input: flags, limit, cut | name\n value\n … | \n | body
  */
@@ -22,7 +23,8 @@ enum { BEGIN_REQUEST = 1, END_REQUEST = 3, PARAMS = 4, STDIN = 5, STDOUT = 6 };
 static const char *const asked[] = {"REQUEST_METHOD",     "DOCUMENT_URI", "QUERY_STRING", "CONTENT_TYPE",
                                     "CONTENT_LENGTH",     "REQUEST_ID",   "REMOTE_ADDR",  "HTTP_AUTHORIZATION",
                                     "HTTP_COOKIE",        "HTTP_HOST",    "HTTP_ORIGIN",  "HTTP_IDEMPOTENCY_KEY",
-                                    "HTTP_LAST_EVENT_ID", "X_INTERNAL",   "HTTP",         ""};
+                                    "HTTP_LAST_EVENT_ID", "X_INTERNAL",   "HTTP",         "",
+                                    "HTTP_CONTENT_TYPE"};
 
 struct pairs {
     char *name[PAIRS], *value[PAIRS];
@@ -68,7 +70,7 @@ static void put_length(struct bytes *to, size_t len, bool as_four)
         put(to, four + 3, 1);
 }
 
-/* What the program must find: the first "name=value" that begins with the name and '='. */
+/* The first "name=value" that begins with the name and '='. */
 static const char *sent(const struct pairs *pairs, const char *name, char *scratch, size_t size)
 {
     size_t len = strlen(name);
@@ -77,6 +79,32 @@ static const char *sent(const struct pairs *pairs, const char *name, char *scrat
         if (strncmp(scratch, name, len) == 0 && scratch[len] == '=') return scratch + len + 1;
     }
     return NULL;
+}
+
+static int count_of(const struct pairs *pairs, const char *name, const char *but)
+{
+    char scratch[8192];
+    size_t len = strlen(name);
+    int count = 0;
+    for (int i = 0; i < pairs->count; i++) {
+        must((size_t)snprintf(scratch, sizeof scratch, "%s=%s", pairs->name[i], pairs->value[i]) < sizeof scratch);
+        if (strncmp(scratch, name, len) != 0 || scratch[len] != '=') continue;
+        count += !but || strcmp(scratch + len + 1, but) != 0;
+    }
+    return count;
+}
+
+/* What the program must find: the first by that name. Two values of a header that takes one are a list, which is none;
+ * a body that nginx and a header of their own say two types of has none. */
+static const char *expected(const struct pairs *pairs, const char *name, char *scratch, size_t size)
+{
+    const char *first = sent(pairs, name, scratch, size);
+    bool single = strcmp(name, "HTTP_IDEMPOTENCY_KEY") == 0 || strcmp(name, "HTTP_LAST_EVENT_ID") == 0;
+    if (first && single && count_of(pairs, name, NULL) > 1) return ", ";
+    if (first && strcmp(name, "CONTENT_TYPE") == 0 &&
+        (count_of(pairs, "HTTP_CONTENT_TYPE", NULL) > 1 || count_of(pairs, "HTTP_CONTENT_TYPE", first) > 0))
+        return "";
+    return first;
 }
 
 static int listener(struct sockaddr_un *address)
@@ -161,7 +189,7 @@ static void serve_one(int listen_fd, int client, const struct pairs *pairs, cons
         must(strcmp(copies[i], value ? value : "") == 0);
     }
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
-        const char *value = sent(pairs, asked[i], scratch, sizeof scratch);
+        const char *value = expected(pairs, asked[i], scratch, sizeof scratch);
         const char *found = request.request.ops->param(&request.request, asked[i]);
         must(value ? found && strcmp(found, value) == 0 : !found);
     }
