@@ -17,6 +17,7 @@ type Reply = () => Response | Promise<Response>;
 /** What comes for the next calls, in order; a call beyond them stays without an answer. */
 let script: Reply[] = [];
 let calls: string[] = [];
+const opened: ReplyRuntime[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -30,6 +31,8 @@ beforeEach(() => {
   });
 });
 afterEach(() => {
+  // Its streams end here, or they would be attached to again in the tests of other files.
+  for (const runtime of opened.splice(0)) runtime.close();
   vi.useRealTimers();
   vi.restoreAllMocks();
 });
@@ -67,7 +70,9 @@ function page(): { runtime: ReplyRuntime; client: QueryClient; errors: string[];
     onTextReturned: (key, content) => void returned.push(`${key === session.id ? 'SESSION' : key}: ${content}`),
     prepareText: () => false,
   };
-  return { runtime: new ReplyRuntime(client, told), client, errors, returned };
+  const runtime = new ReplyRuntime(client, told);
+  opened.push(runtime);
+  return { runtime, client, errors, returned };
 }
 
 test('an answer that ends out of step is shown as it is stored', async () => {
