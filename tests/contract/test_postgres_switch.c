@@ -42,6 +42,7 @@ static void open_stores(void)
     other = store;
     other.conn = pg_conn_open(contract_env("DATABASE_URL"), clock_system(), store.health, 0);
     other.sessions = pg_session_repo_open(other.conn);
+    arena_init(&other.arena);
 }
 
 static void open_all(void)
@@ -65,6 +66,7 @@ static void close_all(void)
 {
     pg_session_repo_close(other.sessions);
     pg_conn_close(other.conn);
+    arena_fini(&other.arena);
     store_close(&store);
     run("DROP SCHEMA", " CASCADE");
     PQfinish(admin);
