@@ -1,5 +1,5 @@
 /*
- * A conversation as a file, for a client of any speed: made by pages (usecases/paged_body.h), so that neither its
+ * A conversation as a file, for a client of any speed: made a page at a time (usecases/stepped.h), so that neither its
  * length nor its reader holds a request thread or much memory.
  */
 #ifndef HTTP_EXPORT_STREAM_H
