@@ -46,7 +46,7 @@ export function splitMarkdown(text: string): string[] {
   return blocks;
 }
 
-/** The same for a text that grows: what was cut off before the last piece stays as it is, and is not looked at again. */
+/** The same for a text that grows: the pieces before the last one stay as they are, and are not looked at again. */
 export class GrowingMarkdown {
   private text = '';
   private blocks: string[] = [];
