@@ -75,7 +75,7 @@ enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *
 
 /* Returns a token that jwt_verify takes as exactly these claims; the caller frees it. It is for an operator's command:
  * no route makes tokens. Its role is in the policy's own words. NULL: the policy's key can only check (RS256, ES256),
- * the subject can't be an id, or a user was wanted and everybody whom the policy lets in is an admin. */
+ * the subject can't be an id, or a user was wanted and the policy makes everybody an admin. */
 char *jwt_issue(const struct jwt_policy *policy, const struct clock *clock, const struct jwt_claims *claims) MUST_CHECK;
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "http/call.h"
 
-/* What the client asks for. */
+/* A client's request, as far as this service reads it. */
 struct completion_wish {
     const char *model; /* NULL: the default one */
     bool stream;

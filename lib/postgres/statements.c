@@ -342,7 +342,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 ", " MESSAGE("h") " FROM verdict v LEFT JOIN up ON true LEFT JOIN history h ON true ORDER BY h.seq"},
 
     /* $1 the old answer, $2 user, $3 answer, $4 model, $5 epoch, $6 now, $7 context messages wanted, the question
-     * among them, $8 key, $9 its fingerprint. An answer is fit while no later question stands. */
+     * among them, $8 key, $9 its fingerprint. An answer may be replaced while there is no later current question. */
     [PG_ANSWER_BEGIN_REGENERATE] =
         {.name = "answer_begin_regenerate",
          .constraint = "chat_messages_one_streaming",

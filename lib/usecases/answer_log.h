@@ -47,7 +47,7 @@ struct log_read {
     bool tell_watched;           /* in: tell the writer that somebody is attached here */
 };
 
-/* What other processes tell this one about answers of its own. */
+/* A note of another process about an answer of ours. */
 struct log_note {
     enum { NOTE_STOP, NOTE_WATCHED } kind;
     char answer_id[UUID_TEXT_SIZE];

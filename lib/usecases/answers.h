@@ -27,7 +27,7 @@ struct answer_spec {
     } title, plain_title;   /* the second names no effort: for a model that refuses the first */
     const char *request_id; /* for the log */
     struct trace trace;     /* passed on to the provider */
-    struct quota quota;     /* where the user stood after admission */
+    struct quota quota;     /* the user's standing after admission */
     bool is_admin;
 };
 

@@ -22,7 +22,7 @@ struct answer_text {
 
 /* How it ended. */
 struct answer_final {
-    enum chat_error error;         /* CHAT_OK: `done` (complete, stopped); else `error` with this code */
+    enum chat_error error;         /* CHAT_OK: `done` (complete, stopped); otherwise `error` with this code */
     int64_t retry_after_s;         /* 0: none */
     bool account_refused;          /* the provider no longer takes our key */
     bool tried_out;                /* our own tries at the provider are used up */

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "domain/breaker.h"
 
-/* What a report needs to know of its request. Plain value; {0} for a request that never asked. */
+/* A receipt for the report on a request. Plain value; {0} for a request that never asked. */
 struct breaker_ticket {
     const char *model; /* NULL: never found out, and so nothing was asked of any */
     bool asked;
