@@ -51,7 +51,7 @@ enum chat_error {
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Returns the wire code, e.g. "rate_limited"; "ok" for CHAT_OK. Static, never NULL. Any thread. */
+/* The wire code, e.g. "rate_limited"; "ok" for CHAT_OK. Static, never NULL. Any thread. */
 const char *error_code(enum chat_error error);
 
 #endif

@@ -40,7 +40,7 @@ enum route_match { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_WRONG_METHOD };
 enum { ALLOW_SIZE = 64 };
 enum route_match route_find(struct http_call *call, const struct route **route, enum chat_error *id_error,
                             char allow[ALLOW_SIZE]);
-/* Returns the table, which ends with a row without a method. For --print-routes and tests. */
+/* The table, ended by a row without a method. For --print-routes and tests. */
 const struct route *route_table(void);
 
 #endif

@@ -125,7 +125,7 @@ static bool has_feature(struct http_call *call)
     return allowed;
 }
 
-/* Every chat route is behind the flag, except the one that reports it. */
+/* All that is chat is behind the flag, but for the route that tells about it. */
 static bool behind_flag(const char *path)
 {
     if (strcmp(path, "/api/v1/chat/features") == 0) return false;
