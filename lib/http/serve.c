@@ -117,7 +117,7 @@ static bool needs_token(struct http_call *call, const struct route *route)
     return route->access != FOR_ALL;
 }
 
-/* Counts whether the rollout has chat on or off for this user. */
+/* On or off for this user: the rollout as it is lived. */
 static bool has_feature(struct http_call *call)
 {
     bool allowed = feature_allows(call->ports->policy, &call->caller);
