@@ -44,7 +44,7 @@ static const char *check_public_key(enum jwt_algorithm algorithm, const EVP_PKEY
     return NULL;
 }
 
-/* The first one alone would be taken, and the other's tokens be refused without a word. */
+/* OpenSSL would take the first key alone, and the tokens of the other would be refused without a reason. */
 static bool has_two_keys(const struct jwt_policy *policy)
 {
     static const char begin[] = "-----BEGIN PUBLIC KEY-----";
@@ -95,7 +95,7 @@ static bool is_signed_hs256(const struct jwt_policy *policy, const char *text, s
            mac_len == signature_len && CRYPTO_memcmp(mac, signature, mac_len) == 0;
 }
 
-/* r and s one behind the other (RFC 7518, section 3.4), as what OpenSSL takes. 0: they are none. */
+/* Turns r and s, one after the other (RFC 7518, section 3.4), into what OpenSSL takes. 0: they are no signature. */
 static size_t der_of_es256(const unsigned char *raw, size_t len, unsigned char der[ES256_DER_MAX])
 {
     BIGNUM *r = len == ES256_BYTES ? BN_bin2bn(raw, ES256_BYTES / 2, NULL) : NULL;
@@ -104,7 +104,7 @@ static size_t der_of_es256(const unsigned char *raw, size_t len, unsigned char d
     int der_len = 0;
 
     if (signature && ECDSA_SIG_set0(signature, r, s) == 1) {
-        r = s = NULL; /* the signature's from now on */
+        r = s = NULL; /* the signature owns them from now on */
         der_len = i2d_ECDSA_SIG(signature, &der);
     }
     BN_free(r);
@@ -165,7 +165,7 @@ static bool decode(const char *text, size_t len, unsigned char *out, size_t *out
 
 /* ---- header and claims ----
  * Both pass the gate that bodies pass (base/json.h): one JSON object and nothing beside it, no key twice. Each reader
- * answers NULL, or which rule the token breaks. */
+ * returns NULL, or the rule that the token breaks. */
 
 static bool is_text(const struct json *value, const char *text)
 {
@@ -174,7 +174,7 @@ static bool is_text(const struct json *value, const char *text)
     return string && strcmp(string, text) == 0;
 }
 
-/* RFC 9068 says at+jwt; a token made for something else says so, and is not taken for one of access. */
+/* RFC 9068 has at+jwt. A token with another type was made for something else, and is no access token. */
 static bool is_access_type(const struct json *typ)
 {
     static const char *const types[] = {"JWT", "at+jwt", "application/jwt", "application/at+jwt"};
@@ -204,8 +204,8 @@ static const char *check_header(const struct json *header, enum jwt_algorithm al
     return is_harmless_kid(json_get(header, "kid")) ? NULL : "kid";
 }
 
-/* A whole number, however it is spelled: 1.8e9 is one, 1800000000.5 is none. Those that are no day in any calendar are
- * taken for the last. */
+/* Reads a whole number, however it is spelled: 1.8e9 is one, 1800000000.5 is none. A number beyond any calendar counts
+ * as the last day. */
 static bool integer_claim(const struct json *claims, const char *name, int64_t *out)
 {
     static const double last = 9007199254740992.0;
@@ -229,7 +229,7 @@ static const char *check_times(const struct json *claims, int64_t now_s, int lee
     return NULL;
 }
 
-/* Strings of a claim that is one, or an array of them: calls back for each. */
+/* Calls back for each string of a claim that is a string, or an array of them. */
 static bool any_string(const struct json *claim, bool (*is_it)(const char *string, const void *context),
                        const void *context)
 {
@@ -255,7 +255,7 @@ static bool is_listed(const char *string, const void *context)
     return values_have(context, string, strlen(string));
 }
 
-/* The claim of that whole name, else the one that its dots lead to. */
+/* Returns the claim of that whole name, or else the one that its dots lead to. */
 static const struct json *claim_at(const struct json *claims, const char *path)
 {
     const struct json *value = json_get(claims, path);
@@ -279,7 +279,7 @@ struct group_writer {
     struct jwt_claims *claims;
 };
 
-/* All of a token's fit. */
+/* All groups of a token fit. */
 static bool add_group(const char *name, const void *context)
 {
     struct jwt_claims *claims = ((const struct group_writer *)context)->claims;
@@ -350,7 +350,7 @@ static bool is_well_formed(const char *token, size_t len, size_t ends[2])
     return dots == 2 && segment > 0;
 }
 
-/* One JSON object; json_free it. NULL: something else. */
+/* Returns one JSON object, for json_free. NULL: it is something else. */
 static struct json_doc *read_object(const char *text, size_t len)
 {
     NOT_ZEROED unsigned char bytes[JWT_MAX_TOKEN_BYTES];
@@ -378,7 +378,7 @@ static bool is_signed_by_libjwt(const struct jwt_policy *policy, const char *tok
     return fine;
 }
 
-/* libjwt 1.10 takes no type but JWT, and offers no check of a signature alone: an RFC 9068 token goes past it. */
+/* libjwt 1.10 takes no type but JWT, and can't check a signature alone, so an RFC 9068 token is checked without it. */
 static bool is_signed(const struct jwt_policy *policy, const char *token, size_t signed_len, size_t len,
                       const struct json *typ)
 {
@@ -391,7 +391,7 @@ static bool is_signed(const struct jwt_policy *policy, const char *token, size_t
                                                                                   signature_len);
 }
 
-/* NULL and *claims filled, or which rule is broken. */
+/* Returns NULL with *claims filled, or the rule that is broken. */
 static const char *verify(const struct jwt_policy *policy, int64_t now_s, const char *token, size_t len,
                           const size_t ends[2], struct jwt_claims *claims)
 {
@@ -422,7 +422,7 @@ struct cache_slot {
 static pthread_mutex_t cache_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct cache_slot cache[CACHE_SLOTS]; /* under cache_mutex */
 
-/* What a token's acceptance rests on, in one piece and short: a digest costs by the update and by the byte. */
+/* Everything that a token's acceptance depends on, in one short piece: a digest costs by the update and by the byte. */
 struct basis {
     unsigned char bytes[16 << 10];
     size_t len; /* over the size: it doesn't fit, and the token isn't kept */
@@ -436,7 +436,7 @@ static void add_bytes(struct basis *basis, const void *bytes, size_t len)
     if (basis->len <= sizeof basis->bytes) memcpy(basis->bytes + at, bytes, len);
 }
 
-/* Its end tells where the next begins, and a byte that there is one: "" is not NULL. */
+/* A NUL ends each part, and a byte marks that it is there: "" is not NULL. */
 static void add_text(struct basis *basis, const char *text)
 {
     add_bytes(basis, text ? "+" : "-", 1);
@@ -473,7 +473,7 @@ static struct cache_slot *slot_of(const unsigned char digest[SHA256_DIGEST_LENGT
     return &cache[(size_t)(digest[0] << 8 | digest[1]) % CACHE_SLOTS];
 }
 
-/* Of the groups what there is: most tokens have few. */
+/* Copies only the groups that there are: most tokens have few. */
 static void copy_claims(struct jwt_claims *to, const struct jwt_claims *from)
 {
     memcpy(to, from, offsetof(struct jwt_claims, groups) + from->groups_len + 1);

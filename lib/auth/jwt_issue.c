@@ -10,7 +10,7 @@
 
 enum { ROLE_MAX_BYTES = 4096 };
 
-/* The first of the list, not among the others (NULL: none). Empty: there is no such value. */
+/* Returns the first of the list that is not among the others (NULL: none of these). Empty: there is no such value. */
 static struct value_span first_of(const char *list, const char *others)
 {
     struct value_span value;
@@ -20,7 +20,7 @@ static struct value_span first_of(const char *list, const char *others)
     return (struct value_span){"", 0};
 }
 
-/* By the policy's words: what makes an admin, or a user, and what it requires of everybody. */
+/* Chooses values in the policy's own words: for an admin or a user, and one that the policy requires. */
 static void put_roles(struct json_writer *json, const struct jwt_policy *policy, bool is_admin)
 {
     const char *admins = policy->admin_values ? policy->admin_values : "admin", *required = policy->required_values;
@@ -64,7 +64,7 @@ static bool add_claims(jwt_t *jwt, const struct jwt_policy *policy, const struct
            (!policy->audience || jwt_add_grant(jwt, "aud", policy->audience) == 0);
 }
 
-/* A token that means something else than was asked for is none. */
+/* If the token means something else than was asked for, gives none. */
 static bool is_as_claimed(const struct jwt_policy *policy, const struct clock *clock, const char *token,
                           const struct jwt_claims *claims)
 {

@@ -1,4 +1,4 @@
-/* Lists of values as settings write them: commas between, blanks around them don't count. */
+/* Lists of values as settings write them, separated by commas; blanks around a value don't count. */
 #ifndef AUTH_VALUES_H
 #define AUTH_VALUES_H
 
@@ -11,7 +11,7 @@ struct value_span {
     size_t len;     /* bytes */
 };
 
-/* The next value that isn't empty; *at moves behind it. false: there is none. */
+/* Finds the next value that isn't empty, and moves *at behind it. false: there is none. */
 static inline bool values_next(const char **at, struct value_span *out)
 {
     while (**at) {

@@ -1,4 +1,4 @@
-/* Time as a thing one can hand in, so that tests turn the clock instead of waiting. */
+/* A clock as a parameter, so that tests move the time instead of waiting. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -25,10 +25,10 @@ static inline void clock_sleep_ms(const struct clock *clock, int64_t ms)
     clock->sleep_ms(clock, ms);
 }
 
-/* The machine's. Static; any thread. */
+/* Returns the machine's clock. Static; any thread. */
 const struct clock *clock_system(void);
 
-/* A clock that stands still until told otherwise; for tests. */
+/* A clock that moves only when a test moves it. */
 struct manual_clock {
     struct clock clock;
     int64_t now_wall_ms;
@@ -40,7 +40,7 @@ void manual_clock_advance(struct manual_clock *clock, int64_t by_ms);
 #define CLOCK_RFC3339_SIZE 25 /* "2026-01-31T12:00:00.000Z" and NUL */
 /* Years 1970-9999; others are clamped. */
 void clock_format_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE]);
-/* Only the form above. */
+/* Reads only the form above. */
 bool clock_parse_rfc3339(const char *text, int64_t *wall_ms);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * The one list of what can go wrong. Every function that can fail returns one of these; the HTTP layer
- * has the table that turns each into a status, a code and a sentence (http/errors.c).
- * Source of the list: the contract's error table (docs/openapi.yaml, schema ErrorCode).
+ * The one list of errors. Every function that can fail returns one of these; the HTTP layer has the table that turns
+ * each into a status, a code and a sentence (http/errors.c). The list is that of docs/openapi.yaml, schema ErrorCode.
  */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
@@ -46,8 +45,8 @@ enum chat_error {
 #undef CHAT_ERROR_ENUM
 };
 
-/* For a large variable on the path of each request, which the build's flags would fill with zeros first. Only what was
- * written of it may be read. */
+/* For a large variable on the path of each request, which the build's flags would fill with zeros first. Only the parts
+ * that were written may be read. */
 #define NOT_ZEROED __attribute__((uninitialized))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))

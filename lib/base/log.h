@@ -1,7 +1,7 @@
 /*
- * One JSON object a line on stderr, each written by one write(2): time, level, event, then the thread's
- * subject (request, trace, user, session, message), then the fields given. Never message text, tokens or
- * keys: a caller passes ids, counts and durations. Any thread.
+ * Writes one JSON object a line to stderr, each by one write(2): time, level, event, then the thread's subject
+ * (request, trace, user, session, message), then the fields given. Callers pass ids, counts and durations, and never
+ * message text, tokens or keys. Any thread.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -11,7 +11,7 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* Who or what the lines of this thread are about; borrowed strings, NULL where there is none. */
+/* The subject of this thread's lines; borrowed strings, NULL where there is none. */
 struct log_subject {
     const char *request_id;
     const char *trace_id;
@@ -35,12 +35,12 @@ struct log_field {
 /* Lines below this level are dropped. Process-wide; set before threads start. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
-/* The descriptor lines go to (2 by default); -1 drops all. For tests. */
-/* Where the log goes to the journal ($JOURNAL_STREAM says so), each line begins with its priority, which the journal
- * takes away again. Once, before there are threads. */
+/* Sets the descriptor for lines (2 by default); -1 drops all. For tests. */
+/* If the log goes to the journal ($JOURNAL_STREAM), makes each line begin with its priority, which the journal removes.
+ * Called once, before there are threads. */
 void log_find_journal(void);
 void log_set_fd(int fd);
-/* The calling thread's subject; NULL clears it. Borrowed until changed. */
+/* Sets the calling thread's subject, borrowed until it is changed; NULL clears it. */
 void log_set_subject(const struct log_subject *subject);
 
 /* log_write(LOG_INFO, "session_created", LOG_INT("duration_ms", 3)); */

@@ -16,7 +16,7 @@ struct sse_event {
     const char *name; /* "" where the stream gave none; NUL-terminated, at most 63 bytes, longer are cut */
     const char *data; /* joined with LF; len bytes, no NUL behind them; borrowed for the call */
     size_t len;
-    bool bare;   /* there were lines, but none of data; told where the reader's tell_bare is set */
+    bool bare;   /* there were lines, but none of data; reported only if the reader's tell_bare is set */
     bool joined; /* of several data lines */
 };
 
@@ -28,7 +28,7 @@ enum sse_status { SSE_OK, SSE_STOPPED, SSE_TOO_LONG };
 struct sse_reader {
     struct buf line;  /* the line so far, where a piece ended within one */
     struct buf data;  /* data lines of the event so far */
-    const char *only; /* the event's one data line so far, where it lies whole in the piece being fed: not copied yet */
+    const char *only; /* the event's one data line so far, if it is whole in the piece being fed: not copied yet */
     size_t only_len;
     char name[64];
     bool has_data, has_other; /* since the last event */

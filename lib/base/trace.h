@@ -1,4 +1,4 @@
-/* W3C Trace Context (traceparent, level 1): taken from a request, passed on to the provider. */
+/* W3C Trace Context (traceparent, level 1): read from a request, and passed on to the provider. */
 #ifndef BASE_TRACE_H
 #define BASE_TRACE_H
 
@@ -12,10 +12,10 @@ struct trace {
     bool sampled;
 };
 
-/* From a `traceparent`; where that is missing or malformed a request id of 32 hex digits becomes the trace id, so that
- * every request has one. Both may be NULL. */
+/* Makes a trace from a `traceparent`. If that is missing or malformed, a request id of 32 hex digits becomes the trace
+ * id, so that every request has one. Both may be NULL. */
 void trace_take(struct trace *trace, const char *traceparent, const char *request_id);
-/* "00-<trace id>-<our span id>-<flags>"; "" where there is no trace. */
+/* Writes "00-<trace id>-<our span id>-<flags>"; "" if there is no trace. */
 void trace_format(const struct trace *trace, char out[TRACEPARENT_SIZE]);
 
 #endif

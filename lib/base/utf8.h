@@ -9,17 +9,17 @@
 #include "base/buf.h"
 
 bool utf8_valid(const char *text, size_t len);
-/* Code points in valid text (each byte that is no continuation byte counts one). */
+/* Counts the code points of valid text (each byte that is no continuation byte counts one). */
 size_t utf8_count(const char *text, size_t len);
-/* Bytes of the first `count` code points of valid text; all of it where there are fewer. */
+/* Returns the bytes of the first `count` code points of valid text; all of it if there are fewer. */
 size_t utf8_prefix(const char *text, size_t len, size_t count);
-/* Decodes one code point; returns its bytes, 0 where text is empty or malformed there. */
+/* Decodes one code point. Returns its bytes; 0: text is empty or malformed there. */
 size_t utf8_decode(const char *text, size_t len, uint32_t *code_point);
-/* Longest prefix that doesn't end within a character: for text that arrives in pieces. */
+/* Returns the longest prefix that doesn't end within a character; for text that arrives in pieces. */
 size_t utf8_complete_prefix(const char *text, size_t len);
-/* White space as Unicode has it (White_Space property). */
+/* Returns whether it is white space in Unicode (White_Space property). */
 bool utf8_is_space(uint32_t code_point);
-/* Appends text with each malformed sequence and each NUL replaced by U+FFFD. false: past out's max. */
+/* Appends text, with U+FFFD for each malformed sequence and each NUL. false: it would exceed out's max. */
 bool utf8_append_sanitized(struct buf *out, const char *text, size_t len);
 
 #endif

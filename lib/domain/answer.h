@@ -16,10 +16,10 @@
 
 enum answer_event { ANSWER_FINISHED, ANSWER_STOPPED, ANSWER_FAILED, ANSWER_LOST };
 
-/* false: the event changes nothing in this state (an end is an end). */
+/* Sets *to to the next status. false: the event changes nothing in this state (an end is final). */
 bool answer_next(enum message_status from, enum answer_event event, enum message_status *to);
 bool answer_is_final(enum message_status status);
-/* What the closing event of an answer in this state says, as far as its row tells: CHAT_OK is `done`. */
+/* Returns the error of the closing event of an answer in this state, as far as its row shows: CHAT_OK is `done`. */
 enum chat_error answer_error(enum message_status status);
 
 #endif

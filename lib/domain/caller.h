@@ -1,4 +1,4 @@
-/* Who asks: what a checked token says. */
+/* The user of a request, from its checked token. */
 #ifndef DOMAIN_CALLER_H
 #define DOMAIN_CALLER_H
 

@@ -1,5 +1,5 @@
-/* Which characters are written without spaces between words, so that each stands for about a word: Han, kana,
- * hangul and the forms that go with them. Pure, any thread. */
+/* The characters that are written without spaces between words, so that each counts as about a word: Han, kana, hangul
+ * and the forms that go with them. Pure, any thread. */
 #ifndef DOMAIN_CJK_H
 #define DOMAIN_CJK_H
 

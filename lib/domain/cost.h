@@ -1,4 +1,4 @@
-/* What an answer cost, by a table of prices that the operator sets. */
+/* The cost of an answer, by a table of prices that the operator sets. */
 #ifndef DOMAIN_COST_H
 #define DOMAIN_COST_H
 
@@ -19,11 +19,11 @@ struct price_list {
     size_t count;
 };
 
-/* "model=in/out,model=in/out/cached", USD per million tokens with up to 6 decimals; spaces around items are fine.
- * Without a price of their own, cached tokens cost as all of the prompt's do.
- * NULL: fine; else a static sentence. */
+/* Takes "model=in/out,model=in/out/cached", USD per million tokens with up to 6 decimals; spaces around items are fine.
+ * Without a price of their own, cached tokens cost as much as the prompt's others. Returns NULL, or a static sentence
+ * for what is wrong. */
 const char *price_list_parse(const char *text, struct price_list *out);
-/* Rounded to the nearest micro-USD; 0 where the model has no price; unknown (-1) tokens count 0. */
+/* Returns the cost, rounded to the nearest micro-USD; 0 if the model has no price. Unknown tokens (-1) count 0. */
 int64_t cost_micro_usd(const struct price_list *prices, const char *model, const struct token_usage *usage);
 
 #endif

@@ -12,10 +12,11 @@ enum {
     IDEMPOTENCY_KEYS_MAX = 200 /* of a user */
 };
 
-/* 1-128 visible ASCII characters. */
+/* Returns whether a key is 1-128 visible ASCII characters. */
 bool idempotency_key_valid(const char *key);
-/* Of what makes two requests the same: parts are NUL-terminated texts, NULL allowed (and not the same as ""). Not
- * secret and not secure: a user can only confuse own requests. */
+/* Computes a fingerprint of the parts that make two requests the same: NUL-terminated texts, or NULL, which differs
+ * from
+ * "". It is neither secret nor secure: a user can only confuse their own requests. */
 void idempotency_fingerprint(const char *const *parts, size_t count, char out[FINGERPRINT_SIZE]);
 
 #endif

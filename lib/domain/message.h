@@ -48,7 +48,7 @@ struct message {
     int epoch; /* of the answer's owner; 0 for questions */
 };
 
-/* Whether the provider told that it took any. */
+/* Returns whether the provider reported that it took any. */
 bool message_took_tokens(const struct token_usage *told);
 const char *message_role_name(enum message_role role);
 bool message_role_parse(const char *name, enum message_role *out);
@@ -57,9 +57,10 @@ bool message_status_parse(const char *name, enum message_status *out);
 const char *message_feedback_name(enum message_feedback feedback); /* none up down */
 bool message_feedback_parse(const char *name, enum message_feedback *out);
 
-/* 1..max_code_points, not only white space, valid UTF-8, no NUL. NULL: fine; else a static sentence. */
+/* Checks a text: 1..max_code_points, not only white space, valid UTF-8, no NUL. Returns NULL, or a static sentence for
+ * what is wrong. */
 const char *message_content_problem(const char *content, size_t len, int max_code_points);
-/* What a text would roughly cost: code points / 4, CJK one each, at least 1 for any text; 0 for none. */
+/* Estimates the tokens of a text: code points / 4, CJK one each, at least 1 for any text; 0 for none. */
 int64_t message_estimate_tokens(const char *text, size_t len);
 
 #endif

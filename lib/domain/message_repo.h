@@ -1,5 +1,5 @@
 /*
- * Where messages are kept, and how an answer begins and ends there. Errors and threads as in session_repo.h;
+ * The store of messages, in which an answer begins and ends. Errors and threads as in session_repo.h; and
  * CHAT_ERR_MESSAGE_NOT_FOUND for a message that isn't the user's, or whose session is deleted.
  */
 #ifndef DOMAIN_MESSAGE_REPO_H
@@ -9,7 +9,7 @@
 #include "domain/message.h"
 #include "domain/session.h"
 
-/* So much text is read at once: what is over it comes with the next page. A message alone may be longer. */
+/* The text that is read at once; the rest comes with the next page. A single message may be longer. */
 enum { MESSAGE_PAGE_BYTES = 4 << 20, MESSAGE_EXPORT_BYTES = 1 << 20 };
 
 struct message_page {
@@ -31,13 +31,13 @@ struct answer_begin {
     int64_t question_tokens;    /* estimate */
     const char *replaces_id;    /* NULL, or the user message that this one replaces: it and all after it in the
                                    session are superseded by the new question */
-    const char *regenerates_id; /* NULL, or the answer to be written anew: must be the last answer of its session and
+    const char *regenerates_id; /* NULL, or the answer to write again: it must be the last answer of its session and
                                    not superseded; session_id is then found from it */
     const char *answer_id;
     const char *model; /* NULL: the session's */
-    const char *title; /* becomes the title where the session still has the default one; NULL: none */
-    /* What the request came with, kept with the first row that it makes: the question, or a regenerate's answer. Who
-     * holds a key is the idempotency port's to say; this is for whoever asks later. NULL: no key. */
+    const char *title; /* becomes the title, if the session still has the default one; NULL: none */
+    /* The request's key, kept with the first row that it makes: the question, or a regenerate's answer. The idempotency
+     * port decides who holds a key; this is for later questions. NULL: no key. */
     const char *idempotency_key;
     const char *idempotency_fingerprint;
     int epoch;
@@ -71,7 +71,7 @@ struct answer_end {
     int64_t token_count;
     bool tokens_estimated;
     int64_t cost_micro_usd;
-    bool supersedes; /* if it has text, it takes the place of all earlier answers to its question */
+    bool supersedes; /* if it has text, it replaces all earlier answers to its question */
     int64_t now_ms;
 };
 
@@ -81,7 +81,8 @@ struct stale_answer {
     const char *user_id;
 };
 
-/* Which of them: begun before `before_ms`, and in the order of their age after that one (zeroed: from the oldest). */
+/* Selects rows that began before `before_ms`, in the order of their age, after the one given (zeroed: from the oldest).
+ */
 struct stale_query {
     int64_t before_ms;
     int64_t after_ms;
@@ -91,30 +92,30 @@ struct stale_query {
 
 struct message_repo;
 struct message_repo_ops {
-    /* Newest `limit` messages before seq `before` (0: from the end), with their session; fewer where they are over
-     * MESSAGE_PAGE_BYTES, but at least one. */
+    /* Reads the newest `limit` messages before seq `before` (0: from the end), with their session. Gives fewer if they
+     * exceed MESSAGE_PAGE_BYTES, but at least one. */
     enum chat_error (*page)(struct message_repo *self, const char *user_id, const char *session_id, int64_t before,
                             int limit, struct arena *arena, struct message_page *out);
-    /* Oldest `limit` messages that are not superseded, from after seq `after` on, as they are exported; fewer where
-     * they are over MESSAGE_EXPORT_BYTES, but at least one. No active_message_id. */
+    /* Reads, for an export, the oldest `limit` messages after seq `after` that are not superseded. Gives fewer if they
+     * exceed MESSAGE_EXPORT_BYTES, but at least one. Sets no active_message_id. */
     enum chat_error (*after)(struct message_repo *self, const char *user_id, const char *session_id, int64_t after,
                              int limit, struct arena *arena, struct message_page *out);
     enum chat_error (*get)(struct message_repo *self, const char *user_id, const char *message_id, struct arena *arena,
                            struct message *out);
-    /* One round trip. CHAT_ERR_SESSION_NOT_FOUND; CHAT_ERR_MESSAGE_NOT_FOUND (replaces_id, regenerates_id);
-     * CHAT_ERR_VALIDATION_FAILED: replaces_id is no user message, or is superseded already, or regenerates_id is
-     * not the last answer; CHAT_ERR_GENERATION_IN_PROGRESS. */
+    /* Stores the question and the answer's row, in one round trip. Errors: CHAT_ERR_SESSION_NOT_FOUND;
+     * CHAT_ERR_MESSAGE_NOT_FOUND (replaces_id, regenerates_id); CHAT_ERR_VALIDATION_FAILED (replaces_id is no user
+     * message or superseded already, or regenerates_id is not the last answer); CHAT_ERR_GENERATION_IN_PROGRESS. */
     enum chat_error (*begin_answer)(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
                                     struct answer_begun *out);
-    /* Compare-and-set on status and epoch: writes where the row is streaming with this epoch, or interrupted with
-     * this epoch and the new status is not interrupted. *written = false: somebody else ended it. `session` as it
-     * is afterwards (also of a deleted one). */
+    /* Writes the final row, by compare-and-set on status and epoch: the row must be streaming with this epoch, or
+     * interrupted with this epoch while the new status is not. *written = false: another process ended it. `session`
+     * is filled as it is afterwards, also if it is deleted. */
     enum chat_error (*end_answer)(struct message_repo *self, const struct answer_end *end, struct arena *arena,
                                   bool *written, struct session *session);
     enum chat_error (*set_feedback)(struct message_repo *self, const char *user_id, const char *message_id,
                                     enum message_feedback feedback, const char *comment, struct arena *arena,
                                     struct message *out);
-    /* Streaming rows, oldest first, in the arena. */
+    /* Reads streaming rows, oldest first, into the arena. */
     enum chat_error (*stale_answers)(struct message_repo *self, const struct stale_query *query, struct arena *arena,
                                      struct stale_answer **out, size_t *count);
 };

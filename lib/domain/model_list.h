@@ -1,4 +1,4 @@
-/* "model=value,model=value": how settings say something of several models. */
+/* "model=value,model=value": the form of settings about several models. */
 #ifndef DOMAIN_MODEL_LIST_H
 #define DOMAIN_MODEL_LIST_H
 
@@ -13,8 +13,8 @@ struct model_item {
     size_t value_len;
 };
 
-/* Takes the item at *at and goes on behind it, to NULL behind the last; spaces around items are fine. false: there is
- * no more, or *problem (NULL before) is a static sentence. */
+/* Reads the item at *at, and moves *at behind it, to NULL after the last; spaces around items are fine. false: there
+ * are no more, or *problem (NULL before) is a static sentence. */
 bool model_list_next(const char **at, struct model_item *item, const char **problem);
 
 #endif

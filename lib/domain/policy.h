@@ -29,7 +29,7 @@ struct chat_policy {
     int completions_max_bytes;  /* of a completion's body */
     bool quota_fail_open;       /* Redis away: let the daily quota pass */
 
-    int detach_grace_seconds; /* an answer nobody is attached to goes on this long */
+    int detach_grace_seconds; /* how long an answer goes on to which nobody is attached */
     int retention_days;
 
     bool feature_enabled;
@@ -39,16 +39,17 @@ struct chat_policy {
     const char *models[POLICY_MAX_MODELS]; /* offered to users; the default is among them */
     size_t model_count;
     const char *default_model;
-    const char *fallback_model; /* asked where the one wanted can't be (domain/retry.h); NULL: none */
+    const char *fallback_model; /* asked if the wanted one can't be (domain/retry.h); NULL: none */
 };
 
-/* The policy's own string of an offered model's name; NULL: it isn't offered. */
+/* Returns the policy's own string of an offered model's name; NULL: it isn't offered. */
 const char *policy_model(const struct chat_policy *policy, const char *name);
-/* All models that the provider may be asked for, each once. Gives how many. */
+/* Fills in all models that the provider may be asked for, each once. Returns how many. */
 size_t policy_asked(const struct chat_policy *policy, const char *out[POLICY_MAX_ASKED]);
 /* NULL name: false. */
 bool policy_offers_model(const struct chat_policy *policy, const char *name);
-/* Of a request: MODEL_NOT_FOUND, with `model` as its param, where it names one that isn't offered. NULL name: fine. */
+/* Checks a request's model. Errors: MODEL_NOT_FOUND, with `model` as its param, if it isn't offered. NULL name: fine.
+ */
 enum chat_error policy_check_model(const struct chat_policy *policy, const char *name,
                                    struct problem *problem) MUST_CHECK;
 

@@ -1,5 +1,5 @@
 /*
- * Why a request was refused, for its answer: the error and what helps the caller to do better.
+ * Why a request was refused, for its response: the error, and details that help the caller.
  * A plain value; strings are static or live in the request's arena.
  */
 #ifndef DOMAIN_PROBLEM_H
@@ -27,8 +27,8 @@ struct problem {
     size_t field_count;
     int64_t retry_after_s; /* 0: none */
     bool tried_out;        /* our own tries at the provider are used up: a client's would multiply them */
-    bool account_refused;  /* the provider takes our key no longer: only the operator can help */
-    bool has_quota;        /* the request was counted or refused by a limit: quota says where the user stands */
+    bool account_refused;  /* the provider no longer takes our key: only the operator can help */
+    bool has_quota;        /* the request was counted, or refused by a limit: quota is the user's standing */
     struct quota quota;
     size_t max_bytes;                       /* of payload_too_large: what is taken; 0: not known */
     char active_message_id[UUID_TEXT_SIZE]; /* of generation_in_progress; "" */
@@ -36,10 +36,10 @@ struct problem {
     char was[UUID_TEXT_SIZE];               /* of what an earlier request with the same key made; "" */
 };
 
-/* Adds to details.fields and makes it a validation_failed; the first one names `param`. Of two about one field the
- * first stands: a key of JSON comes once. Returns the error. */
+/* Adds to details.fields, and makes it a validation_failed; the first field becomes `param`. Of two about one field the
+ * first is kept, as a key of JSON comes once. Returns the error. */
 enum chat_error problem_field(struct problem *problem, const char *name, const char *message);
-/* Sets the error and gives it back; message may be NULL. */
+/* Sets the error, and returns it; message may be NULL. */
 enum chat_error problem_set(struct problem *problem, enum chat_error error, const char *message);
 
 #endif

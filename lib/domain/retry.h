@@ -1,4 +1,4 @@
-/* What is asked of the provider next, after a request has failed and the client has been shown nothing. Pure. */
+/* Decides the next request to the provider, after one has failed and the client has been shown nothing. Pure. */
 #ifndef DOMAIN_RETRY_H
 #define DOMAIN_RETRY_H
 
@@ -8,7 +8,7 @@
 struct retry_failure {
     bool retryable;        /* may pass: no connection, 429, 502, 503 */
     bool too_long;         /* the model can't take a prompt of this length */
-    bool of_model;         /* the provider answered, and it may be this model alone that is missing or busy */
+    bool of_model;         /* the provider answered, and perhaps only this model is missing or busy */
     int64_t retry_after_s; /* as the provider asks; -1: it doesn't */
 };
 
@@ -18,11 +18,12 @@ struct retry {
 };
 
 /*
- * What can be asked with: has_fallback, another model, not asked yet; has_shorter, a prompt with fewer turns.
- * asked: requests so far, at least 1; three is all that one answer gets, whichever models they name. The fallback
- * model is asked at once where the wanted one is not there, and where that is
- * busy, by the last retry, or in its place as soon as the provider asks for a longer wait than is kept (5 s).
- * random: any number; it spreads the wait over half of its length.
+ * has_fallback: there is another model, not asked yet. has_shorter: there is a prompt with fewer turns. asked: requests
+ * so far, at least 1; one answer gets three at most, whichever models they name. random: any number; it spreads the
+ * wait over half of its length.
+ *
+ * If the wanted model is not there, the fallback model is asked at once. If it is busy, the fallback is asked by the
+ * last retry, or as soon as the provider asks for a longer wait than is kept (5 s).
  */
 struct retry retry_next(int asked, bool has_fallback, bool has_shorter, const struct retry_failure *failure,
                         uint32_t random);

@@ -30,12 +30,12 @@ struct session {
     char context_starts_at[UUID_TEXT_SIZE]; /* the first message that the model was last shown; "": all, or none yet */
 };
 
-/* 1-200 code points, not only white space, valid UTF-8, no control characters. NULL: fine; else a static
- * sentence that says what a title takes. */
+/* Checks a title: 1-200 code points, not only white space, valid UTF-8, no control characters. Returns NULL, or a
+ * static sentence that says what a title takes. */
 const char *session_title_problem(const char *title, size_t len);
-/* Of a first message, without its Markdown (plain_text.h): white space runs become one space, trimmed, cut at a word
- * within 60 code points and "…" added where something was cut (the "…" is within the 60). Empty input gives
- * SESSION_DEFAULT_TITLE. */
+/* Makes a title of a first message, in the arena, without its Markdown (plain_text.h). A run of white space becomes one
+ * space; the text is trimmed, and cut at a word within 60 code points, with "…" (which is within the 60). Empty input
+ * gives SESSION_DEFAULT_TITLE. */
 const char *session_title_from(const char *text, size_t len, struct arena *arena);
 const char *title_source_name(enum title_source source); /* as stored: default first_message model user */
 bool title_source_parse(const char *name, enum title_source *out);

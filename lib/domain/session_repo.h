@@ -1,6 +1,6 @@
 /*
- * Where sessions are kept. Every call is bounded in time; CHAT_ERR_DATABASE_UNAVAILABLE where the store is
- * away or too slow. Foreign, deleted and non-existent sessions are the same: CHAT_ERR_SESSION_NOT_FOUND.
+ * The store of sessions. Every call is bounded in time; CHAT_ERR_DATABASE_UNAVAILABLE: the store is away or too slow.
+ * Foreign, deleted and non-existent sessions are the same: CHAT_ERR_SESSION_NOT_FOUND.
  * One instance belongs to one thread.
  */
 #ifndef DOMAIN_SESSION_REPO_H
@@ -23,7 +23,7 @@ struct session_query {
     int limit;              /* 1-100 */
     bool has_after;
     struct session_cursor after;
-    const char *search; /* NULL: all; else only those whose title or messages match */
+    const char *search; /* NULL: all; otherwise only those whose title or messages match */
 };
 
 struct session_match {
@@ -33,7 +33,7 @@ struct session_match {
 
 struct session_page {
     struct session *items;
-    struct session_match *matches; /* as many as items where a search was asked for, else NULL */
+    struct session_match *matches; /* as many as items, for a search; otherwise NULL */
     size_t count;
     bool has_more;
     struct session_cursor last; /* of the last item, where count > 0 */
@@ -48,7 +48,7 @@ struct session_patch {
 
 struct session_repo;
 struct session_repo_ops {
-    /* Stores all fields given; `session->id` is the caller's to make. */
+    /* Stores all fields given; the caller makes `session->id`. */
     enum chat_error (*create)(struct session_repo *self, const char *user_id, const struct session *session);
     enum chat_error (*list)(struct session_repo *self, const struct session_query *query, struct arena *arena,
                             struct session_page *out);
@@ -56,20 +56,20 @@ struct session_repo_ops {
                            struct session *out);
     enum chat_error (*update)(struct session_repo *self, const char *user_id, const char *session_id,
                               const struct session_patch *patch, struct arena *arena, struct session *out);
-    /* Soft. `active_answer` gets the id of an answer still being written in it, else "". A second time:
+    /* Soft-deletes. Sets `active_answer` to the id of an answer still being written in it, otherwise "". A second time:
      * CHAT_ERR_SESSION_NOT_FOUND. */
     enum chat_error (*remove)(struct session_repo *self, const char *user_id, const char *session_id, int64_t now_ms,
                               char active_answer[UUID_TEXT_SIZE]);
-    /* Of a deleted, not yet purged session (one that isn't deleted is given as it is). */
+    /* Restores a deleted session that isn't purged yet. One that isn't deleted is returned as it is. */
     enum chat_error (*restore)(struct session_repo *self, const char *user_id, const char *session_id,
                                struct arena *arena, struct session *out);
-    /* A title that a model wrote: taken only while the user hasn't named the session. *taken says which. */
+    /* Stores a title that a model wrote, unless the user has named the session. *taken: it was stored. */
     enum chat_error (*set_model_title)(struct session_repo *self, const char *session_id, const char *title,
                                        int64_t now_ms, bool *taken);
-    /* session.context_starts_at; "" for none. It stays as it is in a session that isn't there. */
+    /* Sets session.context_starts_at; "" for none. Does nothing for a session that isn't there. */
     enum chat_error (*set_context_start)(struct session_repo *self, const char *session_id, const char *message_id);
-    /* Removes for good, with their messages, at most `limit` sessions deleted before `before_ms`. Fewer than limit in
-     * *purged: none are left. */
+    /* Removes for good, with their messages, at most `limit` sessions that were deleted before `before_ms`. If *purged
+     * is below `limit`, none are left. */
     enum chat_error (*purge)(struct session_repo *self, int64_t before_ms, int limit, int *purged);
 };
 struct session_repo {

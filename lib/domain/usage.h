@@ -1,4 +1,4 @@
-/* What users' answers and completions used and cost, by day and model: numbers alone, nothing of what was said. */
+/* The use and cost of users' answers and completions, by day and model: numbers alone, and no text. */
 #ifndef DOMAIN_USAGE_H
 #define DOMAIN_USAGE_H
 
@@ -13,7 +13,7 @@ enum { USAGE_DAYS_MAX = 366, USAGE_DAYS_DEFAULT = 30, USAGE_WEEK_DAYS = 7 };
 
 struct usage_key {
     char user_id[USER_ID_SIZE];
-    char day[QUOTA_DAY_SIZE]; /* UTC, of the beginning */
+    char day[QUOTA_DAY_SIZE]; /* UTC, on which it began */
     char model[MODEL_NAME_SIZE];
 };
 
@@ -36,9 +36,9 @@ struct engagement_day {
     struct usage_counts counts;
 };
 
-/* "2026-01-31", a day that exists. *at_ms: its beginning. */
+/* Reads "2026-01-31", a day that exists. Sets *at_ms to its beginning. */
 bool usage_day_parse(const char *text, int64_t *at_ms);
-/* How many days from the one to the other, both counted; below 1 where `to` is earlier. */
+/* Returns how many days from the one to the other, both counted; below 1 if `to` is earlier. */
 int64_t usage_days(int64_t from_ms, int64_t to_ms);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Where use is counted by day. Answers get there with their final row (message_repo.h, end_answer and set_feedback);
- * here is what else counts, and the reports. Errors and threads as in session_repo.h.
+ * The counts of use by day. Answers are counted with their final row (message_repo.h, end_answer and set_feedback).
+ * Other use is counted here, and the reports are here. Errors and threads as in session_repo.h.
  */
 #ifndef DOMAIN_USAGE_REPO_H
 #define DOMAIN_USAGE_REPO_H
@@ -17,7 +17,7 @@ struct usage_row {
     struct usage_counts counts;
 };
 
-/* Added to the days once, also where it is sent again: a writer sends one batch at a time, each with a higher number.
+/* A batch is added to the days once, even if it is sent again: a writer sends one at a time, each with a higher number.
  */
 struct usage_batch {
     char writer_id[UUID_TEXT_SIZE];
@@ -49,7 +49,7 @@ struct usage_repo_ops {
     enum chat_error (*count)(struct usage_repo *self, const struct usage_batch *batch);
     enum chat_error (*list)(struct usage_repo *self, const struct usage_query *query, struct arena *arena,
                             struct usage_page *out);
-    /* Every day from the one to the other, also those without any use; in the arena. */
+    /* Reads every day from the one to the other, also those without any use, into the arena. */
     enum chat_error (*engagement)(struct usage_repo *self, const char *from, const char *to, struct arena *arena,
                                   struct engagement_day **out, size_t *count);
 };

@@ -1,6 +1,6 @@
 /*
- * All that is stored of one user, for handing it out and for erasing it. Errors and threads as in session_repo.h. Each
- * call is a bounded batch. What stands is listed by session_repo.h.
+ * All that is stored of one user, for export and erasure. Each call is a bounded batch. session_repo.h lists the
+ * sessions that aren't deleted. Errors and threads as in session_repo.h.
  */
 #ifndef DOMAIN_USER_DATA_H
 #define DOMAIN_USER_DATA_H
@@ -9,13 +9,13 @@
 #include "domain/message.h"
 #include "domain/session.h"
 
-/* Deleted, not purged yet. */
+/* A session that is deleted, and not purged yet. */
 struct deleted_session {
     struct session session;
     int64_t deleted_at_ms;
 };
 
-/* Also superseded ones. */
+/* A message, perhaps superseded. */
 struct stored_message {
     struct message message;
     const char *feedback_comment; /* NULL: none */
@@ -28,16 +28,17 @@ struct user_data_counts {
 
 struct user_data;
 struct user_data_ops {
-    /* In the order of their ids, from after `after_id` on ("": from the first), at most `limit`; in the arena. */
+    /* Reads deleted sessions in the order of their ids, after `after_id` ("": from the first), at most `limit`, into
+     * the arena. */
     enum chat_error (*deleted)(struct user_data *self, const char *user_id, const char *after_id, int limit,
                                struct arena *arena, struct deleted_session **out, size_t *count);
-    /* Of a session, deleted or not, oldest first, from after seq `after` on. */
+    /* Reads the messages of a session, deleted or not, oldest first, after seq `after`. */
     enum chat_error (*messages)(struct user_data *self, const char *user_id, const char *session_id, int64_t after,
                                 int limit, struct arena *arena, struct stored_message **out, size_t *count);
-    /* Removes for good, at most `limit` sessions and as many days of use: deleted sessions in which no answer is being
-     * written. *gone: what went. */
+    /* Removes for good at most `limit` deleted sessions in which no answer is being written, and as many days of use.
+     * Fills *gone with the counts. */
     enum chat_error (*erase)(struct user_data *self, const char *user_id, int limit, struct user_data_counts *gone);
-    /* What there is: sessions, deleted ones too, and days of use; messages have no life without a session. */
+    /* Counts what there is: sessions, deleted ones too, and days of use. Messages don't exist without a session. */
     enum chat_error (*count)(struct user_data *self, const char *user_id, struct user_data_counts *out);
 };
 struct user_data {

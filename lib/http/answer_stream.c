@@ -10,8 +10,8 @@
 #include "http/views.h"
 
 enum {
-    PIECE_MAX_BYTES = 32 << 10, /* of text in one event, so that a long replay stays in small events */
-    AHEAD_BYTES = 64 << 10,     /* no more events are composed while so much of them waits for the client */
+    PIECE_MAX_BYTES = 32 << 10, /* of text in one event, so that a long replay has small events */
+    AHEAD_BYTES = 64 << 10,     /* while more than this waits for the client, no more events are composed */
 };
 
 struct http_listener {
@@ -71,11 +71,11 @@ static void put_event(struct buf *out, const char *id, const char *name)
     buf_printf(out, "event: %s\ndata: ", name);
 }
 
-/* One delta or reasoning event for each piece of text from *at on, as long as there is room ahead. */
+/* Composes one delta or reasoning event for each piece of text from *at on, while there is room ahead. */
 static void put_text(struct http_listener *to, struct buf *out, const char *name, const char *text, size_t len,
                      size_t *at)
 {
-    /* an id from outside may point into a character */
+    /* an id from a client may point into a character */
     while (*at > 0 && *at < len && ((unsigned char)text[*at] & 0xc0) == 0x80) --*at;
     while (*at < len && out->len < AHEAD_BYTES) {
         size_t piece = len - *at;

@@ -1,7 +1,7 @@
 /*
- * Who is attached to an answer over HTTP: an event stream (text/event-stream), or one call that waits for the
- * whole answer as JSON. Both are listeners (usecases/listener.h) over a connection; the one place that composes
- * an event. Event ids are `<r>.<c>`: bytes of reasoning and of content sent up to and with the event.
+ * The two listeners (usecases/listener.h) over an HTTP connection: an event stream (text/event-stream), and a call that
+ * waits for the whole answer as JSON. Events are composed here and nowhere else. Event ids are `<r>.<c>`: the bytes of
+ * reasoning and of content sent up to and with the event.
  */
 #ifndef HTTP_ANSWER_STREAM_H
 #define HTTP_ANSWER_STREAM_H
@@ -14,14 +14,15 @@ struct answer_stream_start {
     const struct message *question; /* NULL: not known */
     const struct message *answer;
     const struct quota *quota;
-    bool counted;      /* the request was: quota headers are due */
-    bool show_session; /* of the JSON form: the session was made by this call */
-    bool resume;       /* continue behind reasoning_at.content_at, without a start event */
+    bool counted;      /* the request was counted: send quota headers */
+    bool show_session; /* of the JSON form: this call made the session */
+    bool resume;       /* continue after reasoning_at.content_at, without a start event */
     size_t reasoning_at;
     size_t content_at;
 };
 
-/* Takes the connection out of the call (call->handed_over). NULL: it can't be had (CHAT_ERR_OVERLOADED is due). */
+/* Takes the connection out of the call (call->handed_over). Returns the listener; NULL: the connection can't be taken,
+ * and the caller answers CHAT_ERR_OVERLOADED. */
 struct answer_listener *answer_stream_events(struct http_call *call, const struct answer_stream_start *start);
 struct answer_listener *answer_stream_json(struct http_call *call, const struct answer_stream_start *start);
 

@@ -1,4 +1,4 @@
-/* The handlers, one a route (routes.c); one file a resource. */
+/* The handlers, one for each route (routes.c), and one file for each resource. */
 #ifndef HTTP_API_H
 #define HTTP_API_H
 

@@ -1,4 +1,4 @@
-/* What administrators ask: use and cost by day, and how people use the service. */
+/* The administrators' reports: use and cost by day, and how people use the service. */
 #include <stdlib.h>
 #include <string.h>
 

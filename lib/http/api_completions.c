@@ -1,4 +1,4 @@
-/* OpenAI's chat completions: the body goes to the provider as it came, but for what is missing in it. */
+/* OpenAI's chat completions: the body goes to the provider as it came, with missing fields added. */
 #include <stdlib.h>
 
 #include "http/api.h"

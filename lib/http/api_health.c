@@ -20,8 +20,8 @@ static void write_check(struct json_writer *json, const char *name, bool fine, b
     *ready = *ready && fine;
 }
 
-/* How each model that may be asked stands: an open breaker is no reason to take the service out, but one to look. A
- * model that rests after a 429 is well. Gives whether all are. */
+/* Writes the breaker's state of each model that may be asked. An open breaker is a reason to look, not to take the
+ * service out. A model that rests after a 429 is well. Returns whether all are well. */
 static bool write_breakers(struct json_writer *json, struct http_call *call)
 {
     const char *models[POLICY_MAX_ASKED];
@@ -48,7 +48,7 @@ static bool write_breakers(struct json_writer *json, struct http_call *call)
     return worst == BREAKER_CLOSED;
 }
 
-/* Whether the provider takes our key, as far as anybody has asked it: "unknown" until then. */
+/* Writes whether the provider takes our key: "unknown" until somebody has asked it. */
 static bool write_provider(struct json_writer *json)
 {
     static const char *const words[] = {

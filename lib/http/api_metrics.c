@@ -30,7 +30,9 @@ static void counter(struct buf *out, const char *name, uint64_t value, const cha
     number(out, name, (int64_t)value);
 }
 
-/* One series a value of the label, also where nothing has been counted, so that rules find them from the start. */
+/* Writes one series for each value of the label, even if nothing has been counted, so that rules find them from the
+ * start.
+ */
 static void counters(struct buf *out, const char *name, const char *label, const char *const *values, int count,
                      const uint64_t *numbers, const char *help)
 {
@@ -65,7 +67,7 @@ static int route_count(void)
     return count;
 }
 
-/* {method="GET",route="/…", of a row; METRICS_ROUTES - 1 is what no row knows. */
+/* Writes {method="GET",route="/…", of a row; METRICS_ROUTES - 1 stands for paths that no row has. */
 static void route_labels(char *out, size_t size, int at)
 {
     bool known = at < route_count();

@@ -17,7 +17,7 @@ static bool parse_digits(const char **at, size_t *out)
     return true;
 }
 
-/* `Last-Event-ID`, or else ?last_event_id=, once. Empty is none. false: malformed. */
+/* Reads `Last-Event-ID`, or if there is none ?last_event_id=, once. An empty one is none. false: malformed. */
 static bool read_resume_point(struct http_call *call, struct resume_point *out)
 {
     int count = 0;
@@ -40,7 +40,7 @@ static bool within_text(const struct message *message, const struct resume_point
     return at->reasoning_at <= message->reasoning_len && at->content_at <= message->content_len;
 }
 
-/* Where the counters can't be read: the limits as they are set, and nothing used. */
+/* For when the counters can't be read: the limits as they are set, and nothing used. */
 static struct quota quota_unknown(const struct http_call *call)
 {
     const struct chat_policy *policy = call->ports->policy;
@@ -74,7 +74,7 @@ static enum chat_error load_start(struct http_call *call, const struct message *
     return CHAT_OK;
 }
 
-/* A listener of this request's connection, which is taken; else CHAT_ERR_OVERLOADED. */
+/* Makes a listener of this request's connection, which it takes. Errors: CHAT_ERR_OVERLOADED. */
 static enum chat_error make_listener(struct http_call *call, const struct attach_form *form,
                                      const struct answer_stream_start *start, struct answer_listener **out)
 {
@@ -82,8 +82,8 @@ static enum chat_error make_listener(struct http_call *call, const struct attach
     return *out ? CHAT_OK : CHAT_ERR_OVERLOADED;
 }
 
-/* The place is taken before the connection is: a refusal is still a status. Whether it is being written or over, the
- * relay shows it: no request thread waits for a client that reads slowly. */
+/* Takes the place before the connection, so that a refusal is still a status. The relay shows the answer, running or
+ * over: no request thread waits for a client that reads slowly. */
 static enum chat_error hand_over(struct http_call *call, const struct answer_attach *attach,
                                  const struct attach_form *form, const struct answer_stream_start *start)
 {
@@ -144,7 +144,7 @@ enum chat_error api_attach_stream(struct http_call *call)
         call->response.status = 204;
         return CHAT_OK;
     }
-    if (strcmp(call->request->method, "HEAD") == 0) { /* as GET, without what it would stream */
+    if (strcmp(call->request->method, "HEAD") == 0) { /* as GET, without the stream */
         http_add_header(&call->response, "Content-Type", "text/event-stream");
         http_add_header(&call->response, "X-Accel-Buffering", "no");
         call->response.status = 200;

@@ -4,7 +4,7 @@
 
 #include "http/answer_stream.h"
 
-/* From a Last-Event-ID: how much the client has. */
+/* How much the client has, from its Last-Event-ID. */
 struct resume_point {
     bool given;
     bool ended; /* it has the closing event */
@@ -14,11 +14,12 @@ struct resume_point {
 struct attach_form {
     bool as_json;      /* wait for the whole answer */
     bool show_session; /* as JSON: with its session */
-    bool counted;      /* the route counts (this request doesn't): quota headers are due */
+    bool counted;      /* the route counts, though not this request: send quota headers */
     struct resume_point at;
 };
 
-/* Takes the connection; the message is the caller's own answer. Errors, before that, in call->problem. */
+/* Takes an answer of the caller's own, and the connection (call->handed_over). Errors, before the connection is taken,
+ * are in call->problem too. */
 enum chat_error attach_to_answer(struct http_call *call, const struct message *message, const struct attach_form *form);
 
 #endif

@@ -1,4 +1,4 @@
-/* One request on its way through the HTTP layer: what every handler is given, and the tools all of them use. */
+/* One request in the HTTP layer: every handler gets it, and all of them use these functions. */
 #ifndef HTTP_CALL_H
 #define HTTP_CALL_H
 
@@ -17,7 +17,7 @@
 struct http_app {
     const struct jwt_policy *jwt;
     const atomic_bool *draining;
-    /* readiness of each part; error or CHAT_OK */
+    /* the readiness of each part: CHAT_OK, or an error */
     enum chat_error (*check_postgres)(void *stores);
     enum chat_error (*check_migrations)(void *stores);
     const char *version;
@@ -38,8 +38,8 @@ struct http_call {
     int64_t token_expires_at_s;
     const char *token;
     char id[UUID_TEXT_SIZE]; /* {session} or {message} of the path, lower case */
-    const char *name;        /* {name} of the path: one segment as it stands */
-    const struct json *body; /* the object, where the route takes one */
+    const char *name;        /* {name} of the path: one segment, unchanged */
+    const struct json *body; /* the object, if the route takes one */
     const char *body_text;   /* its bytes as they came */
     size_t body_len;
 
@@ -48,20 +48,20 @@ struct http_call {
     struct buf out;         /* the response's body while it is composed */
     struct key_claim claim; /* of the Idempotency-Key that this request holds; key NULL: none */
     bool has_reader;        /* a reader's place was taken before (late.h) */
-    bool handed_over;       /* the connection was taken: nothing to respond */
+    bool handed_over;       /* the connection was taken: there is nothing to respond */
     struct log_subject subject;
 };
 
-/* NULL: not there, or empty. Name in CGI form. */
+/* Takes a name in CGI form. Returns the header; NULL: not there, or empty. */
 const char *call_header(const struct http_call *call, const char *name);
-/* The parameter, percent-decoded ('+' is a space). *count: how often it stands there. NULL: not there, or the decoding
- * is malformed (then *count is -1). */
+/* Returns the parameter, percent-decoded ('+' is a space), and sets *count to how often it occurs. NULL: not there, or
+ * malformed (then *count is -1). */
 const char *call_query(const struct http_call *call, const char *name, int *count);
-/* `limit`: 1-100, once, plain digits. false after noting what it takes. */
+/* Reads the parameter `limit`: 1-100, once, plain digits. false, after noting in call->problem what it takes. */
 bool call_query_limit(struct http_call *call, int fallback, int *limit);
 
-/* Fields of the body. Each returns false after noting in call->problem what the field takes. NULL *out: not there
- * (or null). */
+/* Read fields of the body. Each returns false after noting in call->problem what the field takes. NULL in *out: not
+ * there, or null. */
 bool call_body_string(struct http_call *call, const char *field, const char **out, size_t *len);
 bool call_body_bool(struct http_call *call, const char *field, bool fallback, bool *out);
 bool call_body_uuid(struct http_call *call, const char *field, char out[UUID_TEXT_SIZE]); /* "" = not there */
@@ -71,7 +71,7 @@ bool call_body_only(struct http_call *call, const char *const *fields);
 /* A JSON response: write into the writer, then call_send_json. */
 struct json_writer call_json(struct http_call *call);
 enum chat_error call_send_json(struct http_call *call, int status);
-/* What stands in call->out, as it is. */
+/* Sends call->out, as it is. */
 enum chat_error call_send(struct http_call *call, int status, const char *content_type);
 /* X-RateLimit-* and X-Daily-Quota-*. */
 void http_add_quota_headers(struct http_response *response, const struct quota *quota, struct arena *strings);

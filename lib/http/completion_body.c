@@ -8,8 +8,8 @@ enum { ADDED_MAX_BYTES = 4 << 10 }; /* to a body, by us */
 
 /* ---- spelling ---- */
 
-/* The next character of a name, as those read it who don't care for case, '_' and '-': two letters have a third case
- * outside of ASCII. 0: its end. */
+/* Returns the next character of a name, as a reader takes it that ignores case, '_' and '-'. Two letters have a third
+ * case outside of ASCII. 0: the end. */
 static char folded(const char **at)
 {
     while (**at == '_' || **at == '-') ++*at;
@@ -36,7 +36,7 @@ static bool is_like(const char *name, const char *ours)
     return true;
 }
 
-/* Notes each member whose name is one of ours (NULL-ended) but for its spelling. */
+/* Notes each member whose name is one of ours (NULL-ended) in another spelling. */
 static bool check_names(struct http_call *call, const struct json *object, const char *const *ours)
 {
     bool fine = true;
@@ -65,7 +65,7 @@ static bool is_there(const struct json *value)
     return value && json_type(value) != JSON_NULL;
 }
 
-/* A whole number from 1 to most, however it is written; not there, or null: `fallback`. */
+/* Reads a whole number from 1 to `most`, however it is written. If it is absent or null, gives `fallback`. */
 static bool read_count(struct http_call *call, const char *field, double most, int fallback, double *out)
 {
     const struct json *value = json_get(call->body, field);
@@ -131,7 +131,7 @@ char *completion_body_for_provider(struct http_call *call, const struct completi
         .model = wish->model ? NULL : policy->default_model, .max_tokens = policy->max_tokens, .stream = wish->stream};
     struct buf body;
     buf_init(&body, call->body_len + ADDED_MAX_BYTES);
-    buf_reserve(&body, call->body_len + ADDED_MAX_BYTES); /* once: it may be 20 MiB */
+    buf_reserve(&body, call->body_len + ADDED_MAX_BYTES); /* copied once: it may be 20 MiB */
     if (provider->ops->bound(provider, call->body_text, call->body_len, &bounds, &body)) return buf_take(&body, len);
     if (body.failed) abort(); /* out of memory */
     buf_fini(&body);

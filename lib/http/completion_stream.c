@@ -55,7 +55,7 @@ static enum listener_state client_whole(struct completion_client *self, const ch
     return taken_send_whole(taken, json, len);
 }
 
-/* In mid-stream: a frame of its own. */
+/* In mid-stream the error is a frame of its own. */
 static enum listener_state send_error_frame(struct completion_client *self, const struct problem *problem,
                                             struct buf *scratch)
 {

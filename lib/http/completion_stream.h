@@ -5,7 +5,8 @@
 #include "http/call.h"
 #include "usecases/completion.h"
 
-/* Takes the connection out of the call (call->handed_over). NULL: it can't be had (CHAT_ERR_OVERLOADED is due). */
+/* Takes the connection out of the call (call->handed_over). Returns the client; NULL: the connection can't be taken,
+ * and the caller answers CHAT_ERR_OVERLOADED. */
 struct completion_client *completion_stream(struct http_call *call, bool stream, const struct quota *quota);
 
 #endif

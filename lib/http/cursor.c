@@ -78,7 +78,7 @@ const char *cursor_encode_usage(unsigned group, const struct usage_key *at, stru
     return encode_base64url(plain, (size_t)len, arena);
 }
 
-/* Up to the next blank. false: too long, or there where it shouldn't be or the other way round. */
+/* Reads up to the next blank. false: too long, or present where it should be absent, or the other way round. */
 static bool take_key(const char **text, bool wanted, char *out, size_t size)
 {
     size_t len = strcspn(*text, " ");

@@ -75,7 +75,7 @@ static void write_details(struct json_writer *json, const struct problem *proble
     bool quota = problem->has_quota && status == 429;
     bool fields = problem->field_count || problem->error == CHAT_ERR_VALIDATION_FAILED;
     json_put_key(json, "details");
-    /* how the provider ended an answer that has no text says why it has none */
+    /* if an answer has no text, the finish reason says why */
     const char *reason = problem->error == CHAT_ERR_UPSTREAM_INVALID_RESPONSE ? problem->finish_reason : NULL;
     if (!fields && !problem->active_message_id[0] && !problem->was[0] && !quota && !problem->max_bytes && !reason) {
         json_put_null(json);
@@ -94,7 +94,7 @@ static void write_details(struct json_writer *json, const struct problem *proble
     json_end_object(json);
 }
 
-/* A limit of 0 is for ever, whenever its window ends. */
+/* A limit of 0 never ends, whenever its window does. */
 static bool allows_none(const struct problem *problem)
 {
     const struct quota *quota = &problem->quota;

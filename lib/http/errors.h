@@ -1,4 +1,4 @@
-/* The one table from errors to what a client sees. */
+/* The one table that turns an error into what a client sees. */
 #ifndef HTTP_ERRORS_H
 #define HTTP_ERRORS_H
 
@@ -13,14 +13,15 @@ struct error_view {
     bool retryable;
 };
 
-/* Every error but CHAT_OK. Static. */
+/* Takes any error but CHAT_OK. Returns its row; static. */
 const struct error_view *error_view(enum chat_error error);
-/* Whether the same request may go well within a minute: `retryable` of the body. */
+/* Returns whether the same request may succeed within a minute: `retryable` of the body. */
 bool error_may_pass(const struct problem *problem);
-/* Retry-After; and `x-should-retry: false` for SDKs, which else sleep for all of it and ask again, where another try
- * can't help within a minute, or has been made by us already. Every answer with an error's status has them. */
+/* Adds Retry-After. If another try can't help within a minute, or this service has made it already, it also adds
+ * `x-should-retry: false`; otherwise SDKs would sleep for the whole time and ask again. Called for every response with
+ * an error's status. */
 void error_add_headers(struct http_response *response, const struct problem *problem, struct arena *strings);
-/* {"code":…,…}: the value of "error" in a body and in an event. */
+/* Writes {"code":…,…}, the value of "error" in a body and in an event. */
 void error_write(struct json_writer *json, const struct problem *problem, const char *request_id);
 
 #endif

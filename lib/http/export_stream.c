@@ -7,8 +7,8 @@
 #include "http/views.h"
 
 enum {
-    PIECE_MAX_BYTES = 40 << 20, /* a page has room where each byte is escaped, as of control characters */
-    SLICE_BYTES = 1 << 20,      /* of it is given to the connection at a time */
+    PIECE_MAX_BYTES = 40 << 20, /* room for a page in which each byte is escaped, as control characters are */
+    SLICE_BYTES = 1 << 20,      /* given to the connection at a time */
 };
 
 struct export_reply {
@@ -18,7 +18,7 @@ struct export_reply {
     struct session_export at;
     enum export_format format;
     struct json_writer json; /* of the whole file; its buffer is each piece's */
-    const char *opening;     /* what comes before the messages; NULL: it has gone */
+    const char *opening;     /* the part before the messages; NULL: it has been sent */
     size_t opening_len;
     struct buf piece; /* a page, composed */
     size_t sent;      /* of it */
@@ -74,7 +74,7 @@ static enum step_next send_slice(struct export_reply *self)
     return STEP_OVER;
 }
 
-/* A status as long as nothing was written; afterwards nobody may take what came for the whole. */
+/* If nothing was written yet, the error is a status. Afterwards nobody may take the part that came for the whole. */
 static void send_error(struct export_reply *self, enum chat_error error, struct buf *scratch)
 {
     struct taken *taken = &self->taken;
@@ -120,7 +120,7 @@ static bool reply_took(struct stepped *stepped)
     return connection->ops->took(connection);
 }
 
-/* In mid-file only where its client has left, takes nothing, or this process ends. */
+/* Called in mid-file only if the client has left or takes nothing, or this process ends. */
 static void reply_close(struct stepped *stepped)
 {
     struct export_reply *self = of(stepped);

@@ -16,8 +16,8 @@ static bool is_alphanumeric(uint32_t c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* What no file name should hold: controls, separators and wildcards of any system, white space but U+0020, and marks
- * that turn the reading direction (they can make one extension look like another). */
+/* Whether a file name should not hold it: controls, separators and wildcards of any system, white space but U+0020, and
+ * marks that turn the reading direction (they can make one extension look like another). */
 static bool is_unsafe(uint32_t c)
 {
     if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || (c < 0x80 && strchr("/\\:*?\"<>|%", (int)c))) return true;
@@ -26,7 +26,7 @@ static bool is_unsafe(uint32_t c)
     return c != ' ' && utf8_is_space(c);
 }
 
-/* The first characters of the title, unsafe ones as '-'; without dots, spaces and '-' at either end. */
+/* Writes the first characters of the title, unsafe ones as '-', without dots, spaces and '-' at either end. */
 static const char *file_name(const char *title, struct arena *arena)
 {
     size_t len = utf8_prefix(title, strlen(title), NAME_MAX_CODE_POINTS), written = 0, bytes;
@@ -47,7 +47,7 @@ static const char *file_name(const char *title, struct arena *arena)
     return name + strspn(name, ". -");
 }
 
-/* Letters and digits as they are, runs of all else as one '-'. */
+/* Writes letters and digits as they are, and a run of anything else as one '-'. */
 static const char *ascii_name(const char *name, struct arena *arena)
 {
     char *ascii = arena_alloc(arena, strlen(name) + 1);

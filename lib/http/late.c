@@ -15,7 +15,7 @@ struct late {
     struct http_request request;   /* what the call sees in later steps */
     struct connection *connection; /* NULL: given on */
     struct arena strings;
-    struct http_call call; /* as it was: what each step begins with */
+    struct http_call call; /* the call as it was; each step begins with it */
     late_step *step;
     void *context;
 };
@@ -139,7 +139,7 @@ static struct late *late_new(struct http_call *call)
                                     .trace = call->trace,
                                     .caller = call->caller,
                                     .has_reader = true};
-    late->call.caller.groups = NULL; /* the request's, which is over before this */
+    late->call.caller.groups = NULL; /* the request's strings, and the request is over before this */
     memcpy(late->call.id, call->id, sizeof late->call.id);
     late->connection = call->request->ops->take(call->request);
     if (late->connection) return late;

@@ -14,7 +14,7 @@ struct container {
     uint32_t width;
 };
 
-/* What holds lines of text, innermost. */
+/* The innermost block, which holds lines of text. */
 enum leaf { LEAF_NONE, LEAF_PARAGRAPH, LEAF_FENCE, LEAF_INDENTED, LEAF_HTML };
 
 /* How HTML that began a block ends: the first five by a word, the others by a blank line (4.6). */
@@ -39,7 +39,7 @@ struct line {
     bool ink_known;
     const char *ink; /* the next that is neither space nor tab, `end` where there is none */
     size_t ink_column;
-    const char *rule; /* from here on the line is signs of one kind and blanks */
+    const char *rule; /* from here on the line has only signs of one kind, and blanks */
 };
 
 static bool is_blank(char c)
@@ -63,7 +63,7 @@ static size_t width_at(const struct line *line)
     return line->tab_left ? line->tab_left : TAB - line->column % TAB;
 }
 
-/* Finds the next ink; what was found before holds until it is passed, so a line's blanks are looked at once. */
+/* Finds the next ink. A position found before is valid until it is passed, so a line's blanks are looked at once. */
 static void find_ink(struct line *line)
 {
     if (line->ink_known) return;
@@ -89,7 +89,7 @@ static bool is_at_end(const struct line *line)
     return line->ink == line->end;
 }
 
-/* Over so many columns of blanks. */
+/* Skips that many columns of blanks. */
 static void skip_columns(struct line *line, size_t columns)
 {
     while (columns > 0 && line->at < line->end && is_blank(*line->at)) {
@@ -109,7 +109,7 @@ static void skip_to_ink(struct line *line)
     line->tab_left = 0;
 }
 
-/* Over signs, each one column. */
+/* Skips signs, one column each. */
 static void skip_signs(struct line *line, size_t count)
 {
     line->at += count;
@@ -163,7 +163,7 @@ static void push(struct blocks *blocks, bool is_item, size_t width)
     blocks->leaf = LEAF_NONE;
 }
 
-/* Of the containers from `depth` on those that go on in a line without ink: items, but for one that begins so. */
+/* Counts the containers from `depth` on that go on in a line without ink: items, except one that begins with it. */
 static size_t match_blank(struct blocks *blocks, size_t depth, size_t quotes)
 {
     if (quotes < blocks->quote_count) return quote_at(blocks, quotes);
@@ -171,7 +171,7 @@ static size_t match_blank(struct blocks *blocks, size_t depth, size_t quotes)
                                                                                       : blocks->depth;
 }
 
-/* How many of the open containers go on in this line. */
+/* Returns how many of the open containers go on in this line. */
 static size_t match_containers(struct blocks *blocks, struct line *line)
 {
     size_t quotes = 0;
@@ -291,7 +291,7 @@ static const char *skip_blanks(const char *at, const char *end)
     return at;
 }
 
-/* An attribute with its value; NULL: it is none. */
+/* Skips an attribute with its value; NULL: it is none. */
 static const char *skip_attribute(const char *at, const char *end)
 {
     if (at == end || !(is_letter(*at) || *at == '_' || *at == ':')) return NULL;
@@ -309,7 +309,7 @@ static const char *skip_attribute(const char *at, const char *end)
     return behind > value ? behind : NULL;
 }
 
-/* A whole tag and nothing behind it. at: behind its name. */
+/* Returns whether a whole tag ends the line. at: behind its name. */
 static bool is_whole_tag(const char *at, const char *end, bool closing)
 {
     while (!closing) {
@@ -323,7 +323,7 @@ static bool is_whole_tag(const char *at, const char *end, bool closing)
     return at < end && *at == '>' && skip_blanks(at + 1, end) == end;
 }
 
-/* 0: the line begins none. */
+/* Returns the kind of HTML block that the line begins; 0: none. */
 static int html_at(const struct line *line, bool in_paragraph, const char **tag)
 {
     const char *at = line->ink, *end = line->end;
@@ -343,7 +343,7 @@ static int html_at(const struct line *line, bool in_paragraph, const char **tag)
     return !in_paragraph && is_whole_tag(behind, end, closing) ? HTML_TAG : 0;
 }
 
-/* The word that ends a block of HTML; NULL: a blank line does. */
+/* Returns the word that ends a block of HTML; NULL: a blank line ends it. */
 static const char *html_end(enum html html)
 {
     switch (html) {
@@ -374,7 +374,7 @@ static bool ends_html(const struct blocks *blocks, const char *at, const char *e
 
 /* ---- lists ---- */
 
-/* The length of the sign that an item begins with; 0: none. */
+/* Returns the length of the sign that begins an item; 0: none. */
 static size_t list_sign(const struct line *line, bool in_paragraph)
 {
     const char *at = line->ink;
@@ -409,7 +409,7 @@ static void begin_item(struct blocks *blocks, struct line *line, size_t sign)
 
 /* ---- a line ---- */
 
-/* The text of a leaf that is open goes on in this line, all of whose containers do. false: it ended before it. */
+/* Goes on with the open leaf in this line, if all of its containers go on. false: the leaf ended before this line. */
 static bool continue_leaf(struct blocks *blocks, const struct line *line)
 {
     switch (blocks->leaf) {
@@ -423,7 +423,7 @@ static bool continue_leaf(struct blocks *blocks, const struct line *line)
         if (is_at_end(line) && blocks->html >= HTML_BLOCK_TAG) break;
         if (ends_html(blocks, line->at, line->end)) blocks->leaf = LEAF_NONE;
         return true;
-    case LEAF_PARAGRAPH: /* what may begin in the midst of one is looked at first */
+    case LEAF_PARAGRAPH: /* first look for blocks that may begin within one */
         if (!is_at_end(line)) return false;
         break;
     case LEAF_NONE: return false;
@@ -432,7 +432,7 @@ static bool continue_leaf(struct blocks *blocks, const struct line *line)
     return false;
 }
 
-/* A block that begins here and is no container. false: none does. */
+/* Begins a block that is no container. false: none begins here. */
 static bool begin_leaf(struct blocks *blocks, const struct line *line, bool in_paragraph, bool lazy, enum leaf *leaf)
 {
     const char *tag = NULL;
@@ -456,7 +456,7 @@ static bool begin_leaf(struct blocks *blocks, const struct line *line, bool in_p
     return (in_paragraph && is_underline(line)) || is_rule(line);
 }
 
-/* The line's own leaf stands in the containers that go on. */
+/* The line's own leaf is in the containers that go on. */
 static void set_leaf(struct blocks *blocks, size_t depth, enum leaf leaf)
 {
     pop_to(blocks, depth);
@@ -464,7 +464,7 @@ static void set_leaf(struct blocks *blocks, size_t depth, enum leaf leaf)
     blocks->leaf = leaf;
 }
 
-/* Containers and blocks that begin in this line, behind the `depth` containers that go on. */
+/* Begins the containers and blocks of this line, after the `depth` containers that go on. */
 static void begin_blocks(struct blocks *blocks, struct line *line, size_t depth)
 {
     bool lazy = depth < blocks->depth && blocks->leaf == LEAF_PARAGRAPH; /* its paragraph may go on all the same */

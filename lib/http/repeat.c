@@ -10,11 +10,11 @@
 enum {
     LOOK_FIRST_MS = 25, /* then twice that, and so on */
     LOOK_MOST_MS = 1000,
-    PENDING_MAX_MS = 15000, /* a first that has stored nothing by then never will: its worker died */
+    PENDING_MAX_MS = 15000, /* if the first has stored nothing by then, it never will: its worker died */
     COME_AGAIN_S = 1,
 };
 
-/* A request with a key, and what is shown of what its first one made. */
+/* A request with a key, and how to show what its first one made. */
 struct repeat {
     struct key_claim claim;
     struct repeat_form form;
@@ -23,7 +23,7 @@ struct repeat {
     int looks;
 };
 
-/* *key is NULL where none was sent. An empty one is a client's mistake, not none. */
+/* Sets *key to NULL if none was sent. An empty key is a client's mistake, not an absent one. */
 static enum chat_error read_key(struct http_call *call, const char **key)
 {
     *key = call->request->ops->param(call->request, "HTTP_IDEMPOTENCY_KEY");
@@ -80,7 +80,8 @@ static enum chat_error answer_as(struct http_call *call, const struct repeat *re
 {
     *wait = false;
     if (state == KEY_OTHER) return problem_set(&call->problem, CHAT_ERR_IDEMPOTENCY_MISMATCH, NULL);
-    if (state != KEY_PENDING && state != KEY_DONE) return in_progress(call); /* the first was refused: its turn */
+    if (state != KEY_PENDING && state != KEY_DONE)
+        return in_progress(call); /* the first was refused, so this one goes on */
     enum chat_error error = show_first(call, repeat, first_id);
     if (!is_missing(error)) return error;
     if (state == KEY_DONE) return gone(call, repeat, first_id);
@@ -97,7 +98,8 @@ static int64_t look_in_ms(struct repeat *repeat)
     return wait_ms < LOOK_MOST_MS ? wait_ms : LOOK_MOST_MS;
 }
 
-/* By a job. A first that was refused has freed the key: who waited is told to send it again, and takes it then. */
+/* Runs as a job. If the first was refused, it has freed the key; the request that waited is told to be sent again, and
+ * takes the key then. */
 static enum chat_error look_again(struct http_call *call, void *context, int64_t *wait_ms)
 {
     struct repeat *repeat = context;
@@ -119,7 +121,7 @@ static enum chat_error wait_for_first(struct http_call *call, const struct repea
     struct late *late;
     struct admission *admission = call->ports->admission;
     enum chat_error error = late_take(call, &late);
-    if (error != CHAT_OK) { /* the answer to a counted request says where the user stands */
+    if (error != CHAT_OK) { /* the response to a counted request has the user's standing */
         call->problem.has_quota =
             !repeat->show && admission->ops->peek(admission, &call->caller, &call->problem.quota) == CHAT_OK;
         return error;
@@ -138,7 +140,7 @@ static enum chat_error wait_for_first(struct http_call *call, const struct repea
 
 /* ---- at first ---- */
 
-/* Its holder stored nothing, and is not at it any more. */
+/* Whether its holder stored nothing, and has stopped working on it. */
 static bool is_abandoned(const struct http_call *call, const char *first_id)
 {
     return clock_wall_ms(call->ports->clock) - uuid_v7_ms(first_id) > PENDING_MAX_MS;

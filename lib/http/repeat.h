@@ -1,7 +1,8 @@
 /*
  * A request sent again with the same Idempotency-Key is the same request: it gets what the first one made, and counts
- * nothing. The key is taken before anything is counted; http_serve frees it where the first is refused. Who comes while
- * the first is still at it waits without a thread (http/late.h), and is told 409 after REPEAT_WAIT_MS.
+ * nothing. A request takes the key before anything is counted; http_serve frees it if the request is refused. A request
+ * that comes while the first is still under way waits without a thread (http/late.h), and gets 409 after
+ * REPEAT_WAIT_MS.
  */
 #ifndef HTTP_REPEAT_H
 #define HTTP_REPEAT_H
@@ -11,23 +12,23 @@
 enum { REPEAT_WAIT_MS = 10000 };
 
 struct repeat_form {
-    bool events; /* else JSON */
+    bool events; /* otherwise JSON */
     bool show_session;
 };
-/* The response of a request that makes a session. */
+/* Writes the response of a request that makes a session. */
 typedef enum chat_error show_session(struct http_call *call, const struct session *session);
 
-/* For a request that makes an answer; `same` is what makes two requests the same (domain/idempotency.h). CHAT_OK with
- * *repeated = false: go on, and make the answer with answer_id. *repeated = true: the request is answered here, or
- * will be. */
+/* For a request that makes an answer. `same` are the values that make two requests the same (domain/idempotency.h).
+ * Returns CHAT_OK. *repeated = false: go on, and make the answer with answer_id. *repeated = true: the request is
+ * answered here, or will be. Errors are in call->problem. */
 enum chat_error repeat_answer(struct http_call *call, const char *const *same, size_t count,
                               const struct repeat_form *form, char answer_id[UUID_TEXT_SIZE], bool *repeated);
-/* For a request that makes a session, with its id. */
+/* The same for a request that makes a session; session_id is for the new one. */
 enum chat_error repeat_session(struct http_call *call, const char *const *same, size_t count, show_session *show,
                                char session_id[UUID_TEXT_SIZE], bool *repeated);
-/* What this request makes is stored: before anybody is told so. Fine where it took no key. */
+/* Notes that what this request makes is stored; call it before anybody is told so. Does nothing if it took no key. */
 void repeat_keep(struct http_call *call);
-/* Frees a key that this request has taken; fine where it took none. */
+/* Frees the key that this request has taken. Does nothing if it took none. */
 void repeat_give_up(struct http_call *call);
 
 #endif

@@ -4,12 +4,13 @@
 
 #include "http/call.h"
 
-/* CHAT_OK: the response is in the call, or the connection was handed over. Else call->problem says why. */
+/* Returns CHAT_OK with the response in the call, or with the connection handed over. Otherwise call->problem says why.
+ */
 typedef enum chat_error route_handler(struct http_call *call);
 
 enum body_kind {
-    BODY_NONE,     /* whatever comes is read and dropped */
-    BODY_OPTIONAL, /* an object, or nothing at all: then an empty object */
+    BODY_NONE,     /* a body is read and dropped */
+    BODY_OPTIONAL, /* an object; nothing at all counts as an empty one */
     BODY_OBJECT,   /* an object */
 };
 
@@ -17,16 +18,16 @@ enum route_access {
     FOR_USERS,    /* a valid token, as header or cookie */
     BY_BEARER,    /* a cookie alone is 401 */
     FOR_ADMINS,   /* the token's role is admin */
-    FOR_SCRAPERS, /* admins; and without any token whoever asks from this host, itself and not for somebody else */
+    FOR_SCRAPERS, /* admins; and clients of this host without any token, unless the request was forwarded */
     FOR_ALL,      /* no token needed */
 };
 
 struct route {
     const char *method;
-    const char *path; /* {session} and {message} take a UUID (anything else is that thing's 404), {name} a segment */
+    const char *path; /* {session} and {message} take a UUID (anything else is its 404), {name} takes a segment */
     route_handler *handler;
     enum body_kind body;
-    size_t body_limit; /* bytes; 0: what the policy says of completions */
+    size_t body_limit; /* bytes; 0: the policy's limit of completions */
     enum route_access access;
 };
 
@@ -34,8 +35,8 @@ size_t route_body_limit(const struct route *route, const struct chat_policy *pol
 
 enum route_match { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_WRONG_METHOD };
 
-/* HEAD finds GET's row. Fills call->id and name. With ROUTE_WRONG_METHOD `allow` (ALLOW_SIZE bytes) has the methods.
- * *id_error: CHAT_OK, or the 404 that the path's id asks for. */
+/* Finds the row for the call's method and path; HEAD finds GET's. Fills call->id and name. With ROUTE_WRONG_METHOD it
+ * fills `allow` with the methods. Sets *id_error to CHAT_OK, or to the 404 that belongs to the path's id. */
 enum { ALLOW_SIZE = 64 };
 enum route_match route_find(struct http_call *call, const struct route **route, enum chat_error *id_error,
                             char allow[ALLOW_SIZE]);

@@ -15,8 +15,8 @@
 
 enum {
     RESPONSE_MAX_BYTES = 64 << 20,
-    LARGE_BODY = 128 << 10,        /* no message is: a completion with a picture */
-    LARGE_AT_ONCE_MAX = 256 << 20, /* bytes of large bodies that are read and looked at, in this process */
+    LARGE_BODY = 128 << 10,        /* larger than any message: a completion with a picture */
+    LARGE_AT_ONCE_MAX = 256 << 20, /* bytes of large bodies that are being read and checked, in this process */
 };
 
 static bool starts_with(const char *text, const char *prefix)
@@ -57,7 +57,7 @@ static bool unsafe_method(const char *method)
     return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
 }
 
-/* A cookie comes along by itself, so what rests on it must come from our own pages. */
+/* Browsers send a cookie by themselves, so a request that relies on it must come from our own pages. */
 static bool from_our_page(struct http_call *call)
 {
     const char *origin = call_header(call, "HTTP_ORIGIN"), *host = call_header(call, "HTTP_HOST");
@@ -82,7 +82,7 @@ static enum chat_error authenticate(struct http_call *call, bool bearer_only)
     if (error != CHAT_OK) return error;
     memcpy(call->caller.user_id, claims.subject, USER_ID_SIZE);
     call->caller.is_admin = claims.is_admin;
-    if (claims.groups_len) { /* the empty name that ends them too */
+    if (claims.groups_len) { /* with the empty name that ends them */
         char *groups = arena_alloc(call->arena, claims.groups_len + 1);
         call->caller.groups = memcpy(groups, claims.groups, claims.groups_len + 1);
     }
@@ -91,7 +91,7 @@ static enum chat_error authenticate(struct http_call *call, bool bearer_only)
     return CHAT_OK;
 }
 
-/* Nothing that somebody forwards for others: then they, too, would come from here. */
+/* A forwarded request does not count as one from here: its client is somewhere else. */
 static bool from_this_host(struct http_call *call)
 {
     static const char *const for_whom[] = {
@@ -144,14 +144,14 @@ static bool is_json_type(const char *type)
     return *rest == 0 || *rest == ';';
 }
 
-/* As the client says, or nginx of what it has read. */
+/* The length that the client announced, or that nginx counted. */
 static size_t announced_length(struct http_call *call)
 {
     const char *text = call_header(call, "CONTENT_LENGTH");
     return text ? (size_t)strtoull(text, NULL, 10) : 0;
 }
 
-/* Nothing of it is kept. It is read all the same: an unread one would reset the connection. */
+/* Reads a body and keeps nothing of it: an unread one would reset the connection. */
 static enum chat_error refuse(struct http_call *call, enum chat_error error)
 {
     const char *text;
@@ -202,8 +202,8 @@ static enum chat_error handle_body(struct http_call *call, const struct route *r
     return error;
 }
 
-/* Before anything of a large body is kept: whoever is over a limit has the cost of sending it, nobody that of reading
- * it; and memory is bounded, whoever sends. */
+/* Called before any of a large body is kept. A user over a limit pays for sending it, and nobody for reading it. It
+ * also bounds the memory of all bodies. */
 static enum chat_error handle(struct http_call *call, const struct route *route)
 {
     static atomic_size_t at_once;
@@ -220,7 +220,7 @@ static enum chat_error handle(struct http_call *call, const struct route *route)
     return error;
 }
 
-/* An SDK that asks for this was not told otherwise; its user is. */
+/* An SDK asks for the Responses API unless it is told otherwise; the message tells its user. */
 static enum chat_error not_found(struct http_call *call)
 {
     static const char responses[] = "/api/v1/responses";

@@ -1,6 +1,6 @@
 /*
- * A connection taken out of its request, with what its response still needs: what answer_stream.c (answers) and
- * completion_stream.c (completions) have in common. Made by the request thread, then the relay loop's alone.
+ * A connection taken out of its request, with what its response still needs. answer_stream.c (answers) and
+ * completion_stream.c (completions) share it. The request thread makes it; then it belongs to the relay loop alone.
  */
 #ifndef HTTP_TAKEN_H
 #define HTTP_TAKEN_H
@@ -23,24 +23,25 @@ struct taken {
     bool finished;
 };
 
-/* false: the connection can't be had; nothing to close. */
+/* Takes the connection out of the call. false: it can't be taken, and there is nothing to close. */
 bool taken_open(struct taken *taken, struct http_call *call);
-/* Writes the request's log line (499 where it was not finished), closes and frees all but the struct. */
+/* Writes the request's log line (499 if it was not finished), closes, and frees all but the struct. */
 void taken_close(struct taken *taken, bool stream);
 void taken_add_quota_headers(struct taken *taken, const struct quota *quota);
-/* The head with its length, then the body. */
+/* Sends the head with the length, then the body. */
 enum listener_state taken_send_whole(struct taken *taken, const char *body, size_t len);
 enum listener_state taken_write(struct taken *taken, const char *bytes, size_t len);
-/* Before the last of the body: it goes out together with the end. */
+/* Called before the last part of the body, so that it goes out together with the end. */
 void taken_cork(struct taken *taken);
 enum listener_state taken_flush(struct taken *taken);
 enum listener_state taken_finish(struct taken *taken);
-/* Instead of finish, where the response can't go on after its head: the client sees that it is not whole. */
+/* Called instead of finish, if the response can't go on after its head: the client sees that it is not whole. */
 enum listener_state taken_tear(struct taken *taken, enum chat_error error);
-/* {"error":…}. */
+/* Writes {"error":…}. */
 void taken_compose_error(struct taken *taken, const struct problem *problem, struct buf *out);
-/* The same as the whole response: status, headers of an error, body. quota: where the user stands by now, for the
- * headers that taken_add_quota_headers made and a 429's details; NULL: as then. Fills the problem's quota in. */
+/* Sends the same as the whole response: status, headers of an error, body. quota: the user's standing now, for the
+ * headers that taken_add_quota_headers made and for a 429's details; NULL: as it was then. Fills the problem's quota.
+ */
 enum listener_state taken_send_error(struct taken *taken, struct problem *problem, const struct quota *quota,
                                      struct buf *scratch);
 

@@ -135,7 +135,7 @@ void view_usage(struct json_writer *json, const struct usage_row *row)
     json_end_object(json);
 }
 
-/* null where there is nothing to divide by. */
+/* Writes null if there is nothing to divide by. */
 static void field_ratio(struct json_writer *json, const char *key, int64_t part, int64_t whole)
 {
     enum { DECIMALS = 10000 };

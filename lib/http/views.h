@@ -1,4 +1,4 @@
-/* The domain as JSON: one place that knows what a session, a message or a quota looks like outside. */
+/* The domain as JSON: the one place that defines how a session, a message or a quota looks to clients. */
 #ifndef HTTP_VIEWS_H
 #define HTTP_VIEWS_H
 
@@ -9,11 +9,11 @@
 #include "domain/session_repo.h"
 #include "domain/usage_repo.h"
 
-/* Whole objects. */
+/* These write whole objects. */
 void view_session(struct json_writer *json, const struct session *session);
 /* match may be NULL. */
 void view_session_item(struct json_writer *json, const struct session *session, const struct session_match *match);
-/* The fields alone, for an object that goes on. */
+/* Writes the fields alone, for an object that goes on. */
 void view_session_fields(struct json_writer *json, const struct session *session);
 enum message_view { MESSAGE_WHOLE, MESSAGE_WITHOUT_TEXT };
 void view_message_fields(struct json_writer *json, const struct message *message, enum message_view view);

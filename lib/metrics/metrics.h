@@ -1,8 +1,8 @@
 /*
- * What the service counts for its operator, over all workers as one view. The master maps one region of shared memory
- * before it starts them; each worker writes into a slot of its own, plain numbers, and whoever is asked sums all slots.
- * A slot is given to the next worker when its own has ended, and counts on: counters never go back. Gauges count only
- * while the slot's worker lives.
+ * The figures of the service for its operator, over all workers as one view. The master maps one region of shared
+ * memory before it starts them. Each worker writes plain numbers into a slot of its own; the worker that is asked sums
+ * all slots. When a worker has ended, the next one gets its slot and counts on, so counters never go back. Gauges count
+ * only while the slot's worker lives.
  *
  * Counting is a few atomic additions: any thread, no lock, no allocation, no system call. Before metrics_join a
  * process counts into memory of its own (tests, tools).
@@ -15,7 +15,7 @@
 
 enum {
     METRICS_SLOTS = 192,
-    METRICS_ROUTES = 48,   /* rows of the routes table; the last one is for what no row knows */
+    METRICS_ROUTES = 48,   /* rows of the routes table; the last one is for paths that no row has */
     METRICS_STATUSES = 28, /* the last one: any other */
     METRICS_MODELS = 32,   /* the last one: any other */
     METRICS_MODEL_SIZE = 96,
@@ -89,20 +89,20 @@ struct metrics_values {
     struct metrics_model models[METRICS_MODELS];
 };
 
-/* Of this process; never NULL. */
+/* The slot of this process; never NULL. */
 extern struct metrics_values *metrics;
 
 /* ---- the region ---- */
 
-/* A descriptor of a new region, or -1. For the master, before workers are started. */
+/* Returns a descriptor of a new region, or -1. For the master, before it starts workers. */
 int metrics_region(void);
-/* A worker's: counts into that slot from now on, beside what it holds. false: it counts for itself alone. */
+/* For a worker: counts into that slot from now on, added to what it holds. false: it counts for itself alone. */
 bool metrics_join(int fd, int slot);
-/* The master's: nobody counts into that slot any more. */
+/* For the master: nobody counts into that slot any more. */
 void metrics_leave(int fd, int slot);
-/* The master's: that slot's worker ended, and nobody had asked it to. */
+/* For the master: that slot's worker ended, and nobody had asked it to. */
 void metrics_lost(int fd, int slot);
-/* The sum of all slots; *workers: how many live. */
+/* Sums all slots; *workers: how many live. */
 void metrics_sum(struct metrics_values *out, int *workers);
 
 /* ---- counting ---- */
@@ -116,19 +116,19 @@ static inline void metrics_move(int64_t *gauge, int64_t by)
     __atomic_fetch_add(gauge, by, __ATOMIC_RELAXED);
 }
 void metrics_observe(struct metrics_histogram *histogram, int64_t ms);
-/* route: its row in the table, anything outside of it for none. */
+/* Counts a request. route: its row in the table; any other number: none. */
 void metrics_request(int route, int status, int64_t duration_ms);
-/* What an answer or a completion used; tokens below 0 count as none. Only configured models may be named. */
+/* Counts the use of an answer or a completion; tokens below 0 count as none. Only configured models may be named. */
 void metrics_usage(const char *model, int64_t prompt_tokens, int64_t completion_tokens, int64_t cost_micro_usd);
 
-/* What the provider has said of our key and account; the newest word of any worker counts. Gives whether that is news
- * worth a line: it is refused now, or no longer. */
+/* Notes the provider's word about our key and account; the newest word of any worker counts. Returns whether that is
+ * news for the log: it is refused now, or no longer. */
 bool metrics_tell_account(enum metrics_account stands);
 enum metrics_account metrics_account(void);
 
-/* The upper bound of a bucket in milliseconds. */
+/* Returns the upper bound of a bucket in milliseconds. */
 int64_t metrics_bucket_ms(int bucket);
-/* The status at that place in `requests`; 0 for the last. */
+/* Returns the status at that place in `requests`; 0 for the last. */
 int metrics_status(int at);
 
 #endif

@@ -13,7 +13,8 @@ enum {
     SLOW_MS = 500,
     MAX_ATTEMPTS = 3,
     STATE_SIZE = 6,
-    LOOK_MS = 1000, /* a connection that only reads would never meet a refusal: it looks who is at its other end */
+    LOOK_MS =
+        1000, /* a connection that only reads never meets a refusal, so it asks which server is at its other end */
 };
 static const char READ_ONLY[] = "25006"; /* read_only_sql_transaction */
 
@@ -32,8 +33,8 @@ struct pg_conn {
 
 /* How one try ended. */
 enum outcome {
-    DONE,           /* *result is there */
-    SQL_ERROR,      /* the server said no: state and constraint are there */
+    DONE,           /* *result is set */
+    SQL_ERROR,      /* the server refused: state and constraint are set */
     CONNECT_FAILED, /* nothing was sent */
     LOST,           /* the connection died after something was sent: unknown whether it was done */
     TIMED_OUT,
@@ -101,7 +102,7 @@ static enum outcome start_connection(struct pg_conn *conn, struct attempt *attem
 {
     struct pg_hosts hosts;
     pg_hosts_turn(&conn->hosts, pg_health_host_turn(conn->health), &hosts);
-    /* What stands before dbname can be set otherwise in the URL, what stands after it can't. An empty list is none. */
+    /* The URL may override parameters before dbname, and none after it. An empty list is none. */
     static const char *const keys[] = {"fallback_application_name",
                                        "tcp_user_timeout",
                                        "keepalives_idle",
@@ -136,23 +137,23 @@ static enum outcome connect_now(struct pg_conn *conn, struct attempt *attempt)
         log_write(LOG_DEBUG, "store_connected", LOG_INT("duration_ms", clock_mono_ms(conn->clock) - begun_ms));
         return DONE;
     }
-    /* libpq's message names host, port and user: no secret, but no more than an operator needs either */
+    /* libpq's message names host, port and user: no secret, and what an operator needs */
     log_write(LOG_WARN, "store_connect_failed", LOG_STR("reason", outcome == TIMED_OUT ? "timeout" : "refused"),
               LOG_INT("duration_ms", clock_mono_ms(conn->clock) - begun_ms));
     disconnect(conn);
     return outcome;
 }
 
-/* Whether the server hung up while the connection lay idle: seen before anything is sent, so nothing is in doubt.
- * A server that has something to say to an idle client says goodbye (or, rarely, that a setting changed: then a new
- * connection does no harm). */
+/* Returns whether the server hung up while the connection was idle. It is checked before anything is sent, so nothing
+ * is in doubt. A server that sends something to an idle client ends the connection, or, rarely, reports a changed
+ * setting: then a new connection does no harm. */
 static bool hung_up(struct pg_conn *conn)
 {
     struct pollfd pfd = {.fd = PQsocket(conn->pg), .events = POLLIN | POLLRDHUP};
     return poll(&pfd, 1, 0) > 0;
 }
 
-/* What goes out together, in this order. */
+/* The parts that go out together, in this order. */
 enum step { STEP_SETTINGS, STEP_LOOK, STEP_PREPARE, STEP_EXECUTE, STEP_SYNC };
 struct plan {
     enum step steps[6];
@@ -174,7 +175,7 @@ static bool send_settings(struct pg_conn *conn, struct plan *plan, bool for_tran
     return add_step(plan, STEP_SETTINGS, PQsendQueryParams(conn->pg, PG_SETTINGS_SQL, 2, NULL, values, NULL, NULL, 0));
 }
 
-/* What comes before the statement: settings, or a look at who is there, where the last one is some time ago. */
+/* Queues what goes before the statement: settings, or PG_LOOK_SQL if the last look is some time ago. */
 static bool send_first(struct pg_conn *conn, struct plan *plan, bool prepares)
 {
     if (!prepares) return send_settings(conn, plan, true);
@@ -217,7 +218,7 @@ static void note_error(const PGresult *result, struct attempt *attempt)
     snprintf(attempt->constraint, sizeof attempt->constraint, "%s", constraint ? constraint : "");
 }
 
-/* Flushes what is to be sent while reading what comes, until a result (or the NULL between results) is there. */
+/* Sends, and reads what comes, until there is a result, or the NULL between results. */
 static enum outcome await_result(struct pg_conn *conn, struct attempt *attempt, PGresult **result)
 {
     for (;;) {
@@ -229,7 +230,7 @@ static enum outcome await_result(struct pg_conn *conn, struct attempt *attempt, 
         }
         if (!wait_for(conn, (short)(unsent ? POLLIN | POLLOUT : POLLIN), attempt->deadline_ms)) return TIMED_OUT;
         if (!PQconsumeInput(conn->pg)) {
-            /* the reason may have come with the last bytes */
+            /* the reason may be in the last bytes */
             *result = PQisBusy(conn->pg) ? NULL : PQgetResult(conn->pg);
             if (*result) note_error(*result, attempt);
             PQclear(*result);
@@ -239,8 +240,8 @@ static enum outcome await_result(struct pg_conn *conn, struct attempt *attempt, 
     }
 }
 
-/* A pooler stands between where the process at the other end is another than the one that we were told of: then
- * nothing may rest on the connection. */
+/* If another process answers than the one that we were told of, there is a pooler between. Then nothing may depend on
+ * the connection. */
 static void note_process(struct pg_conn *conn, int64_t pid)
 {
     if (pid == PQbackendPID(conn->pg) || !pg_health_prepares(conn->health)) return;
@@ -259,7 +260,7 @@ static bool note_look(struct pg_conn *conn, const PGresult *result)
     return true;
 }
 
-/* What one result says; false: the statement is not to be believed or failed, and why is in the attempt. */
+/* Reads one result. false: the statement failed, or its result may not be believed; the attempt has the reason. */
 static bool take_result(struct pg_conn *conn, enum pg_statement statement, enum step step, PGresult *result,
                         struct attempt *attempt)
 {
@@ -324,15 +325,15 @@ static bool state_is(const struct attempt *attempt, const char *prefix)
     return strncmp(attempt->state, prefix, strlen(prefix)) == 0;
 }
 
-/* The server is leaving, starting, or has become read-only, or what was prepared isn't there, or is already: this
- * connection is of no more use. */
+/* Returns whether the connection is of no more use: the server is leaving, starting, or has become read-only; or a
+ * prepared statement isn't there, or is there already. */
 static bool must_reconnect(const struct attempt *attempt)
 {
     return state_is(attempt, "57P") || state_is(attempt, "08") || state_is(attempt, READ_ONLY) ||
            state_is(attempt, "26000") || state_is(attempt, "42P05") || state_is(attempt, "0A000");
 }
 
-/* What this refusal says of the other connections. */
+/* Reports what this refusal means for the other connections. */
 static void leave(struct pg_conn *conn, const struct attempt *attempt)
 {
     if (state_is(attempt, READ_ONLY)) pg_health_renew(conn->health, conn->generation, "read-only");
@@ -396,7 +397,7 @@ enum chat_error pg_exec(struct pg_conn *conn, enum pg_statement statement, const
         tries++;
     } while (outcome != DONE && worth_another(entry, outcome, &attempt, tries));
 
-    /* one that is read-only is as good as none: one call at a time finds out whether it still is */
+    /* a read-only server serves nobody: one call at a time finds out whether it still is read-only */
     bool reached = outcome == DONE || (outcome == SQL_ERROR && !state_is(&attempt, READ_ONLY));
     pg_health_leave(conn->health, probe, reached);
     enum chat_error error = outcome == DONE        ? CHAT_OK
@@ -472,7 +473,7 @@ enum chat_error pg_ping(struct pg_conn *conn)
 {
     struct pg_params none = {0};
     PGresult *result;
-    conn->looked_at_ms = 0; /* the look is what this is about */
+    conn->looked_at_ms = 0; /* the look is the purpose here */
     enum chat_error error = pg_exec(conn, PG_PING, &none, &result);
     PQclear(result);
     return error;

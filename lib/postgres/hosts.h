@@ -1,6 +1,6 @@
 /*
- * Several hosts in a URL, each of which may be the primary. libpq tries them in turn, but one that doesn't answer at
- * all would take the whole time of a try, the next one's too: so the next try begins with the one that follows.
+ * Several hosts in a URL, each of which may be the primary. libpq tries them in turn, but a host that doesn't answer at
+ * all takes the whole time of a try, and of the next one. So the next try begins with the host that follows.
  */
 #ifndef POSTGRES_HOSTS_H
 #define POSTGRES_HOSTS_H
@@ -15,9 +15,10 @@ struct pg_hosts {
     int count;
 };
 
-/* Of a URL that libpq can read, with lists of at most PG_HOSTS_SIZE; else a count of 0, and nothing is turned. */
+/* Reads the hosts of a URL. Sets a count of 0 if libpq can't read it, or if a list exceeds PG_HOSTS_SIZE; then nothing
+ * is turned. */
 void pg_hosts_read(const char *url, struct pg_hosts *out);
-/* The same, beginning with another: one port for all stays as it is. */
+/* Copies the lists, beginning with another host. One port for all stays as it is. */
 void pg_hosts_turn(const struct pg_hosts *hosts, unsigned turn, struct pg_hosts *out);
 
 #endif

@@ -7,7 +7,7 @@
 #include "postgres/rows.h"
 #include "postgres/search_text.h"
 
-/* Each time means that another send of the same session got through: it takes a storm of short answers to need two. */
+/* Each repetition means that another send of the same session got through; only a storm of short answers needs two. */
 enum { STALE_RETRIES = 50 };
 
 struct pg_message_repo {
@@ -22,7 +22,7 @@ static struct pg_conn *conn_of(struct message_repo *repo)
 
 /* ---- reading ---- */
 
-/* One page, by either of two statements; in the order of the statement's rows, or the other way round. */
+/* Reads one page, by either of two statements, in the order of the statement's rows or in reverse. */
 static enum chat_error read_page(struct message_repo *self, enum pg_statement statement, const struct pg_params *params,
                                  bool newest_first, int limit, struct arena *arena, struct message_page *out)
 {
@@ -70,7 +70,7 @@ static enum chat_error after(struct message_repo *self, const char *user_id, con
     return read_page(self, PG_MESSAGE_AFTER, &params, false, limit, arena, out);
 }
 
-/* Runs a statement that gives the message's columns, in one row or in none. */
+/* Runs a statement that returns the message's columns, in one row or none. */
 static enum chat_error one_message(struct message_repo *self, enum pg_statement statement,
                                    const struct pg_params *params, struct arena *arena, struct message *out)
 {
@@ -275,7 +275,7 @@ static enum verdict verdict_of(const PGresult *result)
     return strcmp(name, "unfit") == 0 ? UNFIT : STALE;
 }
 
-/* Which answer won the race that the unique index decided. "" where it has ended meanwhile. */
+/* Finds the answer that won the race which the unique index decided. "": it has ended meanwhile. */
 static void find_winner(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
                         char out[UUID_TEXT_SIZE])
 {
@@ -303,7 +303,7 @@ static enum chat_error begin_once(struct message_repo *self, const struct answer
     enum chat_error error = pg_exec(conn_of(self), statement, params, &result);
     if (error == CHAT_ERR_GENERATION_IN_PROGRESS) {
         find_winner(self, begin, arena, out->active_message_id);
-        *stale = out->active_message_id[0] == '\0'; /* over already: the way may be free */
+        *stale = out->active_message_id[0] == '\0'; /* it is over already, so the way may be free */
     }
     if (error == CHAT_OK && PQntuples(result) == 0)
         error = begin->regenerates_id ? CHAT_ERR_MESSAGE_NOT_FOUND : CHAT_ERR_SESSION_NOT_FOUND;

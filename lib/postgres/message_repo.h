@@ -1,5 +1,5 @@
-/* Messages in Postgres: domain/message_repo.h over one connection, which it borrows and must outlive it.
- * What goes into begin_answer must not lie within what comes out of it. */
+/* Messages in Postgres: domain/message_repo.h over one connection, which it borrows, and which must outlive it. The
+ * input of begin_answer must not lie within its output. */
 #ifndef POSTGRES_MESSAGE_REPO_H
 #define POSTGRES_MESSAGE_REPO_H
 

@@ -1,5 +1,5 @@
 /*
- * Running a statement and reading its rows; for the files of this folder alone.
+ * Runs a statement and reads its rows; for the files of this folder alone.
  */
 #ifndef POSTGRES_QUERY_H
 #define POSTGRES_QUERY_H
@@ -29,13 +29,13 @@ void pg_add_bytes(struct pg_params *params, const char *bytes, size_t len);
 void pg_add_int(struct pg_params *params, int64_t number);
 void pg_add_int_or_null(struct pg_params *params, int64_t number, bool is_null);
 
-/* CHAT_OK: *result is the caller's to PQclear. CHAT_ERR_DATABASE_UNAVAILABLE: away, too slow, or refusing work.
- * CHAT_ERR_INVALID_REQUEST: a text with NUL or bad UTF-8, or an id that is no UUID. The statement's conflict error
- * (statements.h). CHAT_ERR_INTERNAL: anything else, logged. */
+/* Runs the statement. CHAT_OK: the caller owns *result, and calls PQclear. CHAT_ERR_DATABASE_UNAVAILABLE: Postgres is
+ * away, too slow, or refuses work. CHAT_ERR_INVALID_REQUEST: a text with NUL or bad UTF-8, or an id that is no UUID.
+ * The statement's conflict error: see statements.h. CHAT_ERR_INTERNAL: anything else, logged. */
 enum chat_error pg_exec(struct pg_conn *conn, enum pg_statement statement, const struct pg_params *params,
                         PGresult **result) MUST_CHECK;
 
-/* One field of a row, by column number. */
+/* These read one field of a row, by column number. */
 const char *pg_text(const PGresult *result, int row, int column, struct arena *arena, size_t *len); /* NULL: NULL */
 int64_t pg_int(const PGresult *result, int row, int column, int64_t if_null);
 bool pg_bool(const PGresult *result, int row, int column);

@@ -6,7 +6,7 @@
 
 enum { US_PER_MS = 1000 };
 
-/* The table's CHECKs admit the same names as the domain; a name unknown here comes from a newer version. */
+/* The table's CHECKs admit the same names as the domain; an unknown name comes from a newer version. */
 static void unknown_name(const char *column)
 {
     log_write(LOG_ERROR, "store_unknown_name", LOG_STR("column", column));

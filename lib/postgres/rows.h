@@ -1,4 +1,4 @@
-/* Rows of the column lists (statements.c) as domain values; texts are copied into the arena. */
+/* Turns rows of the column lists (statements.c) into domain values; copies texts into the arena. */
 #ifndef POSTGRES_ROWS_H
 #define POSTGRES_ROWS_H
 
@@ -11,7 +11,7 @@
 void pg_session_from_row(const PGresult *result, int row, int column, struct arena *arena, struct session *out);
 void pg_message_from_row(const PGresult *result, int row, int column, struct arena *arena, struct message *out);
 void pg_usage_from_row(const PGresult *result, int row, int column, struct usage_counts *out); /* NULL is 0 */
-/* A uuid column; "" for NULL. */
+/* Reads a uuid column; "" for NULL. */
 void pg_id_from_row(const PGresult *result, int row, int column, char out[UUID_TEXT_SIZE]);
 
 #endif

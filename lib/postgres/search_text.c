@@ -47,7 +47,8 @@ struct word {
     size_t len;
 };
 
-/* The next word at or after *at. A CJK run gives each of its characters with the one after it, the last one alone. */
+/* Finds the next word at or after *at. A CJK run gives each of its characters with the one after it, and the last one
+ * alone. */
 static bool next_word(const char *text, size_t len, size_t *at, struct word *word)
 {
     uint32_t c;
@@ -68,7 +69,7 @@ static bool next_word(const char *text, size_t len, size_t *at, struct word *wor
     return true;
 }
 
-/* What is searched in: *text in NFC, in `copy` where that is something else. The caller ends copy. */
+/* Sets *text to its NFC form, in `copy` if that differs. The caller frees copy. */
 static void composed(const char **text, size_t *len, struct buf *copy)
 {
     buf_init(copy, *len * UTF8_NFC_GROWTH);
@@ -105,7 +106,7 @@ void search_text_terms(const char *query, struct arena *arena, struct search_ter
     out->count = 0;
     for (size_t at = 0; out->count < SEARCH_QUERY_MAX_TERMS && next_word(query, len, &at, &word);) {
         if (word.len > TERM_MAX_BYTES) continue;
-        /* the last character of a run says nothing that the pair before it doesn't; a run of one stands alone */
+        /* the last character of a run adds nothing to the pair before it; a run of one is a word */
         size_t first = utf8_decode(word.text, word.len, &c);
         if (out->count && is_cjk(c) && first == word.len) {
             const char *last = out->words[out->count - 1];
@@ -123,7 +124,7 @@ const char *search_text_tsquery(const struct search_terms *terms, struct arena *
 {
     const char *query = NULL;
     for (size_t i = 0; i < terms->count; i++) {
-        /* ASCII of a word is letters and digits, so the quotes can't be broken out of */
+        /* the ASCII of a word is letters and digits, so no word can end the quotes */
         const char *prefix = i + 1 == terms->count ? ":*" : "";
         query = query ? arena_printf(arena, "%s & '%s'%s", query, terms->words[i], prefix)
                       : arena_printf(arena, "'%s'%s", terms->words[i], prefix);
@@ -143,7 +144,7 @@ static bool begins_with(const char *text, size_t len, const char *term)
     return true;
 }
 
-/* Where a term is found first in text, which is in NFC; len where none is. */
+/* Returns where a term is found first in text, which is in NFC; len: nowhere. */
 static size_t find_term(const char *text, size_t len, const struct search_terms *terms)
 {
     struct word word;
@@ -174,7 +175,7 @@ const char *search_text_snippet(const char *text, size_t len, const struct searc
     for (int back = 0; start > 0 && back < SNIPPET_LEAD; back++) do
             start--;
         while (start > 0 && ((unsigned char)text[start] & 0xc0) == 0x80);
-    if (start > 0) { /* begin with a whole word where one begins before the match */
+    if (start > 0) { /* begin with a whole word, if one begins before the match */
         size_t at = start;
         while (at < found && (unsigned char)text[at] > ' ') at++;
         if (at < found) start = at;

@@ -46,7 +46,7 @@ static enum chat_error create(struct session_repo *self, const char *user_id, co
     return error;
 }
 
-/* Runs a statement that gives the session's columns, in one row or in none. */
+/* Runs a statement that returns the session's columns, in one row or none. */
 static enum chat_error one_session(struct session_repo *self, enum pg_statement statement,
                                    const struct pg_params *params, struct arena *arena, struct session *out)
 {
@@ -94,8 +94,8 @@ static enum chat_error restore(struct session_repo *self, const char *user_id, c
     return one_session(self, PG_SESSION_RESTORE, &params, arena, out);
 }
 
-/* Asked after the delete, on purpose: an answer that began while the delete waited for the row is seen too, and none
- * can begin any more. */
+/* Asked after the delete, on purpose: it sees an answer that began while the delete waited for the row, too, and no
+ * other can begin any more. */
 static enum chat_error find_active(struct session_repo *self, const char *session_id, char active[UUID_TEXT_SIZE])
 {
     struct pg_params params = {0};
@@ -120,7 +120,7 @@ static enum chat_error remove_session(struct session_repo *self, const char *use
     if (error == CHAT_OK && PQntuples(result) == 0) error = CHAT_ERR_SESSION_NOT_FOUND;
     PQclear(result);
     if (error != CHAT_OK) return error;
-    /* The delete stands whatever becomes of this: an answer that is not stopped now ends by itself, unseen. */
+    /* The delete is done, whatever this returns: an answer that is not stopped now ends by itself, unseen. */
     if (find_active(self, session_id, active_answer) != CHAT_OK) active_answer[0] = '\0';
     return CHAT_OK;
 }

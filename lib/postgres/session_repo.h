@@ -1,4 +1,4 @@
-/* Sessions in Postgres: domain/session_repo.h over one connection, which it borrows and must outlive it. */
+/* Sessions in Postgres: domain/session_repo.h over one connection, which it borrows, and which must outlive it. */
 #ifndef POSTGRES_SESSION_REPO_H
 #define POSTGRES_SESSION_REPO_H
 

@@ -4,9 +4,9 @@
 /* clang-format off */
 
 /* Plans are made once, for any user: a plan made for a user with ten sessions must serve one with a million too. So no
- * plan may fetch all of somebody's rows and sort them where an index gives them in order and a page is enough;
- * enable_sort = off says that (what has no index is sorted all the same). Its
- * price on paper would wake the just-in-time compiler, which takes 450 ms: off too. */
+ * plan may fetch all of a user's rows and sort them, if an index gives them in order and a page is enough.
+ * enable_sort = off has that effect (rows without an index are sorted all the same). Its estimated cost would start the
+ * just-in-time compiler, which takes 450 ms; so that is off too. */
 #define LOOK "SELECT current_setting('transaction_read_only'), pg_backend_pid()," \
     " (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
 const char PG_LOOK_SQL[] = LOOK;
@@ -30,7 +30,7 @@ const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text,
     t ".completion_tokens, " t ".total_tokens, " t ".token_count, " t ".tokens_estimated, " US(t ".created_at") ", " \
     t ".epoch, " t ".cached_tokens"
 
-/* With what stands before each row of x, in bytes; texts are not read for it. */
+/* Adds the bytes of all rows before each row of x; it reads no texts for that. */
 #define BOUNDED(order) \
     "SELECT x.*, count(*) OVER () AS found, coalesce(sum(octet_length(x.content) + coalesce(octet_length(x.reasoning), 0))" \
     "   OVER (ORDER BY x.seq " order " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before "
@@ -47,18 +47,18 @@ const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text,
     " ORDER BY s." column " DESC, s.id DESC LIMIT $4::int"
 
 /*
- * $5 tsquery. The newest matching message of each session, or its title, is found in one of three ways, each for what the
- * one before would be too slow at; all find the same.
- * `near` walks the next 60 sessions of the list, up to 600 messages, each message by message. That is all there is to
- * do for most users, and for a word that is in every other session, whose entries in the index are the whole site's.
- * It will do where it fills the page or reaches the end of the list (`enough`).
- * `mid` walks on until the page is full, up to 12,000 messages, where near found something and more than 2,000 sessions
- * follow: a word in one message of 50 of somebody's million has 20,000 entries in the index, and the page is full after
+ * $5 tsquery. The newest matching message of each session, or its title, is found in one of three ways. Each way is for
+ * queries at which the one before would be too slow; all find the same.
+ * `near` walks the next 60 sessions of the list, up to 600 messages, message by message. That is enough for most users,
+ * and for a word that is in every other session, as the index has its entries for the whole site. It is the result if it
+ * fills the page or reaches the end of the list (`enough`).
+ * `mid` walks on until the page is full, up to 12,000 messages, if near found something and more than 2,000 sessions
+ * follow. A word in one message of 50 of a user's million has 20,000 entries in the index, and the page is full after
  * the first thousand messages.
- * `far` asks the index: for a rare word it has few entries. Few sessions are then looked up one by one and sorted; of
- * many the page is full sooner by going through the list (`many`).
+ * `far` asks the index, which has few entries for a rare word. It then looks up a few sessions one by one and sorts
+ * them; with many sessions the page is full sooner by going through the list (`many`).
  * The page's texts are fetched last. OFFSET 0 keeps the planner from reading all of a user's sessions to join them with
- * a handful, IS TRUE from making a join of the membership, which would lose the order.
+ * a handful. IS TRUE keeps it from making a join of the membership, which would lose the order.
  */
 #define MATCHES(column) column " @@ to_tsquery('simple', $5::text) AND " column " IS NOT NULL"
 #define NEWEST_MATCH(session) \
@@ -134,24 +134,24 @@ const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text,
     " WHERE u.day BETWEEN $1::date AND $2::date AND ($3::text IS NULL OR u.model = $3::text) AND " after \
     " GROUP BY " keys " ORDER BY " keys " LIMIT $4::int"
 
-/* What of a session counts as context: domain/context.c, context_takes. */
+/* Which messages of a session count as context: domain/context.c, context_takes. */
 #define CONTEXT_TAKES(t) \
     t ".superseded_by IS NULL AND (" t ".status = 'complete' OR (" t ".status IN ('stopped', 'interrupted') AND " t \
       ".content <> ''))"
 
 /*
- * Beginning an answer. The session's row is locked first (`s`), so racing sends come one after the other; what else
- * is read (`m`) is as of the statement's start. Where another send got in between, the locked row's last_seq is ahead
- * of the one seen (`seen`): verdict 'stale', nothing is done, and the caller asks again. All branches that write
- * depend on verdict 'go'. One row at least where the session is the user's, none where it isn't.
+ * Begins an answer. The session's row is locked first (`s`), so racing sends come one after the other. Everything else
+ * (`m`) is read as of the statement's start. If another send got in between, the locked row's last_seq is ahead of the
+ * one seen (`seen`): the verdict is 'stale', nothing is done, and the caller asks again. All branches that write depend
+ * on verdict 'go'. It returns at least one row if the session is the user's, and none if it isn't.
  */
 #define LOCKED_SESSION(where) \
     "WITH s AS (SELECT * FROM chat_sessions WHERE " where " AND deleted_at IS NULL FOR UPDATE)," \
     " seen AS (SELECT c.last_seq FROM chat_sessions c, s WHERE c.id = s.id)," \
     " busy AS (SELECT m.id FROM chat_messages m, s WHERE m.session_id = s.id AND m.status = 'streaming'),"
 
-/* A question and its answer, two rows of one INSERT: Postgres reads a table's CHECKs and opens its indexes anew for each
- * INSERT, which costs more than a row does. */
+/* A question and its answer are two rows of one INSERT: Postgres reads a table's CHECKs and opens its indexes again for
+ * each INSERT, which costs more than a row does. */
 #define BEGUN_COLUMNS \
     "id, session_id, user_id, seq, parent_id, role, status, epoch, content, model, token_count, tokens_estimated," \
     " created_at, search_vector, idempotency_key, idempotency_fingerprint"
@@ -203,7 +203,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 " WHERE s.id = $1::uuid AND s.user_id = $2::text AND s.deleted_at IS NULL RETURNING " SESSION("s")},
     [PG_SESSION_REMOVE] =
         {.name = "session_remove",
-         .repeatable = false, /* the second time would say that there is no such session */
+         .repeatable = false, /* a second time would find no such session */
          .sql = "UPDATE chat_sessions SET deleted_at = " MS("$3")
                 " WHERE id = $1::uuid AND user_id = $2::text AND deleted_at IS NULL RETURNING id"},
     [PG_SESSION_ACTIVE] =
@@ -221,7 +221,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
          .sql = "UPDATE chat_sessions SET title = $2::text, title_source = 'model', title_vector = " VECTOR("$3") ","
                 "  updated_at = greatest(updated_at, " MS("$4") ")"
                 " WHERE id = $1::uuid AND title_source <> 'user' AND deleted_at IS NULL RETURNING id"},
-    /* By itself, not with the answer's end: that one leaves the session's row alone. */
+    /* A statement of its own: the answer's end doesn't touch the session's row. */
     [PG_SESSION_CONTEXT_START] =
         {.name = "session_context_start",
          .repeatable = true,
@@ -259,7 +259,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
          .repeatable = true,
          .sql = "SELECT " MESSAGE("m") " FROM chat_messages m JOIN chat_sessions s ON s.id = m.session_id"
                 " WHERE m.id = $1::uuid AND m.user_id = $2::text AND s.deleted_at IS NULL"},
-    /* A rating counts on its answer's day, from when the answer has ended: the end counts what it finds. */
+    /* A rating counts on its answer's day, once the answer has ended: the end counts the rating that it finds. */
     [PG_MESSAGE_FEEDBACK] =
         {.name = "message_feedback",
          .repeatable = true,
@@ -342,7 +342,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 ", " MESSAGE("h") " FROM verdict v LEFT JOIN up ON true LEFT JOIN history h ON true ORDER BY h.seq"},
 
     /* $1 the old answer, $2 user, $3 answer, $4 model, $5 epoch, $6 now, $7 context messages wanted, the question
-     * among them, $8 key, $9 its fingerprint. An answer is fit while no later question stands. */
+     * among them, $8 key, $9 its fingerprint. An answer may be replaced while there is no later current question. */
     [PG_ANSWER_BEGIN_REGENERATE] =
         {.name = "answer_begin_regenerate",
          .constraint = "chat_messages_one_streaming",
@@ -379,9 +379,9 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
     /* $1 message, $2 session, $3 epoch, $4 status, $5 content, $6 reasoning, $7 model, $8 finish reason, $9-$11 usage,
      * $12 tokens, $13 estimated, $14 cost, $15 words of the content, $16 whether it takes an earlier answer's place,
      * $17 cached tokens.
-     * The session's row is left alone: it needs no lock, so an end never waits for a begin.
-     * `counted` is what the answer adds to its day, and takes back where it had ended before (interrupted, and its owner
-     * was alive after all): so the day's numbers are the sum over its ended answers, whoever races. */
+     * The session's row is not touched and not locked, so an end never waits for a begin.
+     * `counted` is what the answer adds to its day. It takes that back if it had ended before (interrupted, and its owner
+     * was alive after all). So the day's numbers are the sum over its ended answers, whatever races. */
     [PG_ANSWER_END] =
         {.name = "answer_end",
          .repeatable = true,
@@ -398,7 +398,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "  RETURNING m.id, m.session_id, m.user_id, m.parent_id, m.seq, m.created_at, m.status, m.model,"
                 "   m.feedback, m.prompt_tokens, m.completion_tokens, m.cost_micro_usd, m.cached_tokens,"
                 "   m.content <> '' AS has_text),"
-                /* all earlier answers to the same question: one that failed may stand between */
+                /* all earlier answers to the same question: there may be one that failed between */
                 " old AS (UPDATE chat_messages m SET superseded_by = e.id FROM ended e"
                 "  WHERE $16::int = 1 AND e.has_text AND m.session_id = e.session_id AND m.parent_id = e.parent_id"
                 "   AND m.role = 'assistant' AND m.seq < e.seq AND m.superseded_by IS NULL),"
@@ -430,7 +430,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
 
     /* ---- usage ---- */
     /* $1 writer, $2 number of the batch, $3 now, $4 its rows. In the order of the key, so that two never wait for each
-     * other crosswise. */
+     * other in a circle. */
     [PG_USAGE_COUNT] =
         {.name = "usage_count",
          .repeatable = true,
@@ -446,8 +446,8 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
                 "  ON CONFLICT (user_id, day, model) DO UPDATE SET " MORE("completions") ", " MORE("prompt_tokens") ", "
                 MORE("completion_tokens") ", " MORE("cost_micro_usd") ", " MORE("cached_tokens")},
 
-    /* $1 first day, $2 last, $3 model or NULL, $4 limit, from $5 on the cursor: of day, user, model those that it is
-     * grouped by. Each goes along an index and stops after a page; by model alone there are few. */
+    /* $1 first day, $2 last, $3 model or NULL, $4 limit, from $5 on the cursor: those of day, user, model that it is
+     * grouped by. Each walks an index and stops after a page; by model alone there are few rows. */
     [PG_USAGE_DAYS] = {.name = "usage_days", .repeatable = true,
         .sql = USAGE_REPORT(USAGE_DAY, "''", "''", "u.day", "u.day > $5::date")},
     [PG_USAGE_USERS] = {.name = "usage_users", .repeatable = true,
@@ -503,7 +503,7 @@ const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT] = {
          .repeatable = true,
          .sql = "SELECT " MESSAGE("m") ", m.feedback_comment FROM chat_messages m WHERE m.session_id = $2::uuid"
                 " AND m.user_id = $1::text AND m.seq > $3::bigint ORDER BY m.seq LIMIT $4::int"},
-    /* Twice would tell less than went. */
+    /* A second run would report less than was erased. */
     [PG_USER_ERASE] =
         {.name = "user_erase",
          .sql = "WITH gone AS (SELECT s.id FROM chat_sessions s WHERE s.user_id = $1::text AND s.deleted_at IS NOT NULL"

@@ -53,17 +53,17 @@ enum pg_statement {
 struct pg_statement_entry {
     const char *name; /* its name on the server, and `op` in the log */
     const char *sql;
-    bool repeatable;          /* twice is as good as once: may be sent again when it's unknown whether it was done */
-    const char *constraint;   /* the unique constraint that a race may run into; NULL: none */
-    enum chat_error conflict; /* what that means */
+    bool repeatable;          /* may be sent again if it's unknown whether it was done: twice has the effect of once */
+    const char *constraint;   /* the unique constraint that a race may violate; NULL: none */
+    enum chat_error conflict; /* the error for that */
 };
 extern const struct pg_statement_entry PG_STATEMENTS[PG_STATEMENT_COUNT];
 
-/* Sent first on every connection, or, where a pooler may give each transaction another one, in each transaction.
- * $1: statement_timeout in milliseconds, $2: for the transaction alone. Its first columns are those of the look. */
+/* Sent first on every connection; or in each transaction, if a pooler may give each another connection.
+ * $1: statement_timeout in milliseconds, $2: for the transaction alone. Its first columns are those of PG_LOOK_SQL. */
 extern const char PG_SETTINGS_SQL[];
-/* Who is at the other end now: 0 whether it takes writes ('off': it does; a standby says 'on'), 1 its process, 2 when
- * that server was started. */
+/* Asks which server is at the other end. Columns: 0 whether it is read-only ('off': it takes writes; a standby says
+ * 'on'), 1 its process, 2 when that server was started. */
 extern const char PG_LOOK_SQL[];
 
 /* Columns of the lists, counted from the column where each begins. */

@@ -1,4 +1,4 @@
-/* Use by day in Postgres: domain/usage_repo.h over one connection, which it borrows and must outlive it. */
+/* Use by day in Postgres: domain/usage_repo.h over one connection, which it borrows, and which must outlive it. */
 #ifndef POSTGRES_USAGE_REPO_H
 #define POSTGRES_USAGE_REPO_H
 

@@ -63,7 +63,7 @@ static enum chat_error messages(struct user_data *self, const char *user_id, con
     return error;
 }
 
-/* Runs a statement that gives three counts. */
+/* Runs a statement that returns three counts. */
 static enum chat_error counts(struct user_data *self, enum pg_statement statement, const struct pg_params *params,
                               struct user_data_counts *out)
 {

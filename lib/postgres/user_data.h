@@ -1,4 +1,4 @@
-/* A user's data in Postgres: domain/user_data.h over one connection, which it borrows and must outlive it. */
+/* A user's data in Postgres: domain/user_data.h over one connection, which it borrows, and which must outlive it. */
 #ifndef POSTGRES_USER_DATA_H
 #define POSTGRES_USER_DATA_H
 

@@ -15,7 +15,7 @@ enum {
     FORM_MAX_BYTES = 2048, /* a longer chunk is read in full each time */
 };
 
-/* After a failure `at` is `end`, so whatever reads on finds the end, and the first problem stays. */
+/* After a failure `at` is `end`, so a later read finds the end, and the first problem is kept. */
 struct reader {
     const char *at;
     const char *end;
@@ -53,8 +53,8 @@ static char peek(struct reader *reader)
 
 #define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* How many of eight bytes lie before the first quote, backslash, control or non-ASCII byte. Where a subtraction
- * borrows, a byte behind a special one may be marked too, never one before it. */
+/* Returns how many of eight bytes come before the first quote, backslash, control or non-ASCII byte. If a subtraction
+ * borrows, a byte after a special one may be marked too, but never one before it. */
 static inline size_t plain_bytes(const char *at)
 {
     uint64_t word, special;
@@ -86,7 +86,7 @@ static int hex4(const char *at, const char *end)
     return value;
 }
 
-/* At the opening quote. */
+/* Called at the opening quote. */
 static void read_string(struct reader *reader, struct chunk_text *out)
 {
     const char *at = reader->at + 1, *end = reader->end;
@@ -149,7 +149,7 @@ static bool append_code_point(struct buf *out, uint32_t c)
     return buf_append(out, bytes, len);
 }
 
-/* `at` is behind a backslash; gives what is behind the whole escape. read_string has checked the form. */
+/* Takes `at` behind a backslash; returns the place behind the whole escape. read_string has checked the form. */
 static const char *append_escape(struct buf *out, const char *at, const char *end)
 {
     static const char named[128] = {
@@ -210,7 +210,7 @@ static void enter(struct reader *reader)
     reader->at++;
 }
 
-/* Goes to the next child: past the comma that is due. false: the container ended (and is left), or a failure. */
+/* Goes to the next child, past the comma before it. false: the container ended (and is left), or a failure. */
 static bool next_child(struct reader *reader, char closer, bool *first)
 {
     char c;
@@ -234,7 +234,7 @@ static bool next_child(struct reader *reader, char closer, bool *first)
     return !reader->problem;
 }
 
-/* A key that is spelled with escapes is known by what it says. */
+/* A key that is spelled with escapes is compared in its decoded form. */
 static void decode_key(struct reader *reader, struct chunk_text *key)
 {
     struct buf room = {.data = reader->key, .cap = sizeof reader->key, .max = sizeof reader->key};
@@ -344,7 +344,7 @@ static void skip_value(struct reader *reader)
     }
 }
 
-/* As skip_value; adds what its strings hold. */
+/* As skip_value; also adds the bytes of its strings. */
 static void skip_counted(struct reader *reader, size_t *bytes)
 {
     struct chunk_text text;
@@ -532,7 +532,7 @@ static void read_delta(struct reader *reader, struct chunk *chunk)
     }
 }
 
-/* At a choice's brace. Its index, or -1 where it has none. */
+/* Called at a choice's brace. Returns its index; -1: it has none. */
 static int64_t read_choice(struct reader *reader, struct chunk *chunk)
 {
     struct chunk_text key;
@@ -556,12 +556,12 @@ static int64_t read_choice(struct reader *reader, struct chunk *chunk)
     return index;
 }
 
-/* Of one that isn't read its length is kept. */
+/* Of a choice that isn't read, only the length is kept. */
 static void clear_choice(struct chunk *chunk)
 {
     size_t other = chunk->other_bytes + chunk->content.len + chunk->content_parts.len + chunk->reasoning.len;
 
-    if (!chunk->reasoning.len) other += chunk->reasoning_content.len; /* else they are copies */
+    if (!chunk->reasoning.len) other += chunk->reasoning_content.len; /* otherwise they are copies */
     *chunk = (struct chunk){.usage = chunk->usage,
                             .usage_member = chunk->usage_member,
                             .choices = chunk->choices,
@@ -571,7 +571,7 @@ static void clear_choice(struct chunk *chunk)
                             .other_bytes = other};
 }
 
-/* Takes the first choice whose index is 0; one without an index has that of its place. */
+/* Takes the first choice whose index is 0. The index of a choice without one is its place in the array. */
 static void read_choices(struct reader *reader, struct chunk *chunk)
 {
     bool first = true;
@@ -607,7 +607,8 @@ static struct chunk_span span_of(const char *at, const char *end)
     return (struct chunk_span){at, (size_t)(end - at)};
 }
 
-/* From the opening quote of a name to the end of its value, with the comma before them, or else the one behind. */
+/* Returns the span from the opening quote of a name to the end of its value, with the comma before it, or else the one
+ * behind. */
 static struct chunk_span member_of(const char *json, const char *key, struct reader *reader)
 {
     const char *before = key - 1;
@@ -619,7 +620,7 @@ static struct chunk_span member_of(const char *json, const char *key, struct rea
     return span_of(key, reader->at + 1);
 }
 
-/* `created` is often a float; clients that are strict take integers alone. */
+/* `created` is often a float; strict clients take only integers. */
 static void read_created(struct reader *reader, struct chunk_span *created)
 {
     struct chunk_text digits;
@@ -698,7 +699,7 @@ bool chunk_sound(const struct chunk *chunk, const char *json, size_t len)
     return !chunk->unsound && (!chunk->non_ascii || utf8_valid(json, len));
 }
 
-/* The integer below it; what is none that time could be is 0. */
+/* Returns the integer below it; 0 if that can't be a time. */
 static int append_integer(const struct chunk_span *number, char out[NUMBER_MAX_CHARS + 1])
 {
     char text[NUMBER_MAX_CHARS + 1];
@@ -713,7 +714,7 @@ static int append_integer(const struct chunk_span *number, char out[NUMBER_MAX_C
     return snprintf(out, NUMBER_MAX_CHARS + 1, "%.0f", seconds);
 }
 
-/* JSON from *at up to the span, which is left out; *at is behind it then. */
+/* Writes JSON from *at up to the span, leaves the span out, and moves *at behind it. */
 static void append_before(const char **at, const struct chunk_span *span, struct buf *out)
 {
     buf_append(out, *at, (size_t)(span->at - *at));
@@ -832,7 +833,7 @@ static void learn_form(struct chunk_form *form, const char *json, size_t len, co
     form->chunk.created = moved(&chunk->created, json, form->json.data);
 }
 
-/* A span of the form, before the content or behind it, where it is in a chunk that has it. */
+/* Returns where a span of the form is in a chunk that has it, before the content or behind it. */
 static struct chunk_span found_span(const struct chunk_form *form, const struct chunk_span *span, const char *json,
                                     size_t len)
 {

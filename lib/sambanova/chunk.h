@@ -1,14 +1,11 @@
 /*
  * Reads one chunk of a stream (or an error body) in a single pass over its JSON: no tree, no allocation, only the
- * fields that count. It takes and refuses what base/json.h does, and beyond that takes, because a provider's slip
- * must not cost the reader an answer:
- *   bad UTF-8, NUL and lone surrogates in strings   each becomes U+FFFD when the text is decoded
- *   control characters in strings                   are kept
- *   a key twice                                     the last counts
- *   numbers out of range, NaN, Infinity             are ignored
- * A test compares it with json_parse on everything that json_parse takes.
+ * fields that count. It takes and refuses what base/json.h does. It also takes the following, because a provider's slip
+ * must not cost the reader an answer: bad UTF-8, NUL and lone surrogates in strings   each becomes U+FFFD when the text
+ * is decoded control characters in strings                   are kept a key twice the last counts numbers out of range,
+ * NaN, Infinity             are ignored A test compares it with json_parse on everything that json_parse takes.
  *
- * A completion's client gets the chunk itself: chunk_sound says whether it may, chunk_pass writes it.
+ * A completion's client gets the chunk itself: chunk_sound decides whether it may, and chunk_pass writes it.
  */
 #ifndef SAMBANOVA_CHUNK_H
 #define SAMBANOVA_CHUNK_H
@@ -37,7 +34,7 @@ struct chunk_error {
     struct chunk_text param;
 };
 
-/* A part of the chunk's JSON as it stands there; at is NULL where there was none. */
+/* A part of the chunk's JSON, unchanged; at is NULL where there was none. */
 struct chunk_span {
     const char *at;
     size_t len;
@@ -47,13 +44,13 @@ struct chunk {
     struct chunk_error error;
     struct token_usage usage;       /* -1 = not told; numbers that can't be are left out */
     struct chunk_span usage_member; /* name and value, and the comma that goes with them */
-    struct chunk_span choices;      /* the value; not of a chunk like the one before */
-    struct chunk_span created;      /* the value, where it is a number that isn't written as an integer */
-    bool unsound;          /* what JSON doesn't know: NaN, a control character in a string, one of these twice */
-    bool non_ascii;        /* bytes that must be UTF-8 */
+    struct chunk_span choices;      /* the value; not set for a chunk like the one before */
+    struct chunk_span created;      /* the value, if it is a number that isn't written as an integer */
+    bool unsound;   /* has something that JSON doesn't allow: NaN, a control character in a string, a field twice */
+    bool non_ascii; /* bytes that must be UTF-8 */
     unsigned choice_count; /* objects among the choices */
     size_t other_bytes;    /* of text that isn't among the fields below: other choices, calls of tools */
-    bool has_choice;       /* the one with index 0; of others only their length is read */
+    bool has_choice;       /* the one with index 0; of others only the length is read */
     struct chunk_text content;
     struct chunk_text content_parts; /* content given as an array: its raw JSON, for chunk_each_part */
     struct chunk_text reasoning;
@@ -62,7 +59,7 @@ struct chunk {
     struct chunk_text finish_reason;
 };
 
-/* NULL: fine. Else a static phrase, and *out holds what was read until then. */
+/* Reads a chunk into *out. Returns NULL; or a static phrase for what is wrong, with *out as far as it was read. */
 const char *chunk_read(const char *json, size_t len, struct chunk *out);
 
 /*
@@ -71,7 +68,7 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out);
  *   {"choices":[{"delta":{"content":"Tesla","role":"assistant"},…}],"created":…,"id":"…",…}
  *   └──────────── head ───────────┘└ text ┘└─────────────────── tail ───────────────────┘
  *
- * Where head and tail are, byte for byte, those of the chunk before, the string between them is all there is to read.
+ * If head and tail are, byte for byte, those of the chunk before, only the string between them has to be read.
  */
 struct chunk_form {
     struct buf json; /* of a chunk that had content and nothing else that counts */
@@ -81,24 +78,25 @@ struct chunk_form {
 
 void chunk_form_init(struct chunk_form *form);
 void chunk_form_fini(struct chunk_form *form);
-/* As chunk_read, with the same result. */
+/* As chunk_read, with the same result; faster for a chunk like the one before. */
 const char *chunk_read_like(struct chunk_form *form, const char *json, size_t len, struct chunk *out);
 
-/* The decoded text, valid UTF-8 without NUL: within the chunk where nothing had to be changed, else in scratch.
- * false: past scratch's max, or no memory. */
+/* Sets *out to the decoded text, valid UTF-8 without NUL. It is within the chunk if nothing had to be changed,
+ * otherwise in scratch. false: it would exceed scratch's max, or no memory. */
 bool chunk_text_decode(const struct chunk_text *text, struct buf *scratch, const char **out, size_t *len) MUST_CHECK;
 bool chunk_text_is(const struct chunk_text *text, const char *ascii);
 
-/* Whether it is JSON in UTF-8 to the letter. */
+/* Returns whether the chunk is strictly JSON in UTF-8. */
 bool chunk_sound(const struct chunk *chunk, const char *json, size_t len);
-/* The chunk as one of a stream that tells no usage, `created` as an integer, its bytes else as they are. */
+/* Writes the chunk as one of a stream without usage, with `created` as an integer, and otherwise unchanged. */
 void chunk_pass(const struct chunk *chunk, const char *json, size_t len, struct buf *out);
-/* The chunk without its choices, with the usage where it tells some: the last of a stream that tells it. */
+/* Writes the chunk without its choices, with its usage if it has any: the last one of a stream with usage. */
 void chunk_pass_usage(const struct chunk *chunk, const char *json, size_t len, struct buf *out);
-/* In a whole answer: `created` as an integer. false: no memory. */
+/* Writes `created` of a whole answer as an integer, in place. false: no memory. */
 bool chunk_mend_created(const struct chunk *chunk, struct buf *json) MUST_CHECK;
 
-/* Text parts in order; thinking: of type "thinking" or "reasoning". on_part gives false to stop. */
+/* Calls on_part for each text part, in order. thinking: it is of type "thinking" or "reasoning". on_part returns false
+ * to stop. */
 typedef bool chunk_part_fn(void *context, const struct chunk_text *text, bool thinking);
 void chunk_each_part(const struct chunk *chunk, chunk_part_fn *on_part, void *context);
 

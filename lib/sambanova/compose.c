@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "sambanova/chunk.h"
 
-/* One message of the provider's: a turn and those that join it. Gives the index behind them. */
+/* Writes one message for the provider: a turn and those that join it. Returns the index behind them. */
 static size_t put_turn(struct json_writer *writer, const struct prompt *prompt, size_t at, size_t *shorter_at)
 {
     json_begin_object(writer);
@@ -27,13 +27,13 @@ static size_t put_turn(struct json_writer *writer, const struct prompt *prompt, 
     return at;
 }
 
-/* The models that are known to take reasoning_effort: others may refuse a request that has it. */
+/* The models that are known to take reasoning_effort; others may refuse a request with it. */
 static bool takes_effort(const char *model)
 {
     return strcasestr(model, "gpt-oss") != NULL;
 }
 
-/* The shorter prompt begins within the string of a user's message, as the whole one does: between the two lies what is
+/* The shorter prompt begins within the string of a user's message, as the whole one does. The part between the two is
  * left out. */
 bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut)
 {
@@ -68,7 +68,7 @@ bool compose_request(const struct provider *self, const struct prompt *prompt, s
     return !out->failed;
 }
 
-/* Behind the string that begins at `at`, its quotes included; `end` where it has none. */
+/* Returns the place behind the string that begins at `at`, quotes included; `end` if it isn't closed. */
 static const char *skip_string(const char *at, const char *end)
 {
     for (at++; at < end && *at != '"'; at++)
@@ -82,7 +82,7 @@ static const char *skip_blanks(const char *at, const char *end)
     return at;
 }
 
-/* The next key of the top level from `at` on, quotes included; NULL: no more. *depth begins at 0. */
+/* Returns the next key of the top level from `at` on, quotes included; NULL: no more. *depth begins at 0. */
 static const char *next_key(const char *at, const char *end, int *depth, size_t *len)
 {
     for (; at < end; at++) {
@@ -97,7 +97,7 @@ static const char *next_key(const char *at, const char *end, int *depth, size_t 
     return NULL;
 }
 
-/* Where the value of the top level's `key` (in quotes) begins; NULL: there is none. */
+/* Returns where the value of the top level's `key` (in quotes) begins; NULL: there is none. */
 static const char *find_value(const char *body, const char *end, const char *key)
 {
     size_t len, key_len = strlen(key);
@@ -125,7 +125,7 @@ bool compose_set_model(const struct provider *self, const char *body, size_t len
     return !out->failed;
 }
 
-/* Behind the value that begins at `at`. */
+/* Returns the place behind the value that begins at `at`. */
 static const char *skip_value(const char *at, const char *end)
 {
     int depth = 0;
@@ -139,13 +139,13 @@ static const char *skip_value(const char *at, const char *end)
     return end;
 }
 
-enum { KEY_MAX = 21 }; /* bytes of the longest that is ours, below */
+enum { KEY_MAX = 21 }; /* bytes of the longest of our keys, below */
 struct our_key {
     const char *name;
     const char *value; /* where it begins; NULL: there is none */
 };
 
-/* Whether the key at `at`, spelled with escapes and in quotes, is one of ours. */
+/* Returns whether the key at `at`, spelled with escapes and in quotes, is one of ours. */
 static bool is_ours(const char *at, size_t len, const struct our_key *ours, size_t count)
 {
     enum { ESCAPED_MAX = 6 }; /* bytes of one character: \u006f */
@@ -164,8 +164,8 @@ static bool is_ours(const char *at, size_t len, const struct our_key *ours, size
 }
 
 /* Finds the values of our keys in one walk. false: one of them is spelled with escapes. "max_t\u006fkens" is max_tokens
- * to the provider, and whoever spells it so has something to hide. In other names escapes are what many writers of JSON
- * put for all that is not ASCII. */
+ * to the provider, and a client that spells it so has something to hide. In other names escapes are usual: many writers
+ * of JSON use them for everything that is not ASCII. */
 static bool find_ours(const char *object, const char *end, struct our_key *ours, size_t count)
 {
     size_t len;
@@ -182,8 +182,8 @@ static bool find_ours(const char *object, const char *end, struct our_key *ours,
     return true;
 }
 
-/* Whether a token limit has to be taken down: a number over `most`, however it is written (3000, 3e3, 3000.0), or null,
- * which asks for as many as there may be. */
+/* Returns whether a token limit has to be lowered: a number over `most`, however it is written (3000, 3e3, 3000.0), or
+ * null, which asks for as many as possible. */
 static bool is_over(const char *value, const char *end, int64_t most)
 {
     char text[32];
@@ -194,7 +194,7 @@ static bool is_over(const char *value, const char *end, int64_t most)
     return strtod(text, NULL) > (double)most;
 }
 
-/* Instead of so many bytes at `at`, in the order of the body. */
+/* A replacement for that many bytes at `at`; in the order of the body. */
 struct edit {
     const char *at;
     size_t cut;
@@ -218,7 +218,7 @@ static bool is_empty(const char *object, const char *end)
     return *skip_blanks(object + 1, end) == '}';
 }
 
-/* What else stands in the client's stream_options is kept. */
+/* Keeps the other fields of the client's stream_options. */
 static bool ask_for_usage(const char *options, const char *end, bool stream, struct edits *edits)
 {
     struct our_key ours[] = {{.name = "include_usage"}};
@@ -236,7 +236,7 @@ static bool ask_for_usage(const char *options, const char *end, bool stream, str
     return true;
 }
 
-/* What is put before all else: what the body lacks. */
+/* Writes the fields that the body lacks, before all others. */
 static void put_missing(const struct completion_bounds *bounds, bool limit, bool usage, bool empty, struct buf *out)
 {
     struct json_writer writer;
@@ -253,7 +253,7 @@ static void put_missing(const struct completion_bounds *bounds, bool limit, bool
     if ((bounds->model || usage || limit) && !empty) buf_append_char(out, ',');
 }
 
-/* Whether the string at `at`, quotes included, reads so, however it is spelled. */
+/* Returns whether the string at `at`, quotes included, has this text, however it is spelled. */
 static bool reads(const char *at, size_t len, const char *text)
 {
     const struct our_key ours = {.name = text};
@@ -261,13 +261,13 @@ static bool reads(const char *at, size_t len, const char *text)
     return len - 2 == strlen(text) && memcmp(at + 1, text, len - 2) == 0;
 }
 
-/* A walk over a body's strings that knows where it is. */
+/* A walk over a body's strings that keeps track of its place. */
 struct walk {
     int depth;
     bool in_messages; /* within the array of the top level's messages */
 };
 
-/* The value of the next message's role from `at` on, quotes included; NULL: no more. */
+/* Returns the value of the next message's role from `at` on, quotes included; NULL: no more. */
 static const char *next_role(const char *at, const char *end, struct walk *walk, size_t *len)
 {
     for (; at < end; at++) {
@@ -288,7 +288,8 @@ static const char *next_role(const char *at, const char *end, struct walk *walk,
     return NULL;
 }
 
-/* OpenAI's newer name for who says how to behave; the models here know the old one alone. In place: it is shorter. */
+/* `developer` is OpenAI's newer name for `system`; the models here know only the old one. It is replaced in place, as
+ * it is shorter. */
 static void rename_developers(struct buf *body)
 {
     static const char system[] = "\"system\"";

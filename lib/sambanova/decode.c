@@ -13,7 +13,7 @@
 #include "sambanova/chunk.h"
 #include "sambanova/errors.h"
 
-enum { MAX_LEADING_SPACE = 64 }; /* held back at the start in case a tag follows; more is content */
+enum { MAX_LEADING_SPACE = 64 }; /* held back at the start, in case a tag follows; more than this is content */
 
 static const char opening[] = "<think>", closing[] = "</think>";
 
@@ -74,7 +74,7 @@ void decode_free(struct decoder *decoder)
     free(decoder);
 }
 
-/* false, for the callers to hand on: reading stops. */
+/* Notes the failure. Returns false, which the callers hand on: reading stops. */
 static bool fail(struct decoder *decoder, enum chat_error error, enum breaker_outcome outcome, const char *problem)
 {
     decoder->error = error;
@@ -83,13 +83,13 @@ static bool fail(struct decoder *decoder, enum chat_error error, enum breaker_ou
     return false;
 }
 
-/* It doesn't speak as a stream does. */
+/* The stream is malformed. */
 static bool fail_broken(struct decoder *decoder, const char *problem)
 {
     return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_FAILURE, problem);
 }
 
-/* Not ours to take, but a caller may have brought it about: over a bound of ours, an error told in another way. */
+/* The stream can't be taken, but a caller may have caused that: it exceeds a bound, or has an error in another form. */
 static bool fail_unfit(struct decoder *decoder, const char *problem)
 {
     return fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_NEITHER, problem);
@@ -131,7 +131,8 @@ static void emit_tagged(struct decoder *decoder, const char *text, size_t len)
         emit_content(decoder, text, len);
 }
 
-/* Behind the start. '<' is nowhere in </think> but in front, so after a mismatch only a new '<' can begin it. */
+/* Called after the start. </think> has '<' at its front alone, so after a mismatch only a new '<' can begin it.
+ */
 static void take_content(struct decoder *decoder, const char *text, size_t len)
 {
     const char *at = text, *end = text + len, *begin;
@@ -147,7 +148,7 @@ static void take_content(struct decoder *decoder, const char *text, size_t len)
             if (!at) break;
         }
         if (*at != closing[decoder->matched]) {
-            /* What was held of an earlier text; the rest of the match lies behind begin. */
+            /* Hands on what was held of an earlier text; the rest of the match is behind begin. */
             if ((size_t)(at - begin) < decoder->matched)
                 emit_tagged(decoder, closing, decoder->matched - (size_t)(at - begin));
             decoder->matched = 0;
@@ -166,7 +167,7 @@ static void take_content(struct decoder *decoder, const char *text, size_t len)
     if ((size_t)(end - begin) > decoder->matched) emit_tagged(decoder, begin, (size_t)(end - begin) - decoder->matched);
 }
 
-/* The start is over: what was held is plain text. */
+/* Ends the start: the text that was held is plain text. */
 static void release_held(struct decoder *decoder)
 {
     char held[sizeof decoder->held];
@@ -263,7 +264,7 @@ static bool take_thinking_part(void *context, const struct chunk_text *text, boo
 
 static bool take_finish_reason(struct decoder *decoder, const struct chunk_text *reason)
 {
-    /* The last five are other hosts' words. */
+    /* The last five are words of other hosts. */
     static const struct {
         const char *word, *means;
     } reasons[] = {
@@ -279,7 +280,7 @@ static bool take_finish_reason(struct decoder *decoder, const struct chunk_text 
     };
 
     if (reason->len == 0) return true;
-    decoder->finish_reason = "stop"; /* whatever the word, it says that the answer is over: eos, end_turn … */
+    decoder->finish_reason = "stop"; /* any other word means that the answer is over: eos, end_turn … */
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (chunk_text_is(reason, reasons[i].word)) decoder->finish_reason = reasons[i].means;
     return decoder->finish_reason ||
@@ -333,14 +334,14 @@ static void pass_comment(struct decoder *decoder)
     if (passed && passed->open) buf_append(passed->out, comment, sizeof comment - 1);
 }
 
-/* Several data lines: between tokens a line end is a blank, and within a string there is none. */
+/* Joins several data lines: between tokens a line end is a blank, and within a string there is none. */
 static void join_lines(struct buf *out, size_t from)
 {
     for (size_t i = from; i < out->len; i++)
         if (out->data[i] == '\n') out->data[i] = ' ';
 }
 
-/* The newest chunk that tells the usage; as long as none does, the first of all. */
+/* Keeps the newest chunk with the usage; before there is one, the first of all. */
 static void keep_last(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len)
 {
     const bool tells = chunk->usage.prompt_tokens >= 0 || chunk->usage.completion_tokens >= 0;
@@ -352,7 +353,7 @@ static void keep_last(struct decoder *decoder, const struct chunk *chunk, const 
     decoder->last_tells = tells;
 }
 
-/* What has no choice is no news to a client, and many fall over it. */
+/* A chunk without a choice tells a client nothing, and many clients fail on it. */
 static bool pass_chunk(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len, bool joined)
 {
     struct passed *passed = decoder->sink->passed;
@@ -395,7 +396,7 @@ static bool on_event(void *context, const struct sse_event *event)
         decoder->done = true;
         return false;
     }
-    /* ping and the like: events that are not for us, with any data */
+    /* events such as ping are not for us, whatever their data */
     if (*data != '{' && event->name[0] && strcmp(event->name, "message") != 0) {
         pass_comment(decoder);
         return true;
@@ -415,7 +416,7 @@ static bool on_event(void *context, const struct sse_event *event)
 
 /* ---- the interface ---- */
 
-/* The first byte that is no white space or BOM tells an event stream from what comes in its place. */
+/* Looks at the first byte that is no white space or BOM: it shows whether this is an event stream at all. */
 static bool begin(struct decoder *decoder, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -523,7 +524,7 @@ void decode_end(struct decoder *decoder, const struct delta_sink *sink, struct p
         fail_broken(decoder, "no event in the body");
     else if (!decoder->finish_reason && !decoder->done)
         fail_broken(decoder, "no finish_reason and no [DONE]");
-    else if (!decoder->has_content && !(length && decoder->has_reasoning)) /* ended as it should all the same */
+    else if (!decoder->has_content && !(length && decoder->has_reasoning)) /* it ended properly all the same */
         fail(decoder, CHAT_ERR_UPSTREAM_INVALID_RESPONSE, BREAKER_SUCCESS, "no answer text");
     *out = (struct provider_end){
         .error = decoder->error,
@@ -535,7 +536,7 @@ void decode_end(struct decoder *decoder, const struct delta_sink *sink, struct p
     };
 }
 
-/* Servers and proxies that name no type, or none in particular, get the benefit: the bytes will tell. */
+/* If a server or proxy names no type, or an unspecific one, it may be a stream: the bytes will show. */
 bool decode_is_stream(const struct provider *self, const char *content_type)
 {
     static const char *const possible[] = {"", "text/event-stream", "text/plain", "application/octet-stream"};

@@ -1,17 +1,17 @@
 /*
- * The bytes of a streamed answer become text: the decoder of usecases/provider.h.
- * The same bytes give the same text and the same end however they are cut; only the borders of the pieces differ.
+ * Turns the bytes of a streamed answer into text: the decoder of usecases/provider.h. The same bytes give the same text
+ * and the same end however they are split; only the borders of the pieces differ.
  *
- * What is reasoning:
- *   - delta.reasoning or delta.reasoning_content; where a chunk has both, they are copies and the first counts;
+ * Reasoning is:
+ *   - delta.reasoning or delta.reasoning_content; if a chunk has both, they are copies, and the first counts;
  *   - content of a delta whose own channel is "analysis" or "commentary" ("final", any other or none: content);
  *   - content parts of type "thinking" or "reasoning";
  *   - <think>…</think> at the very start of the content, white space before it allowed. Tags and the white space
  *     right behind them are dropped. Without </think> all of it is reasoning. A later <think> is plain text.
- *   - </think> that nothing opened: only the tag is dropped, once. What came before it has been shown as content by
- *     then, and taking it back, or holding every answer back in case the tag comes, would be worse.
+ *   - </think> that nothing opened: only the tag is dropped, once. The text before it has been shown as content by
+ *     then. To take it back, or to hold every answer back in case the tag comes, would be worse.
  *
- * What is a whole answer: a finish_reason or [DONE], and text that is not only white space; with finish_reason
+ * An answer is whole if it has a finish_reason or [DONE], and text that is not only white space; with finish_reason
  * "length" reasoning is enough.
  */
 #ifndef SAMBANOVA_DECODE_H

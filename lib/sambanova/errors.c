@@ -7,7 +7,7 @@
 
 #include "base/utf8.h"
 
-enum { REASON_MAX_BYTES = 64 << 10 }; /* more than a refusal's bytes that are read, three times over */
+enum { REASON_MAX_BYTES = 64 << 10 }; /* more than three times the bytes of a refusal that are read */
 
 static bool contains(const char *text, size_t len, const char *part)
 {
@@ -18,7 +18,7 @@ static bool contains(const char *text, size_t len, const char *part)
     return false;
 }
 
-/* Codes stand in `code`, or where a server has no codes in `type`. */
+/* A code is in `code`, or, if a server has no codes, in `type`. */
 static bool says(const struct chunk_error *error, const char *part)
 {
     return (error->code.at && contains(error->code.at, error->code.len, part)) ||
@@ -49,7 +49,7 @@ enum chat_error errors_classify(const struct chunk_error *error)
     return CHAT_ERR_UPSTREAM_ERROR;
 }
 
-/* "500" … "599", as digits alone. */
+/* Returns whether it is "500" … "599", in digits alone. */
 static bool is_server_status(const struct chunk_text *code)
 {
     bool digits = code->at && code->len == 3 && code->at[0] == '5';
@@ -71,7 +71,7 @@ enum breaker_outcome errors_outcome(const struct chunk_error *error, const char 
     return BREAKER_NEITHER;
 }
 
-/* RFC 9110 §10.2.3, with fractions of a second rounded up. -1: neither seconds nor a date. */
+/* Reads Retry-After (RFC 9110 §10.2.3), with fractions of a second rounded up. -1: neither seconds nor a date. */
 static int64_t parse_retry_after(const char *text, int64_t wall_ms)
 {
     /* The three forms of RFC 9110 §5.6.7. */
@@ -109,7 +109,7 @@ static int64_t parse_retry_after(const char *text, int64_t wall_ms)
     return seconds < REFUSAL_MAX_RETRY_AFTER_S ? seconds : REFUSAL_MAX_RETRY_AFTER_S;
 }
 
-/* Our request was refused: what of it, as far as the body tells. */
+/* Finds what the provider refused of our request, as far as the body shows. */
 static enum chat_error request_problem(const struct chunk_error *error, const char *body, size_t len)
 {
     enum chat_error means = errors_classify(error);
@@ -118,7 +118,7 @@ static enum chat_error request_problem(const struct chunk_error *error, const ch
     return contains(body, len, "maximum context length") ? CHAT_ERR_CONTEXT_LENGTH_EXCEEDED : CHAT_ERR_UPSTREAM_ERROR;
 }
 
-/* 4xx is the caller's mistake, or one of the account, but for these two. */
+/* A 4xx is the caller's mistake, or the account's, except for these two. */
 static enum breaker_outcome outcome_of(int status)
 {
     if (status == 429) return BREAKER_BUSY;
@@ -128,14 +128,14 @@ static enum breaker_outcome outcome_of(int status)
 
 /* ---- the provider's own words ---- */
 
-/* C0, DEL and C1; in UTF-8 the last begin with 0xc2. Gives its bytes; 0: none. */
+/* Returns the bytes of a control character: C0, DEL or C1, which begins with 0xc2 in UTF-8. 0: it is none. */
 static size_t control_at(const unsigned char *at, size_t left)
 {
     if (*at < 0x20 || *at == 0x7f) return 1;
     return left > 1 && at[0] == 0xc2 && at[1] < 0xa0 ? 2 : 0;
 }
 
-/* In one line, cut at a character where it is too long. */
+/* Writes it in one line, cut at a character if it is too long. */
 static void show(const char *text, size_t len, char *out, size_t size)
 {
     static const char more[] = "…";
@@ -201,10 +201,10 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
     };
     struct chunk chunk;
 
-    (void)chunk_read(len ? body : "", len, &chunk); /* of a body that is no JSON, or cut, what was read until then */
+    (void)chunk_read(len ? body : "", len, &chunk); /* of a body that is no JSON, or cut: the part that was read */
     take_reason(self, &chunk.error, &refusal.reason);
     switch (status) {
-    case 200: /* of a type that wasn't asked for, maybe to tell of an error */
+    case 200: /* of a type that wasn't asked for; it may be an error page */
         if (!chunk.error.present) break;
         refusal.error = errors_classify(&chunk.error);
         refusal.outcome = errors_outcome(&chunk.error, body, len);
@@ -218,7 +218,7 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
         refusal.error = CHAT_ERR_UPSTREAM_ERROR;
         refusal.alert = true;
         break;
-    case 404: /* without the code it is the address that is wrong, not the model */
+    case 404: /* without the code the address is wrong, not the model */
         refusal.error = errors_classify(&chunk.error) == CHAT_ERR_MODEL_NOT_FOUND ? CHAT_ERR_MODEL_NOT_FOUND
                                                                                   : CHAT_ERR_UPSTREAM_ERROR;
         break;

@@ -34,7 +34,8 @@ static bool all_graphic(const char *text)
     return true;
 }
 
-/* 127.0.0.0/8, ::1 and localhost; a name that only resolves there is none, because it may resolve elsewhere later. */
+/* Returns whether it is 127.0.0.0/8, ::1 or localhost. A name that only resolves there doesn't count, as it may resolve
+ * elsewhere later. */
 static bool is_loopback(const char *host)
 {
     struct in_addr v4;
@@ -45,7 +46,7 @@ static bool is_loopback(const char *host)
     return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-/* host[:port] with an IPv6 address in brackets. No user part: the key goes to a host that reads as what it is. */
+/* Reads host[:port], with an IPv6 address in brackets. It allows no user part, so that the host is plain to see. */
 static bool split_authority(const char *text, size_t len, char host[HOST_SIZE])
 {
     const char *end = text + len, *host_end;
@@ -94,8 +95,8 @@ static const char *base_problem(const char *base)
     return NULL;
 }
 
-/* Over TLS the proxy sees where the requests go and no more; in the clear it would see the key, which doesn't leave the
- * machine then. */
+/* Over TLS the proxy sees where the requests go, and no more. Without TLS it would see the key, so the proxy must then
+ * be on this machine. */
 static const char *proxy_problem(const char *proxy, const char *base)
 {
     char host[HOST_SIZE];

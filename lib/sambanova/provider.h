@@ -18,9 +18,10 @@ struct sambanova_settings {
     int total_timeout_ms;
 };
 
-/* Copies what it needs. NULL, with *problem a static sentence that never holds the key: a setting is wrong. */
+/* Takes settings, and copies what it needs. Returns the provider, for sambanova_close. NULL: a setting is wrong, and
+ * *problem is a static sentence that never holds the key. */
 struct provider *sambanova_open(const struct sambanova_settings *settings, const char **problem) MUST_CHECK;
-/* Wipes the key. NULL is fine. No decoder has to be gone before. */
+/* Wipes the key, and frees the provider. NULL is fine. Decoders may outlive it. */
 void sambanova_close(struct provider *provider);
 
 #endif

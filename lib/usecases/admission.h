@@ -1,8 +1,7 @@
 /*
- * Who may start an answer now: per minute, per day and at once, decided and counted in one atomic step.
- * Bounded: every call decides within 50 ms, also when Redis is away (then: the minute's limit goes on in this
- * process at its share, the day's refuses with CHAT_ERR_QUOTA_UNAVAILABLE unless the policy fails open).
- * An instance belongs to one thread.
+ * Decides who may start an answer now. One atomic step checks and counts the limits: a minute, a day, and at once.
+ * Every call decides within 50 ms. While Redis is away, this process counts the minute's limit at its share; the day's
+ * limit refuses with CHAT_ERR_QUOTA_UNAVAILABLE unless the policy fails open. An instance belongs to one thread.
  */
 #ifndef USECASES_ADMISSION_H
 #define USECASES_ADMISSION_H
@@ -13,60 +12,61 @@
 #include "domain/policy.h"
 #include "domain/quota.h"
 
-/* What was taken, so that it can be given back: to the day it came from. Plain value. */
+/* A receipt of what was taken, for giving it back to the day it came from. Plain value. */
 struct admission_ticket {
     char user_id[USER_ID_SIZE];
     char answer_id[UUID_TEXT_SIZE]; /* names the lease */
     char day[QUOTA_DAY_SIZE];
-    int units;          /* of the minute and of the day: one an answer; 0 is 1 */
+    int units;          /* counted of the minute and of the day, one for each answer; 0 means 1 */
     bool daily_counted; /* false: admin, or decided without Redis */
     bool leased;
     bool is_admin;
 };
 
-/* Where things stand right after a lease ended, so that nobody need ask for it. Plain value. */
+/* The user's standing right after a lease ended, so that nobody needs to ask for it. Plain value. */
 struct settled {
     bool known; /* false: there was nothing to settle, and nothing was asked */
     struct quota quota;
-    bool breaker_at_rest; /* of all models, as in admit_at_rest: that a request went well is no news */
+    bool breaker_at_rest; /* of all models, as in admit_at_rest: a success needs no report then */
 };
 
 struct admission;
 struct admission_ops {
-    /* Takes `units` of the minute and of the day, all or none, and one lease. CHAT_OK: counted, leased.
-     * CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS, _QUOTA_UNAVAILABLE: nothing was counted. *quota is
-     * where the user stands after the step in every case but QUOTA_UNAVAILABLE; *retry_after_s is set with a refusal.
-     */
+    /* Takes `units` of the minute and of the day, all or none, and one lease. Returns CHAT_OK if they are counted and
+     * leased. With CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS or _QUOTA_UNAVAILABLE nothing was counted.
+     * Sets *quota to the user's standing after the step, except with QUOTA_UNAVAILABLE, and *retry_after_s with a
+     * refusal. */
     enum chat_error (*admit)(struct admission *self, const struct caller *caller, int units, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
-    /* The usual case in one step: as admit, where the model's shared breaker (shared_breaker.h) has nothing against
-     * it, being closed without a failure on its books, never changed, and no rest under way. model NULL: not known yet,
-     * so all models' must be. CHAT_ERR_API_UNAVAILABLE: nothing was decided or counted, ask the breaker and then admit;
-     * also where the store is away. */
+    /* The usual case in one step: as admit, if the model's shared breaker (shared_breaker.h) is at rest. It is at rest
+     * if it is closed, without a counted failure, never changed, and its model doesn't rest. If `model` is NULL, the
+     * model isn't known yet, and all models' breakers must be at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided or
+     * counted; ask the breaker, and then admit. It is also returned while the store is away. */
     enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller, int units,
                                      const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
                                      int64_t *retry_after_s);
-    /* What admit would say now, of its limits alone: counts and leases nothing. CHAT_OK where Redis is away too. */
+    /* Returns what admit would return now, for its limits alone; counts and leases nothing. CHAT_OK while Redis is
+     * away, too. */
     enum chat_error (*look)(struct admission *self, const struct caller *caller, struct quota *quota,
                             int64_t *retry_after_s);
-    /* For what is made and is no answer, which has a limit of its own a minute: counts one. CHAT_ERR_RATE_LIMITED:
-     * nothing was counted, and *retry_after_s is set. *quota is where the user stands, with this limit in place of the
-     * minute's. Where Redis is away it goes on in this process at its share. */
+    /* Counts one thing that is made and is no answer, against a limit a minute of its own. Sets *quota to the user's
+     * standing, with this limit in place of the minute's. CHAT_ERR_RATE_LIMITED: nothing was counted, and
+     * *retry_after_s is set. While Redis is away, this process counts at its share. */
     enum chat_error (*admit_making)(struct admission *self, const struct caller *caller, struct quota *quota,
                                     int64_t *retry_after_s);
-    /* Ends the lease; `refund` gives the day's units back too. Does its work once for a ticket however often and
-     * from wherever it is called; without `refund`, after one with it, they are taken again. *out (NULL: nobody
-     * wants to know) is set each time. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, call again later. */
+    /* Ends the lease; with `refund` it gives the day's units back too. It works once for each ticket, however often and
+     * from wherever it is called. A call without `refund`, after one with it, takes the units again. Sets *out each
+     * time (NULL: not wanted). CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away; call again later. */
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund,
                               struct settled *out);
     /* Keeps leases alive for LEASE_SECONDS from now. */
     enum chat_error (*renew)(struct admission *self, const struct admission_ticket *const *tickets, size_t count);
-    /* How long ago the lease was taken or renewed, by the clocks of this process and that one; -1: there is none;
-     * LEASE_GIVEN_BACK: it was settled. CHAT_ERR_QUOTA_UNAVAILABLE. */
+    /* Sets *age_ms to the time since the lease was taken or renewed, by the clocks of this process and that one. -1:
+     * there is no lease. LEASE_GIVEN_BACK: it was settled. Errors: CHAT_ERR_QUOTA_UNAVAILABLE. */
     enum chat_error (*lease_age)(struct admission *self, const struct admission_ticket *ticket, int64_t *age_ms);
-    /* Where the user stands; counts nothing. CHAT_ERR_QUOTA_UNAVAILABLE. */
+    /* Sets *quota to the user's standing; counts nothing. Errors: CHAT_ERR_QUOTA_UNAVAILABLE. */
     enum chat_error (*peek)(struct admission *self, const struct caller *caller, struct quota *quota);
-    /* CHAT_OK where the store answers now: for readiness. */
+    /* Returns CHAT_OK if the store answers now; for readiness. */
     enum chat_error (*ping)(struct admission *self);
 };
 struct admission {

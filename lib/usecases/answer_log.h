@@ -1,8 +1,8 @@
 /*
- * What of an answer is known outside the process that writes it: its text so far, who writes it, and whether somebody
- * watches it from elsewhere. One exchange a beat carries all that a process has to write and wants to know, however
- * many answers it has. After a failed exchange the next one writes whole texts, so nothing doubles or has a hole. An
- * instance belongs to one thread; every call is bounded in time. CHAT_ERR_QUOTA_UNAVAILABLE: the log is away.
+ * The log holds what other processes need of an answer: its text so far, who writes it, and whether somebody watches it
+ * from elsewhere. One exchange carries all that a process has to write and wants to know, however many answers it has.
+ * After a failed exchange the next one writes whole texts, so no text is doubled or missing. An instance belongs to one
+ * thread. Every call is bounded in time. CHAT_ERR_QUOTA_UNAVAILABLE: the log is away.
  */
 #ifndef USECASES_ANSWER_LOG_H
 #define USECASES_ANSWER_LOG_H
@@ -16,7 +16,7 @@
 #include "domain/answer.h"
 #include "domain/message.h"
 
-/* How an answer ended whose row can't be written now: with its text, all that the row will need. */
+/* How an answer ended whose row can't be written now. With the text, it is all that the row will need. */
 struct log_end {
     enum answer_event event;
     const char *model, *finish_reason; /* the second NULL: none */
@@ -25,29 +25,29 @@ struct log_end {
     bool tokens_estimated;
 };
 
-/* Of an answer of ours. */
+/* To write, of an answer of ours. */
 struct log_write {
     char answer_id[UUID_TEXT_SIZE];
-    size_t reasoning_at, content_at; /* where the pieces belong: 0 with `whole` */
+    size_t reasoning_at, content_at; /* where the pieces begin; 0 with `whole` */
     const char *reasoning, *content; /* new text; borrowed for the call */
     size_t reasoning_len, content_len;
     bool whole;                /* the whole text so far: first write, or after something was lost */
-    bool lost;                 /* out: the log hadn't all that stood before; write the whole next time */
+    bool lost;                 /* out: the log lacks a part before this; write the whole next time */
     const struct log_end *end; /* NULL: it goes on, or its row is written; borrowed for the call */
     bool ended;                /* its row is written: the log may go soon */
 };
 
-/* Of an answer that another process writes. */
+/* To read, of an answer that another process writes. */
 struct log_read {
     char answer_id[UUID_TEXT_SIZE];
     size_t reasoning_at, content_at; /* in: what is here already */
     char *reasoning, *content;       /* out: text from there on, in the arena */
     size_t reasoning_len, content_len;
-    char writer[UUID_TEXT_SIZE]; /* out: process that writes it, "" = none; in: whom to tell */
+    char writer[UUID_TEXT_SIZE]; /* out: the process that writes it, "" = none; in: the one to tell */
     bool tell_watched;           /* in: tell the writer that somebody is attached here */
 };
 
-/* What other processes tell this one about answers of its own. */
+/* A note of another process about an answer of ours. */
 struct log_note {
     enum { NOTE_STOP, NOTE_WATCHED } kind;
     char answer_id[UUID_TEXT_SIZE];
@@ -60,12 +60,12 @@ struct log_exchange {
     size_t write_count;
     struct log_read *reads;
     size_t read_count;
-    struct log_note notes[LOG_NOTES_MAX]; /* out; also where the exchange failed later: they are gone from the log */
+    struct log_note notes[LOG_NOTES_MAX]; /* out; also if the exchange failed later: the log has them no more */
     size_t note_count;
-    bool forgotten; /* out: as say_alive's; told where something was written whole */
+    bool forgotten; /* out: as say_alive's; set only if something was written whole */
 };
 
-/* Of the process that writes an answer, as far as the log knows. */
+/* Whether the process that writes an answer lives, as far as the log knows. */
 enum writer_state { WRITER_UNKNOWN, WRITER_ALIVE, WRITER_DEAD };
 enum { PROCESS_ALIVE_SECONDS = 6, PROCESS_REMEMBERED_SECONDS = 60, LOG_BELIEVED_AFTER_SECONDS = 15 };
 struct writer_look {
@@ -76,22 +76,22 @@ struct writer_look {
 struct answer_log;
 struct answer_log_ops {
     enum chat_error (*exchange)(struct answer_log *self, struct log_exchange *exchange, struct arena *arena);
-    /* What the log has of one answer: for ending one whose process died. */
+    /* Reads what the log has of one answer, for ending one whose process died. */
     enum chat_error (*read)(struct answer_log *self, struct log_read *read, struct arena *arena);
-    /* How it ended, strings in the arena; *known = false: not so far, or its row is written. */
+    /* Reads how it ended, with strings in the arena. *known = false: it hasn't ended, or its row is written. */
     enum chat_error (*read_end)(struct answer_log *self, const char *answer_id, struct arena *arena, bool *known,
                                 struct log_end *out);
-    /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. *forgotten: the log didn't know that it does,
-     * so it may have lost all else: what lives is to be written anew, also what is silent. */
+    /* Reports to others that this process lives, for PROCESS_ALIVE_SECONDS. *forgotten: the log didn't know that, so it
+     * may have lost everything else. Then write all running answers again, silent ones too. */
     enum chat_error (*say_alive)(struct answer_log *self, const char *process_id, bool *forgotten);
-    /* Whether what the log says of others may be believed: it takes what is written, and for the last
-     * LOG_BELIEVED_AFTER_SECONDS it neither stood still nor began anew (emptied, or another took its place), so that
-     * all who live have had time to say so. Never before this process has said that it lives. */
+    /* Sets *may to whether the log may be believed about others. It may if it takes writes, and if it has neither
+     * stopped nor begun again (emptied, or replaced by another) for the last LOG_BELIEVED_AFTER_SECONDS: then all
+     * living processes have had time to report. Never before this process has reported that it lives. */
     enum chat_error (*may_judge)(struct answer_log *self, const char *process_id, bool *may);
-    /* Whether a process that said that it lives doesn't any more; of each this is known until
-     * PROCESS_REMEMBERED_SECONDS after its last word, and of none before the log was emptied. */
+    /* Sets *died to whether a process that reported that it lives has died. The log knows that of each process until
+     * PROCESS_REMEMBERED_SECONDS after its last report, and of none from before it was emptied. */
     enum chat_error (*processes_died)(struct answer_log *self, bool *died);
-    /* Of many answers in few round trips. */
+    /* Fills the state of each writer, for many answers in few round trips. */
     enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
     /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */
     enum chat_error (*ask_stop)(struct answer_log *self, const char *answer_id, bool *asked);

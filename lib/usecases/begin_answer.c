@@ -14,7 +14,7 @@ enum {
     PROMPT_MAX_BYTES = 64 << 20, /* 200 messages of 100,000 code points fit */
 };
 
-/* What was taken goes back: the request failed after it was counted. */
+/* Gives back what was taken: the request failed after it was counted. */
 static void give_back(const struct chat_ports *ports, struct problem *problem, struct ready_answer *out)
 {
     ports->answers->ops->unreserve(ports->answers);
@@ -27,7 +27,7 @@ static void give_back(const struct chat_ports *ports, struct problem *problem, s
     }
 }
 
-/* The answer that is in the way has ended, and who watched it was told so; only its row is still to be written. */
+/* Returns whether the answer in the way has ended, and its listeners were told; only its row is still to be written. */
 static bool is_unsettled(const struct chat_ports *ports, const char *answer_id, struct arena *arena)
 {
     struct log_end end;
@@ -51,7 +51,7 @@ static enum chat_error store_problem(struct problem *problem, enum chat_error er
     }
 }
 
-/* How many tokens the model has for the prompt; 0: not known. */
+/* Returns how many tokens the model has for the prompt; 0: not known. */
 static int64_t prompt_tokens(const struct chat_policy *policy, const char *model)
 {
     int64_t all = context_tokens(&policy->contexts, model);
@@ -92,11 +92,11 @@ static void compose_titles(const struct chat_ports *ports, struct ready_answer *
     title->text = title_prompt(ports, &out->question, true, &title->len);
     plain->text = title_prompt(ports, &out->question, false, &plain->len);
     if (!title->text || !plain->text || plain->len != title->len) return;
-    free(plain->text); /* this model is told of no effort anyway */
+    free(plain->text); /* the request to this model names no effort anyway */
     *plain = (struct title_body){0};
 }
 
-/* The row is there but nobody will write it: end it as failed. */
+/* Ends the row as failed: it is there, but nobody will write the answer. */
 static void abandon(const struct chat_ports *ports, const struct answer_begun *begun, struct arena *arena)
 {
     struct answer_end end = {
@@ -121,7 +121,8 @@ struct lookup {
     struct arena *arena;
 };
 
-/* The session's model, where the request names none. NULL: there is no such session, which the store will say. */
+/* Returns the session's model, if the request names none. NULL: there is no such session; the store will report that.
+ */
 static const char *session_model(const struct chat_ports *ports, void *context)
 {
     const struct lookup *lookup = context;

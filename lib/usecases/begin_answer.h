@@ -4,8 +4,8 @@
 
 #include "usecases/send_message.h"
 
-/* begin->user_id, epoch, now_ms and context_messages are filled here, and answer_id where it is
- * NULL. */
+/* Takes a `begin` without user_id, epoch, now_ms and context_messages, which it fills; it makes answer_id if that is
+ * NULL. Returns and errors as send_message. */
 enum chat_error begin_answer(const struct chat_ports *ports, const struct caller *caller, struct answer_begin *begin,
                              struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
 

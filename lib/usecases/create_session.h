@@ -14,11 +14,11 @@ struct create_session {
     const char *session_id; /* NULL: made here */
 };
 
-/* What the request itself says, before anything is taken or asked: VALIDATION_FAILED, MODEL_NOT_FOUND. */
+/* Checks the request alone, before anything is taken or asked. Errors: VALIDATION_FAILED, MODEL_NOT_FOUND. */
 enum chat_error create_session_check(const struct chat_policy *policy, const struct create_session *in,
                                      struct problem *problem) MUST_CHECK;
-/* Of what create_session_check lets pass. CHAT_OK with *out in the arena; else *problem says why: RATE_LIMITED, which
- * is counted apart from messages; DATABASE_UNAVAILABLE. */
+/* Takes a request that create_session_check accepted. Returns CHAT_OK with *out in the arena; otherwise *problem says
+ * why. Errors: RATE_LIMITED, which is counted apart from messages; DATABASE_UNAVAILABLE. */
 enum chat_error create_session(const struct chat_ports *ports, const struct create_session *in, struct arena *arena,
                                struct problem *problem, struct session *out) MUST_CHECK;
 

@@ -5,7 +5,7 @@
 #include "domain/caller.h"
 #include "usecases/ports.h"
 
-/* SESSION_NOT_FOUND also for the second time. */
+/* Deletes the caller's session. Errors: SESSION_NOT_FOUND, also if it is deleted already. */
 enum chat_error delete_session(const struct chat_ports *ports, const struct caller *caller,
                                const char *session_id) MUST_CHECK;
 

@@ -6,7 +6,7 @@
 
 enum { ERASE_BATCH = 50 };
 
-/* Deleting is what stops an answer, and keeps the next from beginning. */
+/* A delete stops an answer, and keeps the next from beginning. */
 static enum chat_error delete_all(const struct chat_ports *ports, const char *user_id)
 {
     struct session_query query = {.user_id = user_id, .sort = SORT_CREATED_AT, .limit = ERASE_BATCH};

@@ -1,7 +1,7 @@
 /*
- * Takes away all that is stored of one user: sessions with their messages, days of use, keys in Redis. An answer that
- * is being written is stopped and ends properly, then its session goes. Passes are made until one finds nothing: what
- * the workers still had in hand comes within seconds. Again is as good as once.
+ * Erases all that is stored of one user: sessions with their messages, days of use, keys in Redis. An answer that is
+ * being written is stopped and ends properly; then its session is erased. It makes passes until one finds nothing, as
+ * workers write within seconds what they still had in hand. It may be called again.
  */
 #ifndef USECASES_ERASE_USER_H
 #define USECASES_ERASE_USER_H
@@ -12,8 +12,8 @@
 
 enum { ERASE_PASSES = 10, ERASE_PAUSE_MS = 3000 };
 
-/* *gone: what went, also before an error; *left: what is there afterwards, all 0 unless the user was at work meanwhile.
- * The stores' errors: what is left is not known then. */
+/* Fills *gone with counts of what was erased, also before an error, and *left with what is there afterwards: all 0
+ * unless the user was active meanwhile. Errors: those of the stores; *left is not known then. */
 enum chat_error erase_user(const struct chat_ports *ports, struct user_data *data, struct user_keys *keys,
                            const char *user_id, struct user_data_counts *gone,
                            struct user_data_counts *left) MUST_CHECK;

@@ -19,7 +19,7 @@ void finish_answer_count_tokens(struct message *message, int64_t prompt_bytes, b
     message->token_count = usage->completion_tokens >= 0 ? usage->completion_tokens : 0;
 }
 
-/* Once for each answer: by whoever wrote its end. */
+/* Called once for each answer, by the process that wrote its end. */
 static void count(const struct answer_end *end)
 {
     static const enum metrics_answer results[] = {[MESSAGE_COMPLETE] = ANSWERS_COMPLETE,
@@ -67,8 +67,8 @@ static enum chat_error write_row(const struct chat_ports *ports, struct finish_a
     return CHAT_OK;
 }
 
-/* The daily unit goes back where it failed, or its process died, before the first token, and the provider doesn't say
- * that it took tokens all the same. */
+/* Returns whether the daily unit goes back: the answer failed, or its process died, before the first token, and the
+ * provider doesn't report that it took tokens. */
 static bool was_for_nothing(const struct message *message)
 {
     bool has_text = message->content_len > 0 || message->reasoning_len > 0;

@@ -1,7 +1,8 @@
 /*
- * Who was first with an Idempotency-Key. A key is taken in one atomic step, before anything is counted, with the id of
- * what the request is about to make; whoever comes second gets that id, and learns whether it is made by now. So one
- * whose first is gone is told from one whose first is on its way. Instance and errors as in admission.h.
+ * Decides which request was first with an Idempotency-Key. A request takes the key in one atomic step, before anything
+ * is counted, together with the id of what it is about to make. A second request gets that id, and learns whether it is
+ * made by now. So it can tell a first that is gone from a first that is on its way. Instance and errors as in
+ * admission.h.
  */
 #ifndef USECASES_IDEMPOTENCY_H
 #define USECASES_IDEMPOTENCY_H
@@ -12,10 +13,10 @@
 
 enum key_state {
     KEY_TAKEN,   /* ours */
-    KEY_PENDING, /* the same request was first, and isn't known to have stored anything so far */
+    KEY_PENDING, /* the same request was first, and has stored nothing so far, as far as is known */
     KEY_DONE,    /* the same request was first, and has stored what first_id names */
     KEY_OTHER,   /* used for another request */
-    KEY_FREE,    /* nobody's (of look) */
+    KEY_FREE,    /* nobody has it (from look) */
 };
 
 /* A request with a key. Strings are borrowed. */
@@ -27,16 +28,16 @@ struct key_claim {
 
 struct idempotency;
 struct idempotency_ops {
-    /* Takes the key where it is free: TAKEN. Else says who has it. A user who has IDEMPOTENCY_KEYS_MAX loses the
-     * oldest. CHAT_ERR_QUOTA_UNAVAILABLE: can't be told now. */
+    /* Takes the key if it is free: TAKEN. Otherwise sets *state and first_id to who has it. A user who has
+     * IDEMPOTENCY_KEYS_MAX loses the oldest. CHAT_ERR_QUOTA_UNAVAILABLE: it can't be known now. */
     enum chat_error (*take)(struct idempotency *self, const struct key_claim *claim, enum key_state *state,
                             char first_id[UUID_TEXT_SIZE]);
-    /* Says the same without taking it. */
+    /* Sets the same without taking it. */
     enum chat_error (*look)(struct idempotency *self, const struct key_claim *claim, enum key_state *state,
                             char first_id[UUID_TEXT_SIZE]);
-    /* What it makes is stored; fine where the key is no longer ours. */
+    /* Notes that what the request makes is stored. Does nothing if the key is no longer ours. */
     enum chat_error (*keep)(struct idempotency *self, const struct key_claim *claim);
-    /* Gives it up again, where it is still our_id's: the request was refused. */
+    /* Gives the key up, if it is still our_id's: the request was refused. */
     enum chat_error (*give_up)(struct idempotency *self, const struct key_claim *claim);
 };
 struct idempotency {

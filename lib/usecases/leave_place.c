@@ -9,7 +9,7 @@ void leave_place_tell(const struct chat_ports *ports, struct leaving *leaving)
     leaving->told = true;
 }
 
-/* At rest the breaker has nothing that a success could change, and no trial that it waits for. */
+/* A breaker at rest has nothing that a success could change, and waits for no trial. */
 static bool may_be_no_news(const struct leaving *leaving)
 {
     bool says_little = leaving->outcome == BREAKER_SUCCESS || leaving->outcome == BREAKER_NEITHER;

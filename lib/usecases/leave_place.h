@@ -1,4 +1,5 @@
-/* The counterpart of take_place, once the provider is done with: the lease ends, and the breaker hears how it went. */
+/* The counterpart of take_place, for when the provider is no longer needed: it ends the lease, and reports to the
+ * breaker. */
 #ifndef USECASES_LEAVE_PLACE_H
 #define USECASES_LEAVE_PLACE_H
 
@@ -6,19 +7,18 @@
 
 struct leaving {
     const struct admission_ticket *ticket;
-    const struct breaker_ticket *breaker; /* NULL: it is somebody else's to tell */
+    const struct breaker_ticket *breaker; /* NULL: another caller reports */
     enum breaker_outcome outcome;
     int64_t rest_s; /* of BREAKER_BUSY */
-    bool told;      /* in, out: the breaker knows */
+    bool told;      /* in, out: the breaker has its report */
 };
 
-/* Tells the breaker of a failure or a 429 at once, and of anything else where it would have been news, after the lease
- * has ended: one step of the store in the usual case. CHAT_ERR_QUOTA_UNAVAILABLE: the lease may not have ended, call
- * again.
- */
+/* Ends the lease, and reports to the breaker. A failure or a 429 is reported first. Anything else is reported after the
+ * lease has ended, and only if the breaker was not at rest: one step of the store in the usual case. `refund` and *out
+ * as in settle. CHAT_ERR_QUOTA_UNAVAILABLE: the lease may not have ended; call again. */
 enum chat_error leave_place(const struct chat_ports *ports, struct leaving *leaving, bool refund,
                             struct settled *out) MUST_CHECK;
-/* For who can't leave yet: tells the breaker alone, once. */
+/* For a caller that can't leave yet: reports to the breaker alone, once. */
 void leave_place_tell(const struct chat_ports *ports, struct leaving *leaving);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Somebody who is attached to an answer: an event stream, or one waiting for the whole of it as JSON.
- * The relay loop calls these, always from its own thread, never after close. A listener keeps its own place
- * in the text, so the relay hands it the whole text so far and the listener sends what it hasn't yet.
+ * A listener is a client attached to an answer: an event stream, or a call that waits for the whole answer as JSON.
+ * The relay loop calls it, always from its own thread, never after close. A listener keeps its own place in the text:
+ * the relay hands it the whole text so far, and the listener sends what it hasn't yet sent.
  */
 #ifndef USECASES_LISTENER_H
 #define USECASES_LISTENER_H
@@ -22,36 +22,36 @@ struct answer_text {
 
 /* How it ended. */
 struct answer_final {
-    enum chat_error error;         /* CHAT_OK: `done` (complete, stopped); else `error` with this code */
+    enum chat_error error;         /* CHAT_OK: `done` (complete, stopped); otherwise `error` with this code */
     int64_t retry_after_s;         /* 0: none */
-    bool account_refused;          /* the provider takes our key no longer */
+    bool account_refused;          /* the provider no longer takes our key */
     bool tried_out;                /* our own tries at the provider are used up */
     const char *says;              /* in place of the code's own sentence; NULL */
     const struct message *message; /* the final row, text included */
     const struct session *session;
-    const struct quota *quota; /* where the user stands now */
+    const struct quota *quota; /* the user's standing now */
 };
 
 enum listener_state {
     LISTENER_READY,   /* all that was given is on its way */
-    LISTENER_BLOCKED, /* the client has enough for now: call writable when the descriptor is, then text again */
+    LISTENER_BLOCKED, /* the client has enough for now: once the descriptor is writable, call writable, then text */
     LISTENER_GONE,    /* the client left: close it */
 };
 
 struct answer_listener;
 struct answer_listener_ops {
     int (*fd)(const struct answer_listener *self); /* watched for a peer that left, and for room while BLOCKED */
-    /* Once, before anything else: what opens the stream. `scratch` is the loop's, for composing. */
+    /* Opens the stream; called once, before anything else. `scratch` is the loop's, for composing. */
     enum listener_state (*open)(struct answer_listener *self, struct buf *scratch);
-    /* The client may be any distance behind: only so much is sent at a time, and BLOCKED is the state where more of
-     * this text is to come. Not while BLOCKED, as title and ping. */
+    /* Takes the whole text so far. A client may be any distance behind: only a part is sent at a time, and BLOCKED
+     * means that more of this text is to come. Never called while BLOCKED; nor are title and ping. */
     enum listener_state (*text)(struct answer_listener *self, const struct answer_text *text, struct buf *scratch);
     enum listener_state (*title)(struct answer_listener *self, const char *title, struct buf *scratch);
     enum listener_state (*ping)(struct answer_listener *self, struct buf *scratch);
-    /* Once, after all text, and never while BLOCKED. */
+    /* Called once, after all text, and never while BLOCKED. */
     enum listener_state (*end)(struct answer_listener *self, const struct answer_final *final, struct buf *scratch);
     enum listener_state (*writable)(struct answer_listener *self);
-    /* Whether the client has taken any byte since this was asked last. */
+    /* Returns whether the client has taken any byte since the last call. */
     bool (*took)(struct answer_listener *self);
     void (*close)(struct answer_listener *self); /* frees it */
 };

@@ -1,4 +1,4 @@
-/* Deleted sessions go for good once nobody may want them back. */
+/* Removes deleted sessions for good, once they can no longer be restored. */
 #ifndef USECASES_PURGE_SESSIONS_H
 #define USECASES_PURGE_SESSIONS_H
 
@@ -6,9 +6,9 @@
 
 enum { PURGE_BATCH = 50, PURGE_PAUSE_MS = 600000 };
 
-/* One batch of those deleted longer ago than CHAT_RETENTION_DAYS. Gives the milliseconds until it should be called
- * again: 0 where more are left, else PURGE_PAUSE_MS, also after an error (it is logged). Any worker, also several at
- * once. */
+/* Removes one batch of those deleted longer ago than CHAT_RETENTION_DAYS. Returns the milliseconds until the next call:
+ * 0 if more are left, otherwise PURGE_PAUSE_MS, also after an error (which it logs). Any worker, several at once too.
+ */
 int64_t purge_sessions(const struct chat_ports *ports);
 
 #endif

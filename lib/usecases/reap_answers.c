@@ -8,15 +8,14 @@
 #include "usecases/finish_answer.h"
 
 enum {
-    REAP_MAX = 20000, /* live ones are among them: as many as all processes may have at a time */
-    REAP_ROUND_MS =
-        10000, /* where the stores are slow the rest waits for the next look: a process must be able to end */
+    REAP_MAX = 20000,      /* running ones are among them, as many as all processes may have at once */
+    REAP_ROUND_MS = 10000, /* if the stores are slow, the rest waits for the next look: a process must be able to end */
 };
 
-/* Where the log names no writer it may have died before its first word to the log, or the log was emptied: then the
- * lease tells, which is taken before the row is and renewed as long as the process lives. One given back belongs to a
- * send that was refused while its row was on the way: a database that froze stores it when it wakes. Without a lease,
- * the longest time that an answer may take. */
+/* Decides for an answer whose writer the log doesn't name: the writer died before its first report, or the log was
+ * emptied. Then the lease decides: it is taken before the row is stored, and renewed as long as the process lives. A
+ * lease that was given back belongs to a send that was refused while its row was on the way: a database that froze
+ * stores the row when it wakes. Without a lease, the longest time that an answer may take decides. */
 static bool is_orphan(const struct chat_ports *ports, enum writer_state state, const struct message *message,
                       const struct admission_ticket *ticket, int64_t longest_ms)
 {
@@ -27,7 +26,7 @@ static bool is_orphan(const struct chat_ports *ports, enum writer_state state, c
     return clock_wall_ms(ports->clock) - message->created_at_ms > longest_ms;
 }
 
-/* false: the log is away; its text may still be there. */
+/* false: the log is away; it may still have the text. */
 static bool take_log(const struct chat_ports *ports, struct message *message, struct arena *arena)
 {
     struct log_read read = {0};
@@ -49,7 +48,7 @@ static bool take_end(const struct chat_ports *ports, struct message *message, st
     bool known;
     if (ports->log->ops->read_end(ports->log, message->id, arena, &known, &end) != CHAT_OK) return false;
     if (!answer_next(message->status, known ? end.event : ANSWER_LOST, &message->status)) return false;
-    /* Nothing says any more whether it was asked anew; where it wasn't, no answer to its question came before it. */
+    /* Nothing records any more whether it was asked again. If it wasn't, no answer to its question came before it. */
     *supersedes = !known || end.supersedes_id;
     message->usage = known ? end.usage : (struct token_usage)USAGE_UNKNOWN;
     if (known) {
@@ -75,7 +74,7 @@ static bool log_is_believed(const struct chat_ports *ports, const struct reaper 
     return ports->log->ops->may_judge(ports->log, reaper->process_id, &may) == CHAT_OK && may;
 }
 
-/* All that is known of it, read anew at one moment: many were looked at together, and that may be seconds ago. */
+/* Reads again, at one moment, all that is known of it: many were looked at together, perhaps seconds ago. */
 static bool look_closely(const struct chat_ports *ports, const struct reaper *reaper, struct message *message,
                          const struct admission_ticket *ticket, struct arena *arena, bool *supersedes)
 {
@@ -104,7 +103,7 @@ static bool reap(const struct chat_ports *ports, const struct reaper *reaper, co
     return error == CHAT_OK && has_session;
 }
 
-/* What the log knows of the writers of these; NULL: it is away. */
+/* Asks the log for the writers of these; NULL: it is away. */
 static struct writer_look *look_at_writers(const struct chat_ports *ports, const struct stale_answer *stale,
                                            size_t count, struct arena *arena)
 {
@@ -113,8 +112,8 @@ static struct writer_look *look_at_writers(const struct chat_ports *ports, const
     return ports->log->ops->writer_states(ports->log, looks, count) == CHAT_OK ? looks : NULL;
 }
 
-/* To read thousands of live ones and ask for their writers, every time and in each process, would be a burst that
- * chunks wait for. */
+/* Notes where the page ended; the next look goes on there. If each process read thousands of running ones and asked for
+ * their writers every time, chunks would wait for that burst. */
 static void turn_page(struct reaper *reaper, const struct stale_query *query, const struct stale_answer *stale,
                       size_t count)
 {

@@ -1,6 +1,6 @@
 /*
- * Ends the answers whose process died, as interrupted, with the text that the log has. Every process may do it at any
- * time: the row's compare-and-set and the settling happen once.
+ * Ends answers whose process died, as interrupted, with the text that the log has. Every process may do it at any time:
+ * the row's compare-and-set and the settling take effect once.
  */
 #ifndef USECASES_REAP_ANSWERS_H
 #define USECASES_REAP_ANSWERS_H
@@ -17,12 +17,14 @@ struct reaper {
     char after_id[UUID_TEXT_SIZE]; /* … and "" */
 };
 
-/* Looks at streaming rows older than PROCESS_ALIVE_SECONDS: at all of them where a process has died, else, for what was
- * left behind in another way, at REAP_PAGE of them, the next time at those that follow. Of one whose writer is not
- * known (it died before its first word to the log, or the log was emptied) the lease tells; without one it is ended
- * once it is older than longest_ms. What the log can't be asked for now, or there was no time for (some seconds), is
- * left for another time. Nothing is ended by a log that may not be believed (answer_log.h): it is asked before and, of
- * each answer, after all was read. Gives how many it ended. */
+/* Looks at streaming rows older than PROCESS_ALIVE_SECONDS. If a process has died, it looks at all of them. Otherwise
+ * it looks at REAP_PAGE of them, for answers left behind in another way, and the next time at those that follow.
+ *
+ * If the writer is not known (it died before its first word to the log, or the log was emptied), the lease decides;
+ * without a lease the answer is ended once it is older than longest_ms. Rows that the log can't be asked about now, or
+ * for which there was no time (some seconds), are left for another call. No answer is ended on the word of a log that
+ * may not be believed (answer_log.h): it is asked before, and, for each answer, after all was read. Returns how many
+ * answers it ended. */
 int reap_answers(const struct chat_ports *ports, struct reaper *reaper);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Asks for a new answer to the same question. Only the last answer of its session can be written anew; it stands until
- * the new one has text. Order of checks as in send_message.h.
+ * Asks for a new answer to the same question. Only the last answer of its session can be written again; it is current
+ * until the new one has text. Order of checks as in send_message.h.
  */
 #ifndef USECASES_REGENERATE_MESSAGE_H
 #define USECASES_REGENERATE_MESSAGE_H
@@ -16,11 +16,11 @@ struct regenerate_message {
     const char *idempotency_fingerprint;
 };
 
-/* What the request itself says, before anything is taken or asked: MODEL_NOT_FOUND. */
+/* Checks the request alone, before anything is taken or asked. Errors: MODEL_NOT_FOUND. */
 enum chat_error regenerate_message_check(const struct chat_policy *policy, const struct regenerate_message *in,
                                          struct problem *problem) MUST_CHECK;
-/* Of what regenerate_message_check lets pass. Errors in *problem: MESSAGE_NOT_FOUND, VALIDATION_FAILED (not the last
- * answer), the others of send_message. */
+/* Takes a request that regenerate_message_check accepted. Returns as send_message. Errors, in *problem too:
+ * MESSAGE_NOT_FOUND, VALIDATION_FAILED (not the last answer), the others of send_message. */
 enum chat_error regenerate_message(const struct chat_ports *ports, const struct regenerate_message *in,
                                    struct arena *arena, struct problem *problem, struct ready_answer *out) MUST_CHECK;
 

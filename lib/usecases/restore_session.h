@@ -5,8 +5,8 @@
 #include "domain/caller.h"
 #include "usecases/ports.h"
 
-/* The session is as it was, but for an answer that the delete stopped; one that isn't deleted is given as it is.
- * SESSION_NOT_FOUND also for one that is purged; DATABASE_UNAVAILABLE. */
+/* Restores the caller's session as it was, except for an answer that the delete stopped. One that isn't deleted stays
+ * as it is. Fills *out, in the arena. Errors: SESSION_NOT_FOUND, also for one that is purged; DATABASE_UNAVAILABLE. */
 enum chat_error restore_session(const struct chat_ports *ports, const struct caller *caller, const char *session_id,
                                 struct arena *arena, struct session *out) MUST_CHECK;
 

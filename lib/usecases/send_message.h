@@ -1,7 +1,8 @@
 /*
  * Sends a question: counts it, stores question and answer row, and has the answer ready to start.
- * Order of checks: content and model (send_message_check, for itself, so that whoever takes an Idempotency-Key can do
- * so in between), a free place, the limits, the store (a refusal after the limits gives lease and daily unit back).
+ * Order of checks: content and model; a free place; the limits; the store. The first is a call of its own,
+ * send_message_check, so that the caller can take an Idempotency-Key in between. A refusal after the limits gives lease
+ * and daily unit back.
  */
 #ifndef USECASES_SEND_MESSAGE_H
 #define USECASES_SEND_MESSAGE_H
@@ -17,12 +18,12 @@ struct send_message {
     size_t content_len;
     const char *model;           /* NULL: the session's, or the default */
     const char *answer_id;       /* NULL: made here */
-    const char *replaces_id;     /* NULL, or the user message this one takes the place of (a UUID) */
+    const char *replaces_id;     /* NULL, or the user message that this one replaces (a UUID) */
     const char *idempotency_key; /* both NULL where there is none */
     const char *idempotency_fingerprint;
 };
 
-/* Counted and stored: give it to answers->start, or to answer_abandon. */
+/* An answer that is counted and stored: give it to answers->start, or to answer_abandon. */
 struct ready_answer {
     struct session session;
     struct message question;
@@ -31,11 +32,12 @@ struct ready_answer {
     struct answer_spec spec;
 };
 
-/* What the request itself says, before anything is taken or asked: VALIDATION_FAILED, MODEL_NOT_FOUND. */
+/* Checks the request alone, before anything is taken or asked. Errors: VALIDATION_FAILED, MODEL_NOT_FOUND. */
 enum chat_error send_message_check(const struct chat_policy *policy, const struct send_message *in,
                                    struct problem *problem) MUST_CHECK;
-/* Of what send_message_check lets pass. Errors in *problem: VALIDATION_FAILED (replaces), OVERLOADED, SHUTTING_DOWN,
- * those of admission.h, those of begin_answer in message_repo.h. */
+/* Takes a request that send_message_check accepted. Returns CHAT_OK with *out, whose texts are in the arena. Errors, in
+ * *problem too: VALIDATION_FAILED (replaces), OVERLOADED, SHUTTING_DOWN, those of admission.h, those of begin_answer in
+ * message_repo.h. */
 enum chat_error send_message(const struct chat_ports *ports, const struct send_message *in, struct arena *arena,
                              struct problem *problem, struct ready_answer *out) MUST_CHECK;
 

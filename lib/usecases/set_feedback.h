@@ -1,4 +1,4 @@
-/* Keeps what the user thought of an answer, in place of what was said before. */
+/* Stores the user's rating of an answer, in place of an earlier one. */
 #ifndef USECASES_SET_FEEDBACK_H
 #define USECASES_SET_FEEDBACK_H
 
@@ -16,8 +16,8 @@ struct set_feedback {
     size_t comment_len;
 };
 
-/* CHAT_OK with *out in the arena. Else *problem says why: VALIDATION_FAILED (rating, comment, or a message that is no
- * answer), MESSAGE_NOT_FOUND, DATABASE_UNAVAILABLE. */
+/* Returns CHAT_OK with *out in the arena; otherwise *problem says why. Errors: VALIDATION_FAILED (rating, comment, or a
+ * message that is no answer), MESSAGE_NOT_FOUND, DATABASE_UNAVAILABLE. */
 enum chat_error set_feedback(const struct chat_ports *ports, const struct set_feedback *in, struct arena *arena,
                              struct problem *problem, struct message *out) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /*
- * The circuit breakers (domain/breaker.h), one for each model, that all workers share. Where the store is away each
- * process goes on by its own. An instance belongs to one thread; a call decides within 50 ms and never fails.
- * Models are those that policy_asked names; a name given here is the policy's own, and lives as long.
+ * The circuit breakers (domain/breaker.h) that all workers share, one for each model. While the store is away, each
+ * process uses its own. A call decides within 50 ms and never fails. Models are those that policy_asked names; a name
+ * given here is the policy's own, and lives as long. An instance belongs to one thread.
  */
 #ifndef USECASES_SHARED_BREAKER_H
 #define USECASES_SHARED_BREAKER_H
@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "domain/breaker.h"
 
-/* What a report needs of the request it is about. Plain value; {0} for a request that never asked. */
+/* A receipt for the report on a request. Plain value; {0} for a request that never asked. */
 struct breaker_ticket {
     const char *model; /* NULL: never found out, and so nothing was asked of any */
     bool asked;
@@ -21,14 +21,14 @@ struct breaker_ticket {
 
 struct shared_breaker;
 struct shared_breaker_ops {
-    /* CHAT_OK: ask the provider, and report with this ticket once. CHAT_ERR_API_UNAVAILABLE (open) or
-     * _UPSTREAM_RATE_LIMITED (the model rests): *retry_after_s is set. */
+    /* Decides whether the model may be asked. CHAT_OK: ask the provider, and report once with this ticket.
+     * CHAT_ERR_API_UNAVAILABLE (open) or _UPSTREAM_RATE_LIMITED (the model rests): *retry_after_s is set. */
     enum chat_error (*allow)(struct shared_breaker *self, const char *model, struct breaker_ticket *ticket,
                              int64_t *retry_after_s);
-    /* rest_s: of BREAKER_BUSY, as in breaker_report. */
+    /* Reports how the request of this ticket went. rest_s: of BREAKER_BUSY, as in breaker_report. */
     void (*report)(struct shared_breaker *self, const struct breaker_ticket *ticket, enum breaker_outcome outcome,
                    int64_t rest_s);
-    /* As they stand, in the order of the models, POLICY_MAX_ASKED at most. */
+    /* Copies the breakers of these models, POLICY_MAX_ASKED at most, in their order. */
     void (*look)(struct shared_breaker *self, const char *const *models, size_t count, struct breaker *out);
 };
 struct shared_breaker {

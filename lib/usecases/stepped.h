@@ -1,11 +1,12 @@
 /*
- * A reply that is made step by step: a connection taken out of its request, with jobs that work on it one step at a
- * time. In between the relay loop waits, for time to pass or for the client to take what it was given, and notices a
- * client that leaves. So no thread waits for a client or for another request; a body of any length goes out in pieces.
+ * A reply that is made step by step: a connection taken out of its request, and jobs that work on it one step at a
+ * time. Between steps the relay loop waits, for time to pass or for the client to take what it was given; it notices a
+ * client that leaves. So no thread waits for a client or for another request, and a body of any length goes out in
+ * pieces.
  *
  *   request thread ──answers->step──► loop ──job──► step ──► loop: waits ──job──► step … ──► over, or handed on
  *
- * A step has the connection to itself; it may ask the stores, and never waits for anything else. All other calls come
+ * A step has the connection to itself. It may ask the stores, and never waits for anything else. All other calls come
  * from the loop's thread, and never while a step runs.
  */
 #ifndef USECASES_STEPPED_H
@@ -21,8 +22,8 @@ struct chat_ports;
 enum step_next {
     STEP_LATER,     /* again in *wait_ms */
     STEP_ON,        /* again as soon as the client has taken what it was given */
-    STEP_OVER,      /* to be closed, once the client has taken what it was given */
-    STEP_HANDED_ON, /* the connection is a listener's now, and so is the reader's place; the reply has freed itself */
+    STEP_OVER,      /* close it, once the client has taken what it was given */
+    STEP_HANDED_ON, /* a listener has the connection now, and the reader's place; the reply has freed itself */
 };
 
 struct stepped;
@@ -35,7 +36,7 @@ struct stepped_ops {
 };
 struct stepped {
     const struct stepped_ops *ops;
-    bool is_long; /* has the place of its user's one long reply (answers.h: reserve_long) */
+    bool is_long; /* it holds the place of its user's one long reply (answers.h: reserve_long) */
 };
 
 #endif

@@ -6,8 +6,8 @@
 
 enum stop_asked {
     STOP_WAS_HERE,  /* this process writes it */
-    STOP_PASSED_ON, /* the process that writes it was told */
-    STOP_NOBODY,    /* nobody is known to write it: over, or begun a moment ago */
+    STOP_PASSED_ON, /* another process writes it, and was told */
+    STOP_NOBODY,    /* no process is known to write it: it is over, or began a moment ago */
 };
 
 enum stop_asked stop_answer(const struct chat_ports *ports, const char *answer_id);

@@ -4,7 +4,7 @@
 
 enum { LOOK_FIRST_MS = 5, LOOK_MOST_MS = 100, ASK_AGAIN_MS = 200 };
 
-/* Another process may write it, and may not be known as its writer yet: then it is asked for at the next look. */
+/* Another process may write it, and may not be known as its writer yet; the next look asks for the stop again. */
 static void ask(const struct chat_ports *ports, const char *message_id, struct stopping *stopping, int64_t now_ms)
 {
     if (now_ms < stopping->ask_at_ms) return;

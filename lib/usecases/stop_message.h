@@ -7,14 +7,14 @@
 
 enum { STOP_WAIT_MS = 3000 };
 
-/* Between the looks of one stop; zeroed before the first. */
+/* The state between the calls for one stop; zero it before the first. */
 struct stopping {
     int64_t until_ms, ask_at_ms, wait_ms;
 };
 
-/* Asks for the stop where that is due, and gives the message as it is now; one that is done already is not changed.
- * *wait_ms > 0: it is not settled, look again after so long. 0: it is, or STOP_WAIT_MS are over. Waits for nothing but
- * the stores. MESSAGE_NOT_FOUND, DATABASE_UNAVAILABLE. */
+/* Asks for the stop if that is due, and fills *out with the message as it is now, in the arena. A message that is over
+ * already is not changed. *wait_ms > 0: it is not settled; call again after that time. 0: it is settled, or
+ * STOP_WAIT_MS have passed. Errors: MESSAGE_NOT_FOUND, DATABASE_UNAVAILABLE. Waits for nothing but the stores. */
 enum chat_error stop_message(const struct chat_ports *ports, const struct caller *caller, const char *message_id,
                              struct stopping *stopping, struct arena *arena, struct message *out,
                              int64_t *wait_ms) MUST_CHECK;

@@ -7,7 +7,7 @@
 
 enum { OVERLOADED_RETRY_AFTER_S = 2 };
 
-/* What the limits have decided, in the problem. */
+/* Notes in the problem what the limits have decided. */
 static enum chat_error admitted(enum chat_error error, int64_t retry_after_s, const struct quota *quota,
                                 struct problem *problem)
 {
@@ -28,7 +28,7 @@ static enum chat_error admit(const struct chat_ports *ports, const struct caller
     return admitted(error, retry_after_s, &out->quota, problem);
 }
 
-/* Breaker and limits in one step, where the breaker is at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided. */
+/* Asks breaker and limits in one step, if the breaker is at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided. */
 static enum chat_error admit_at_rest(const struct chat_ports *ports, const struct caller *caller, int units,
                                      const char *model, const char *answer_id, struct problem *problem,
                                      struct place *out)
@@ -41,7 +41,7 @@ static enum chat_error admit_at_rest(const struct chat_ports *ports, const struc
     return error == CHAT_ERR_API_UNAVAILABLE ? error : admitted(error, retry_after_s, &out->quota, problem);
 }
 
-/* Nothing is counted for who may ask no model; a 429 says where the user stands all the same. */
+/* Nothing is counted if no model may be asked; a 429 has the user's standing all the same. */
 static enum chat_error refused_by_breaker(const struct chat_ports *ports, const struct caller *caller,
                                           enum chat_error error, struct problem *problem)
 {
@@ -52,7 +52,7 @@ static enum chat_error refused_by_breaker(const struct chat_ports *ports, const 
     return problem_set(problem, error, NULL);
 }
 
-/* Where the model is out of reach its fallback may be asked. */
+/* If the model is out of reach, its fallback may be asked. */
 static enum chat_error ask_breaker(const struct chat_ports *ports, const struct caller *caller, const char *model,
                                    struct problem *problem, struct place *out)
 {

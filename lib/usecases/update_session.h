@@ -6,7 +6,7 @@
 #include "domain/problem.h"
 #include "usecases/ports.h"
 
-/* What isn't given stays as it is. */
+/* Fields that aren't given stay as they are. */
 struct update_session {
     const struct caller *caller;
     const char *session_id;
@@ -16,8 +16,8 @@ struct update_session {
     int archived;
 };
 
-/* CHAT_OK with *out in the arena: the session as it is afterwards; where nothing is given it isn't even touched. Else
- * *problem says why: VALIDATION_FAILED, SESSION_NOT_FOUND, DATABASE_UNAVAILABLE. */
+/* Returns CHAT_OK with *out in the arena: the session as it is afterwards. If nothing is given, the row isn't touched.
+ * Otherwise *problem says why. Errors: VALIDATION_FAILED, SESSION_NOT_FOUND, DATABASE_UNAVAILABLE. */
 enum chat_error update_session(const struct chat_ports *ports, const struct update_session *in, struct arena *arena,
                                struct problem *problem, struct session *out) MUST_CHECK;
 

@@ -43,7 +43,7 @@ static int by_key(const void *a, const void *b)
     return order ? order : strcmp(left->model, right->model);
 }
 
-/* The row of that key, made where there is none. NULL: there are too many. */
+/* Returns the row of that key, and makes it if there is none. NULL: there are too many. */
 static struct usage_row *row_of(struct use_ledger *ledger, const struct usage_row *wanted)
 {
     struct usage_row **found = tfind(wanted, &ledger->gathered, by_key);

@@ -1,4 +1,4 @@
-/* What of one user is in Redis: counters of limits, leases, idempotency keys. Implemented by lib/redis. */
+/* One user's keys in Redis: counters of limits, leases, idempotency keys. lib/redis implements it. */
 #ifndef USECASES_USER_KEYS_H
 #define USECASES_USER_KEYS_H
 

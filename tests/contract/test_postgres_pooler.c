@@ -1,4 +1,4 @@
-/* Behind a PgBouncer that gives each transaction another connection: nothing may rest on one. (B6) */
+/* Behind a PgBouncer that gives each transaction another connection: nothing may rest on one. */
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <pthread.h>

@@ -15,7 +15,7 @@ export function createQueryClient(): QueryClient {
     defaultOptions: {
       queries: {
         staleTime: 30_000,
-        // A 4xx stays what it is; the rest may pass.
+        // A 4xx won't change; other errors may pass.
         retry: (count, error) => {
           const { status } = toApiError(error);
           return count < RETRIES && (status === 0 || status >= 500);

@@ -1,4 +1,4 @@
-// The page's first code, and little of it: what the page will ask for is under way while the page itself is still being loaded.
+// The page's first code, kept small: it sends the page's first requests while the page itself is still being loaded.
 import { FEATURES_PATH, newestPagePath } from '@/features/chat/api/first-requests';
 import { askEarly } from '@/lib/api/early';
 import { sessionIdOf } from '@/lib/chat-address';
@@ -9,7 +9,7 @@ if (!import.meta.env.DEV) {
   const sessionId = sessionIdOf(window.location.pathname);
   if (typeof sessionId === 'string') {
     askEarly(newestPagePath(sessionId));
-    import('@/components/markdown/markdown-view').catch(() => undefined); // who draws with it says so
+    import('@/components/markdown/markdown-view').catch(() => undefined); // the component that draws with it reports the failure
   }
 }
 void import('./chat-start');

@@ -1,4 +1,4 @@
-// First of all, before anything else is loaded or asked: the token leaves the address.
+// Takes the token out of the address, before anything else is loaded or asked.
 import { tokenFromAddress } from './token-from-address';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

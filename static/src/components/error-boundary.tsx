@@ -5,7 +5,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** The last resort: what breaks while drawing shows this instead of an empty page. */
+/** The last resort: if drawing fails, the reader sees this instead of an empty page. */
 export class ErrorBoundary extends Component<Props, { broken: boolean }> {
   override state = { broken: false };
 

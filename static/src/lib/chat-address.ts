@@ -2,7 +2,7 @@ export function chatPath(sessionId: string | null): string {
   return sessionId === null ? '/chat' : `/chat/${sessionId}`;
 }
 
-/** The session an address names: null for a new chat, undefined where the address is none of ours. */
+/** The session that an address names: null for a new chat, undefined if the address is none of ours. */
 export function sessionIdOf(pathname: string): string | null | undefined {
   if (pathname === '/chat' || pathname === '/chat/') return null;
   return /^\/chat\/([0-9a-fA-F-]{36})\/?$/.exec(pathname)?.[1]?.toLowerCase();

@@ -20,7 +20,7 @@ export function formatFullTime(iso: string): string {
   return Number.isNaN(time.getTime()) ? '' : full.format(time);
 }
 
-/** The heading it is listed under, by the reader's own calendar. */
+/** The heading of its group, by the reader's own calendar. */
 export function dayGroup(iso: string, now: Date = new Date()): string {
   const time = new Date(iso);
   const days = daysAgo(time, now);
@@ -46,7 +46,7 @@ export function formatDuration(ms: number): string {
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-/** How long it is still, in the two largest units; empty where that is past or unknown. */
+/** The time that is left, in the two largest units; empty if it is past or unknown. */
 export function formatWait(ms: number): string {
   if (!(ms > 0)) return '';
   const minutes = Math.ceil(ms / 60_000);

@@ -1,14 +1,14 @@
 /** How often a page that is not shown catches up; it gets no animation frames. */
 const HIDDEN_MS = 250;
-/** So much of the time may go into drawing: after a run that took 5 ms the next one is 33 ms away. */
+/** The share of time that drawing may take: after a run of 5 ms the next one is 33 ms away. */
 const SHARE = 0.15;
 const LONGEST_PAUSE_MS = 200;
 
 /**
  * Gathers many requests into one call per animation frame: a model may write 1,000 tokens a second,
- * a screen shows 60 pictures. Where a call is costly, by its work or by a slow device, it leaves frames out,
- * so that there is always time for the reader. Before it comes `prepare`, which does a part of the work ahead
- * and says whether there is more: each part is a task of its own, between which keys and clicks are answered.
+ * a screen shows 60 pictures. If a call is costly, by its work or by a slow device, the scheduler leaves frames out, so
+ * that there is always time for the reader. Before a call it runs `prepare`, which does a part of the work ahead and
+ * returns whether there is more. Each part is a task of its own; keys and clicks are answered between them.
  */
 export function createFrameScheduler(run: () => void, prepare: () => boolean = () => false) {
   let cancelPending: (() => void) | null = null;
@@ -23,13 +23,13 @@ export function createFrameScheduler(run: () => void, prepare: () => boolean = (
     preparedMs = 0;
     preparingSince = null;
     run();
-    // Layout and paint, which come before the next timer, are part of what it costs.
+    // Layout and paint come before the next timer, and are part of the cost.
     setTimeout(() => {
       pauseUntil = began + Math.min(LONGEST_PAUSE_MS, (performance.now() - began) / SHARE);
     });
   }
 
-  /** One part, and whether to go on: as long as a pause at most, and what is left then is done by the run. */
+  /** Does one part, and returns whether to go on: for a pause at most; the run does what is left then. */
   function preparePart(): boolean {
     const began = performance.now();
     preparingSince ??= began;
@@ -47,7 +47,7 @@ export function createFrameScheduler(run: () => void, prepare: () => boolean = (
     cancelPending = () => clearTimeout(timer);
   }
 
-  /** What the last run cost is known a little after it, so a frame that was asked for meanwhile is looked at again. */
+  /** The cost of the last run is known a little after it, so a frame that was requested meanwhile is looked at again. */
   function whenRested(then: () => void): void {
     const pause = pauseUntil - performance.now();
     if (pause <= 0) {
@@ -84,7 +84,7 @@ export function createFrameScheduler(run: () => void, prepare: () => boolean = (
     flush(): void {
       if (cancelPending !== null) fire();
     },
-    /** Runs no more; what a last drawing will need is prepared. */
+    /** Runs no more; prepares what a last drawing will need. */
     async end(): Promise<void> {
       this.cancel();
       while (preparePart()) await new Promise((resolve) => setTimeout(resolve));

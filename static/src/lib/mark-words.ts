@@ -23,8 +23,8 @@ function composed(text: string): { nfc: string; origin: (at: number) => number }
 }
 
 /**
- * Cuts a text where the words of a search are in it, the way the service finds them: whole words,
- * whichever their case and however their marks are written, and the last one perhaps still being typed.
+ * Cuts a text at the words of a search, the way the service finds them: whole words, in any case and with marks written
+ * in any form, and the last one perhaps still being typed.
  */
 export function markWords(text: string, query: string): Piece[] {
   const words = query.normalize('NFC').match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
@@ -33,7 +33,7 @@ export function markWords(text: string, query: string): Piece[] {
     if (UNSPACED.test(word)) return word;
     return `(?<![\\p{L}\\p{N}])${word}${at === words.length - 1 ? '' : '(?![\\p{L}\\p{N}])'}`;
   });
-  // Letters and digits alone are in them, so there is nothing to escape. An odd piece is a found one.
+  // They have only letters and digits, so there is nothing to escape. A piece with an odd index is a found one.
   const { nfc, origin } = composed(text);
   let end = 0;
   return nfc

@@ -1,11 +1,11 @@
 const FENCE = /^(\s*)(`{3,}|~{3,})(.*)$/;
 const LIST_ITEM = /^\s{0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)/;
-/** What reaches across blank lines: link and footnote definitions, and HTML that ends at its own tag. */
+/** Blocks that reach across blank lines: link and footnote definitions, and HTML that ends at its own tag. */
 const REACHES_FAR = /^ {0,3}(?:\[[^\]]+\]:|<(?:pre|script|style|textarea)\b|<!|<\?)/im;
 
 /**
  * Cuts Markdown into pieces that can be parsed each alone, so that a growing answer parses only its
- * last piece anew. Cuts at blank lines outside fences where the next line can't belong to what came
+ * last piece again. Cuts at blank lines outside fences where the next line can't belong to what came
  * before; where in doubt it doesn't cut, which costs time and never changes what is shown.
  */
 export function splitMarkdown(text: string): string[] {
@@ -46,7 +46,7 @@ export function splitMarkdown(text: string): string[] {
   return blocks;
 }
 
-/** The same for a text that grows: what was cut off before the last piece stays as it is, and is not looked at again. */
+/** The same for a text that grows: the pieces before the last one stay as they are, and are not looked at again. */
 export class GrowingMarkdown {
   private text = '';
   private blocks: string[] = [];

@@ -5,7 +5,7 @@ export async function saveFile(response: Response, otherwise: string): Promise<v
   link.href = address;
   link.download = fileName(response.headers.get('Content-Disposition')) ?? otherwise;
   link.click();
-  // The browser has to have begun with it.
+  // Later, as the browser must have begun with it.
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
@@ -16,7 +16,7 @@ export function fileName(disposition: string | null): string | null {
     try {
       return decodeURIComponent(encoded);
     } catch {
-      // Not what it says it is: the plain name is as good.
+      // It is malformed, so the plain name has to do.
     }
   }
   return /;\s*filename="([^"]+)"/i.exec(disposition ?? '')?.[1] ?? null;

@@ -1,4 +1,4 @@
-/** The end of a sentence, or of a line, which in Markdown is as good as one. */
+/** The end of a sentence, or of a line, which counts as one in Markdown. */
 const END = /[.!?…]['")\]*_`]*(?=\s)|[。！？]|\n/g;
 const FENCE = /^\s*(?:`{3,}|~{3,})/;
 
@@ -7,9 +7,9 @@ export class SentenceReader {
   private at = 0;
   private inCode = false;
 
-  /** The sentences that have ended since the last time; with `ended` all that is left. */
+  /** The sentences that have ended since the last call; with `ended`, all that is left. */
   read(text: string, ended = false): string {
-    // One that was replaced by a shorter one is not said again.
+    // A text that was replaced by a shorter one is not read again.
     this.at = Math.min(this.at, text.length);
     const rest = text.slice(this.at);
     const cut = ended ? rest.length : endOf(rest);

@@ -14,10 +14,10 @@ const CR = 13;
 /**
  * Decodes text/event-stream (HTML Living Standard, "Parsing an event stream") from chunks cut
  * anywhere, in the middle of a character or a CRLF too. An event whose blank line never came is
- * dropped, as the standard says. `retry` is ignored: re-attachment is the caller's matter.
+ * dropped, as the standard says. `retry` is ignored: the caller decides when to attach again.
  */
 export class SseDecoder {
-  // Takes the one leading byte order mark away and keeps the bytes of a character cut in two.
+  // Removes the one leading byte order mark, and keeps the bytes of a character that is cut in two.
   private readonly text = new TextDecoder('utf-8');
   private rest = '';
   private scanned = 0;

@@ -1,4 +1,4 @@
-/** Tells when the page may have the network again: it is back, or the page is looked at again (a device that slept). */
+/** Calls back when the page may have the network again: it is back, or the page is shown again after the device was asleep. */
 export function onWake(listener: () => void): () => void {
   const onVisible = () => {
     if (document.visibilityState === 'visible') listener();

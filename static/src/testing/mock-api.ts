@@ -5,7 +5,7 @@ import { SAMPLE_ANSWER } from './sample-answer';
 
 const MODEL = 'Meta-Llama-3.3-70B-Instruct';
 
-/** Something to be refused with, as the error table of the contract has it. */
+/** A refusal, as docs/openapi.yaml has it. */
 export interface Refusal {
   status: number;
   code: string;
@@ -33,8 +33,8 @@ interface Answer {
 }
 
 /**
- * The service in memory, for tests and for `npm run dev`. Answers in the contract's shapes; the
- * knobs below say how it misbehaves.
+ * The service in memory, for tests and for `npm run dev`. It answers in the shapes of docs/openapi.yaml; the
+ * knobs below make it misbehave.
  */
 export class MockApi {
   signedIn = true;
@@ -56,7 +56,7 @@ export class MockApi {
   readonly refusals: Partial<Record<SessionRoute, Refusal | undefined>> = {};
   /** Calls that change sessions wait for this. */
   held: Promise<void> = Promise.resolve();
-  /** What was asked of sessions, in order: `PATCH {"pinned":true}`, `DELETE`, `POST restore`, `GET ?q=x`. */
+  /** The calls for sessions, in order: `PATCH {"pinned":true}`, `DELETE`, `POST restore`, `GET ?q=x`. */
   readonly sessionCalls: string[] = [];
   readonly deleted: Session[] = [];
   readonly ratings: { id: unknown; rating: unknown }[] = [];

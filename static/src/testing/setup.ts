@@ -4,10 +4,10 @@ import { toast } from 'sonner';
 import { afterAll, afterEach, beforeAll, vi } from 'vitest';
 import { server } from './server';
 
-// Conditions are waited for; the limit is for what hangs.
+// Tests wait for conditions; the limit is for tests that hang.
 configure({ asyncUtilTimeout: 30_000 });
 
-// What jsdom lacks.
+// jsdom lacks these.
 vi.stubGlobal(
   'ResizeObserver',
   class {
@@ -42,7 +42,7 @@ vi.stubGlobal(
   'BroadcastChannel',
   class extends EventTarget {
     postMessage(): void {
-      // Nobody else is there.
+      // There is no other tab.
     }
   },
 );

@@ -8,11 +8,11 @@ import { highlightNow, useHighlight } from './use-highlight';
 
 interface MarkdownViewProps {
   text: string;
-  /** The last block may still change: it is drawn plainly until it stands. */
+  /** The last block may still change: it is drawn plainly until it is complete. */
   growing: boolean;
 }
 
-/** Model output is untrusted: no raw HTML, no foreign images, and links that say where they lead and no more. */
+/** Model output is untrusted: no raw HTML, no foreign images, and links that pass nothing on but their address. */
 export default function MarkdownView({ text, growing }: MarkdownViewProps) {
   const [splitter] = useState(() => new GrowingMarkdown());
   const blocks = useMemo(() => splitter.split(text), [splitter, text]);
@@ -27,7 +27,7 @@ export default function MarkdownView({ text, growing }: MarkdownViewProps) {
   );
 }
 
-/** Parses once for nothing: code that runs for the first time is slow, and then it isn't the first answer's. */
+/** Parses once for nothing: code is slow when it runs for the first time, and the first answer should not wait for that. */
 export function warmUp(): void {
   void parse('# a\n\n1. **b** `c` [d](https://e.f)\n\n| g |\n| - |\n| h |\n\n> i\n\n```j\nk\n```', [], '');
 }
@@ -38,16 +38,16 @@ function parse(text: string, rehypePlugins: Plugins, idPrefix: string): ReactNod
   return ReactMarkdown({ children: text, remarkPlugins, remarkRehypeOptions: { clobberPrefix: idPrefix }, rehypePlugins, components, urlTransform: safeUrl });
 }
 
-/** A task of parsing ends with the block in which this is over. */
+/** A task of parsing ends with the block in which this time is over. */
 const PARSE_MS = 8;
 const ahead = new GrowingMarkdown();
 let aheadText = '';
-/** So many blocks of it have been parsed. */
+/** How many of its blocks have been parsed. */
 let aheadDone = 0;
 /** Those of them that are not drawn yet, by their text. */
 const parsed = new Map<string, { plugins: Plugins; nodes: ReactNode }>();
 
-/** Parses blocks that stand and aren't drawn yet, for a few milliseconds; true while there are more of them. */
+/** Parses complete blocks that aren't drawn yet, for a few milliseconds; true while there are more of them. */
 export function parseAhead(text: string): boolean {
   if (!text.startsWith(aheadText)) {
     parsed.clear();
@@ -115,7 +115,7 @@ const components: Components = {
     <input type="checkbox" checked={checked === true} disabled readOnly aria-label={checked === true ? 'Done' : 'To do'} />
   ),
   // Below the page's own headings, all on one level: models skip levels and begin anywhere, which
-  // would break the outline for who moves by headings. The eye still sees the difference.
+  // would break the outline for readers who move by headings. The eye still sees the difference.
   h1: ({ node: _node, ...props }: Props<'h1'>) => <Heading level={1} {...props} />,
   h2: ({ node: _node, ...props }: Props<'h2'>) => <Heading level={2} {...props} />,
   h3: ({ node: _node, ...props }: Props<'h3'>) => <Heading level={3} {...props} />,

@@ -12,15 +12,15 @@ const MarkdownView = lazy(load);
 
 /** For a chat that is being opened: its messages need it at once. */
 export function preloadMarkdown(): void {
-  load().catch(() => undefined); // who draws with it says so
+  load().catch(() => undefined); // the component that draws with it reports the failure
 }
 
-/** For when the browser has nothing else to do: the first answer then needs no wait. */
+/** Loads it when the browser has nothing else to do, so that the first answer needs no wait. */
 export function warmUpMarkdown(): void {
   load().then(({ warmUp }) => setTimeout(warmUp)).catch(() => undefined);
 }
 
-/** Does a part of what drawing a growing text will take, and says whether there is more. */
+/** Does a part of the work of drawing a growing text, and returns whether there is more. */
 export function prepareMarkdown(text: string): boolean {
   return view?.parseAhead(text) ?? false;
 }

@@ -25,12 +25,12 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** The same outside a component, and without waiting for it. */
+/** The same, outside a component and without waiting. */
 export function highlightNow(needed: boolean): Plugins {
   return needed ? loaded : NONE;
 }
 
-/** The highlighter once it is there, for who needs it; until then nothing. */
+/** The highlighter once it is loaded; until then nothing. */
 export function useHighlight(needed: boolean): Plugins {
   const plugins = useSyncExternalStore(subscribe, () => highlightNow(needed));
   useEffect(() => {

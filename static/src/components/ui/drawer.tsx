@@ -11,9 +11,8 @@ interface DrawerProps {
 }
 
 /**
- * Comes in from the left, for what has no room beside the content. Who draws it makes the content
- * inert while it is open. It is not Radix's modal kind, which would lock out the notices too, and
- * with them the way to undo what was done in here.
+ * Comes in from the left, with content that has no room beside the page. Its parent makes the page inert while it is
+ * open. It is not Radix's modal kind: that would lock out the notices too, and with them the undo of an action in here.
  */
 export function Drawer({ open, onOpenChange, title, children }: DrawerProps) {
   return (
@@ -23,7 +22,7 @@ export function Drawer({ open, onOpenChange, title, children }: DrawerProps) {
         <Dialog.Content
           aria-describedby={undefined}
           onCloseAutoFocus={(event) => {
-            // What had it lost it by being inert.
+            // The element that had the focus lost it when it became inert.
             event.preventDefault();
             document.querySelector<HTMLElement>('[data-opens-drawer]')?.focus();
           }}
@@ -31,7 +30,7 @@ export function Drawer({ open, onOpenChange, title, children }: DrawerProps) {
             if (event.target instanceof Element && event.target.closest('[data-sonner-toaster]') !== null) event.preventDefault();
           }}
           onEscapeKeyDown={(event) => {
-            // A field in it that Escape empties or closes has the key first.
+            // A field in it that Escape empties or closes gets the key first.
             if (event.target instanceof Element && event.target.closest('[data-own-escape]') !== null) event.preventDefault();
           }}
           className="fixed inset-y-0 left-0 z-40 flex w-[min(20rem,86vw)] flex-col border-r bg-surface shadow-xl"

@@ -6,7 +6,7 @@ import { AlertIcon } from './icons';
 interface ErrorNoticeProps {
   error: ApiError;
   className?: string;
-  /** What the reader can do about it; null: nothing. */
+  /** The action that helps the reader; null: there is none. */
   children?: ReactNode;
 }
 

@@ -12,10 +12,10 @@ interface MenuProps {
 
 export function Menu({ trigger, onClosed = () => false, children }: MenuProps) {
   const button = useRef<HTMLButtonElement>(null);
-  // Drawn in the part of the page that the button belongs to, where a screen reader's reader expects it.
+  // It is drawn in the part of the page that the button belongs to, where users of a screen reader expect it.
   const [home, setHome] = useState<HTMLElement | null>(null);
   return (
-    // The modal kind hides the page from screen readers, while what is in it can still have the focus.
+    // The modal kind hides the page from screen readers, while elements in it can still have the focus.
     <DropdownMenu.Root modal={false} onOpenChange={() => setHome(button.current?.closest<HTMLElement>('aside, [role="dialog"]') ?? null)}>
       <DropdownMenu.Trigger ref={button} asChild>
         {trigger}

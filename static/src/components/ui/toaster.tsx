@@ -1,25 +1,24 @@
 import { useEffect, useEffectEvent, useRef, type FocusEvent, type KeyboardEvent } from 'react';
 import { Toaster as Sonner } from 'sonner';
 
-/** What is in a page's header stays in reach. */
+/** Keeps a page's header in reach. */
 const BELOW_HEADER = { top: '4rem', right: '1rem', left: '1rem' };
 
 interface ToasterProps {
-  /** A notice that had the focus is gone, and so is what had it before. */
+  /** Called when a notice that had the focus is gone, and the element that had it before is too. */
   onFocusLost: () => void;
 }
 
 /**
- * Sonner's notices, with what it leaves to chance: the key that leads to them goes to the newest one, not to the list
- * around them; Escape closes the one that has the focus; and one that goes, whatever ends it, gives the focus back
- * while it still has it.
+ * Sonner's notices, with more keyboard support. The key that leads to them goes to the newest one, not to the list
+ * around them. Escape closes the one that has the focus. A notice that ends with the focus gives it back.
  */
 export function Toaster({ onFocusLost }: ToasterProps) {
   const home = useRef<HTMLDivElement>(null);
   const leave = useEffectEvent(() => {
     const focused = document.activeElement;
     if (!(focused instanceof HTMLElement) || focused.closest('[data-sonner-toast][data-removed="true"]') === null) return;
-    focused.blur(); // Sonner then gives it to what had it before
+    focused.blur(); // Sonner then gives the focus to the element that had it before
     if (document.activeElement === document.body) onFocusLost();
   });
   useEffect(() => {
@@ -35,7 +34,7 @@ export function Toaster({ onFocusLost }: ToasterProps) {
 
   function onKeyDown(event: KeyboardEvent): void {
     if (event.key !== 'Escape' || !(event.target instanceof Element)) return;
-    event.preventDefault(); // it is no stop of an answer too
+    event.preventDefault(); // the key must not stop an answer too
     event.target.closest('li')?.querySelector<HTMLElement>('[data-close-button]')?.click();
   }
 

@@ -56,7 +56,7 @@ describe('sign-in', () => {
     await waitFor(() => expect(left).toHaveBeenCalledExactlyOnceWith('/chat/abc'));
   });
 
-  describe('a link of another user (A10)', () => {
+  describe('a link of another user', () => {
     function openAsAlice(token: string, handlers: RequestHandler[] = []) {
       let posted = 0;
       const opened = open(`/sign-in?next=/chat/abc#token=${token}`, true, [

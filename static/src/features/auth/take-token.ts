@@ -15,7 +15,7 @@ export function cleanToken(text: string): string {
   return text.trim().replace(/^(?:Authorization:\s*)?Bearer\s+/i, '');
 }
 
-/** What fits into a header; whether it is good is for the service to say. */
+/** As much as fits into a header; the service decides whether it is valid. */
 export function looksLikeToken(token: string): boolean {
   return /^[\x21-\x7e]{1,4096}$/.test(token);
 }

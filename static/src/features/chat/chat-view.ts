@@ -25,7 +25,7 @@ export interface ChatItem {
 export function chatItems(loaded: Message[], reply: LiveReply | undefined, thoughts: ReadonlyMap<string, Thought>): ChatItem[] {
   const live = reply?.state;
   const edited = reply?.question?.replaces ?? null;
-  // What an edit takes the place of is gone at once, and there again where it is refused.
+  // An edit removes the old question at once; if it is refused, the question is back.
   const messages = edited === null || live?.phase === 'failed' ? loaded : loaded.filter(({ seq }) => seq < edited.seq);
   const hidden = live !== undefined && live.phase !== 'failed' ? reply?.replacesId : null;
   const items = newestAnswers(messages)
@@ -87,7 +87,7 @@ function storedItem(message: Message, reply: LiveReply | undefined, versions: Me
   return {
     key: message.id,
     role: message.role === 'user' ? 'user' : 'assistant',
-    // Attached, and the first event still on its way: what was stored is better than nothing.
+    // It is attached, and the first event is still on its way: the stored text is better than nothing.
     content: writing && content === '' ? message.content : content,
     reasoning,
     createdAt: message.created_at,
@@ -107,7 +107,7 @@ function versionsOf(message: Message, messages: Message[]): Message[] {
   );
 }
 
-/** Of several answers to one question the newest with text is shown, or the one being written. */
+/** Shows, of several answers to one question, the newest with text, or the one being written. */
 function newestAnswers(messages: Message[]): Message[] {
   const chosen = new Map<string, Message>();
   for (const message of messages) {
@@ -120,11 +120,11 @@ function newestAnswers(messages: Message[]): Message[] {
   return messages.filter((message) => message.role !== 'assistant' || message.parent_id === null || chosen.get(message.parent_id) === message);
 }
 
-/** Of the text of a message, in a window of any width; fewer and lower than they are, so that too much is drawn and not too little. */
+/** Lines of a message's text, in a window of any width. The estimate is low, so that too much is drawn and not too little. */
 const CHARACTERS_A_LINE = 100;
 const LINE_PX = 20;
 
-/** The newest messages, as many as fill a screen of this height for sure. */
+/** The newest messages, as many as certainly fill a screen of this height. */
 export function lastScreen(items: ChatItem[], screenPx: number): ChatItem[] {
   let from = items.length;
   for (let left = screenPx; left > 0 && from > 0; ) {

@@ -1,12 +1,12 @@
 import { createContext, useContext, useSyncExternalStore } from 'react';
 
 const PREFIX = 'chat.draft.';
-/** A browser's store is slow for each key typed; what was typed last is written when the typing pauses, or the page goes. */
+/** A browser's store is too slow for each key; the draft is written when the typing pauses, or the page is left. */
 const WRITE_AFTER_MS = 300;
 
 /**
- * What was typed and not sent, per chat. It outlives a reload and a closed tab, on this device and for this user alone:
- * who signs in after somebody else finds nothing of theirs, and signing out forgets it.
+ * The text that was typed and not sent, per chat. It outlives a reload and a closed tab, on this device and for this user
+ * alone: another user who signs in finds none of it, and signing out deletes it.
  */
 export class Drafts {
   private readonly texts = new Map<string, string>();
@@ -23,7 +23,7 @@ export class Drafts {
       if (!name.startsWith(this.prefix)) storage((store) => store.removeItem(name));
       else if (typeof text === 'string') this.texts.set(name.slice(this.prefix.length), text);
     }
-    // A page that goes, or that a phone puts aside, is told so by these, and may be told nothing more.
+    // These may be the last events of a page that is left, or that a phone puts aside.
     window.addEventListener('pagehide', this.write);
     document.addEventListener('visibilitychange', this.write);
   }
@@ -41,7 +41,7 @@ export class Drafts {
     this.unwritten.add(key);
     if (text === '') {
       this.texts.delete(key);
-      // At once: what has been sent must not come back.
+      // At once: a message that has been sent must not come back.
       this.write();
     } else {
       this.texts.set(key, text);
@@ -51,7 +51,7 @@ export class Drafts {
     this.listeners.forEach((listener) => listener());
   }
 
-  /** On signing out: of this user and everybody, and nothing is written from here on. */
+  /** Called on signing out: deletes everybody's drafts, and nothing is written from here on. */
   forget(): void {
     this.forgotten = true;
     this.texts.clear();
@@ -69,7 +69,7 @@ export class Drafts {
   };
 }
 
-/** Of everybody. */
+/** Everybody's. */
 export function forgetDrafts(): void {
   for (const name of storedNames()) storage((store) => store.removeItem(name));
 }
@@ -95,7 +95,7 @@ export function useDrafts(): Drafts {
   return drafts;
 }
 
-/** Something about a draft; a key typed that doesn't change it draws nothing anew. */
+/** A value derived from a draft; a key that doesn't change it causes no redraw. */
 export function useOfDraft<Value extends string | number | boolean>(key: string, read: (text: string) => Value): Value {
   const drafts = useDrafts();
   return useSyncExternalStore(drafts.subscribe, () => read(drafts.get(key)));

@@ -21,7 +21,7 @@ export interface ReplyState {
   reasoningBytes: number;
   /** Where to go on after a broken connection; null: from the beginning. */
   lastEventId: string | null;
-  /** What was received doesn't add up to what the ids say: read the answer again from the start. */
+  /** The received text doesn't match the ids: read the answer again from the start. */
   outOfStep: boolean;
   /** The stored text is not the shown text: fetch the message. */
   needsStoredText: boolean;
@@ -100,8 +100,8 @@ export function reduceReply(state: ReplyState, action: ReplyAction): ReplyState 
 }
 
 /**
- * An id `r.c` says how much has been sent up to and with its event. Text that we have already is
- * passed over; a gap, or a border inside what we have, means that the two sides disagree.
+ * An id `r.c` gives how much has been sent up to and with its event. Text that we have already is skipped. A gap, or a
+ * border inside our text, means that the two sides disagree.
  */
 function append(state: ReplyState, kind: 'delta' | 'reasoning', id: string, text: string): ReplyState {
   if (state.outOfStep) return state;
@@ -135,7 +135,7 @@ function close(state: ReplyState, closing: ClosingMessage, phase: 'done' | 'fail
   };
 }
 
-/** The row as the service has it, which is what counts once the answer is over. */
+/** The row as the service has it, which counts once the answer is over. */
 function withStoredText(state: ReplyState, message: Message): ReplyState {
   if (message.status === 'streaming') return state;
   return {

@@ -24,7 +24,7 @@ export interface PendingQuestion {
   askedAt: string;
   idempotencyKey: string;
   model: string | undefined;
-  /** The question it takes the place of: an edit. */
+  /** The question that it replaces: an edit. */
   replaces: Message | null;
 }
 
@@ -35,9 +35,9 @@ export interface SendOptions {
 
 /** An answer of this tab: being written, just finished, or failed and waiting for the reader. */
 export interface LiveReply {
-  /** What was asked, shown until the service has stored it. */
+  /** The question, shown until the service has stored it. */
   question: PendingQuestion | null;
-  /** The answer this one takes the place of. */
+  /** The answer that this one replaces. */
   replacesId: string | null;
   model: string | undefined;
   stopping: boolean;
@@ -45,19 +45,19 @@ export interface LiveReply {
   state: ReplyState;
 }
 
-/** How long a model thought before its first word, where that was watched from its beginning. */
+/** How long a model thought before its first word, if this page saw all of it. */
 export interface Thought {
   since: number;
   ms: number | null;
 }
 
 export interface RuntimeEvents {
-  /** `key`: the chat whose answer failed; null: what was asked of one came to nothing. */
+  /** `key`: the chat whose answer failed; null: an action on an answer failed. */
   onError: (error: ApiError, key: string | null) => void;
   onSessionStarted: (session: Session) => void;
   /** The text of a send that can't go on goes back to the input. */
   onTextReturned: (key: string, content: string) => void;
-  /** Does a part of what drawing this text will take; true while there is more. */
+  /** Does a part of the work of drawing this text; true while there is more. */
   prepareText: (key: string, content: string) => boolean;
 }
 
@@ -67,7 +67,7 @@ const BACKOFF_MS = [300, 1_000, 2_000, 4_000, 8_000, 8_000];
 
 /**
  * Orchestrates: opens streams, feeds the reducer, attaches again when a connection breaks, and
- * writes what is final into the query cache. One answer per chat; answers of chats that are not
+ * writes final states into the query cache. One answer per chat; answers of chats that are not
  * shown go on. It knows nothing of React.
  */
 export class ReplyRuntime {
@@ -76,7 +76,7 @@ export class ReplyRuntime {
   private readonly listeners = new Set<() => void>();
   /** By the answer's id. */
   readonly thoughts = new Map<string, Thought>();
-  /** Events didn't get through: what is asked next is asked for in one piece at once. */
+  /** Events didn't get through: the next question asks for its answer in one piece at once. */
   private eventsBlocked = false;
 
   constructor(
@@ -186,7 +186,7 @@ export class ReplyRuntime {
     }
   }
 
-  /** The answer that is written in a chat, where no `start` has told. */
+  /** The answer that is being written in a chat, if no `start` has named it. */
   private async activeIn(key: string): Promise<string | null> {
     if (key === NEW_CHAT) return null;
     const session = await getSession(key).catch(() => null);
@@ -263,7 +263,7 @@ export class ReplyRuntime {
         const message = tries < 2 ? null : await getMessage(stored.id).catch(() => null);
         if (message !== null) {
           state = reduceReply(state, { event: 'stored', message });
-          // The service is there and goes on writing: it is only the events that don't come through.
+          // The service is there and goes on writing; only the events don't come through.
           tries = Math.min(tries, ATTACH_TRIES - 2);
         }
       }
@@ -334,7 +334,7 @@ export class ReplyRuntime {
 
     if (error.code === 'feature_disabled') void this.client.invalidateQueries({ queryKey: featuresQuery.queryKey });
     if (error.code === 'generation_in_progress') {
-      // Another tab is at it: show that answer, and keep what was typed.
+      // Another tab has asked: show that answer, and keep the text that was typed here.
       this.takeBack(key);
       void this.client.invalidateQueries({ queryKey: sessionQuery(key).queryKey });
     }
@@ -354,14 +354,14 @@ export class ReplyRuntime {
 }
 
 /**
- * A send that was refused is the reader's to try again. An attach is ours: the service may be
- * restarting, and only a 4xx says that there is nothing to attach to.
+ * The reader decides whether to repeat a send that was refused. The page itself repeats an attach: the service may be
+ * restarting, and only a 4xx means that there is nothing to attach to.
  */
 function isFinal(error: ApiError, attaching: boolean): boolean {
   return attaching ? error.status >= 400 && error.status < 500 : error.status !== 0;
 }
 
-/** Until it is over, or there is reason to think that it works now, or nobody waits any more. */
+/** Waits until the time is over, or there is reason to try now, or nobody waits any more. */
 function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const over = () => {

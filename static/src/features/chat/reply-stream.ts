@@ -5,18 +5,18 @@ import { onWake } from '@/lib/wake';
 
 /** The service pings after 15 s of silence; a connection that is quiet for three of those is dead. */
 const SILENCE_MS = 45_000;
-/** Both ends of a wire that lets events through say something at once, or ping: one that is quiet from the start doesn't. */
+/** On a connection that lets events through something arrives at once, or a ping. One that is quiet from the start doesn't let them through. */
 const FIRST_SILENCE_MS = 20_000;
-/** After a sleep timers are late, and the connection may be gone without a word: then one missed ping is enough. */
+/** After a sleep timers are late, and the connection may be gone without notice: then one missed ping is enough. */
 const SILENCE_AT_WAKE_MS = 20_000;
 
 /** How one connection is opened: a send, or an attach to an answer that is being written. */
 export type OpenReply = (signal: AbortSignal) => Promise<Response>;
 
 /**
- * The events of one connection, in order. Throws ApiError where the service refuses or can't be
- * reached. Returns when the connection ends, which says nothing about the answer: only `done` and
- * `error` do, so the caller attaches again where neither came.
+ * The events of one connection, in order. Throws ApiError if the service refuses or can't be
+ * reached. Returns when the connection ends. That doesn't mean that the answer has: only `done` and
+ * `error` do, so the caller attaches again if neither came.
  */
 export async function* replyEvents(open: OpenReply, signal: AbortSignal): AsyncGenerator<AnswerEvent, void> {
   const response = await open(signal);
@@ -47,7 +47,7 @@ export async function* replyEvents(open: OpenReply, signal: AbortSignal): AsyncG
   }
 }
 
-/** Null for an event this page doesn't know; what it knows but can't read is an error. */
+/** Null for an event that this page doesn't know; an event that it knows but can't read is an error. */
 export function toAnswerEvent(raw: ServerSentEvent): AnswerEvent | null {
   if (!KNOWN.has(raw.event)) return null;
   let data: unknown;
@@ -57,7 +57,7 @@ export function toAnswerEvent(raw: ServerSentEvent): AnswerEvent | null {
     throw ApiError.local('unreadable');
   }
   if (typeof data !== 'object' || data === null) throw ApiError.local('unreadable');
-  // The shapes are the contract's; docs/openapi.yaml is held against the running service by tests.
+  // docs/openapi.yaml defines the shapes; tests compare it with the running service.
   return { event: raw.event, id: raw.id ?? '', data } as AnswerEvent;
 }
 

@@ -4,8 +4,8 @@ import { quotaQuery } from './api/get-quota';
 import { sessionQuery } from './api/get-session';
 import { SEARCHES, sessionsQuery } from './api/list-sessions';
 
-// What a stream says about sessions, messages and quota goes into the query cache here, so that
-// the page shows one state, whichever way it arrived.
+// Puts sessions, messages and quota from a stream into the query cache, so that the page shows one
+// state, whichever way it arrived.
 
 export type SessionPages = InfiniteData<SessionDetail>;
 
@@ -92,13 +92,13 @@ export function dropSession(client: QueryClient, id: string): void {
   updateLists(client, (data) => withoutSession(data, id));
 }
 
-/** Puts back into the list what dropSession took out; what was found in it only the service knows. */
+/** Puts back into the list the session that dropSession took out; only the service knows its search results. */
 export function returnSession(client: QueryClient, session: Session): void {
   void client.cancelQueries({ queryKey: sessionsQuery.queryKey });
   putSession(client, session);
 }
 
-/** What is searched for is asked for anew. */
+/** Asks for the search results again. */
 export function refreshSearches(client: QueryClient): void {
   void client.invalidateQueries({ queryKey: SEARCHES });
 }

@@ -7,8 +7,8 @@ export interface SessionGroup {
 }
 
 /**
- * The pinned ones first, then by the day of the last message: a new name or a pin is no reason to
- * move a chat to today.
+ * The pinned ones first, then by the day of the last message. A new name or a pin doesn't move a chat
+ * to today.
  */
 export function groupSessions(sessions: Session[], now: Date): SessionGroup[] {
   const groups = new Map<string, Session[]>();

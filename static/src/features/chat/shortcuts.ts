@@ -14,7 +14,7 @@ const COMMAND = isMac ? '⌘' : 'Ctrl';
 
 const withCommand = (event: KeyboardEvent) => (event.metaKey || event.ctrlKey) && !event.altKey;
 const plain = (event: KeyboardEvent) => !event.metaKey && !event.ctrlKey && !event.altKey;
-/** By the place on the keyboard where the letter is none of the Latin ones. */
+/** Goes by the place on the keyboard if the letter is not a Latin one. */
 const isLetter = (event: KeyboardEvent, letter: string) =>
   event.key.toLowerCase() === letter || (event.code === `Key${letter.toUpperCase()}` && !/^[a-z]$/i.test(event.key));
 
@@ -28,7 +28,7 @@ export const SHORTCUTS: Shortcut[] = [
   { name: 'notifications', label: 'Go to the last notice, to undo or try again', keys: [isMac ? '⌥' : 'Alt', 'T'], matches: () => false },
   { name: 'help', label: 'This list', keys: [COMMAND, '/'], matches: (event) => withCommand(event) && event.key === '/' },
 ];
-/** A single key, which who speaks to the computer or has unsteady hands presses unawares: it can be switched off (WCAG 2.1.4). */
+/** A single key. Speech input and unsteady hands may press it by mistake, so it can be switched off (WCAG 2.1.4). */
 const QUESTION_MARK: Pick<Shortcut, 'name' | 'matches'> = {
   name: 'help',
   matches: (event) => plain(event) && event.key === '?' && !isTyping(event.target) && singleKeys.get(),
@@ -71,13 +71,13 @@ function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
 }
 
-/** `run` says whether it did something; what it left alone goes on to the browser. */
+/** `run` returns whether it did something; if not, the key goes on to the browser. */
 export function useShortcuts(run: (name: ShortcutName) => boolean): void {
   const onKeyDown = useEffectEvent((event: KeyboardEvent) => {
     if (event.defaultPrevented || event.isComposing || event.repeat) return;
     const shortcut = [...SHORTCUTS, QUESTION_MARK].find(({ matches }) => matches(event));
     if (shortcut === undefined) return;
-    // An open dialog has the keyboard to itself; that with the list of chats has its search.
+    // An open dialog has the keyboard to itself; the one with the list of chats has its search too.
     const own = [...document.querySelectorAll('[role="dialog"], [role="alertdialog"], [role="menu"]')];
     if (own.some((each) => shortcut.name !== 'search' || each.querySelector('[role="searchbox"]') === null)) return;
     if (run(shortcut.name)) event.preventDefault();

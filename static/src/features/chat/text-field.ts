@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef, type KeyboardEvent, type RefObject } from 'react';
 
-/** While an input method composes, Enter and Escape are its own; Safari says so by the key code alone. */
+/** While an input method composes, Enter and Escape belong to it; Safari shows that by the key code alone. */
 export function isComposing(event: KeyboardEvent): boolean {
   // eslint-disable-next-line @typescript-eslint/no-deprecated
   return event.nativeEvent.isComposing || event.keyCode === 229;
@@ -16,18 +16,18 @@ export function focusMessageField(): void {
   focusFirst('textarea[aria-label="Message"]');
 }
 
-/** What was pressed goes away with what it did, and would take the focus with it. */
+/** The pressed element disappears with its action, and would take the focus with it. */
 export function keepFocus(): void {
   if (hasKeyboard()) focusMessageField();
 }
 
-/** It has no place any more: the message field, or where that is out of reach the list of chats. */
+/** The focus has no place any more: it goes to the message field, or, if that is out of reach, to the list of chats. */
 export function recoverFocus(): void {
   keepFocus();
   if (document.activeElement === document.body) focusFirst('nav[aria-label="Chats"]');
 }
 
-/** Whoever was writing goes on; for anybody else the chat that is back in the list. */
+/** A reader who was writing keeps the focus; otherwise it goes to the chat that is back in the list. */
 export function focusReturned(sessionId: string): void {
   // Once it is drawn: the cache tells the page of it a task later.
   setTimeout(() => {
@@ -35,7 +35,7 @@ export function focusReturned(sessionId: string): void {
   });
 }
 
-/** The list is there twice while its drawer is open; what is hidden or inert doesn't take the focus. */
+/** The list exists twice while its drawer is open; a hidden or inert element doesn't take the focus. */
 function focusFirst(selector: string): void {
   for (const element of document.querySelectorAll<HTMLElement>(selector)) {
     if (element.closest('[inert]') === null) element.focus();
@@ -43,10 +43,10 @@ function focusFirst(selector: string): void {
   }
 }
 
-/** Browsers that do it themselves spare a layout for each key (the class `field-sizing-content`). */
+/** Browsers that size the field themselves save a layout for each key (the class `field-sizing-content`). */
 const GROWS_BY_ITSELF = 'fieldSizing' in document.documentElement.style;
 
-/** As high as its text; CSS says where that ends. */
+/** As high as its text; CSS limits that. */
 export function fitHeight(field: HTMLTextAreaElement | null): void {
   if (field === null || GROWS_BY_ITSELF) return;
   field.style.height = 'auto';

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 
-/** The value once it has stayed the same for so long; an empty one at once. */
+/** The value, once it has stayed the same for this time; an empty one at once. */
 export function useDebounced(value: string, waitMs: number): string {
   const [settled, setSettled] = useState(value);
   useEffect(() => {

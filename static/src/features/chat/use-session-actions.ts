@@ -28,8 +28,8 @@ export interface SessionActions {
 }
 
 /**
- * What can be done with a chat of the list. Each shows at once and is taken back, with a word, where
- * the service refuses. They outlive the row, and the drawer, that they were asked for in.
+ * The actions on a chat of the list. Each shows at once; if the service refuses, it is taken back, with a
+ * notice. They outlive the row, and the drawer, in which they were started.
  */
 export function useSessionActions(): SessionActions {
   const client = useQueryClient();
@@ -47,7 +47,7 @@ export function useSessionActions(): SessionActions {
   );
 }
 
-/** One change of a chat after the other, so that the last one stands. */
+/** One change of a chat after the other, so that the last one decides. */
 const changing = new Map<string, Promise<unknown>>();
 
 function inTurn<T>(sessionId: string, act: () => Promise<T>): Promise<T> {
@@ -113,10 +113,10 @@ async function remove(client: QueryClient, runtime: ReplyRuntime, session: Sessi
     returnSession(client, session);
     focusReturned(session.id);
     try {
-      // Not before the delete has arrived; where that failed there is nothing to undo.
+      // Not before the delete has arrived; if that failed, there is nothing to undo.
       if (await gone.then(() => true, () => false)) await inTurn(session.id, () => restoreSession(session.id));
       refreshSearches(client);
-      // Only now can it be opened; who was quicker has been told that it doesn't exist.
+      // Only now can it be opened; a reader who was quicker has been told that it doesn't exist.
       void client.invalidateQueries({ queryKey: sessionQuery(session.id).queryKey });
       openAgain();
     } catch (error) {
@@ -139,7 +139,7 @@ async function remove(client: QueryClient, runtime: ReplyRuntime, session: Sessi
   } catch (caught) {
     const error = toApiError(caught);
     toast.dismiss(said);
-    // Somebody was faster: that it is gone is what was wanted.
+    // Another tab was faster: the chat is gone, as wanted.
     if (error.status === 404 || asked.undone) return;
     returnSession(client, session);
     refreshSearches(client);

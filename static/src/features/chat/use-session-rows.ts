@@ -11,7 +11,7 @@ interface SessionRows {
   onNavigate: () => void;
 }
 
-/** What all lists of chats give their rows: the actions, who is being renamed, and where the focus goes when a row goes. */
+/** Given by all lists of chats to their rows: the actions, the row that is being renamed, and the place of the focus when a row goes. */
 export function useSessionRows({ activeId, maxTitleLength, area, onNavigate }: SessionRows): (session: Session) => SessionRowProps {
   const actions = useSessionActions();
   const [renaming, setRenaming] = useState<string | null>(null);
@@ -20,9 +20,9 @@ export function useSessionRows({ activeId, maxTitleLength, area, onNavigate }: S
     (id: string) => {
       const ids = rowsOf(area.current).map((row) => row.dataset.session ?? '');
       const at = ids.indexOf(id);
-      // The row itself where it is still there, else the one that took its place.
+      // The row itself if it is still there, otherwise the one in its place.
       const wanted = at < 0 ? [id] : [id, ...ids.slice(at + 1, at + 2), ...ids.slice(Math.max(0, at - 1), at)];
-      // Once the change is drawn: the cache tells the page of it a task later.
+      // Once the change is drawn: the cache reports it to the page a task later.
       setTimeout(() => {
         const rows = new Map(rowsOf(area.current).map((row) => [row.dataset.session, row]));
         const row = wanted.map((other) => rows.get(other)).find((element) => element !== undefined);

@@ -4,9 +4,8 @@ const NEAR_PX = 48;
 
 /**
  * Keeps a scrolling element at its end while its content grows, until the reader scrolls up; near
- * the end again it holds on once more. `resetKey` changes with the content as a whole, `topKey` when
- * something is put in above what is read, which then stays where it is; a list that is `selfAnchored`
- * sees to that itself.
+ * the end it holds on again. `resetKey` changes with the content as a whole. `topKey` changes when something is put in
+ * above the part that is read, which then stays where it is; a `selfAnchored` list does that itself.
  */
 export function useStickToBottom(resetKey: string, topKey: string | undefined, selfAnchored: boolean) {
   const frame = useRef<HTMLDivElement>(null);

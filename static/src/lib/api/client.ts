@@ -12,13 +12,13 @@ export interface CallOptions {
 type Listener = () => void;
 const signedOutListeners = new Set<Listener>();
 
-/** Called whenever the service answers 401 to a call that rests on the cookie. */
+/** Called whenever the service answers 401 to a call that relies on the cookie. */
 export function onSignedOut(listener: Listener): () => void {
   signedOutListeners.add(listener);
   return () => signedOutListeners.delete(listener);
 }
 
-/** One request below /api/v1; the cookie goes along by itself. Resolves on 2xx, else throws ApiError. */
+/** One request below /api/v1; the cookie goes along by itself. Resolves on 2xx; otherwise throws ApiError. */
 export async function call(path: string, options: CallOptions = {}): Promise<Response> {
   const { method = 'GET', body, headers = {}, signal } = options;
   let response: Response;

@@ -1,4 +1,4 @@
-/** A request that nobody has come for by then is made anew: its answer would be old. */
+/** An early response that nobody has taken by then is dropped, and the request made again: it would be old. */
 const KEPT_MS = 10_000;
 
 const early = new Map<string, { asked: number; response: Promise<Response> }>();
@@ -8,10 +8,10 @@ export function ask(path: string, init: RequestInit = {}): Promise<Response> {
   return fetch(`/api/v1${path}`, { credentials: 'same-origin', cache: 'no-store', redirect: 'error', ...init });
 }
 
-/** Sends a GET that will be needed as soon as the page has been loaded, so that it isn't waited for then. */
+/** Sends a GET that the page will need as soon as it has been loaded, so that it needn't wait for it then. */
 export function askEarly(path: string): void {
   const response = ask(path);
-  response.catch(() => undefined); // who comes for it says so
+  response.catch(() => undefined); // the caller that takes it reports the failure
   early.set(path, { asked: performance.now(), response });
 }
 

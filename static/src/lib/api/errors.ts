@@ -1,6 +1,6 @@
 import type { ErrorBody, ErrorCode, ErrorObject } from './types';
 
-/** What went wrong without the service having said so. */
+/** Errors that the service did not report. */
 export type LocalCode = 'offline' | 'connection_lost' | 'events_blocked' | 'unreadable';
 
 /** Every failed call, whether the service answered or not, reaches the page as one of these. */
@@ -58,7 +58,7 @@ const LOCAL_MESSAGES: Record<LocalCode, string> = {
   unreadable: 'The service sent something this page can’t read. Try again, or reload the page.',
 };
 
-/** Where the page can say more for its reader than the service's own sentence does. */
+/** For errors of which the page can tell its reader more than the service's own sentence does. */
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'You’re signed out. Sign in to go on.',
   feature_disabled: 'Chat isn’t switched on for your account.',

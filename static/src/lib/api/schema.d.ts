@@ -60,8 +60,8 @@ export interface paths {
         head?: never;
         /**
          * Rename, pin or archive a session
-         * @description What isn't named stays as it is, and an empty object changes nothing. A title that a user gave is not replaced by
-         *     one of the service's any more. Pinned and archived sessions are listed like all others.
+         * @description Fields that aren't named stay as they are, and an empty object changes nothing. The service never replaces a title that
+         *     a user gave. Pinned and archived sessions are listed like all others.
          */
         patch: operations["updateSession"];
         trace?: never;
@@ -140,7 +140,7 @@ export interface paths {
          * Send a message and get the answer
          * @description Counted. One answer is written per session at a time: a second send is 409 `generation_in_progress` with
          *     `details.active_message_id`. `replaces` names an earlier user message of the session; it and all after it are
-         *     superseded. With `stream: false` the answer comes as one JSON object, and what the provider does wrong is a status.
+         *     superseded. With `stream: false` the answer comes as one JSON object, and an error of the provider is a status.
          */
         post: operations["sendMessage"];
         delete?: never;
@@ -212,8 +212,8 @@ export interface paths {
         put?: never;
         /**
          * A new answer to the same question
-         * @description Counted. Only for the last answer of its session, else 422. The old answer is superseded once the new one has text.
-         *     The answers are those of a send; `user_message` is the question. No body is as good as an empty object.
+         * @description Counted. Only for the last answer of its session, otherwise 422. The old answer is superseded once the new one has text.
+         *     The responses are those of a send; `user_message` is the question. No body means an empty object.
          */
         post: operations["regenerateMessage"];
         delete?: never;
@@ -291,8 +291,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Say what you thought of an answer
-         * @description Takes the place of what was said before, comment included; `none` withdraws both. Of answers only: a question is 422.
+         * Rate an answer
+         * @description Replaces an earlier rating, comment included; `none` withdraws both. For answers only: a question is 422.
          */
         put: operations["rateMessage"];
         post?: never;
@@ -310,7 +310,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Where the user stands
+         * The user's limits and use
          * @description Counts nothing.
          */
         get: operations["getQuota"];
@@ -330,8 +330,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What this user has
-         * @description Answered to every valid token, also where chat is switched off for its user.
+         * The features of this user
+         * @description Answers every valid token, also while chat is switched off for its user.
          */
         get: operations["getFeatures"];
         put?: never;
@@ -352,8 +352,8 @@ export interface paths {
         /**
          * Tokens and cost by day, user and model
          * @description For administrators; a user's token gets 403 `forbidden`. Answers count once, when they have ended, on the day (UTC)
-         *     they began; completions and model-written titles within seconds of their end. Nothing of what was said is in it, and
-         *     it outlives the sessions it came from. Rows come in the order of day (oldest first), user and model, as far as
+         *     they began; completions and model-written titles within seconds of their end. The figures hold no text, and
+         *     outlive the sessions they came from. Rows come in the order of day (oldest first), user and model, as far as
          *     they are grouped by them; pages are cut by keyset.
          */
         get: operations["listUsage"];
@@ -374,9 +374,9 @@ export interface paths {
         };
         /**
          * How people use the service, by day
-         * @description For administrators; a user's token gets 403 `forbidden`. Figures alone, nothing of what was said or by whom: who was
-         *     there by day and by week, messages a session, and how often answers were stopped, asked for again and rated. Every
-         *     day of the range, 92 at most.
+         * @description For administrators; a user's token gets 403 `forbidden`. The figures hold no text and no names: active users by
+         *     day and by week, messages a session, and how often answers were stopped, asked for again and rated. There is a row
+         *     for every day of the range, 92 at most.
          */
         get: operations["getEngagement"];
         put?: never;
@@ -459,10 +459,11 @@ export interface paths {
          * @description Counted; nothing is stored. Closing the connection cancels the answer at once. Whatever the provider's framing, each
          *     frame is `data: `, one line of JSON and a blank line. Silence is bridged by comments. An
          *     error in mid-stream is a frame `data: {"error":…}` without `[DONE]` after it. Fields not named here pass through to
-         *     the provider; one that is named here but for upper and lower case is refused, with the right spelling. `Idempotency-Key` is not looked at: there is nothing stored to give again. Usage is always asked
-         *     for; it comes once, with a last chunk that has no choices, to who sets `stream_options.include_usage`, and to nobody else. Where the operator has set a fallback
-         *     model, it is asked in place of a model that the provider doesn't have or keeps refusing as busy; the `model` of the
-         *     answer tells. A message's role `developer` goes to the provider as `system`, which its models know.
+         *     the provider. A field that differs from one named here only in case is refused, with the right spelling.
+         *     `Idempotency-Key` is ignored: nothing is stored that could be sent again. The service always asks the provider for usage. A
+         *     client that sets `stream_options.include_usage` gets it once, with a last chunk that has no choices; others don't. If the operator has set a fallback model, it is asked in
+         *     place of a model that the provider doesn't have or keeps refusing as busy; `model` in the answer names the one
+         *     that wrote. A message's role `developer` goes to the provider as `system`, which its models know.
          */
         post: operations["createChatCompletion"];
         delete?: never;
@@ -553,7 +554,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What the service counts, for Prometheus
+         * The service's figures, for Prometheus
          * @description All workers as one view, in Prometheus' text format 0.0.4. For admins; and, without a token, for a scraper on the
          *     same host (a request that names somebody it was forwarded for is not one). Series: docs/operations/metrics.md.
          */
@@ -813,7 +814,7 @@ export interface components {
         };
         /**
          * @description A message as closing events carry it: without `content` and `reasoning`, which the client already has.
-         *     `content_bytes` tells whether it has all of it.
+         *     `content_bytes` shows whether it has all of it.
          */
         ClosingMessage: {
             id: components["schemas"]["Id"];
@@ -1031,11 +1032,11 @@ export interface components {
                 [key: string]: unknown;
             }) | null;
             /**
-             * @description Answers, each counted like a send; at most as many as the operator allows (4, where nothing else is set).
+             * @description Answers, each counted like a send; at most as many as the operator allows (4 by default).
              * @default 1
              */
             n: number | null;
-            /** @description At most what an answer may have (`limits.max_tokens`); more is taken down to that, and without one it is that. */
+            /** @description At most `limits.max_tokens`; a higher value is lowered to that, and it is the default too. */
             max_tokens?: number | null;
             /** @description The same by its newer name. */
             max_completion_tokens?: number | null;
@@ -1236,7 +1237,7 @@ export interface components {
         };
         /**
          * @description An answer is being written in this session; `details.active_message_id` names it. `generation_in_progress`. Also
-         *     where the first request with an `Idempotency-Key` is not done yet, or was refused: then without that id, and with
+         *     if the first request with an `Idempotency-Key` is not done yet, or was refused: then without that id, and with
          *     `Retry-After`.
          */
         GenerationInProgress: {
@@ -1401,20 +1402,20 @@ export interface components {
         /** @description The last day, in UTC; today where it is left out. */
         ToDay: string;
         /**
-         * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
-         *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-         *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
-         *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
-         *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
-         *     with its id in `details.was`. A request refused before `start` frees its key.
+         * @description Kept for 24 hours per user, for one hour if it only makes a session, and 200 at most: one more replaces the
+         *     oldest. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+         *     `idempotency_mismatch`. While the first has not begun its answer, the second waits. It is 409
+         *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. Once the first has begun,
+         *     it gets that answer as it comes, or as JSON when it has ended. If the first's answer or session was deleted since,
+         *     it is 404 with its id in `details.was`. A request refused before `start` frees its key.
          */
         IdempotencyKey: string;
     };
     requestBodies: never;
     headers: {
-        /** @description The request's id, also in error bodies and logs. The client's own is taken where it has this form. */
+        /** @description The request's id, also in error bodies and logs. The client's own is taken if it has this form. */
         "X-Request-Id": string;
-        /** @description The path of what was made. */
+        /** @description The path of the new session. */
         Location: string;
         /**
          * @description The methods this path takes.
@@ -1463,7 +1464,7 @@ export interface operations {
                 cursor?: string;
                 /** @description Words to look for in titles and message text, in any case; letters with marks are found composed or not. */
                 q?: string;
-                /** @description What "newest" goes by. */
+                /** @description The time that "newest" refers to. */
                 sort?: "created_at" | "updated_at";
             };
             header?: never;
@@ -1496,12 +1497,12 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
-                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
-                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
-                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
-                 *     with its id in `details.was`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour if it only makes a session, and 200 at most: one more replaces the
+                 *     oldest. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first has not begun its answer, the second waits. It is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. Once the first has begun,
+                 *     it gets that answer as it comes, or as JSON when it has ended. If the first's answer or session was deleted since,
+                 *     it is 404 with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1705,12 +1706,12 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
-                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
-                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
-                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
-                 *     with its id in `details.was`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour if it only makes a session, and 200 at most: one more replaces the
+                 *     oldest. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first has not begun its answer, the second waits. It is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. Once the first has begun,
+                 *     it gets that answer as it comes, or as JSON when it has ended. If the first's answer or session was deleted since,
+                 *     it is 404 with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1767,12 +1768,12 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
-                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
-                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
-                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
-                 *     with its id in `details.was`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour if it only makes a session, and 200 at most: one more replaces the
+                 *     oldest. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first has not begun its answer, the second waits. It is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. Once the first has begun,
+                 *     it gets that answer as it comes, or as JSON when it has ended. If the first's answer or session was deleted since,
+                 *     it is 404 with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1847,12 +1848,12 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Kept for 24 hours per user, for one hour where it only makes a session, and 200 at most: the oldest leaves for one
-                 *     more. The same key with the same request gets the first answer and counts nothing; with another request it is 422
-                 *     `idempotency_mismatch`. While the first has not begun its answer the second waits, and is 409
-                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. From then on it gets that
-                 *     answer as it comes, or as JSON when it has ended. Where what the first made was deleted since it is 404
-                 *     with its id in `details.was`. A request refused before `start` frees its key.
+                 * @description Kept for 24 hours per user, for one hour if it only makes a session, and 200 at most: one more replaces the
+                 *     oldest. The same key with the same request gets the first answer and counts nothing; with another request it is 422
+                 *     `idempotency_mismatch`. While the first has not begun its answer, the second waits. It is 409
+                 *     `generation_in_progress` after 10 seconds, or when the first was refused: send it again. Once the first has begun,
+                 *     it gets that answer as it comes, or as JSON when it has ended. If the first's answer or session was deleted since,
+                 *     it is 404 with its id in `details.was`. A request refused before `start` frees its key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -2075,8 +2076,8 @@ export interface operations {
                 /** @description This model alone. */
                 model?: string;
                 /**
-                 * @description Some of `day`, `user` and `model`, with commas between: what a row is told apart by. The rest is summed up, and
-                 *     null in the rows. A range is 366 days at most.
+                 * @description Some of `day`, `user` and `model`, with commas between: there is a row for each value of these. The others are summed
+                 *     up, and null in the rows. A range is 366 days at most.
                  */
                 group_by?: string;
                 /** @description Rows on a page. Anything but one number from 1 to 100 is 422. */
@@ -2413,9 +2414,9 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description Ready. `degraded` while the circuit breaker before a model is `open` or `half_open`: what asks that model is
-             *     503 `api_unavailable` then, or goes to the fallback model; the other models are asked as ever. `degraded` too
-             *     while the provider refuses the service's key or account (401, 402), which an operator has to mend.
+             * @description Ready. `degraded` while the circuit breaker before a model is `open` or `half_open`: a request for that model
+             *     is then 503 `api_unavailable`, or goes to the fallback model; the other models are asked as usual. `degraded` too
+             *     while the provider refuses the service's key or account (401, 402), which an operator has to correct.
              */
             200: {
                 headers: {

@@ -1,6 +1,6 @@
 import type { components } from './schema';
 
-// The one place where the page's words are tied to the generated types (npm run generate-types).
+// The one place that ties the page's words to the generated types (npm run generate-types).
 type Schemas = components['schemas'];
 
 export type Session = Schemas['Session'];

@@ -10,7 +10,7 @@ import { cleanToken, looksLikeToken, takeTokenFromAddress } from '../take-token'
 
 type Step = 'checking' | 'form' | 'confirm' | 'signing-in' | 'leaving';
 
-/** A link of somebody else than who is signed in. */
+/** A link of another user than the one who is signed in. */
 interface OtherUser {
   token: string;
   now: string;
@@ -18,7 +18,7 @@ interface OtherUser {
 }
 
 interface SignInPageProps {
-  /** From the address, which it has left already. */
+  /** Taken from the address, which no longer has it. */
   initialToken: string | null;
 }
 
@@ -58,7 +58,7 @@ export function SignInPage({ initialToken }: SignInPageProps) {
     }
   }
 
-  /** A link signs in by itself, unless it would take another user's place: who made it may be a stranger. */
+  /** A link signs in by itself, unless another user is signed in: a stranger may have made the link. */
   async function follow(candidate: string): Promise<void> {
     setStep('signing-in');
     setOther(null);
@@ -72,7 +72,7 @@ export function SignInPage({ initialToken }: SignInPageProps) {
         return;
       }
     } catch {
-      // Whose place the link would take can't be told, so a person decides.
+      // It isn't known whom the link would sign out, so the reader decides.
       setToken(candidate);
       askAgain('It can’t be told whether somebody is signed in here. Sign in with the link’s token only if you trust who sent it.');
       return;
@@ -91,13 +91,13 @@ export function SignInPage({ initialToken }: SignInPageProps) {
         return;
       }
     } catch {
-      // The form says what is wrong once it is tried.
+      // The form reports the problem once it is tried.
     }
     setStep('form');
   }
 
   useEffect(() => {
-    // Once per page, also where React mounts twice in development.
+    // Once per page, also when React mounts twice in development.
     if (!started.current) {
       started.current = true;
       void begin();

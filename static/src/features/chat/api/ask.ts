@@ -5,14 +5,14 @@ import type { OpenReply } from '../reply-stream';
 /** An answer in one piece. */
 export type WholeReply = SendResult & { session: Session };
 
-/** A question to the model, in both ways in which its answer can be had. */
+/** A question to the model, with both ways to get its answer. */
 export interface Ask {
   asEvents: OpenReply;
-  /** For where events don't get through. With the key it had, nothing is asked or counted twice. */
+  /** For a network that holds events back. With the same key, nothing is asked or counted twice. */
   whole: (signal: AbortSignal) => Promise<WholeReply>;
 }
 
-/** The same key asks the same at most once, however often and in whichever way it is tried. */
+/** With the same key the service asks the model at most once, however often and in whichever way it is tried. */
 export function ask(path: string, idempotencyKey: string, body: object): Ask {
   const options = (stream: boolean, signal: AbortSignal) => ({
     method: 'POST' as const,

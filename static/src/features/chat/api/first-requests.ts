@@ -1,8 +1,8 @@
-// What an opened page asks for first. It imports nothing: app/chat-main.ts asks before the page's code has come.
+// The first requests of an opened page. It imports nothing: app/chat-main.ts sends them before the page's code has come.
 
 export const FEATURES_PATH = '/chat/features';
 
-/** What a chat is opened with fills any screen; who reads back gets more at once. */
+/** A chat opens with enough messages for any screen; a reader who scrolls back gets more at once. */
 const FIRST_PAGE = 24;
 
 /** A session with its newest messages. */

@@ -3,10 +3,10 @@ import { callJson, query } from '@/lib/api/client';
 import type { SessionPage } from '@/lib/api/types';
 
 const PAGE = 40;
-/** The contract's limit, in code points. */
+/** The limit of docs/openapi.yaml, in code points. */
 const MAX_SEARCH_LENGTH = 200;
 
-/** What all searches' keys begin with. */
+/** The beginning of all searches' keys. */
 export const SEARCHES: QueryKey = ['session-search'];
 
 export const sessionsQuery = infiniteQueryOptions({
@@ -16,7 +16,7 @@ export const sessionsQuery = infiniteQueryOptions({
   getNextPageParam: (page: SessionPage) => page.next_cursor,
 });
 
-/** Each item has where the words were found. The last results stay until there are new ones. */
+/** Each item has the place where the words were found. The last results stay until there are new ones. */
 export function searchQuery(words: string) {
   const q = Array.from(words.trim()).slice(0, MAX_SEARCH_LENGTH).join('');
   return infiniteQueryOptions({

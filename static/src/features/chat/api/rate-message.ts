@@ -16,12 +16,12 @@ function rateMessage({ message, rating }: RateMessage): Promise<Message> {
   return callJson<Message>(`/chat/messages/${message.id}/feedback`, { method: 'PUT', body: { rating: rating ?? 'none' } });
 }
 
-/** Shown at once, and taken back where the service refuses. */
+/** The rating is shown at once, and taken back if the service refuses it. */
 export function useRateMessage() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: rateMessage,
-    // One after the other, so that the last click is what stands.
+    // One after the other, so that the last click decides.
     scope: { id: 'feedback' },
     onMutate: ({ message, rating }) =>
       updateMessage(client, message, (current) => ({ ...current, feedback: rating })),

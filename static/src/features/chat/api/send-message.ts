@@ -6,7 +6,7 @@ export interface SendMessage {
   content: string;
   idempotencyKey: string;
   model?: string | undefined;
-  /** The question this one takes the place of, with all that came after it. */
+  /** The question that this one replaces, with all that came after it. */
   replaces?: string | undefined;
 }
 

@@ -3,10 +3,10 @@ import { SentenceReader } from '@/lib/sentences';
 import { isOver } from '../reply-reducer';
 import type { LiveReply } from '../reply-runtime';
 
-/** Sentences are gathered so long: faster nobody listens. */
+/** Sentences are gathered for this time: nobody listens faster. */
 const EVERY_MS = 1_000;
 
-/** For who listens: how the answer stands, once per step, and its text sentence by sentence, never token by token. */
+/** For users of a screen reader: the state of the answer, once per step, and its text sentence by sentence, never token by token. */
 export function Announcer({ reply }: { reply: LiveReply | undefined }) {
   const message = reply?.state.message ?? null;
   return (

@@ -33,9 +33,9 @@ export function ChatPage() {
   useEffect(() => {
     const sessionId = sessionIdOf(window.location.pathname);
     if (typeof sessionId === 'string') {
-      // What will be needed to show a chat is asked for together, not one after the other.
+      // The requests that showing a chat needs go out together, not one after the other.
       preloadMarkdown();
-      client.infiniteQuery(sessionQuery(sessionId)).catch(() => undefined); // who shows it says so
+      client.infiniteQuery(sessionQuery(sessionId)).catch(() => undefined); // the component that shows it reports the failure
       return undefined;
     }
     const timer = setTimeout(warmUpMarkdown, WARM_UP_AFTER_MS);
@@ -85,7 +85,7 @@ function Chat({ features }: { features: Features }) {
   const [runtime] = useState(() => {
     const replies: ReplyRuntime = new ReplyRuntime(client, {
       onError: (error, key) => {
-        // Where the reader looks, the chat itself says it, with the same ways out.
+        // If the reader looks at that chat, the chat itself shows it, with the same actions.
         if (key !== null && isInView(key)) return;
         const again = key === null || !error.retryable ? undefined : { label: 'Retry', onClick: () => replies.retry(key) };
         toastError(error, undefined, again);
@@ -143,7 +143,7 @@ function Chat({ features }: { features: Features }) {
               listHidden={listHidden}
               onOpenList={() => (isWide() ? setListHidden(false) : setListOpen(true))}
               onSearch={() => {
-                // The field has to be there to be gone to.
+                // The field has to exist before it can get the focus.
                 flushSync(() => (isWide() ? setListHidden(false) : setListOpen(true)));
                 (isWide() ? asideSearch : drawerSearch).current?.focus();
               }}
@@ -156,7 +156,7 @@ function Chat({ features }: { features: Features }) {
   );
 }
 
-/** The list has its place beside the window from here on; below, it comes in over it. */
+/** From this width on the list is beside the window; below it, the list comes in over the window. */
 function isWide(): boolean {
   return window.matchMedia('(min-width: 48rem)').matches;
 }

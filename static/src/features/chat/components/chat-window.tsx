@@ -28,13 +28,13 @@ import { ModelPicker } from './model-picker';
 import { QuotaLine, useQuotaUsedUp } from './quota-line';
 import { ShortcutsDialog } from './shortcuts-dialog';
 
-/** Earlier messages are fetched when this much is left above what is read. */
+/** Earlier messages are fetched when this much is left above the part that is read. */
 const LOAD_EARLIER_PX = 600;
 
 interface ChatWindowProps {
   sessionId: string | null;
   features: Features;
-  /** The list has no place beside the window at the moment. */
+  /** There is no room for the list beside the window at the moment. */
   listHidden: boolean;
   onOpenList: () => void;
   onToggleList: () => void;
@@ -51,7 +51,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
   const hasItems = items.length > 0;
   const opened = hasItems ? chatKey : null;
   const long = items.length > DRAWN_WHOLE;
-  // The messages above what fills the screen are drawn once that is seen.
+  // The messages above the first screenful are drawn once that is seen.
   const whole = useDeferredValue(opened, null) === opened || long;
   const drawn = whole ? items : lastScreen(items, window.innerHeight);
   const { frame, content, away, stick, release, onScroll } = useStickToBottom(
@@ -111,7 +111,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
       },
       cancelEdit: () => {
         setEdit(undefined);
-        // What was refused goes with it.
+        // A refused question goes with it.
         if (runtime.get(chatKey)?.question?.replaces != null) runtime.takeBack(chatKey);
         focusMessageField();
       },
@@ -124,7 +124,7 @@ export function ChatWindow({ sessionId, features, listHidden, onOpenList, onTogg
 
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = stored;
 
-  // Where the list begins in what is scrolled, for the part of a long one that is drawn.
+  // Where the list begins in the scrolled content, to find the part of a long list that is drawn.
   const [heights] = useState(() => new Map<string, number>());
   const [listOffset, setListOffset] = useState(0);
   useLayoutEffect(() => {

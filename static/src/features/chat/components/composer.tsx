@@ -14,7 +14,7 @@ interface ComposerProps {
   maxLength: number;
   writing: boolean;
   stopping: boolean;
-  /** The id of what says why nothing can be sent now; null: it can. Writing goes on. */
+  /** The id of the element that says why nothing can be sent now; null: it can. Writing goes on. */
   blockedBy: string | null;
   onSend: (content: string) => void;
   onStop: () => void;
@@ -26,13 +26,13 @@ export function Composer({ chatKey, maxLength, writing, stopping, blockedBy, onS
   const counterId = useId();
   const blank = useOfDraft(chatKey, (text) => text.trim() === '');
   const counted = Math.ceil(maxLength * COUNTER_FROM);
-  // Not told apart below what the counter shows, so that most keys draw nothing.
+  // Lengths below the counter's threshold count as the same, so that most keys draw nothing.
   const length = useOfDraft(chatKey, (text) => Math.max(codePointLength(text), counted - 1));
   const tooLong = length > maxLength;
   const canSend = !writing && blockedBy === null && !tooLong && !blank;
   const showsCounter = length >= counted;
 
-  // The field holds its text itself; what others do to the draft comes in here.
+  // The field holds its text itself; changes of the draft from elsewhere come in here.
   useLayoutEffect(() => {
     const show = () => {
       const field = input.current;

@@ -1,7 +1,7 @@
 import { useEffect, useRef, type RefObject } from 'react';
 import { Button } from '@/components/ui/button';
 
-/** The next page is fetched when this much is left below what is seen. */
+/** The next page is fetched when this much is left below the visible part. */
 const AHEAD = '400px';
 
 interface LoadMoreProps {
@@ -12,17 +12,17 @@ interface LoadMoreProps {
     data: unknown;
     fetchNextPage: () => unknown;
   };
-  /** What scrolls. */
+  /** The element that scrolls. */
   frame: RefObject<HTMLElement | null>;
 }
 
-/** The end of a list that has more: fetches by itself when it comes near, and by hand where that failed. */
+/** The end of a list that has more: it fetches by itself when it comes near, and by a button if that failed. */
 export function LoadMore({ query, frame }: LoadMoreProps) {
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, data, fetchNextPage } = query;
   const end = useRef<HTMLButtonElement>(null);
   const ready = hasNextPage && !isFetchingNextPage && !isFetchNextPageError;
 
-  // Anew after each page: one that leaves the end in sight calls for the next.
+  // Again after each page: if the end is still in sight, the next page is needed.
   useEffect(() => {
     if (!ready || end.current === null) return undefined;
     const observer = new IntersectionObserver(
@@ -37,7 +37,7 @@ export function LoadMore({ query, frame }: LoadMoreProps) {
 
   if (!hasNextPage) return null;
   return (
-    // Not disabled while it loads: that would take the focus from who has pressed it.
+    // Not disabled while it loads: that would take the focus from the reader who has pressed it.
     <Button
       ref={end}
       variant="ghost"

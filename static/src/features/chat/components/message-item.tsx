@@ -12,7 +12,7 @@ import type { Rating } from '../api/rate-message';
 import type { ChatItem } from '../chat-view';
 import { QuestionEditor } from './question-editor';
 
-/** What a reader can do with messages; one object for the whole list, so that it seldom changes. */
+/** The actions of a reader on messages; one object for the whole list, so that it seldom changes. */
 export interface MessageActions {
   rate: (message: Message, rating: Rating) => void;
   regenerate: (message: Message) => void;
@@ -27,14 +27,14 @@ export interface MessageActions {
 export interface MessageItemProps {
   item: ChatItem;
   reconnecting: boolean;
-  /** Null where it can't be tried again. */
+  /** Null if it can't be tried again. */
   onRetry: (() => void) | null;
   actions: MessageActions;
-  /** Of several answers the one to show; null: the newest. */
+  /** The answer to show, of several; null: the newest. */
   version: Message | null;
-  /** The last question may be edited, the last answer written anew, while nothing is being written. */
+  /** The last question may be edited, and the last answer written again, while nothing is being written. */
   changeable: boolean;
-  /** The text in its editor; null where it is not being edited. */
+  /** The text in its editor; null: it is not being edited. */
   editing: string | null;
   maxLength: number;
   showsModel: boolean;
@@ -122,7 +122,7 @@ function Answer({ item, reconnecting, onRetry, actions, version, changeable, sho
       {reconnecting && writing && <p className="mt-2 text-sm text-muted">Connection lost. Reconnecting…</p>}
       {!writing && (
         <div className="mt-1.5 flex min-h-8 flex-wrap items-center gap-x-3">
-          {/* What stays in view comes first: the buttons of an earlier answer are seen where it is pointed at. */}
+          {/* The visible buttons come first: those of an earlier answer are seen only while it is pointed at. */}
           <span className="flex min-w-0 items-center text-xs text-muted">
             <Time iso={message?.created_at ?? item.createdAt} />
             {showsModel && message?.model != null && (
@@ -213,7 +213,7 @@ interface ActionButtonProps {
   children: React.ReactNode;
 }
 
-/** One that can't be used now stays in the order of the keyboard, so that focus is not lost on it. */
+/** A button that can't be used now stays in the tab order, so that the focus is not lost on it. */
 function ActionButton({ label, pressed, disabled = false, onClick, children }: ActionButtonProps) {
   return (
     <Button
@@ -233,7 +233,7 @@ function ActionButton({ label, pressed, disabled = false, onClick, children }: A
 
 const NOTES: Partial<Record<ChatItem['status'], string>> = { stopped: 'Stopped', interrupted: 'Cut off', failed: 'Failed' };
 
-/** After a reload only the status of a failed answer is known, not what had gone wrong. */
+/** After a reload only the status of a failed answer is known, not its error. */
 function storedFailure(item: ChatItem): ApiError | null {
   if (item.status === 'interrupted') return new ApiError(0, 'interrupted', 'The answer was cut off.', true);
   if (item.status === 'failed') return new ApiError(0, 'upstream_error', 'The model couldn’t finish this answer.', true);
@@ -274,7 +274,7 @@ function TypingIndicator() {
   );
 }
 
-/** Items are made anew with each frame; what is drawn of them mostly stays. */
+/** Items are made again with each frame; most of their drawing stays. */
 function sameItem(a: MessageItemProps, b: MessageItemProps): boolean {
   return (
     a.item.key === b.item.key &&

@@ -12,7 +12,7 @@ const OVERSCAN = 4;
 interface MessageListProps {
   items: ChatItem[];
   frame: RefObject<HTMLDivElement | null>;
-  /** How high messages are that were drawn before, by their keys. */
+  /** The heights of messages that were drawn before, by their keys. */
   heights: Map<string, number>;
   /** How far below the top of the scrolled content the list begins. */
   offset: number;
@@ -34,7 +34,7 @@ export function MessageList({ items, frame, heights, offset, propsOf }: MessageL
 
 function LongList({ items, frame, heights, offset, propsOf }: MessageListProps) {
   const last = items.length - 1;
-  // The newest message is always there: it is the one that is written, and the end that is held on to.
+  // The newest message is always drawn: it is the one that is written, and the end that scrolling holds on to.
   const rangeExtractor = useCallback(
     (range: Range) => {
       const indexes = defaultRangeExtractor(range);
@@ -53,7 +53,7 @@ function LongList({ items, frame, heights, offset, propsOf }: MessageListProps) 
     },
     getItemKey: (index) => items[index]?.key ?? index,
     estimateSize: (index) => heights.get(items[index]?.key ?? '') ?? GUESSED_HEIGHT,
-    // So that what is read stays where it is when earlier messages come in above it.
+    // Keeps the part that is read in place when earlier messages come in above it.
     anchorTo: 'end',
     gap: GAP,
     overscan: OVERSCAN,

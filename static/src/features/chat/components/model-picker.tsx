@@ -4,7 +4,7 @@ interface ModelPickerProps {
   onChange: (model: string) => void;
 }
 
-/** Which model writes the next answer; nothing where there is no choice. */
+/** Chooses the model that writes the next answer; draws nothing if there is no choice. */
 export function ModelPicker({ models, value, onChange }: ModelPickerProps) {
   if (models.length < 2) return null;
   return (

@@ -15,7 +15,7 @@ interface QuestionEditorProps {
   onCancel: () => void;
 }
 
-/** In the place of a question, until it is sent anew or left as it was. */
+/** Replaces a question, until it is sent again or left as it was. */
 export function QuestionEditor({ text, maxLength, error, onChange, onSave, onCancel }: QuestionEditorProps) {
   const input = useAutoHeight(text);
   const hintId = useId();

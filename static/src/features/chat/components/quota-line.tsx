@@ -11,13 +11,13 @@ const TICK_MS = 30_000;
 const AFTER_RESET_MS = 1_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Whether today's messages are used up, as far as is known. */
+/** Whether today's messages are used up, as far as the page knows. */
 export function useQuotaUsedUp(): boolean {
   const { data } = useQuery(quotaQuery);
   return data !== undefined && !data.unlimited && data.daily.remaining !== null && data.daily.remaining <= 0;
 }
 
-/** Where the reader stands today; nothing while that is not known. */
+/** How many messages the reader has left today; draws nothing while that is not known. */
 export function QuotaLine({ id }: { id: string }) {
   const client = useQueryClient();
   const { data } = useQuery(quotaQuery);
@@ -26,7 +26,7 @@ export function QuotaLine({ id }: { id: string }) {
   useEffect(() => {
     if (resetAt === undefined) return undefined;
     const wait = Date.parse(resetAt) - Date.now() + AFTER_RESET_MS;
-    // One that lies behind us was asked about already: the answer is what says so.
+    // A reset time in the past was asked about already: this is the answer.
     if (!(wait > 0) || wait > LONGEST_TIMER_MS) return undefined;
     const timer = setTimeout(() => void client.invalidateQueries({ queryKey: quotaQuery.queryKey }), wait);
     return () => clearTimeout(timer);
@@ -58,7 +58,7 @@ export function QuotaLine({ id }: { id: string }) {
   );
 }
 
-/** Not announced each time it changes: the line around it has said what matters. */
+/** Not announced each time it changes: the line around it has announced what matters. */
 function Until({ iso }: { iso: string }) {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {

@@ -4,7 +4,7 @@ import type { Session } from '@/lib/api/types';
 import type { SessionGroup } from '../session-groups';
 import { SessionRow, type SessionRowProps } from './session-row';
 
-/** Up to here all rows are in the page; of a longer list those near what is seen. */
+/** Up to here all rows are in the page; of a longer list only those near the visible part. */
 export const DRAWN_WHOLE = 120;
 const NAME_HEIGHT = 40;
 const ROW_HEIGHT = 36;
@@ -12,7 +12,7 @@ const OVERSCAN = 12;
 
 interface SessionGroupsProps {
   groups: SessionGroup[];
-  /** What scrolls. */
+  /** The element that scrolls. */
   frame: RefObject<HTMLElement | null>;
   rowOf: (session: Session) => SessionRowProps;
 }
@@ -36,7 +36,7 @@ function GroupName({ children }: { children: string }) {
   return <h2 className="px-3 pt-4 pb-1 text-xs font-medium text-muted">{children}</h2>;
 }
 
-/** The same sections and lists. All names are drawn, and of the rows those that are near, each at its place. */
+/** The same sections and lists. It draws all names, and only the rows that are near, each at its place. */
 function LongList({ groups, frame, rowOf }: SessionGroupsProps) {
   const { keys, names } = useMemo(() => {
     const all: string[] = [];

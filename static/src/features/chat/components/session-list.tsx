@@ -15,7 +15,7 @@ import type { SessionRowProps } from './session-row';
 
 interface SessionListProps {
   archived: boolean;
-  /** What scrolls. */
+  /** The element that scrolls. */
   frame: RefObject<HTMLElement | null>;
   rowOf: (session: Session) => SessionRowProps;
 }

@@ -9,12 +9,12 @@ interface SessionMenuProps {
   session: Session;
   actions: SessionActions;
   onRename: () => void;
-  /** After what may have moved the row or taken it away; the focus needs a new place. */
+  /** Called after an action that may have moved or removed the row; the focus needs a new place. */
   onMoved: () => void;
 }
 
 export function SessionMenu({ session, actions, onRename, onMoved }: SessionMenuProps) {
-  // Done once the menu has gone, which would take the focus back.
+  // Done once the menu has gone, as that takes the focus back.
   const chosen = useRef<(() => void) | null>(null);
   function moved(act: () => void): void {
     act();

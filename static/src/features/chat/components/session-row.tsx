@@ -20,9 +20,9 @@ export interface SessionRowProps {
 }
 
 interface PlacedRowProps extends SessionRowProps {
-  /** What the link shows in place of the title alone. */
+  /** Shown in the link, in place of the title alone. */
   children?: ReactNode;
-  /** Where it stands in a list that is drawn in part. */
+  /** Its place in a list that is drawn in part. */
   place?: { ref: Ref<HTMLLIElement>; style: CSSProperties; index: number; position: number; size: number } | undefined;
 }
 

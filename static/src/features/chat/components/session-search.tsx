@@ -11,14 +11,14 @@ import { SkeletonRows } from './session-list';
 import { SessionRow, type SessionRowProps } from './session-row';
 
 interface SessionSearchProps {
-  /** What is searched for, not empty. */
+  /** The text to search for, not empty. */
   words: string;
-  /** What scrolls. */
+  /** The element that scrolls. */
   frame: RefObject<HTMLElement | null>;
   rowOf: (session: Session) => SessionRowProps;
 }
 
-/** What was found, archived chats among it. */
+/** The results, archived chats among them. */
 export function SessionSearch({ words, frame, rowOf }: SessionSearchProps) {
   const found = useInfiniteQuery(searchQuery(words));
   const items = (found.data?.pages ?? []).flatMap((page) => page.items);
@@ -95,7 +95,7 @@ function aroundFirst(snippet: string, words: string): string {
   return `…${near.slice(near.indexOf(' ') + 1)}${rest.map((piece) => piece.text).join('')}`;
 }
 
-/** What was found is marked as text; nothing of it is ever taken for HTML. */
+/** Marks the words found. A result is text, and never taken for HTML. */
 function Marked({ text, words }: { text: string; words: string }) {
   return markWords(text, words).map((piece, at) =>
     piece.found ? (

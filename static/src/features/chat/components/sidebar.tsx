@@ -67,7 +67,7 @@ export function Sidebar({ activeId, features, onNavigate = STAY, searchRef }: Si
         </Button>
         <SearchField ref={searchRef} value={typed} onChange={setTyped} onDown={() => area.current?.querySelector('a')?.focus()} />
       </div>
-      {/* The focus is put here where the last row that had it is gone. */}
+      {/* The focus goes here if the last row that had it is gone. */}
       <nav ref={area} tabIndex={-1} aria-label="Chats" className="min-h-0 flex-1 overflow-y-auto px-2 pb-2 -outline-offset-2">
         {words === '' ? (
           <>

@@ -10,7 +10,7 @@ interface TitleEditorProps {
   onDone: (title: string | null, byKey: boolean) => void;
 }
 
-/** In the place of a chat's title: Enter and leaving keep what was typed, Escape what was. */
+/** Replaces a chat's title: Enter and leaving keep the new text, Escape the old one. */
 export function TitleEditor({ title, maxLength, onDone }: TitleEditorProps) {
   const [text, setText] = useState(title);
   const input = useRef<HTMLInputElement>(null);
@@ -36,7 +36,7 @@ export function TitleEditor({ title, maxLength, onDone }: TitleEditorProps) {
   }
 
   function onBlur(): void {
-    // Leaving an empty field is a change of mind; one that is too long keeps what was typed.
+    // A reader who leaves an empty field has changed their mind; a text that is too long stays in the field.
     if (over <= 0) onDone(wanted === '' || wanted === title ? null : wanted, false);
   }
 
