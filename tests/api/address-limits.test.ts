@@ -34,7 +34,7 @@ describe('requests of one address', () => {
     expect(replies.filter(({ status }) => status === 401).length + over.length).toBe(REQUESTS)
   })
 
-  test.for(['/healthz', '/readyz', '/metrics'])('of %s too', async (path) => {
+  test.for(['/healthz', '/readyz', '/metrics'])('(A8) of %s too', async (path) => {
     const over = refused(await ask(path))
     expect(over.length).toBeGreaterThan(50)
     for (const reply of over) {
@@ -43,7 +43,7 @@ describe('requests of one address', () => {
     }
   })
 
-  test.for(['/chat', '/swagger-ui/'])('of the page %s too, which asks a worker who it is', async (path) => {
+  test.for(['/chat', '/swagger-ui/'])('(A8) of the page %s too, which asks a worker who it is', async (path) => {
     const over = refused(await ask(path))
     expect(over.length).toBeGreaterThan(50)
     for (const reply of over) {
@@ -52,7 +52,7 @@ describe('requests of one address', () => {
     }
   })
 
-  test('who is refused by the API is still let in by what scrapers ask', async () => {
+  test('(A8) who is refused by the API is still let in by what scrapers ask', async () => {
     await until('a scraper is served', async () => {
       expect(refused(await ask('/api/v1/chat/features')).length).toBeGreaterThan(0)
       return (await request('/metrics', { url: stack.url })).status === 200
@@ -65,7 +65,7 @@ describe('requests of one address', () => {
   })
 })
 
-// As docs/operations/capacity.md has it: who is in front is named in a file of the operator's.
+// (E2) As docs/operations/capacity.md has it: who is in front is named in a file of the operator's.
 describe('behind a balancer that is believed', () => {
   const from = (address: string) => ({ 'X-Forwarded-For': address })
   beforeAll(async () => {
@@ -85,7 +85,7 @@ describe('behind a balancer that is believed', () => {
     expect(refused(await ask('/api/v1/chat/features', (i) => from(`${prefix}${i + 1}`)))).toEqual([])
   })
 
-  test('each /64 of IPv6 has its own, however many addresses it is', async () => {
+  test('(A8) of IPv6 each /64 has, however many addresses it is', async () => {
     const first = refused(await ask('/api/v1/chat/features', (i) => from(`2001:db8:0:1:${(i * 655).toString(16)}::${i + 1}`)))
     expect(first.length, 'one /64').toBeGreaterThan(50)
     expect(refused(await ask('/api/v1/chat/features', (i) => from(`2001:db8:0:${(i + 16).toString(16)}::1`))), 'a /64 each').toEqual([])

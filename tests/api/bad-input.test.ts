@@ -185,7 +185,7 @@ describe('size', () => {
   })
 })
 
-// nginx makes one FastCGI record of them, or an error of its own.
+// (A10) nginx makes one FastCGI record of them, or an error of its own.
 describe('headers of 65 KB in all', () => {
   const shapes: Record<string, string[]> = {
     'four large ones': Array.from({ length: 4 }, (_, i) => [`X-Pad-${i}`, 'a'.repeat(16_000)]).flat(),
@@ -210,7 +210,7 @@ describe('headers of 65 KB in all', () => {
   })
 })
 
-test('a Referer with escape sequences is refused before it can get into a log', async ({ alice }) => {
+test('(A10) a Referer with escape sequences is refused before it can get into a log', async ({ alice }) => {
   for (const path of ['/api/v1/chat/sessions', '/chat', '/nowhere']) {
     const reply = await raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nReferer: https://x/\x1b[31mred\r\nAuthorization: Bearer ${alice.token}\r\nConnection: close\r\n\r\n`)
     expect(reply.status, path).toBe(400)

@@ -98,6 +98,7 @@ test('one model’s trouble leaves the others alone, and each is named', async (
   expect((await bob.trySendJson(null, 'Hi')).status, 'the default').toBe(503)
 })
 
+// (A3)
 test('nothing that a caller can bring about opens it, and what took tokens is counted', async () => {
   const alice = user()
   const empty = ['chunks=0', 'chunks=0 nousage', 'reasoning=3 chunks=0', 'text=_', 'error_at=0 chunks=3', 'error_at=2 chunks=3', 'error_at=0 chunks=3 error_form=event', 'longline=2200000']

@@ -37,7 +37,7 @@ describe('as Markdown', () => {
     expect(body).toContain(`\n\n${stream.content}\n\n_(failed)_\n`)
   })
 
-  test('an answer that was cut off says so', async ({ alice }) => {
+  test('an answer that was cut off says so (C4)', async ({ alice }) => {
     const { session, message } = await alice.sendJson(null, '[[chunks=2 size=8 finish=length]] Tell me all')
     const { body } = await alice.get(path(session.id))
     expect(body).toContain(`\n\n${message.content}\n\n_(cut off: as long as an answer may be)_\n`)
@@ -162,7 +162,7 @@ const unread = (user: User, id: string) =>
       .end()
   })
 
-describe('a conversation longer than memory should hold', () => {
+describe('a conversation longer than memory should hold (A6)', () => {
   test('an export of 72 MB comes whole, by pages', async ({ alice }) => {
     const id = await longSession(alice, 180, 400_000)
     const reply = await unread(alice, id)

@@ -122,7 +122,7 @@ describe('another request with the same key', () => {
   })
 })
 
-describe('what the first made was deleted since', () => {
+describe('what the first made was deleted since (A1)', () => {
   test('a session: 404 at once, with its id', async ({ alice }) => {
     const headers = keyed()
     const { id } = (await alice.post('/api/v1/chat/sessions', { title: 'Once' }, headers)).json<Schemas['Session']>()

@@ -148,7 +148,7 @@ describe('answers at once', () => {
   })
 })
 
-// Each is a row for good; that is not what a limit on messages is about.
+// (A5) Each is a row for good; that is not what a limit on messages is about.
 test('sessions made without a message have a limit of their own', async ({ alice }) => {
   const limit = 60, window = () => Math.floor(Date.now() / 60_000)
   let replies: Reply[] = [], began: number

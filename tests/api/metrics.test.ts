@@ -36,7 +36,7 @@ describe('who may see them', () => {
     expect(reply.headers['location']).toBeUndefined()
   })
 
-  test.for(['X-Real-IP', 'Forwarded', 'X-Forwarded-For', 'CF-Connecting-IP', 'True-Client-IP', 'X-Client-IP', 'X-Cluster-Client-IP', 'Client-IP'])('by whichever name: %s', async (name) => {
+  test.for(['X-Real-IP', 'Forwarded', 'X-Forwarded-For', 'CF-Connecting-IP', 'True-Client-IP', 'X-Client-IP', 'X-Cluster-Client-IP', 'Client-IP'])('(A10) by whichever name: %s', async (name) => {
     expect((await request('/metrics', { headers: { [name]: '203.0.113.9' } })).status).toBe(401)
   })
 

@@ -1,4 +1,4 @@
-// What the scripts promise: `make down` ends what `make up` began, whatever happened between them.
+// What the scripts promise: `make down` ends what `make up` began, whatever happened between them (E10).
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -55,7 +55,7 @@ test('a number that belongs to another process by now is left alone', { timeout:
   process.kill(Number(left[0]), 'SIGKILL')
 })
 
-// Every program of this machine reaches its port.
+// (A10) Every program of this machine reaches its port.
 test('the stack\'s Redis answers nobody who has not its password', { timeout: 120_000 }, () => {
   const { port, password } = new URL(env.redisUrl)
   const ask = (secret?: string) => spawnSync('redis-cli', ['-p', port, 'ping'], { encoding: 'utf8', env: { ...process.env, ...(secret ? { REDISCLI_AUTH: secret } : {}) } }).stdout
@@ -65,7 +65,7 @@ test('the stack\'s Redis answers nobody who has not its password', { timeout: 12
   expect(spawnSync('ps', ['-e', '-o', 'args'], { encoding: 'utf8' }).stdout).not.toContain(password)
 })
 
-// `make up` may be root's.
+// (A10) `make up` may be root's.
 test('the npm packages that are installed run no script of theirs', { timeout: 120_000 }, () => {
   const dir = join(state, 'package')
   mkdirSync(dir)

@@ -1,5 +1,5 @@
 // Secrets as an operator changes them: new contents of their files, SIGHUP, nothing else. A value that is not taken keeps
-// the last, also for a worker that is replaced meanwhile.
+// the last, also for a worker that is replaced meanwhile (E3).
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -26,7 +26,7 @@ describe('before the first text', () => {
     ['[[status=400 code=context_length_exceeded]]', 'context_length_exceeded'],
     ['[[redirect=http://127.0.0.1:9/v1/chat/completions]]', 'upstream_error'],
     ['[[html200]]', 'upstream_invalid_response'],
-    ['[[gzip chunks=3]]', 'upstream_invalid_response'], // not asked for
+    ['[[gzip chunks=3]]', 'upstream_invalid_response'], // not asked for (A9)
     ['[[empty]]', 'upstream_invalid_response'],
     ['[[error_at=0 chunks=5]]', 'upstream_error'],
   ]

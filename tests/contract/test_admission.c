@@ -216,6 +216,7 @@ static enum chat_error make(struct quota *quota, int64_t *retry_after_s)
     return desk.admission->ops->admit_making(desk.admission, &desk.user, quota, retry_after_s);
 }
 
+/* (A7) */
 START_TEST(a_look_says_what_would_be_and_counts_nothing)
 {
     struct quota quota;
@@ -244,6 +245,7 @@ START_TEST(a_look_says_what_would_be_and_counts_nothing)
 }
 END_TEST
 
+/* (A5) */
 START_TEST(making_has_a_limit_of_its_own)
 {
     struct quota quota;
@@ -393,7 +395,7 @@ START_TEST(a_refund_is_taken_back_once_where_the_answer_came_after_all)
 }
 END_TEST
 
-/* A completion that asks for several answers counts each. */
+/* A completion that asks for several answers counts each (A4). */
 START_TEST(several_units_are_taken_all_or_none_and_go_back_together)
 {
     desk.policy.rate_limit_per_minute = 5;

@@ -1,4 +1,4 @@
-/* Behind a PgBouncer that gives each transaction another connection: nothing may rest on one. */
+/* Behind a PgBouncer that gives each transaction another connection: nothing may rest on one. (B6) */
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <pthread.h>

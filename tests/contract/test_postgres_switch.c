@@ -150,7 +150,7 @@ static void open_read_only(void)
     store_open(&read_only, &STORE_POSTGRES);
 }
 
-/* A standby, or a primary that went read-only, and no other: nothing is shown from it. */
+/* A standby, or a primary that went read-only, and no other: nothing is shown from it (B6). */
 START_TEST(one_that_is_read_only_is_as_good_as_none)
 {
     char url[1024];

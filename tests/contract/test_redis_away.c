@@ -209,6 +209,7 @@ START_TEST(a_look_lets_pass_without_redis)
 }
 END_TEST
 
+/* (A5) */
 START_TEST(making_goes_on_at_this_process_s_share)
 {
     struct quota quota;

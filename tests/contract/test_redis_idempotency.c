@@ -202,7 +202,7 @@ START_TEST(only_the_holder_gives_it_up)
 }
 END_TEST
 
-/* One whose first is on its way is told from one whose first is done, and may be gone by now. */
+/* (A1) One whose first is on its way is told from one whose first is done, and may be gone by now. */
 START_TEST(once_what_it_makes_is_stored_a_key_is_done)
 {
     char first[UUID_TEXT_SIZE] = "", second[UUID_TEXT_SIZE] = "";
@@ -237,6 +237,7 @@ START_TEST(who_looks_takes_nothing)
 }
 END_TEST
 
+/* (A5) */
 START_TEST(a_user_has_only_so_many_keys_and_the_oldest_leaves_for_one_more)
 {
     char id[IDEMPOTENCY_KEYS_MAX + 2][UUID_TEXT_SIZE], key[16], other[UUID_TEXT_SIZE] = "";

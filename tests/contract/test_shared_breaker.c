@@ -122,6 +122,7 @@ START_TEST(a_request_that_never_asked_reports_nothing)
 }
 END_TEST
 
+/* (A3) */
 START_TEST(one_models_trouble_leaves_the_others_alone)
 {
     static const char *const models[] = {"llama", "spare"};
@@ -136,6 +137,7 @@ START_TEST(one_models_trouble_leaves_the_others_alone)
 }
 END_TEST
 
+/* (B5) */
 START_TEST(a_model_that_is_told_to_rest_by_one_rests_for_all_until_its_time_is_over)
 {
     struct breaker_ticket ticket;

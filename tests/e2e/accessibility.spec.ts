@@ -34,7 +34,7 @@ test('signing in, and a token that is none', async ({ page }) => {
   await expectAccessible(page, 'sign-in refused')
 })
 
-test('a sign-in link of somebody else asks first, and neither choice loses anything', async ({ page }) => {
+test('a sign-in link of somebody else asks first, and neither choice loses anything (A10)', async ({ page }) => {
   const chat = new ChatPage(page)
   const [own, theirs] = [freshSub('own'), freshSub('theirs')]
   const who = async () => (await page.evaluate(async () => (await fetch('/api/v1/chat/features')).json() as Promise<{ user: { id: string } }>)).user.id

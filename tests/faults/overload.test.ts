@@ -29,7 +29,7 @@ describe('overload', () => {
     }
   })
 
-  // Pictures in completions: what they took is given back, whatever the allocator would rather keep.
+  // (A7) Pictures in completions: what they took is given back, whatever the allocator would rather keep.
   test('sixteen bodies of 15 MiB at once are answered, and leave nothing behind', async () => {
     const stack = await startStack({ CHAT_WORKERS: '1', CHAT_MAX_CONCURRENT_STREAMS: 'unlimited', CHAT_RATE_LIMIT_PER_MINUTE: 'unlimited', CHAT_DAILY_MESSAGE_QUOTA: 'unlimited' })
     try {

@@ -27,10 +27,11 @@ const NAMED_PLACE = /(?<![\w<./~$*}@-])(?:lib|fcgi|tests|scripts|docs|migrations
 const DOCUMENT = /\b(?:SPEC|FINDINGS|C-STACK|GOALS)\b|\b(?:DESIGN|SAMBANOVA|PAGE|SPEED|STYLE)\.md\b/
 const SECTION = /§|\b[Ss]ection \d/
 const STANDARD = /\bRFC \d+|\bFastCGI 1\.0|\bUnicode\b|\bWHATWG\b/
-const TAG = /(?<!\w)\([A-Z]\d{1,2}\)/ // the number of something in a list that isn't here
+const TAG = /(?<!\w)\([A-Z]\d{1,2}[^)]{0,30}\)/g // numbers of faults, which docs/lab/faults.md lists
+const FAULTS = 'docs/lab/faults.md'
 
-/** The dead references of a file, as lines of text. `paths`: every file of the repository. */
-export function deadReferences(file, source, paths) {
+/** The dead references of a file, as lines of text. `paths`: every file of the repository; `faults`: the text that lists faults. */
+export function deadReferences(file, source, paths, faults = '') {
   const problems = [], complain = (line, what) => problems.push(`${file}:${line}: ${what}`)
   const here = (name) => {
     const path = name.replace(/^(?:\.{1,2}\/)+/, '')
@@ -48,7 +49,10 @@ export function deadReferences(file, source, paths) {
   }
   // Names of tests say it too, and what scripts print.
   const words = /\.[ch]$/.test(file) ? comments : source.split('\n').map((text, at) => ({ line: at + 1, text }))
-  for (const { line, text } of words) if (TAG.test(text)) complain(line, `cites ${TAG.exec(text)[0]}, of a list that isn't in the repository`)
+  for (const { line, text } of words) {
+    const numbers = [...text.matchAll(TAG)].flatMap(([tag]) => tag.match(/\b[A-Z]\d{1,2}\b/g))
+    for (const number of numbers) if (!faults.includes(`| ${number} |`)) complain(line, `cites (${number}), which ${FAULTS} doesn't list`)
+  }
   return problems
 }
 
@@ -56,7 +60,8 @@ function main() {
   const paths = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { encoding: 'utf8' }).trim().split('\n').filter(existsSync)
   const files = paths.filter((file) => READ.test(file) && !/package-lock\.json$|\/corpus\/|\.(?:png|json)$|check-references\.(?:test\.)?mjs$/.test(file))
   if (files.length < 400) throw new Error('hardly a file was found')
-  const problems = files.flatMap((file) => deadReferences(file, readFileSync(file, 'utf8'), paths))
+  const faults = readFileSync(FAULTS, 'utf8')
+  const problems = files.flatMap((file) => deadReferences(file, readFileSync(file, 'utf8'), paths, faults))
   for (const problem of problems) console.error(problem)
   process.exit(problems.length > 0 ? 1 : 0)
 }

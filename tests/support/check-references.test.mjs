@@ -35,3 +35,10 @@ test('what is there, standards, other programs and what is no comment are left a
   }
   for (const [file, source] of Object.entries(sources)) assert.deepEqual(found(file, source), [], file)
 })
+
+test('a fault’s number may be cited where the list has it, alone or among others', () => {
+  const source = "// (A3, B12: one model)\ntest('(A3) nothing is lost', () => {})"
+  const problems = (faults) => deadReferences('tests/a.test.ts', source, paths, faults)
+  assert.deepEqual(problems('| A3 | so |\n| B12 | so |'), [])
+  assert.equal(problems('| A3 | so |').length, 1)
+})

@@ -719,6 +719,7 @@ START_TEST(who_has_none_of_the_required_values_is_forbidden)
 }
 END_TEST
 
+/* (B4) */
 START_TEST(a_payload_is_one_json_object_and_nothing_else)
 {
     static const struct {
@@ -909,7 +910,7 @@ START_TEST(a_policy_with_a_weak_or_wrong_key_is_refused_at_start_up)
 }
 END_TEST
 
-/* The second one's tokens would be refused, and nobody told why. */
+/* (E8) The second one's tokens would be refused, and nobody told why. */
 START_TEST(a_file_with_two_public_keys_is_refused)
 {
     struct jwt_policy policy = pair_policy(JWT_ES256, &p256), other = pair_policy(JWT_ES256, &other_p256);
@@ -948,7 +949,7 @@ START_TEST(the_reason_is_logged_and_the_token_is_not)
 }
 END_TEST
 
-/* ---- making one, for an operator ---- */
+/* ---- making one, for an operator (E1) ---- */
 
 START_TEST(an_issued_token_is_taken_by_the_same_policy_alone)
 {

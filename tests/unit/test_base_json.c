@@ -154,7 +154,7 @@ START_TEST(the_gate_lets_all_of_json_through)
 }
 END_TEST
 
-/* RFC 8259 sets numbers no length; what can't be a double is still refused. */
+/* (B4) RFC 8259 sets numbers no length; what can't be a double is still refused. */
 START_TEST(a_long_number_is_what_it_says)
 {
     static const struct {
@@ -211,6 +211,7 @@ START_TEST(a_long_number_that_is_no_double_is_refused)
 }
 END_TEST
 
+/* (A7) */
 START_TEST(an_outline_cuts_long_strings_between_characters)
 {
     static const char *const fillers[] = {"a",    "\xc3\xa4", "\xf0\x9f\x98\x80", "\\n", "\\u00e4", "\\ud83d\\ude00",
@@ -263,7 +264,7 @@ START_TEST(an_outline_keeps_keys_and_their_rules)
 }
 END_TEST
 
-/* A tree takes some 100 bytes for each `0,`. */
+/* (A7) A tree takes some 100 bytes for each `0,`. */
 START_TEST(a_document_has_a_bounded_number_of_values)
 {
     char *text = malloc(2 * JSON_MAX_VALUES + 4);

@@ -71,7 +71,7 @@ START_TEST(a_line_has_time_level_event_subject_and_fields_in_order)
 }
 END_TEST
 
-/* As systemd has it for what writes into the journal. */
+/* (E8) As systemd has it for what writes into the journal. */
 START_TEST(a_line_for_the_journal_begins_with_its_priority)
 {
     static const struct {

@@ -199,7 +199,7 @@ START_TEST(anything_else_is_a_closed_one)
 }
 END_TEST
 
-/* ---- rests ---- */
+/* ---- rests (B5) ---- */
 
 static enum breaker_verdict verdict(int64_t now_ms)
 {

@@ -315,7 +315,7 @@ START_TEST(what_may_wait_is_bounded)
 }
 END_TEST
 
-/* What it has taken is no longer kept, though there is always something behind it. */
+/* What it has taken is no longer kept, though there is always something behind it (B1). */
 START_TEST(a_client_that_is_always_behind_gets_more_than_may_ever_wait)
 {
     enum { PIECE = 1 << 20, PIECES = 40 };

@@ -202,7 +202,7 @@ END_TEST
 
 START_TEST(an_empty_line_hides_nothing_that_is_required)
 {
-    write_file(path, "SAMBANOVA_API_KEY=\n"); /* .env.example as it comes */
+    write_file(path, "SAMBANOVA_API_KEY=\n"); /* .env.example as it comes (E6) */
     ck_assert_msg(load_from(path), "%s", problem);
     ck_assert_str_eq(settings.api_key, KEY);
     write_file(path, "JWT_SECRET=\n");
@@ -222,6 +222,7 @@ START_TEST(a_secret_of_the_file_wins_over_a_path_of_the_environment)
 }
 END_TEST
 
+/* (E6) */
 START_TEST(a_misspelt_name_is_told_with_the_nearest)
 {
     static const char *const names[][2] = {{"CHAT_RATE_LIMIT", "CHAT_RATE_LIMIT_PER_MINUTE"},
@@ -467,7 +468,7 @@ static char *new_public_key(void)
     return text;
 }
 
-/* A worker that is replaced gets what the master accepted, though a file holds something else by then, or nothing.
+/* (E3) A worker that is replaced gets what the master accepted, though a file holds something else by then, or nothing.
  */
 START_TEST(kept_settings_are_those_that_were_read)
 {

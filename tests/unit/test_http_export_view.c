@@ -126,6 +126,7 @@ START_TEST(an_answer_that_broke_off_says_so)
 }
 END_TEST
 
+/* (C4) */
 START_TEST(an_answer_that_was_cut_off_says_so)
 {
     struct message message = {.role = ROLE_ASSISTANT, .status = MESSAGE_COMPLETE, .content = "Half", .content_len = 4};

@@ -302,6 +302,7 @@ static const char *code(void)
     return fake_service_text(fake_service_json(&service, &request), "error.code");
 }
 
+/* (A1) */
 START_TEST(the_second_of_two_at_once_waits_without_a_thread_and_gets_the_session)
 {
     const char *id = session_is_being_made();

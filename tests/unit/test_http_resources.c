@@ -151,6 +151,7 @@ START_TEST(another_format_is_422)
 }
 END_TEST
 
+/* (A6) */
 START_TEST(an_export_is_one_at_a_time_and_its_head_can_be_had_alone)
 {
     service.chat.answers.longs = 1;

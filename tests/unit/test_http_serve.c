@@ -364,7 +364,7 @@ static const struct {
      "validation_failed", "replaces"},
     {COMPLETIONS, "application/json", "[]", 422, "validation_failed", "body"},
     {COMPLETIONS, "application/json", "{" SOME_MESSAGES ",\"model\":5}", 422, "validation_failed", "model"},
-    /* what goes on to the provider is within our bounds, whatever its type or its name's spelling */
+    /* what goes on to the provider is within our bounds, whatever its type or its name's spelling (A4) */
     {COMPLETIONS, "application/json", "{" SOME_MESSAGES ",\"max_tokens\":\"100000\"}", 422, "validation_failed",
      "max_tokens"},
     {COMPLETIONS, "application/json", "{" SOME_MESSAGES ",\"max_tokens\":-1}", 422, "validation_failed", "max_tokens"},
@@ -561,6 +561,7 @@ static const char *send_picture(size_t bytes)
                : "";
 }
 
+/* (A7) photo-by-sdk */
 START_TEST(a_completion_may_hold_a_picture)
 {
     ck_assert_str_eq(send_picture(3 << 20), "");
@@ -572,6 +573,7 @@ START_TEST(a_completion_may_hold_a_picture)
 }
 END_TEST
 
+/* (A7) */
 START_TEST(of_whoever_is_over_a_limit_no_large_body_is_kept)
 {
     size_t before;
@@ -841,6 +843,7 @@ START_TEST(no_limit_is_null_and_unlimited)
 }
 END_TEST
 
+/* (A5) */
 START_TEST(making_sessions_has_a_limit_of_its_own)
 {
     service.chat.policy.create_rate_per_minute = 2;

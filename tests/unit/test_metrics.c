@@ -94,7 +94,7 @@ START_TEST(workers_that_come_and_go_are_one_view)
     ck_assert_uint_eq(chunks(), 9);
     ck_assert_int_eq(workers, 3);
     ck_assert_uint_eq(sum.counters.workers_lost, 0);
-    metrics_lost(fd, 7); /* also of one that never got so far as to join */
+    metrics_lost(fd, 7); /* (E8) also of one that never got so far as to join */
     metrics_lost(fd, 9);
     metrics_lost(fd, 9);
     metrics_lost(fd, METRICS_SLOTS);
@@ -150,7 +150,7 @@ START_TEST(more_models_than_places_are_others)
 }
 END_TEST
 
-/* The newest word of any worker is all workers'. */
+/* (E5) The newest word of any worker is all workers'. */
 START_TEST(what_the_provider_said_of_the_account_is_known_to_all_and_told_once)
 {
     int fd = metrics_region(), status;

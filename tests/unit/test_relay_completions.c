@@ -220,7 +220,7 @@ static const char *frames_of(const char *reply)
     return reply + strlen(FAKE_STREAM_HEAD);
 }
 
-/* ---- a client that is behind ---- */
+/* ---- a client that is behind (B1) ---- */
 
 static const struct {
     int chunks, size, step;
@@ -1196,6 +1196,7 @@ START_TEST(after_tries_of_our_own_the_client_is_told_that_more_make_no_sense)
 }
 END_TEST
 
+/* (E5) */
 START_TEST(that_the_account_is_refused_is_said_as_what_it_is_and_kept_until_the_next_success)
 {
     static const char *const no[] = {REFUSE("401 No", "application/json", "{\"error\":{\"message\":\"key k\"}}"), NULL};
@@ -1250,7 +1251,7 @@ START_TEST(requests_go_through_the_proxy_that_is_named_and_never_through_the_env
 }
 END_TEST
 
-/* One KB of it could become megabytes, which would stall the loop. */
+/* (A9) One KB of it could become megabytes, which would stall the loop. */
 static const struct {
     const char *encoding;
     enum chat_error error;
@@ -1279,7 +1280,7 @@ START_TEST(a_content_encoding_that_was_not_asked_for_is_refused)
 }
 END_TEST
 
-/* It took tokens: the unit doesn't come back, and the provider has done what it was asked. */
+/* (A3) It took tokens: the unit doesn't come back, and the provider has done what it was asked. */
 START_TEST(a_stream_without_a_chunk_that_took_tokens_is_counted)
 {
     static const char *const reply[] = {

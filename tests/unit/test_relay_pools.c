@@ -144,6 +144,7 @@ static void assert_answered(void)
     fake_client_fini(&late);
 }
 
+/* (B3) */
 START_TEST(clients_that_leave_while_tcp_still_connects_leave_no_count_behind)
 {
     int fillers[FILLERS];

@@ -590,7 +590,7 @@ static void must_break(const char *stream, size_t len, const char *problem)
 
     ck_assert_int_eq(whole.end.error, BROKEN);
     ck_assert_str_eq(whole.end.problem, problem);
-    ck_assert_int_eq(whole.end.outcome, BREAKER_NEITHER);
+    ck_assert_int_eq(whole.end.outcome, BREAKER_NEITHER); /* (A3) */
     must_agree(problem, &whole, decode(stream, len, 1, 1));
     must_agree(problem, &whole, decode(stream, len, 4096, 1000));
     heard_fini(&whole);
@@ -780,7 +780,7 @@ START_TEST(an_answer_that_is_not_streamed_is_whole_or_an_error)
 }
 END_TEST
 
-/* What the end says of the model: nothing that a caller can bring about is a failure. */
+/* What the end says of the model (A3): nothing that a caller can bring about is a failure. */
 #define TEXT "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
 #define STOPPED_BY(reason) "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" reason "\"}]}\n\n"
 static const struct {

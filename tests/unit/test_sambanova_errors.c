@@ -73,7 +73,7 @@ START_TEST(a_status_means_what_the_table_says)
 }
 END_TEST
 
-/* What an error object in a stream says of the model: of a server's own code a failure, of one that nobody knows
+/* What an error object in a stream says of the model (A3): of a server's own code a failure, of one that nobody knows
  * nothing, as the caller may have brought it about. */
 static const struct {
     const char *json;

@@ -162,7 +162,7 @@ START_TEST(what_is_sent_meanwhile_is_not_part_of_it)
 }
 END_TEST
 
-/* A page is bounded by its texts too. */
+/* A page is bounded by its texts too (A6). */
 START_TEST(long_messages_come_few_at_a_time)
 {
     const char *id = fake_chat_session(&chat);

@@ -160,7 +160,7 @@ static const struct {
     {MESSAGE_INTERRUPTED, 3, NULL, 0, USAGE_UNKNOWN, false},
     {MESSAGE_INTERRUPTED, 0, NULL, 1, USAGE_UNKNOWN, false},
     {MESSAGE_INTERRUPTED, 0, "hm", 0, USAGE_UNKNOWN, false},
-    /* the provider says that it took tokens; an estimate of ours says nothing */
+    /* the provider says that it took tokens (A3); an estimate of ours says nothing */
     {MESSAGE_FAILED, 0, NULL, 0, {7, 2, 9, 0}, false},
     {MESSAGE_FAILED, 0, NULL, 0, {7, -1, -1, 0}, false},
     {MESSAGE_FAILED, 0, NULL, 0, {-1, 2, -1, 0}, false},

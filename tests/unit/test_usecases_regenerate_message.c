@@ -72,6 +72,7 @@ START_TEST(a_model_not_offered_is_refused_first)
 }
 END_TEST
 
+/* (A3) */
 START_TEST(its_session_s_model_is_asked_about_where_a_breaker_is_not_at_rest)
 {
     const char *old_id = fake_chat_exchange(&chat, fake_chat_session(&chat), "Why?", "Because.", MESSAGE_COMPLETE);

@@ -334,6 +334,7 @@ START_TEST(a_trial_that_the_store_refuses_is_given_up)
 }
 END_TEST
 
+/* (A3) */
 START_TEST(the_session_s_model_is_asked_about_where_a_breaker_is_not_at_rest)
 {
     const char *session_id = fake_chat_session(&chat);
