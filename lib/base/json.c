@@ -1,8 +1,8 @@
 /*
  * The gate in three steps, because cJSON is lenient and its tree no longer shows what was wrong:
- *   1. scan_document reads the raw text as RFC 8259 has it, without recursion and without memory,
+ *   1. a strict json_reader goes over the raw text,
  *   2. cJSON makes the tree (nesting is known to be small by then, and so is the stack it takes), of the text or of
- * what shorten makes of it,
+ *      what shorten makes of it,
  *   3. check_tree looks for what only decoded values show: keys that are equal, numbers that overflow.
  */
 #include "base/json.h"
@@ -15,218 +15,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json_reader.h"
 #include "base/utf8.h"
 
 enum {
-    NUMBER_MAX_CHARS = 63, /* what cJSON reads of one number; longer ones it is given in short */
-    CUT_BYTES = 4096,      /* of a string in an outline */
-    FEW_KEYS = 12,         /* up to here each key is compared with each; above they are sorted */
+    CUT_BYTES = 4096, /* of a string in an outline */
+    FEW_KEYS = 12,    /* up to here each key is compared with each; above they are sorted */
 };
-
-/* ---- 1. the raw text ---- */
-
-struct scan {
-    const char *at;
-    const char *end;
-    const char *reason; /* NULL so far */
-    size_t values;
-    bool has_long_number;
-};
-
-#define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* Not zero where a byte of the word is non-ASCII, a control, DEL, a quote or a backslash (or, at times, follows one):
- * such a word is looked at byte by byte. */
-static inline uint64_t word_is_special(const char *at)
-{
-    uint64_t word, quote, backslash, del;
-
-    memcpy(&word, at, sizeof word);
-    quote = word ^ REPEAT('"');
-    backslash = word ^ REPEAT('\\');
-    del = word ^ REPEAT(0x7f);
-    return (word | (word - REPEAT(0x20)) | (quote - REPEAT(1)) | (backslash - REPEAT(1)) | (del - REPEAT(1))) &
-           REPEAT(0x80);
-}
-
-static bool fail(struct scan *scan, const char *reason)
-{
-    scan->reason = reason;
-    return false;
-}
-
-static void skip_space(struct scan *scan)
-{
-    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
-        scan->at++;
-}
-
-/* Four hex digits at `at`, or -1. */
-static int hex4(const char *at, const char *end)
-{
-    int value = 0;
-
-    if (end - at < 4) return -1;
-    for (int i = 0; i < 4; i++) {
-        char c = at[i];
-        int digit;
-
-        if (c >= '0' && c <= '9')
-            digit = c - '0';
-        else if (c >= 'a' && c <= 'f')
-            digit = c - 'a' + 10;
-        else if (c >= 'A' && c <= 'F')
-            digit = c - 'A' + 10;
-        else
-            return -1;
-        value = value << 4 | digit;
-    }
-    return value;
-}
-
-/* scan->at is behind the 'u'. */
-static bool scan_unicode_escape(struct scan *scan)
-{
-    int unit = hex4(scan->at, scan->end), low;
-
-    if (unit < 0) return fail(scan, "malformed escape in a string");
-    if (unit == 0) return fail(scan, "NUL in a string");
-    scan->at += 4;
-    if (unit < 0xd800 || unit > 0xdfff) return true;
-    if (unit > 0xdbff || scan->end - scan->at < 6 || scan->at[0] != '\\' || scan->at[1] != 'u')
-        return fail(scan, "lone surrogate in a string");
-    low = hex4(scan->at + 2, scan->end);
-    if (low < 0xdc00 || low > 0xdfff) return fail(scan, "lone surrogate in a string");
-    scan->at += 6;
-    return true;
-}
-
-/* scan->at is at the opening quote. */
-static bool scan_string(struct scan *scan)
-{
-    scan->at++;
-    while (scan->at < scan->end) {
-        if (scan->end - scan->at >= 8 && !word_is_special(scan->at)) {
-            scan->at += 8;
-            continue;
-        }
-        unsigned char c = (unsigned char)*scan->at++;
-        if (c == '"') return true;
-        if (c < 0x20) return fail(scan, c ? "control character in a string" : "NUL in a string");
-        if (c != '\\') continue;
-        if (scan->at == scan->end) break;
-        c = (unsigned char)*scan->at++;
-        if (c == 'u') {
-            if (!scan_unicode_escape(scan)) return false;
-        } else if (!c || !strchr("\"\\/bfnrt", c)) {
-            return fail(scan, "malformed escape in a string");
-        }
-    }
-    return fail(scan, "unexpected end");
-}
-
-static size_t scan_digits(struct scan *scan)
-{
-    const char *start = scan->at;
-
-    while (scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9') scan->at++;
-    return (size_t)(scan->at - start);
-}
-
-static bool scan_number(struct scan *scan)
-{
-    const char *start = scan->at, *digits;
-
-    if (*scan->at == '-') scan->at++;
-    digits = scan->at;
-    if (scan_digits(scan) == 0 || (*digits == '0' && scan->at - digits > 1)) return fail(scan, "malformed number");
-    if (scan->at < scan->end && *scan->at == '.') {
-        scan->at++;
-        if (scan_digits(scan) == 0) return fail(scan, "malformed number");
-    }
-    if (scan->at < scan->end && (*scan->at == 'e' || *scan->at == 'E')) {
-        scan->at++;
-        if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-')) scan->at++;
-        if (scan_digits(scan) == 0) return fail(scan, "malformed number");
-    }
-    if (scan->at - start > NUMBER_MAX_CHARS) scan->has_long_number = true;
-    return true;
-}
-
-static bool scan_word(struct scan *scan, const char *word, size_t len)
-{
-    if ((size_t)(scan->end - scan->at) < len || memcmp(scan->at, word, len) != 0)
-        return fail(scan, "unexpected character");
-    scan->at += len;
-    return true;
-}
-
-/* A string, number or word. */
-static bool scan_scalar(struct scan *scan)
-{
-    switch (*scan->at) {
-    case '"': return scan_string(scan);
-    case 't': return scan_word(scan, "true", 4);
-    case 'f': return scan_word(scan, "false", 5);
-    case 'n': return scan_word(scan, "null", 4);
-    case '-':
-    case '0' ... '9': return scan_number(scan);
-    default: return fail(scan, "unexpected character");
-    }
-}
-
-/* `"key" :` */
-static bool scan_key(struct scan *scan)
-{
-    if (*scan->at != '"') return fail(scan, "unexpected character");
-    if (!scan_string(scan)) return false;
-    skip_space(scan);
-    if (scan->at == scan->end) return fail(scan, "unexpected end");
-    if (*scan->at != ':') return fail(scan, "unexpected character");
-    scan->at++;
-    return true;
-}
-
-static bool scan_document(struct scan *scan)
-{
-    char closers[JSON_MAX_DEPTH]; /* what ends each container that is open */
-    size_t depth = 0;
-    enum { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COMMA_OR_END } expect = VALUE;
-
-    for (;;) {
-        skip_space(scan);
-        if (scan->at == scan->end) return fail(scan, "unexpected end");
-        if ((expect == VALUE_OR_END || expect == KEY_OR_END || expect == COMMA_OR_END) &&
-            *scan->at == closers[depth - 1]) {
-            scan->at++;
-            depth--;
-            expect = COMMA_OR_END;
-        } else if (expect == COMMA_OR_END) {
-            if (*scan->at != ',') return fail(scan, "unexpected character");
-            scan->at++;
-            expect = closers[depth - 1] == '}' ? KEY : VALUE;
-            continue;
-        } else if (expect == KEY || expect == KEY_OR_END) {
-            if (!scan_key(scan)) return false;
-            expect = VALUE;
-            continue;
-        } else if (++scan->values > JSON_MAX_VALUES) {
-            return fail(scan, "too many values");
-        } else if (*scan->at == '{' || *scan->at == '[') {
-            if (depth == JSON_MAX_DEPTH) return fail(scan, "nested too deep");
-            expect = *scan->at == '{' ? KEY_OR_END : VALUE_OR_END;
-            closers[depth++] = *scan->at == '{' ? '}' : ']';
-            scan->at++;
-            continue;
-        } else {
-            if (!scan_scalar(scan)) return false;
-            expect = COMMA_OR_END;
-        }
-        if (depth == 0) break;
-    }
-    skip_space(scan);
-    return scan->at == scan->end || fail(scan, "text after the value");
-}
 
 /* ---- 2. what cJSON is given where the text itself won't do ---- */
 
@@ -243,7 +38,7 @@ static const char *next_character(const char *at)
 {
     if (*at == '\\') {
         if (at[1] != 'u') return at + 2;
-        return at + (hex4(at + 2, at + 6) >= 0xd800 && hex4(at + 2, at + 6) <= 0xdbff ? 12 : 6);
+        return at + (json_hex4(at + 2, at + 6) >= 0xd800 && json_hex4(at + 2, at + 6) <= 0xdbff ? 12 : 6);
     }
     at++;
     while (((unsigned char)*at & 0xc0) == 0x80) at++;
@@ -271,7 +66,7 @@ static const char *copy_number(const char *at, const char *end, struct buf *out)
     size_t len = 0;
 
     while (at + len < end && strchr("+-.0123456789eE", at[len])) len++;
-    if (len <= NUMBER_MAX_CHARS) {
+    if (len <= JSON_NUMBER_MAX_CHARS) {
         buf_append(out, at, len);
         return at + len;
     }
@@ -286,7 +81,7 @@ static const char *copy_number(const char *at, const char *end, struct buf *out)
     return at + len;
 }
 
-/* What scan_document let pass, with long numbers in short and, in an outline, long strings cut. NULL, or what is
+/* What the reader let pass, with long numbers in short and, in an outline, long strings cut. NULL, or what is
  * wrong. */
 static const char *shorten(const char *text, size_t len, bool outline, struct buf *out)
 {
@@ -351,9 +146,10 @@ static enum chat_error make_tree(const char *text, size_t len, struct json_doc *
         *reason = "out of memory"; /* the one thing left that can fail */
         return CHAT_ERR_INTERNAL;
     }
-    struct scan rest = {.at = end, .end = text + len};
-    skip_space(&rest);
-    *reason = rest.at == rest.end ? check_tree(root) : "text after the value";
+    struct json_reader rest;
+    json_reader_init(&rest, end, (size_t)(text + len - end), true);
+    *reason = json_reader_end(&rest);
+    if (!*reason) *reason = check_tree(root);
     if (*reason) {
         cJSON_Delete(root);
         return CHAT_ERR_INVALID_JSON;
@@ -364,18 +160,21 @@ static enum chat_error make_tree(const char *text, size_t len, struct json_doc *
 
 static enum chat_error parse(const char *text, size_t len, bool outline, struct json_doc **doc, const char **reason)
 {
-    struct scan scan = {.at = text, .end = text + len};
+    struct json_reader reader;
 
     *doc = NULL;
     *reason = NULL;
+    json_reader_init(&reader, text, len, true);
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         *reason = "byte order mark";
     else if (!utf8_valid(text, len))
         *reason = "not valid UTF-8";
-    else if (!scan_document(&scan))
-        *reason = scan.reason;
+    else {
+        json_reader_skip(&reader);
+        *reason = json_reader_end(&reader);
+    }
     if (*reason) return CHAT_ERR_INVALID_JSON;
-    if (!outline && !scan.has_long_number) return make_tree(text, len, doc, reason);
+    if (!outline && !reader.long_number) return make_tree(text, len, doc, reason);
 
     struct buf short_text;
     buf_init(&short_text, len + 1); /* each cut leaves less than it takes */
@@ -660,6 +459,22 @@ void json_field_time(struct json_writer *writer, const char *key, int64_t wall_m
 {
     json_put_key(writer, key);
     json_put_time(writer, wall_ms);
+}
+
+#define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Not zero where a byte of the word is non-ASCII, a control, DEL, a quote or a backslash (or, at times, follows one):
+ * such a word is looked at byte by byte. */
+static inline uint64_t word_is_special(const char *at)
+{
+    uint64_t word, quote, backslash, del;
+
+    memcpy(&word, at, sizeof word);
+    quote = word ^ REPEAT('"');
+    backslash = word ^ REPEAT('\\');
+    del = word ^ REPEAT(0x7f);
+    return (word | (word - REPEAT(0x20)) | (quote - REPEAT(1)) | (backslash - REPEAT(1)) | (del - REPEAT(1))) &
+           REPEAT(0x80);
 }
 
 /* First byte that needs a look: a control, quote, backslash, DEL, or the start of U+0080-U+00BF or U+2000-U+2FFF. */

@@ -1,10 +1,10 @@
 /*
  * JSON in and out; the only place that knows cJSON.
  *
- * In: every request body passes json_parse. (The provider's chunks have a scanner of their own, sambanova/chunk.h.) It
- * refuses the following, each of which cJSON would accept or silently change: bad UTF-8, raw or escaped NUL, lone
- * surrogates, nesting over 32, too many values, duplicate keys, a BOM, numbers that are not finite, anything after the
- * value. Values are borrowed from the document. Look-ups are case-sensitive.
+ * In: every request body passes json_parse, which stands on base/json_reader.h, as what reads the provider's chunks
+ * does. It refuses the following, each of which cJSON would accept or silently change: bad UTF-8, raw or escaped NUL,
+ * lone surrogates, nesting over 32, too many values, duplicate keys, a BOM, numbers that are not finite, anything after
+ * the value. Values are borrowed from the document. Look-ups are case-sensitive.
  *
  * Out: a writer over a buf, which escapes and places commas. No other place composes JSON.
  */
@@ -17,11 +17,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-
-enum {
-    JSON_MAX_DEPTH = 32,
-    JSON_MAX_VALUES = 200000, /* of a document: each takes some 100 bytes, besides its text */
-};
+#include "base/json_reader.h" /* JSON_MAX_DEPTH, JSON_MAX_VALUES */
 
 /* libjwt calls jansson, which has a json_string and a json_integer too. The dynamic linker would give it ours, so these
  * two have other names there. */

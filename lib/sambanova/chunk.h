@@ -1,9 +1,14 @@
 /*
  * Reads one chunk of a stream (or an error body) in a single pass over its JSON: no tree, no allocation, only the
- * fields that count. It takes and refuses what base/json.h does. It also takes the following, because a provider's slip
- * must not cost the reader an answer: bad UTF-8, NUL and lone surrogates in strings   each becomes U+FFFD when the text
- * is decoded control characters in strings                   are kept a key twice the last counts numbers out of range,
- * NaN, Infinity             are ignored A test compares it with json_parse on everything that json_parse takes.
+ * fields that count. It takes and refuses what base/json.h does. A provider's slip must not cost the reader an answer,
+ * so it also takes:
+ *
+ *   bad UTF-8, NUL and lone surrogates in strings   each becomes U+FFFD when the text is decoded
+ *   control characters in strings                   are kept
+ *   a key twice                                     the last counts
+ *   numbers out of range, NaN, Infinity             are ignored
+ *
+ * A test compares it with json_parse on everything that json_parse takes.
  *
  * A completion's client gets the chunk itself: chunk_sound decides whether it may, and chunk_pass writes it.
  */
@@ -14,24 +19,17 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "base/json_reader.h"
 #include "domain/message.h"
 
-enum { CHUNK_MAX_DEPTH = 32, CHUNK_MAX_TOKENS = 1000000000 };
-
-/* The raw inside of a JSON string, borrowed from the chunk; at is NULL where there was none. */
-struct chunk_text {
-    const char *at;
-    size_t len;
-    bool escaped; /* holds a backslash */
-    bool ascii;   /* printable ASCII throughout */
-};
+enum { CHUNK_MAX_TOKENS = 1000000000 };
 
 struct chunk_error {
-    bool present;           /* something other than null, false or "" */
-    struct chunk_text code; /* of a number: its digits */
-    struct chunk_text type;
-    struct chunk_text message;
-    struct chunk_text param;
+    bool present;          /* something other than null, false or "" */
+    struct json_text code; /* of a number: its digits */
+    struct json_text type;
+    struct json_text message;
+    struct json_text param;
 };
 
 /* A part of the chunk's JSON, unchanged; at is NULL where there was none. */
@@ -51,12 +49,12 @@ struct chunk {
     unsigned choice_count; /* objects among the choices */
     size_t other_bytes;    /* of text that isn't among the fields below: other choices, calls of tools */
     bool has_choice;       /* the one with index 0; of others only the length is read */
-    struct chunk_text content;
-    struct chunk_text content_parts; /* content given as an array: its raw JSON, for chunk_each_part */
-    struct chunk_text reasoning;
-    struct chunk_text reasoning_content;
-    struct chunk_text channel;
-    struct chunk_text finish_reason;
+    struct json_text content;
+    struct json_text content_parts; /* content given as an array: its raw JSON, for chunk_each_part */
+    struct json_text reasoning;
+    struct json_text reasoning_content;
+    struct json_text channel;
+    struct json_text finish_reason;
 };
 
 /* Reads a chunk into *out. Returns NULL; or a static phrase for what is wrong, with *out as far as it was read. */
@@ -81,11 +79,6 @@ void chunk_form_fini(struct chunk_form *form);
 /* As chunk_read, with the same result; faster for a chunk like the one before. */
 const char *chunk_read_like(struct chunk_form *form, const char *json, size_t len, struct chunk *out);
 
-/* Sets *out to the decoded text, valid UTF-8 without NUL. It is within the chunk if nothing had to be changed,
- * otherwise in scratch. false: it would exceed scratch's max, or no memory. */
-bool chunk_text_decode(const struct chunk_text *text, struct buf *scratch, const char **out, size_t *len) MUST_CHECK;
-bool chunk_text_is(const struct chunk_text *text, const char *ascii);
-
 /* Returns whether the chunk is strictly JSON in UTF-8. */
 bool chunk_sound(const struct chunk *chunk, const char *json, size_t len);
 /* Writes the chunk as one of a stream without usage, with `created` as an integer, and otherwise unchanged. */
@@ -97,7 +90,7 @@ bool chunk_mend_created(const struct chunk *chunk, struct buf *json) MUST_CHECK;
 
 /* Calls on_part for each text part, in order. thinking: it is of type "thinking" or "reasoning". on_part returns false
  * to stop. */
-typedef bool chunk_part_fn(void *context, const struct chunk_text *text, bool thinking);
+typedef bool chunk_part_fn(void *context, const struct json_text *text, bool thinking);
 void chunk_each_part(const struct chunk *chunk, chunk_part_fn *on_part, void *context);
 
 #endif

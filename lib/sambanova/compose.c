@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "sambanova/chunk.h"
+#include "base/json_reader.h"
 
 /* Writes one message for the provider: a turn and those that join it. Returns the index behind them. */
 static size_t put_turn(struct json_writer *writer, const struct prompt *prompt, size_t at, size_t *shorter_at)
@@ -68,129 +68,71 @@ bool compose_request(const struct provider *self, const struct prompt *prompt, s
     return !out->failed;
 }
 
-/* Returns the place behind the string that begins at `at`, quotes included; `end` if it isn't closed. */
-static const char *skip_string(const char *at, const char *end)
-{
-    for (at++; at < end && *at != '"'; at++)
-        if (*at == '\\' && at + 1 < end) at++;
-    return at < end ? at + 1 : end;
-}
-
-static const char *skip_blanks(const char *at, const char *end)
-{
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) at++;
-    return at;
-}
-
-/* Returns the next key of the top level from `at` on, quotes included; NULL: no more. *depth begins at 0. */
-static const char *next_key(const char *at, const char *end, int *depth, size_t *len)
-{
-    for (; at < end; at++) {
-        if (*at == '{' || *at == '[') ++*depth;
-        if (*at == '}' || *at == ']') --*depth;
-        if (*at != '"') continue;
-        const char *string = at, *next = skip_string(at, end), *colon = skip_blanks(next, end);
-        *len = (size_t)(next - string);
-        if (*depth == 1 && colon < end && *colon == ':') return string;
-        at = next - 1;
-    }
-    return NULL;
-}
-
-/* Returns where the value of the top level's `key` (in quotes) begins; NULL: there is none. */
-static const char *find_value(const char *body, const char *end, const char *key)
-{
-    size_t len, key_len = strlen(key);
-    int depth = 0;
-    for (const char *at = body; (at = next_key(at, end, &depth, &len)); at += len) {
-        if (len != key_len || memcmp(at, key, key_len) != 0) continue;
-        const char *value = skip_blanks(skip_blanks(at + len, end) + 1, end);
-        return value < end ? value : NULL;
-    }
-    return NULL;
-}
-
-bool compose_set_model(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out)
-{
-    const char *old = find_value(body, body + len, "\"model\"");
-    struct json_writer writer;
-
-    (void)self;
-    if (!old || *old != '"') return false;
-    size_t old_len = (size_t)(skip_string(old, body + len) - old);
-    buf_append(out, body, (size_t)(old - body));
-    json_writer_init(&writer, out);
-    json_put_string(&writer, model);
-    buf_append(out, old + old_len, (size_t)(body + len - old) - old_len);
-    return !out->failed;
-}
-
-/* Returns the place behind the value that begins at `at`. */
-static const char *skip_value(const char *at, const char *end)
-{
-    int depth = 0;
-    if (*at == '"') return skip_string(at, end);
-    for (; at < end; at++) {
-        if (*at == '"') at = skip_string(at, end) - 1;
-        if (*at == '{' || *at == '[') depth++;
-        if ((*at == '}' || *at == ']') && --depth <= 0) return depth == 0 ? at + 1 : at;
-        if (depth == 0 && (*at == ',' || *at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) return at;
-    }
-    return end;
-}
-
-enum { KEY_MAX = 21 }; /* bytes of the longest of our keys, below */
-struct our_key {
-    const char *name;
-    const char *value; /* where it begins; NULL: there is none */
+/* A value's JSON within a body; at is NULL where there is none. */
+struct span {
+    const char *at;
+    size_t len;
 };
 
-/* Returns whether the key at `at`, spelled with escapes and in quotes, is one of ours. */
-static bool is_ours(const char *at, size_t len, const struct our_key *ours, size_t count)
+static struct span take_value(struct json_reader *reader)
 {
-    enum { ESCAPED_MAX = 6 }; /* bytes of one character: \u006f */
-    const struct chunk_text key = {.at = at + 1, .len = len - 2, .escaped = true};
-    const char *name;
-    size_t name_len;
-    bool found = false;
-    struct buf decoded;
-    if (key.len > ESCAPED_MAX * KEY_MAX) return false;
-    buf_init(&decoded, ESCAPED_MAX * KEY_MAX);
-    bool fine = chunk_text_decode(&key, &decoded, &name, &name_len);
-    for (size_t i = 0; i < count; i++)
-        if (name_len == strlen(ours[i].name) && memcmp(name, ours[i].name, name_len) == 0) found = true;
-    buf_fini(&decoded);
-    return !fine || found;
+    json_reader_peek(reader);
+    struct span value = {.at = reader->at};
+    json_reader_skip(reader);
+    value.len = (size_t)(reader->at - value.at);
+    return value;
 }
 
-/* Finds the values of our keys in one walk. false: one of them is spelled with escapes. "max_t\u006fkens" is max_tokens
- * to the provider, and a client that spells it so has something to hide. In other names escapes are usual: many writers
- * of JSON use them for everything that is not ASCII. */
-static bool find_ours(const char *object, const char *end, struct our_key *ours, size_t count)
+struct our_key {
+    const char *name;
+    struct span value;
+};
+
+/* Finds the values of our keys in one walk over an object. false: one of them is spelled with escapes.
+ * "max_t\u006fkens" is max_tokens to the provider, and a client that spells it so has something to hide. In other names
+ * escapes are usual: many writers of JSON use them for everything that is not ASCII. */
+static bool find_ours(const char *object, size_t len, struct our_key *ours, size_t count)
 {
-    size_t len;
-    int depth = 0;
-    for (const char *at = object; (at = next_key(at, end, &depth, &len)); at += len) {
-        if (memchr(at, '\\', len)) {
-            if (is_ours(at, len, ours, count)) return false;
-            continue;
+    struct json_reader reader;
+    struct json_text key;
+    bool first = true;
+    json_reader_init(&reader, object, len, false);
+    if (json_reader_peek(&reader) != '{') return false;
+    while (json_reader_member(&reader, &first, &key)) {
+        bool escaped = key.at != reader.key_at + 1;
+        struct span value = take_value(&reader);
+        for (size_t i = 0; i < count; i++) {
+            if (!json_text_is(&key, ours[i].name)) continue;
+            if (escaped) return false;
+            ours[i].value = value;
         }
-        for (size_t i = 0; i < count; i++)
-            if (len - 2 == strlen(ours[i].name) && memcmp(at + 1, ours[i].name, len - 2) == 0)
-                ours[i].value = skip_blanks(skip_blanks(at + len, end) + 1, end);
     }
     return true;
 }
 
+bool compose_set_model(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out)
+{
+    struct our_key ours = {.name = "model"};
+    struct json_writer writer;
+
+    (void)self;
+    if (!find_ours(body, len, &ours, 1) || !ours.value.at || *ours.value.at != '"') return false;
+    const char *behind = ours.value.at + ours.value.len;
+    buf_append(out, body, (size_t)(ours.value.at - body));
+    json_writer_init(&writer, out);
+    json_put_string(&writer, model);
+    buf_append(out, behind, (size_t)(body + len - behind));
+    return !out->failed;
+}
+
 /* Returns whether a token limit has to be lowered: a number over `most`, however it is written (3000, 3e3, 3000.0), or
  * null, which asks for as many as possible. */
-static bool is_over(const char *value, const char *end, int64_t most)
+static bool is_over(const struct span *value, int64_t most)
 {
     char text[32];
-    size_t len = (size_t)(end - value);
-    if (*value == 'n' || len >= sizeof text) return true;
-    memcpy(text, value, len);
-    text[len] = '\0';
+    if (*value->at == 'n' || value->len >= sizeof text) return true;
+    memcpy(text, value->at, value->len);
+    text[value->len] = '\0';
     return strtod(text, NULL) > (double)most;
 }
 
@@ -213,26 +155,27 @@ static void put_edit(struct edits *edits, const char *at, size_t cut, const char
     snprintf(edits->each[i].text, sizeof edits->each[i].text, "%s", text);
 }
 
-static bool is_empty(const char *object, const char *end)
+static bool is_empty(const char *brace, const char *end)
 {
-    return *skip_blanks(object + 1, end) == '}';
+    struct json_reader reader;
+    json_reader_init(&reader, brace + 1, (size_t)(end - brace - 1), false);
+    return json_reader_peek(&reader) == '}';
 }
 
 /* Keeps the other fields of the client's stream_options. */
-static bool ask_for_usage(const char *options, const char *end, bool stream, struct edits *edits)
+static bool ask_for_usage(const struct span *options, bool stream, struct edits *edits)
 {
-    struct our_key ours[] = {{.name = "include_usage"}};
-    end = skip_value(options, end);
-    if (*options == 'n') {
-        if (stream) put_edit(edits, options, (size_t)(end - options), "{\"include_usage\":true}");
+    struct our_key usage = {.name = "include_usage"};
+    if (*options->at == 'n') {
+        if (stream) put_edit(edits, options->at, options->len, "{\"include_usage\":true}");
         return true;
     }
-    if (!find_ours(options, end, ours, 1)) return false;
-    const char *value = ours[0].value;
-    if (value)
-        put_edit(edits, value, (size_t)(skip_value(value, end) - value), "true");
+    if (!find_ours(options->at, options->len, &usage, 1)) return false;
+    bool empty = is_empty(options->at, options->at + options->len);
+    if (usage.value.at)
+        put_edit(edits, usage.value.at, usage.value.len, "true");
     else
-        put_edit(edits, options + 1, 0, is_empty(options, end) ? "\"include_usage\":true" : "\"include_usage\":true,");
+        put_edit(edits, options->at + 1, 0, empty ? "\"include_usage\":true" : "\"include_usage\":true,");
     return true;
 }
 
@@ -253,66 +196,87 @@ static void put_missing(const struct completion_bounds *bounds, bool limit, bool
     if ((bounds->model || usage || limit) && !empty) buf_append_char(out, ',');
 }
 
-/* Returns whether the string at `at`, quotes included, has this text, however it is spelled. */
-static bool reads(const char *at, size_t len, const char *text)
+/* Returns whether the string has this text, however it is spelled. */
+static bool reads(const struct json_text *string, const char *text)
 {
-    const struct our_key ours = {.name = text};
-    if (memchr(at, '\\', len)) return is_ours(at, len, &ours, 1);
-    return len - 2 == strlen(text) && memcmp(at + 1, text, len - 2) == 0;
+    enum { ESCAPED_MAX = 6, TEXT_MAX = 16 }; /* bytes of one character: \u006f */
+    char room[ESCAPED_MAX * TEXT_MAX];
+    struct buf scratch = {.data = room, .cap = sizeof room, .max = sizeof room};
+    struct json_text decoded = {0};
+    if (!string->escaped) return json_text_is(string, text);
+    if (string->len > sizeof room || !json_text_decode(string, &scratch, &decoded.at, &decoded.len)) return false;
+    return json_text_is(&decoded, text);
 }
 
-/* A walk over a body's strings that keeps track of its place. */
-struct walk {
-    int depth;
-    bool in_messages; /* within the array of the top level's messages */
+/* Replaces a buffer's text in place by shorter ones, from its beginning to its end. */
+struct shortening {
+    char *to;         /* where the next part goes; NULL: nothing is replaced yet */
+    const char *from; /* what isn't moved yet */
 };
 
-/* Returns the value of the next message's role from `at` on, quotes included; NULL: no more. */
-static const char *next_role(const char *at, const char *end, struct walk *walk, size_t *len)
+static void replace(struct shortening *self, char *at, size_t len, const char *by, size_t by_len)
 {
-    for (; at < end; at++) {
-        if (*at == '{' || *at == '[') walk->depth++;
-        if ((*at == '}' || *at == ']') && --walk->depth < 2) walk->in_messages = false;
-        if (*at != '"') continue;
-        const char *key = at, *behind = skip_string(at, end), *colon = skip_blanks(behind, end);
-        size_t key_len = (size_t)(behind - key);
-        at = behind - 1;
-        if (colon == end || *colon != ':') continue;
-        const char *value = skip_blanks(colon + 1, end);
-        if (value == end) continue;
-        if (walk->depth == 1) walk->in_messages = *value == '[' && reads(key, key_len, "messages");
-        if (walk->depth != 3 || !walk->in_messages || *value != '"' || !reads(key, key_len, "role")) continue;
-        *len = (size_t)(skip_string(value, end) - value);
-        return value;
+    if (!self->to)
+        self->to = at;
+    else {
+        memmove(self->to, self->from, (size_t)(at - self->from));
+        self->to += at - self->from;
     }
-    return NULL;
+    memcpy(self->to, by, by_len);
+    self->to += by_len;
+    self->from = at + len;
+}
+
+/* At a message's brace. */
+static void rename_role(struct json_reader *reader, struct shortening *to)
+{
+    static const char system[] = "\"system\"";
+    struct json_text key, role;
+    bool first = true;
+    while (json_reader_member(reader, &first, &key)) {
+        if (!JSON_TEXT_IS(key, "role") || json_reader_peek(reader) != '"') {
+            json_reader_skip(reader);
+            continue;
+        }
+        char *at = (char *)(uintptr_t)reader->at;
+        json_reader_string(reader, &role);
+        if (reads(&role, "developer")) replace(to, at, role.len + 2, system, sizeof system - 1);
+    }
+}
+
+/* At the messages' bracket. */
+static void rename_roles(struct json_reader *reader, struct shortening *to)
+{
+    bool first = true;
+    while (json_reader_item(reader, &first)) {
+        if (json_reader_peek(reader) == '{')
+            rename_role(reader, to);
+        else
+            json_reader_skip(reader);
+    }
 }
 
 /* `developer` is OpenAI's newer name for `system`; the models here know only the old one. It is replaced in place, as
  * it is shorter. */
 static void rename_developers(struct buf *body)
 {
-    static const char system[] = "\"system\"";
-    size_t len;
-    struct walk walk = {0};
-    char *to = NULL;
-    const char *end = body->data + body->len, *from = body->data;
-    if (!memmem(from, body->len, "developer", 9) && !memmem(from, body->len, "\\u", 2)) return;
-    for (const char *at = from; (at = next_role(at, end, &walk, &len)); at += len) {
-        if (!reads(at, len, "developer")) continue;
-        if (!to)
-            to = body->data + (at - body->data);
-        else {
-            memmove(to, from, (size_t)(at - from));
-            to += at - from;
-        }
-        memcpy(to, system, sizeof system - 1);
-        to += sizeof system - 1;
-        from = at + len;
+    struct json_reader reader;
+    struct json_text key;
+    struct shortening to = {0};
+    bool first = true;
+    if (!memmem(body->data, body->len, "developer", 9) && !memmem(body->data, body->len, "\\u", 2)) return;
+    json_reader_init(&reader, body->data, body->len, false);
+    if (json_reader_peek(&reader) != '{') return;
+    while (json_reader_member(&reader, &first, &key)) {
+        if (JSON_TEXT_IS(key, "messages") && json_reader_peek(&reader) == '[')
+            rename_roles(&reader, &to);
+        else
+            json_reader_skip(&reader);
     }
-    if (!to) return;
-    memmove(to, from, (size_t)(end - from));
-    body->len = (size_t)(to - body->data) + (size_t)(end - from);
+    if (!to.to) return;
+    size_t rest = (size_t)(body->data + body->len - to.from);
+    memmove(to.to, to.from, rest);
+    body->len = (size_t)(to.to - body->data) + rest;
 }
 
 bool compose_bound(const struct provider *self, const char *body, size_t len, const struct completion_bounds *bounds,
@@ -321,21 +285,21 @@ bool compose_bound(const struct provider *self, const char *body, size_t len, co
     struct our_key ours[] = {
         {.name = "max_tokens"}, {.name = "max_completion_tokens"}, {.name = "stream_options"}, {.name = "model"}};
     const char *end = body + len, *brace = memchr(body, '{', len), *at;
+    const struct span *options = &ours[2].value;
     struct edits edits = {.count = 0};
     char most[24];
 
     (void)self;
-    if (!brace || !find_ours(body, end, ours, sizeof ours / sizeof *ours)) return false;
-    const char *options = ours[2].value;
-    if (options && !ask_for_usage(options, end, bounds->stream, &edits)) return false;
+    if (!brace || !find_ours(body, len, ours, sizeof ours / sizeof *ours)) return false;
+    if (options->at && !ask_for_usage(options, bounds->stream, &edits)) return false;
     snprintf(most, sizeof most, "%" PRId64, bounds->max_tokens);
     for (size_t i = 0; i < 2; i++) {
-        const char *value = ours[i].value, *behind = value ? skip_value(value, end) : NULL;
-        if (value && is_over(value, behind, bounds->max_tokens))
-            put_edit(&edits, value, (size_t)(behind - value), most);
+        const struct span *value = &ours[i].value;
+        if (value->at && is_over(value, bounds->max_tokens)) put_edit(&edits, value->at, value->len, most);
     }
     buf_append(out, body, (size_t)(brace - body));
-    put_missing(bounds, !ours[0].value && !ours[1].value, bounds->stream && !options, is_empty(brace, end), out);
+    put_missing(bounds, !ours[0].value.at && !ours[1].value.at, bounds->stream && !options->at, is_empty(brace, end),
+                out);
     at = brace + 1;
     for (size_t i = 0; i < edits.count; i++) {
         buf_append(out, at, (size_t)(edits.each[i].at - at));

@@ -217,16 +217,16 @@ static void take_start(struct decoder *decoder, const char *text, size_t len)
     if (decoder->tags != TAGS_START) take_content(decoder, text + i, len - i);
 }
 
-static bool decode_text(struct decoder *decoder, const struct chunk_text *raw, const char **text, size_t *len)
+static bool decode_text(struct decoder *decoder, const struct json_text *raw, const char **text, size_t *len)
 {
-    if (!chunk_text_decode(raw, &decoder->scratch, text, len))
+    if (!json_text_decode(raw, &decoder->scratch, text, len))
         return fail(decoder, CHAT_ERR_INTERNAL, BREAKER_NEITHER, "no memory for a chunk");
     if (*len > DECODE_MAX_TEXT - decoder->text_bytes) return fail_unfit(decoder, "more than 1 MiB of text");
     decoder->text_bytes += *len;
     return true;
 }
 
-static bool take_reasoning_text(struct decoder *decoder, const struct chunk_text *raw)
+static bool take_reasoning_text(struct decoder *decoder, const struct json_text *raw)
 {
     const char *text;
     size_t len;
@@ -236,7 +236,7 @@ static bool take_reasoning_text(struct decoder *decoder, const struct chunk_text
     return true;
 }
 
-static bool take_content_text(struct decoder *decoder, const struct chunk_text *raw)
+static bool take_content_text(struct decoder *decoder, const struct json_text *raw)
 {
     const char *text;
     size_t len;
@@ -249,12 +249,12 @@ static bool take_content_text(struct decoder *decoder, const struct chunk_text *
     return true;
 }
 
-static bool take_part(void *context, const struct chunk_text *text, bool thinking)
+static bool take_part(void *context, const struct json_text *text, bool thinking)
 {
     return thinking ? take_reasoning_text(context, text) : take_content_text(context, text);
 }
 
-static bool take_thinking_part(void *context, const struct chunk_text *text, bool thinking)
+static bool take_thinking_part(void *context, const struct json_text *text, bool thinking)
 {
     (void)thinking;
     return take_reasoning_text(context, text);
@@ -262,7 +262,7 @@ static bool take_thinking_part(void *context, const struct chunk_text *text, boo
 
 /* ---- chunks ---- */
 
-static bool take_finish_reason(struct decoder *decoder, const struct chunk_text *reason)
+static bool take_finish_reason(struct decoder *decoder, const struct json_text *reason)
 {
     /* The last five are words of other hosts. */
     static const struct {
@@ -282,7 +282,7 @@ static bool take_finish_reason(struct decoder *decoder, const struct chunk_text 
     if (reason->len == 0) return true;
     decoder->finish_reason = "stop"; /* any other word means that the answer is over: eos, end_turn … */
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (chunk_text_is(reason, reasons[i].word)) decoder->finish_reason = reasons[i].means;
+        if (json_text_is(reason, reasons[i].word)) decoder->finish_reason = reasons[i].means;
     return decoder->finish_reason ||
            fail(decoder, CHAT_ERR_UPSTREAM_ERROR, BREAKER_NEITHER, "finish_reason tells of an error");
 }
@@ -305,8 +305,8 @@ static bool fail_told(struct decoder *decoder, const struct chunk *chunk, const 
 
 static bool take_chunk(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len)
 {
-    const struct chunk_text *reasoning = chunk->reasoning.len > 0 ? &chunk->reasoning : &chunk->reasoning_content;
-    const bool aloud = chunk_text_is(&chunk->channel, "analysis") || chunk_text_is(&chunk->channel, "commentary");
+    const struct json_text *reasoning = chunk->reasoning.len > 0 ? &chunk->reasoning : &chunk->reasoning_content;
+    const bool aloud = json_text_is(&chunk->channel, "analysis") || json_text_is(&chunk->channel, "commentary");
 
     decoder->saw_chunk = true;
     decoder->other_bytes += chunk->other_bytes;

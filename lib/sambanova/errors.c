@@ -42,15 +42,15 @@ enum chat_error errors_classify(const struct chunk_error *error)
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (says(error, codes[i].part)) return codes[i].means;
-    if (chunk_text_is(&error->code, "429")) return CHAT_ERR_UPSTREAM_RATE_LIMITED;
-    if (chunk_text_is(&error->code, "408") || chunk_text_is(&error->code, "504")) return CHAT_ERR_UPSTREAM_TIMEOUT;
+    if (json_text_is(&error->code, "429")) return CHAT_ERR_UPSTREAM_RATE_LIMITED;
+    if (json_text_is(&error->code, "408") || json_text_is(&error->code, "504")) return CHAT_ERR_UPSTREAM_TIMEOUT;
     if (error->message.at && contains(error->message.at, error->message.len, "maximum context length"))
         return CHAT_ERR_CONTEXT_LENGTH_EXCEEDED;
     return CHAT_ERR_UPSTREAM_ERROR;
 }
 
 /* Returns whether it is "500" … "599", in digits alone. */
-static bool is_server_status(const struct chunk_text *code)
+static bool is_server_status(const struct json_text *code)
 {
     bool digits = code->at && code->len == 3 && code->at[0] == '5';
 
@@ -65,7 +65,7 @@ enum breaker_outcome errors_outcome(const struct chunk_error *error, const char 
     if (errors_classify(error) == CHAT_ERR_UPSTREAM_RATE_LIMITED) return BREAKER_BUSY;
     if (contains(json, len, "error_model_output")) return BREAKER_NEITHER; /* it failed on what the model wrote */
     if (is_server_status(&error->code)) return BREAKER_FAILURE;
-    const struct chunk_text *word = error->code.len ? &error->code : &error->type;
+    const struct json_text *word = error->code.len ? &error->code : &error->type;
     for (size_t i = 0; word->at && i < sizeof servers / sizeof *servers; i++)
         if (contains(word->at, word->len, servers[i])) return BREAKER_FAILURE;
     return BREAKER_NEITHER;
@@ -163,7 +163,7 @@ static bool holds_key(const struct provider *self, const char *text, size_t len)
     return key && memmem(text, len, key + 1, strlen(key + 1));
 }
 
-static void show_text(const struct provider *self, const struct chunk_text *raw, char *out, size_t size)
+static void show_text(const struct provider *self, const struct json_text *raw, char *out, size_t size)
 {
     struct buf scratch;
     const char *text;
@@ -172,7 +172,7 @@ static void show_text(const struct provider *self, const struct chunk_text *raw,
     out[0] = '\0';
     if (!raw->at) return;
     buf_init(&scratch, REASON_MAX_BYTES);
-    if (chunk_text_decode(raw, &scratch, &text, &len) && !holds_key(self, text, len)) show(text, len, out, size);
+    if (json_text_decode(raw, &scratch, &text, &len) && !holds_key(self, text, len)) show(text, len, out, size);
     buf_fini(&scratch);
 }
 

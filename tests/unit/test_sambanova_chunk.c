@@ -71,7 +71,7 @@ static void said_fini(struct said *said)
     for (size_t i = 0; i < UNIT_COUNT(said->texts); i++) free(said->texts[i]);
 }
 
-static char *decoded(const struct chunk_text *text)
+static char *decoded(const struct json_text *text)
 {
     struct buf scratch;
     const char *at;
@@ -80,14 +80,14 @@ static char *decoded(const struct chunk_text *text)
 
     buf_init(&scratch, 1 << 20);
     if (text->at) {
-        ck_assert(chunk_text_decode(text, &scratch, &at, &len));
+        ck_assert(json_text_decode(text, &scratch, &at, &len));
         copy = strndup(at, len);
     }
     buf_fini(&scratch);
     return copy;
 }
 
-static bool add_part(void *context, const struct chunk_text *text, bool thinking)
+static bool add_part(void *context, const struct json_text *text, bool thinking)
 {
     char *part = decoded(text);
 
@@ -111,7 +111,7 @@ static struct said scanned(const struct chunk *chunk)
     said.texts[4] = decoded(&chunk->channel);
     said.texts[5] = decoded(&chunk->finish_reason);
     if (chunk->error.present) {
-        if (!chunk_text_is(&chunk->error.code, "") && !(chunk->error.code.at && chunk->error.code.at[-1] != '"'))
+        if (!json_text_is(&chunk->error.code, "") && !(chunk->error.code.at && chunk->error.code.at[-1] != '"'))
             said.texts[6] = decoded(&chunk->error.code); /* a number is compared by its presence alone */
         said.texts[7] = decoded(&chunk->error.type);
         said.texts[8] = decoded(&chunk->error.message);
@@ -329,7 +329,7 @@ START_TEST(a_chunk_like_the_one_before_is_read_by_its_text_alone)
     for (size_t i = 0; i < UNIT_COUNT(same); i++) {
         snprintf(json, sizeof json, "%s%s%s", head, same[i], tail);
         ck_assert_ptr_null(chunk_read_like(&form, json, strlen(json), &chunk));
-        ck_assert(chunk_text_is(&chunk.content, same[i]) && chunk.has_choice);
+        ck_assert(json_text_is(&chunk.content, same[i]) && chunk.has_choice);
         ck_assert_msg(memmem(form.json.data, form.json.len, "Tesla", 5) != NULL, "\"%s\" was read in full", same[i]);
     }
     for (size_t i = 0; i < UNIT_COUNT(others); i++) {
