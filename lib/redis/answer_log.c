@@ -7,7 +7,7 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/append_text.lua.h"
-#include "redis/judge.lua.h"
+#include "redis/processes.h"
 
 enum {
     KEY_SIZE = UUID_TEXT_SIZE + 40,
@@ -22,20 +22,12 @@ _Static_assert((int)PIECES_ARGS_MAX <= (int)REDIS_SCRIPT_ARGS, "all pieces of a 
 #define ENDED_SECONDS "60"      /* for those still reading from it */
 #define UNSAVED_SECONDS "86400" /* an answer that is over, for as long as Postgres may be away */
 #define NOTES_SECONDS "60"
-#define ALIVE_SECONDS "6"       /* PROCESS_ALIVE_SECONDS */
-#define REMEMBERED_SECONDS "60" /* PROCESS_REMEMBERED_SECONDS */
-_Static_assert(PROCESS_ALIVE_SECONDS == 6 && PROCESS_REMEMBERED_SECONDS == 60, "these say the same");
-#define PROCESSES_KEY "chat:processes" /* ids of those that live, or did lately */
-#define HISTORY_KEY "chat:history"     /* since when this Redis is the one that all write to */
-#define HISTORY_SECONDS "3600"
-#define OWN_WORD_LEFT_MS "3000" /* it is renewed each 2 s, and lives 6 */
-#define JUDGED_AFTER_MS "15000" /* LOG_BELIEVED_AFTER_SECONDS */
-_Static_assert(LOG_BELIEVED_AFTER_SECONDS == 15, "these say the same");
 
 struct redis_answer_log {
     struct answer_log base;
     struct redis_conn *conn;
-    int append_script, judge_script;
+    struct redis_processes processes; /* on the same connection */
+    int append_script;
 };
 
 static struct redis_answer_log *self_of(struct answer_log *log)
@@ -53,38 +45,7 @@ static void notes_key(char out[KEY_SIZE], const char *process_id)
     snprintf(out, KEY_SIZE, "chat:process:%s:notes", process_id);
 }
 
-static void alive_key(char out[KEY_SIZE], const char *process_id)
-{
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:alive", process_id);
-}
-
-static void remembered_key(char out[KEY_SIZE], const char *process_id)
-{
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:remembered", process_id);
-}
-
-static void doubt_key(char out[KEY_SIZE], const char *process_id)
-{
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:doubt", process_id);
-}
-
 /* ---- a pipeline: commands are queued, replies taken in the same order ---- */
-
-/* The reply, for the caller to free; NULL: the log is away. */
-static redisReply *next_reply(struct redis_conn *conn)
-{
-    return redis_conn_receive(conn);
-}
-
-static bool skip_replies(struct redis_conn *conn, size_t count)
-{
-    while (count--) {
-        redisReply *reply = next_reply(conn);
-        if (!reply) return false;
-        freeReplyObject(reply);
-    }
-    return true;
-}
 
 /* What begins a text sets it, whatever was there. */
 static bool sets(const struct log_write *write, size_t at)
@@ -161,7 +122,7 @@ static bool send_pieces(const struct redis_answer_log *self, const struct piece 
 static bool take_pieces(struct redis_conn *conn, const struct piece *pieces, size_t count)
 {
     if (!count) return true;
-    redisReply *reply = next_reply(conn);
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     bool fits = reply->type == REDIS_REPLY_ARRAY && reply->elements == count;
     for (size_t i = 0; fits && i < count; i++)
@@ -233,33 +194,6 @@ static bool send_last_seconds(struct redis_conn *conn, const char *answer_id)
            redis_conn_send(conn, (const char *const[]){"DEL", end}, 2);
 }
 
-static bool send_alive(struct redis_conn *conn, const char *process_id)
-{
-    char key[KEY_SIZE];
-    alive_key(key, process_id);
-    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS, "GET"}, 6);
-}
-
-enum { REMEMBERED_REPLIES = 3 };
-static bool send_remembered(struct redis_conn *conn, const char *process_id)
-{
-    char key[KEY_SIZE];
-    remembered_key(key, process_id);
-    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", REMEMBERED_SECONDS}, 5) &&
-           redis_conn_send(conn, (const char *const[]){"SADD", PROCESSES_KEY, process_id}, 3) &&
-           redis_conn_send(conn, (const char *const[]){"EXPIRE", PROCESSES_KEY, REMEMBERED_SECONDS}, 3);
-}
-
-/* Where it wasn't known any more that this process lives, Redis may have lost all the rest too. */
-static bool take_alive(struct redis_conn *conn, bool *forgotten)
-{
-    redisReply *reply = next_reply(conn);
-    if (!reply) return false;
-    if (reply->type == REDIS_REPLY_NIL) *forgotten = true;
-    freeReplyObject(reply);
-    return true;
-}
-
 /* How many of a write's texts begin with it. */
 static size_t count_sets(const struct log_write *write)
 {
@@ -278,7 +212,7 @@ static bool send_write(struct redis_conn *conn, const struct log_write *write, c
         return false;
     answer_key(writer, write->answer_id, "writer");
     /* a Redis that came back empty must not know a writer and not that it lives */
-    if (write->whole && !send_alive(conn, process_id)) return false;
+    if (write->whole && !redis_processes_send_alive(conn, process_id)) return false;
     if (names_writer(write) &&
         !redis_conn_send(conn,
                          (const char *const[]){"SET", writer, write->ended ? "" : process_id, "EX",
@@ -291,9 +225,9 @@ static bool send_write(struct redis_conn *conn, const struct log_write *write, c
 
 static bool take_write(struct redis_conn *conn, const struct log_write *write, bool *forgotten)
 {
-    return skip_replies(conn, count_sets(write)) && (!write->whole || take_alive(conn, forgotten)) &&
-           skip_replies(conn, (names_writer(write) ? 1u : 0u) + (write->end ? END_REPLIES : 0u) +
-                                  (write->ended ? LAST_SECONDS_REPLIES : 0u));
+    return redis_conn_skip(conn, count_sets(write)) && (!write->whole || redis_processes_take_alive(conn, forgotten)) &&
+           redis_conn_skip(conn, (names_writer(write) ? 1u : 0u) + (write->end ? END_REPLIES : 0u) +
+                                     (write->ended ? LAST_SECONDS_REPLIES : 0u));
 }
 
 enum { NOTE_LETTER_STOP = 's', NOTE_LETTER_WATCHED = 'w', NOTE_SIZE = UUID_TEXT_SIZE + 1 };
@@ -329,7 +263,7 @@ static bool send_read(struct redis_conn *conn, const struct log_read *read)
 
 static bool take_text(struct redis_conn *conn, struct arena *arena, char **text, size_t *len)
 {
-    redisReply *reply = next_reply(conn);
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     if (reply->type == REDIS_REPLY_STRING && reply->len) {
         *text = arena_alloc(arena, reply->len);
@@ -348,8 +282,8 @@ static void read_writer(const redisReply *reply, char process_id[UUID_TEXT_SIZE]
 
 static bool take_read(struct redis_conn *conn, struct log_read *read, struct arena *arena)
 {
-    if (tells(read) && !skip_replies(conn, 2)) return false;
-    redisReply *reply = next_reply(conn);
+    if (tells(read) && !redis_conn_skip(conn, 2)) return false;
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     read_writer(reply, read->writer);
     freeReplyObject(reply);
@@ -390,7 +324,7 @@ static bool ask_notes(struct redis_conn *conn, const char *process_id)
 
 static bool take_notes(struct redis_conn *conn, struct log_exchange *exchange)
 {
-    redisReply *reply = next_reply(conn);
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
         read_note(reply->element[i], exchange);
@@ -421,14 +355,6 @@ static bool exchange_writes(const struct redis_answer_log *self, struct log_exch
     return true;
 }
 
-/* After a failure replies may still be due: they must not be taken for a later call's. */
-static enum chat_error outcome(struct redis_conn *conn, bool fine)
-{
-    if (fine) return CHAT_OK;
-    redis_conn_abandon(conn);
-    return CHAT_ERR_QUOTA_UNAVAILABLE;
-}
-
 static bool exchange_all(const struct redis_answer_log *self, struct log_exchange *exchange, struct arena *arena)
 {
     return exchange_writes(self, exchange) && exchange_reads(self->conn, exchange, arena);
@@ -442,7 +368,7 @@ static enum chat_error exchange(struct answer_log *log, struct log_exchange *exc
     exchange->note_count = 0;
     bool fine = exchange_all(self_of(log), exchange, arena) ||
                 (redis_conn_again(conn) && exchange_all(self_of(log), exchange, arena));
-    return outcome(conn, fine);
+    return redis_conn_outcome(conn, fine);
 }
 
 /* One command's reply; NULL: the log is away. */
@@ -462,86 +388,6 @@ static enum chat_error find_writer(struct redis_conn *conn, const char *answer_i
     return CHAT_OK;
 }
 
-static bool say_alive_once(struct redis_conn *conn, const char *process_id, bool *forgotten)
-{
-    return send_alive(conn, process_id) && send_remembered(conn, process_id) && take_alive(conn, forgotten) &&
-           skip_replies(conn, REMEMBERED_REPLIES);
-}
-
-static enum chat_error say_alive(struct answer_log *log, const char *process_id, bool *forgotten)
-{
-    struct redis_conn *conn = self_of(log)->conn;
-    *forgotten = false;
-    bool fine = redis_conn_begin(conn) && (say_alive_once(conn, process_id, forgotten) ||
-                                           (redis_conn_again(conn) && say_alive_once(conn, process_id, forgotten)));
-    return outcome(conn, fine);
-}
-
-static bool take_exists(struct redis_conn *conn, bool *exists)
-{
-    redisReply *reply = next_reply(conn);
-    if (!reply) return false;
-    *exists = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
-    freeReplyObject(reply);
-    return true;
-}
-
-/* Whether one of these died; those that nobody remembers are taken out. */
-static bool look_at_processes(struct redis_conn *conn, const redisReply *members, bool *died)
-{
-    size_t forgotten = 0;
-    if (!redis_conn_begin(conn)) return false;
-    for (size_t i = 0; i < members->elements; i++) {
-        char alive[KEY_SIZE], remembered[KEY_SIZE];
-        alive_key(alive, members->element[i]->str);
-        remembered_key(remembered, members->element[i]->str);
-        if (!redis_conn_send(conn, (const char *const[]){"EXISTS", alive}, 2) ||
-            !redis_conn_send(conn, (const char *const[]){"EXISTS", remembered}, 2))
-            return false;
-    }
-    for (size_t i = 0; i < members->elements; i++) {
-        const char *id = members->element[i]->str;
-        bool lives, is_remembered;
-        if (!take_exists(conn, &lives) || !take_exists(conn, &is_remembered)) return false;
-        if (!lives && is_remembered) *died = true;
-        if (is_remembered) continue;
-        if (!redis_conn_send(conn, (const char *const[]){"SREM", PROCESSES_KEY, id}, 3)) return false;
-        forgotten++;
-    }
-    return skip_replies(conn, forgotten);
-}
-
-static enum chat_error may_judge(struct answer_log *log, const char *process_id, bool *may)
-{
-    struct redis_answer_log *self = self_of(log);
-    char alive[KEY_SIZE], remembered[KEY_SIZE], doubt[KEY_SIZE];
-    const char *const args[] = {alive,           remembered,     doubt, HISTORY_KEY, OWN_WORD_LEFT_MS,
-                                JUDGED_AFTER_MS, HISTORY_SECONDS};
-    *may = false;
-    alive_key(alive, process_id);
-    remembered_key(remembered, process_id);
-    doubt_key(doubt, process_id);
-    redisReply *reply =
-        redis_conn_begin(self->conn) ? redis_conn_eval(self->conn, self->judge_script, 4, args, 7) : NULL;
-    if (!reply) return outcome(self->conn, false);
-    *may = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
-    freeReplyObject(reply);
-    return CHAT_OK;
-}
-
-static enum chat_error processes_died(struct answer_log *log, bool *died)
-{
-    struct redis_conn *conn = self_of(log)->conn;
-    *died = false;
-    redis_conn_doubt(conn);
-    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", PROCESSES_KEY}, 2))
-        return outcome(conn, false);
-    redisReply *members = next_reply(conn);
-    bool fine = members && members->type == REDIS_REPLY_ARRAY && look_at_processes(conn, members, died);
-    if (members) freeReplyObject(members);
-    return outcome(conn, fine);
-}
-
 /* The processes that write these answers; "" where none is known. One round trip. */
 static bool find_writers(struct redis_conn *conn, const struct writer_look *looks, size_t count,
                          char writers[][UUID_TEXT_SIZE])
@@ -553,7 +399,7 @@ static bool find_writers(struct redis_conn *conn, const struct writer_look *look
         if (!redis_conn_send(conn, (const char *const[]){"GET", key}, 2)) return false;
     }
     for (size_t i = 0; i < count; i++) {
-        redisReply *reply = next_reply(conn);
+        redisReply *reply = redis_conn_receive(conn);
         if (!reply) return false;
         read_writer(reply, writers[i]);
         freeReplyObject(reply);
@@ -565,19 +411,14 @@ static bool find_writers(struct redis_conn *conn, const struct writer_look *look
 static bool look_at_writers(struct redis_conn *conn, struct writer_look *looks, size_t count,
                             char writers[][UUID_TEXT_SIZE])
 {
+    for (size_t i = 0; i < count; i++)
+        if (writers[i][0] && !redis_processes_ask(conn, writers[i])) return false;
     for (size_t i = 0; i < count; i++) {
-        char key[KEY_SIZE];
-        if (!writers[i][0]) continue;
-        alive_key(key, writers[i]);
-        if (!redis_conn_send(conn, (const char *const[]){"EXISTS", key}, 2)) return false;
-    }
-    for (size_t i = 0; i < count; i++) {
+        bool lives;
         looks[i].state = WRITER_UNKNOWN;
         if (!writers[i][0]) continue;
-        redisReply *reply = next_reply(conn);
-        if (!reply) return false;
-        looks[i].state = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1 ? WRITER_ALIVE : WRITER_DEAD;
-        freeReplyObject(reply);
+        if (!redis_processes_take_answer(conn, &lives)) return false;
+        looks[i].state = lives ? WRITER_ALIVE : WRITER_DEAD;
     }
     return true;
 }
@@ -590,14 +431,14 @@ static enum chat_error writer_states(struct answer_log *log, struct writer_look 
     for (size_t from = 0; from < count; from += COMMANDS_A_TRIP) {
         size_t batch = count - from < COMMANDS_A_TRIP ? count - from : COMMANDS_A_TRIP;
         if (!find_writers(conn, looks + from, batch, writers) || !look_at_writers(conn, looks + from, batch, writers))
-            return outcome(conn, false);
+            return redis_conn_outcome(conn, false);
     }
     return CHAT_OK;
 }
 
 static bool tell_stop(struct redis_conn *conn, const char *writer, const char *answer_id)
 {
-    return send_note(conn, writer, NOTE_LETTER_STOP, answer_id) && skip_replies(conn, 2);
+    return send_note(conn, writer, NOTE_LETTER_STOP, answer_id) && redis_conn_skip(conn, 2);
 }
 
 static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, bool *asked)
@@ -609,14 +450,14 @@ static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, b
     if (error != CHAT_OK || !writer[0]) return error;
     *asked = redis_conn_begin(conn) &&
              (tell_stop(conn, writer, answer_id) || (redis_conn_again(conn) && tell_stop(conn, writer, answer_id)));
-    return outcome(conn, *asked);
+    return redis_conn_outcome(conn, *asked);
 }
 
 static enum chat_error read_text(struct answer_log *log, struct log_read *read, struct arena *arena)
 {
     struct log_exchange one = {.reads = read, .read_count = 1};
     struct redis_conn *conn = self_of(log)->conn;
-    return outcome(conn, exchange_reads(conn, &one, arena));
+    return redis_conn_outcome(conn, exchange_reads(conn, &one, arena));
 }
 
 static bool parse_end(const redisReply *reply, struct arena *arena, struct log_end *out)
@@ -656,6 +497,23 @@ static enum chat_error read_end(struct answer_log *log, const char *answer_id, s
     return CHAT_OK;
 }
 
+/* ---- who lives: the registry's (processes.c) ---- */
+
+static enum chat_error say_alive(struct answer_log *log, const char *process_id, bool *forgotten)
+{
+    return redis_processes_say_alive(&self_of(log)->processes, process_id, forgotten);
+}
+
+static enum chat_error may_judge(struct answer_log *log, const char *process_id, bool *may)
+{
+    return redis_processes_may_judge(&self_of(log)->processes, process_id, may);
+}
+
+static enum chat_error processes_died(struct answer_log *log, bool *died)
+{
+    return redis_processes_died(&self_of(log)->processes, died);
+}
+
 static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
                                                 .read_end = read_end,
@@ -672,7 +530,7 @@ struct answer_log *redis_answer_log_open(struct redis_conn *conn)
     self->base.ops = &redis_ops;
     self->conn = conn;
     self->append_script = redis_conn_add_script(conn, append_text_lua);
-    self->judge_script = redis_conn_add_script(conn, judge_lua);
+    redis_processes_init(&self->processes, conn);
     return &self->base;
 }
 

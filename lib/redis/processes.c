@@ -1,0 +1,164 @@
+#include "redis/processes.h"
+
+#include <stdio.h>
+
+#include <hiredis/hiredis.h>
+
+#include "base/uuid.h"
+#include "redis/judge.lua.h"
+#include "usecases/answer_log.h"
+
+enum { KEY_SIZE = UUID_TEXT_SIZE + 40 };
+#define ALIVE_SECONDS "6"       /* PROCESS_ALIVE_SECONDS */
+#define REMEMBERED_SECONDS "60" /* PROCESS_REMEMBERED_SECONDS */
+_Static_assert(PROCESS_ALIVE_SECONDS == 6 && PROCESS_REMEMBERED_SECONDS == 60, "these say the same");
+#define PROCESSES_KEY "chat:processes" /* ids of those that live, or did lately */
+#define HISTORY_KEY "chat:history"     /* since when this Redis is the one that all write to */
+#define HISTORY_SECONDS "3600"
+#define OWN_WORD_LEFT_MS "3000" /* it is renewed each 2 s, and lives 6 */
+#define JUDGED_AFTER_MS "15000" /* LOG_BELIEVED_AFTER_SECONDS */
+_Static_assert(LOG_BELIEVED_AFTER_SECONDS == 15, "these say the same");
+
+static void alive_key(char out[KEY_SIZE], const char *process_id)
+{
+    snprintf(out, KEY_SIZE, "chat:process:%.36s:alive", process_id);
+}
+
+static void remembered_key(char out[KEY_SIZE], const char *process_id)
+{
+    snprintf(out, KEY_SIZE, "chat:process:%.36s:remembered", process_id);
+}
+
+static void doubt_key(char out[KEY_SIZE], const char *process_id)
+{
+    snprintf(out, KEY_SIZE, "chat:process:%.36s:doubt", process_id);
+}
+
+void redis_processes_init(struct redis_processes *out, struct redis_conn *conn)
+{
+    out->conn = conn;
+    out->judge_script = redis_conn_add_script(conn, judge_lua);
+}
+
+/* ---- to say that one lives ---- */
+
+bool redis_processes_send_alive(struct redis_conn *conn, const char *process_id)
+{
+    char key[KEY_SIZE];
+    alive_key(key, process_id);
+    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS, "GET"}, 6);
+}
+
+/* Where it wasn't known any more that this process lives, Redis may have lost all the rest too. */
+bool redis_processes_take_alive(struct redis_conn *conn, bool *forgotten)
+{
+    redisReply *reply = redis_conn_receive(conn);
+    if (!reply) return false;
+    if (reply->type == REDIS_REPLY_NIL) *forgotten = true;
+    freeReplyObject(reply);
+    return true;
+}
+
+enum { REMEMBERED_REPLIES = 3 };
+static bool send_remembered(struct redis_conn *conn, const char *process_id)
+{
+    char key[KEY_SIZE];
+    remembered_key(key, process_id);
+    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", REMEMBERED_SECONDS}, 5) &&
+           redis_conn_send(conn, (const char *const[]){"SADD", PROCESSES_KEY, process_id}, 3) &&
+           redis_conn_send(conn, (const char *const[]){"EXPIRE", PROCESSES_KEY, REMEMBERED_SECONDS}, 3);
+}
+
+static bool say_alive_once(struct redis_conn *conn, const char *process_id, bool *forgotten)
+{
+    return redis_processes_send_alive(conn, process_id) && send_remembered(conn, process_id) &&
+           redis_processes_take_alive(conn, forgotten) && redis_conn_skip(conn, REMEMBERED_REPLIES);
+}
+
+enum chat_error redis_processes_say_alive(struct redis_processes *self, const char *process_id, bool *forgotten)
+{
+    struct redis_conn *conn = self->conn;
+    *forgotten = false;
+    bool fine = redis_conn_begin(conn) && (say_alive_once(conn, process_id, forgotten) ||
+                                           (redis_conn_again(conn) && say_alive_once(conn, process_id, forgotten)));
+    return redis_conn_outcome(conn, fine);
+}
+
+/* ---- to ask of others ---- */
+
+bool redis_processes_ask(struct redis_conn *conn, const char *process_id)
+{
+    char key[KEY_SIZE];
+    alive_key(key, process_id);
+    return redis_conn_send(conn, (const char *const[]){"EXISTS", key}, 2);
+}
+
+static bool ask_remembered(struct redis_conn *conn, const char *process_id)
+{
+    char key[KEY_SIZE];
+    remembered_key(key, process_id);
+    return redis_conn_send(conn, (const char *const[]){"EXISTS", key}, 2);
+}
+
+bool redis_processes_take_answer(struct redis_conn *conn, bool *lives)
+{
+    redisReply *reply = redis_conn_receive(conn);
+    if (!reply) return false;
+    *lives = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+    freeReplyObject(reply);
+    return true;
+}
+
+/* Whether one of these died; those that nobody remembers are taken out. */
+static bool look_at_members(struct redis_conn *conn, const redisReply *members, bool *died)
+{
+    size_t forgotten = 0;
+    if (!redis_conn_begin(conn)) return false;
+    for (size_t i = 0; i < members->elements; i++) {
+        const char *id = members->element[i]->str;
+        if (!redis_processes_ask(conn, id) || !ask_remembered(conn, id)) return false;
+    }
+    for (size_t i = 0; i < members->elements; i++) {
+        const char *id = members->element[i]->str;
+        bool lives, is_remembered;
+        if (!redis_processes_take_answer(conn, &lives) || !redis_processes_take_answer(conn, &is_remembered))
+            return false;
+        if (!lives && is_remembered) *died = true;
+        if (is_remembered) continue;
+        if (!redis_conn_send(conn, (const char *const[]){"SREM", PROCESSES_KEY, id}, 3)) return false;
+        forgotten++;
+    }
+    return redis_conn_skip(conn, forgotten);
+}
+
+enum chat_error redis_processes_died(struct redis_processes *self, bool *died)
+{
+    struct redis_conn *conn = self->conn;
+    *died = false;
+    redis_conn_doubt(conn);
+    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", PROCESSES_KEY}, 2))
+        return redis_conn_outcome(conn, false);
+    redisReply *members = redis_conn_receive(conn);
+    bool fine = members && members->type == REDIS_REPLY_ARRAY && look_at_members(conn, members, died);
+    if (members) freeReplyObject(members);
+    return redis_conn_outcome(conn, fine);
+}
+
+/* ---- whether to believe it ---- */
+
+enum chat_error redis_processes_may_judge(struct redis_processes *self, const char *process_id, bool *may)
+{
+    struct redis_conn *conn = self->conn;
+    char alive[KEY_SIZE], remembered[KEY_SIZE], doubt[KEY_SIZE];
+    const char *const args[] = {alive,           remembered,     doubt, HISTORY_KEY, OWN_WORD_LEFT_MS,
+                                JUDGED_AFTER_MS, HISTORY_SECONDS};
+    *may = false;
+    alive_key(alive, process_id);
+    remembered_key(remembered, process_id);
+    doubt_key(doubt, process_id);
+    redisReply *reply = redis_conn_begin(conn) ? redis_conn_eval(conn, self->judge_script, 4, args, 7) : NULL;
+    if (!reply) return redis_conn_outcome(conn, false);
+    *may = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+    freeReplyObject(reply);
+    return CHAT_OK;
+}
