@@ -7,7 +7,7 @@
 
 #include <hiredis/hiredis.h>
 
-#include "redis/breaker.h"
+#include "redis/keys.h"
 #include "redis/local_rate.h"
 
 #include "redis/admission.lua.h"
@@ -53,27 +53,27 @@ static struct redis_admission *self_of(struct admission *admission)
 
 static void rate_key(char out[KEY_SIZE], const char *user_id, int64_t now_ms)
 {
-    snprintf(out, KEY_SIZE, "chat:rate:%s:%" PRId64, user_id, quota_window(now_ms));
+    snprintf(out, KEY_SIZE, REDIS_RATE_KEY, user_id, quota_window(now_ms));
 }
 
 static void create_key(char out[KEY_SIZE], const char *user_id, int64_t now_ms)
 {
-    snprintf(out, KEY_SIZE, "chat:create:%s:%" PRId64, user_id, quota_window(now_ms));
+    snprintf(out, KEY_SIZE, REDIS_CREATE_KEY, user_id, quota_window(now_ms));
 }
 
 static void daily_key(char out[KEY_SIZE], const char *user_id, const char *day)
 {
-    snprintf(out, KEY_SIZE, "chat:quota:daily:%s:%s", user_id, day);
+    snprintf(out, KEY_SIZE, REDIS_DAILY_KEY, user_id, day);
 }
 
 static void streams_key(char out[KEY_SIZE], const char *user_id)
 {
-    snprintf(out, KEY_SIZE, "chat:streams:%s", user_id);
+    snprintf(out, KEY_SIZE, REDIS_STREAMS_KEY, user_id);
 }
 
 static void settled_key(char out[KEY_SIZE], const char *answer_id)
 {
-    snprintf(out, KEY_SIZE, "chat:settled:%s", answer_id);
+    snprintf(out, KEY_SIZE, REDIS_SETTLED_KEY, answer_id);
 }
 
 /* ---- admit ---- */

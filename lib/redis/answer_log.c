@@ -7,6 +7,7 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/append_text.lua.h"
+#include "redis/keys.h"
 #include "redis/processes.h"
 
 enum {
@@ -37,12 +38,12 @@ static struct redis_answer_log *self_of(struct answer_log *log)
 
 static void answer_key(char out[KEY_SIZE], const char *answer_id, const char *what)
 {
-    snprintf(out, KEY_SIZE, "chat:answer:%s:%s", answer_id, what);
+    snprintf(out, KEY_SIZE, REDIS_ANSWER_KEY, answer_id, what);
 }
 
 static void notes_key(char out[KEY_SIZE], const char *process_id)
 {
-    snprintf(out, KEY_SIZE, "chat:process:%s:notes", process_id);
+    snprintf(out, KEY_SIZE, REDIS_NOTES_KEY, process_id);
 }
 
 /* ---- a pipeline: commands are queued, replies taken in the same order ---- */
@@ -81,7 +82,7 @@ static void add_piece(struct piece *pieces, size_t *count, struct log_write *wri
     piece->text = text;
     piece->len = len;
     answer_key(piece->key, write->answer_id, what);
-    answer_key(piece->writer, write->answer_id, "writer");
+    answer_key(piece->writer, write->answer_id, REDIS_ANSWER_WRITER);
     snprintf(piece->before, sizeof piece->before, "%zu", at);
 }
 
@@ -90,8 +91,9 @@ static size_t find_pieces(struct log_write *writes, size_t count, struct piece p
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         struct log_write *write = &writes[i];
-        add_piece(pieces, &found, write, "reasoning", write->reasoning_at, write->reasoning, write->reasoning_len);
-        add_piece(pieces, &found, write, "content", write->content_at, write->content, write->content_len);
+        add_piece(pieces, &found, write, REDIS_ANSWER_REASONING, write->reasoning_at, write->reasoning,
+                  write->reasoning_len);
+        add_piece(pieces, &found, write, REDIS_ANSWER_CONTENT, write->content_at, write->content, write->content_len);
     }
     return found;
 }
@@ -167,7 +169,7 @@ static bool send_end(struct redis_conn *conn, const char *answer_id, const struc
                                            end->tokens_estimated ? "1" : "0",
                                            numbers[3]};
     const char *command[2 + 2 * END_FIELD_COUNT] = {"HSET", key};
-    answer_key(key, answer_id, "end");
+    answer_key(key, answer_id, REDIS_ANSWER_END);
     snprintf(numbers[0], NUMBER_SIZE, "%lld", (long long)end->usage.prompt_tokens);
     snprintf(numbers[1], NUMBER_SIZE, "%lld", (long long)end->usage.completion_tokens);
     snprintf(numbers[2], NUMBER_SIZE, "%lld", (long long)end->usage.total_tokens);
@@ -177,10 +179,10 @@ static bool send_end(struct redis_conn *conn, const char *answer_id, const struc
         command[3 + 2 * i] = values[i];
     }
     return redis_conn_send(conn, command, 2 + 2 * END_FIELD_COUNT) &&
-           send_expire(conn, answer_id, "end", UNSAVED_SECONDS) &&
-           send_expire(conn, answer_id, "content", UNSAVED_SECONDS) &&
-           send_expire(conn, answer_id, "reasoning", UNSAVED_SECONDS) &&
-           send_expire(conn, answer_id, "writer", UNSAVED_SECONDS);
+           send_expire(conn, answer_id, REDIS_ANSWER_END, UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_CONTENT, UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_REASONING, UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_WRITER, UNSAVED_SECONDS);
 }
 
 enum { LAST_SECONDS_REPLIES = 3 };
@@ -188,9 +190,9 @@ enum { LAST_SECONDS_REPLIES = 3 };
 static bool send_last_seconds(struct redis_conn *conn, const char *answer_id)
 {
     char end[KEY_SIZE];
-    answer_key(end, answer_id, "end");
-    return send_expire(conn, answer_id, "content", ENDED_SECONDS) &&
-           send_expire(conn, answer_id, "reasoning", ENDED_SECONDS) &&
+    answer_key(end, answer_id, REDIS_ANSWER_END);
+    return send_expire(conn, answer_id, REDIS_ANSWER_CONTENT, ENDED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_REASONING, ENDED_SECONDS) &&
            redis_conn_send(conn, (const char *const[]){"DEL", end}, 2);
 }
 
@@ -205,12 +207,12 @@ static bool send_write(struct redis_conn *conn, const struct log_write *write, c
 {
     char writer[KEY_SIZE];
     if (write->reasoning_len && sets(write, write->reasoning_at) &&
-        !send_set(conn, write, "reasoning", write->reasoning, write->reasoning_len))
+        !send_set(conn, write, REDIS_ANSWER_REASONING, write->reasoning, write->reasoning_len))
         return false;
     if (write->content_len && sets(write, write->content_at) &&
-        !send_set(conn, write, "content", write->content, write->content_len))
+        !send_set(conn, write, REDIS_ANSWER_CONTENT, write->content, write->content_len))
         return false;
-    answer_key(writer, write->answer_id, "writer");
+    answer_key(writer, write->answer_id, REDIS_ANSWER_WRITER);
     /* a Redis that came back empty must not know a writer and not that it lives */
     if (write->whole && !redis_processes_send_alive(conn, process_id)) return false;
     if (names_writer(write) &&
@@ -250,9 +252,9 @@ static bool tells(const struct log_read *read)
 static bool send_read(struct redis_conn *conn, const struct log_read *read)
 {
     char content[KEY_SIZE], reasoning[KEY_SIZE], writer[KEY_SIZE], at[NUMBER_SIZE];
-    answer_key(content, read->answer_id, "content");
-    answer_key(reasoning, read->answer_id, "reasoning");
-    answer_key(writer, read->answer_id, "writer");
+    answer_key(content, read->answer_id, REDIS_ANSWER_CONTENT);
+    answer_key(reasoning, read->answer_id, REDIS_ANSWER_REASONING);
+    answer_key(writer, read->answer_id, REDIS_ANSWER_WRITER);
     if (tells(read) && !send_note(conn, read->writer, NOTE_LETTER_WATCHED, read->answer_id)) return false;
     if (!redis_conn_send(conn, (const char *const[]){"GET", writer}, 2)) return false;
     snprintf(at, sizeof at, "%zu", read->reasoning_at);
@@ -380,7 +382,7 @@ static redisReply *ask(struct redis_conn *conn, const char *const *args, size_t 
 static enum chat_error find_writer(struct redis_conn *conn, const char *answer_id, char writer[UUID_TEXT_SIZE])
 {
     char key[KEY_SIZE];
-    answer_key(key, answer_id, "writer");
+    answer_key(key, answer_id, REDIS_ANSWER_WRITER);
     redisReply *reply = ask(conn, (const char *const[]){"GET", key}, 2);
     if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
     read_writer(reply, writer);
@@ -395,7 +397,7 @@ static bool find_writers(struct redis_conn *conn, const struct writer_look *look
     if (!redis_conn_begin(conn)) return false;
     for (size_t i = 0; i < count; i++) {
         char key[KEY_SIZE];
-        answer_key(key, looks[i].answer_id, "writer");
+        answer_key(key, looks[i].answer_id, REDIS_ANSWER_WRITER);
         if (!redis_conn_send(conn, (const char *const[]){"GET", key}, 2)) return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -487,7 +489,7 @@ static enum chat_error read_end(struct answer_log *log, const char *answer_id, s
 {
     char key[KEY_SIZE];
     const char *command[2 + END_FIELD_COUNT] = {"HMGET", key};
-    answer_key(key, answer_id, "end");
+    answer_key(key, answer_id, REDIS_ANSWER_END);
     for (size_t i = 0; i < END_FIELD_COUNT; i++) command[2 + i] = END_FIELDS[i];
     *known = false;
     redisReply *reply = ask(self_of(log)->conn, command, 2 + END_FIELD_COUNT);

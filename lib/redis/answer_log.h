@@ -1,8 +1,5 @@
 /*
- * usecases/answer_log.h on Redis. Keys, all with an expiry:
- *   chat:answer:<id>:content, :reasoning   the text so far
- *   chat:answer:<id>:writer                process that writes it, "" once its row is written
- *   chat:process:<id>:notes                what others tell this process: stop, somebody is attached
+ * usecases/answer_log.h on Redis. Its keys are in keys.h, all with an expiry.
  * Who lives is the registry's (processes.h), which this port offers too.
  */
 #ifndef REDIS_ANSWER_LOG_H

@@ -11,6 +11,7 @@
 #include "domain/caller.h"
 #include "redis/give_up_key.lua.h"
 #include "redis/keep_key.lua.h"
+#include "redis/keys.h"
 #include "redis/take_key.lua.h"
 
 enum {
@@ -52,12 +53,12 @@ static void hash_key(const struct key_claim *claim, char out[HASH_SIZE])
 
 static void name_key(const struct key_claim *claim, struct names *out)
 {
-    const char *life = claim->brief ? "hour" : "day", *other = claim->brief ? "day" : "hour";
+    char *day = claim->brief ? out->other_index : out->index, *hour = claim->brief ? out->index : out->other_index;
     hash_key(claim, out->hash);
-    snprintf(out->prefix, sizeof out->prefix, "chat:idempotency:%s#", claim->user_id);
+    snprintf(out->prefix, sizeof out->prefix, REDIS_IDEMPOTENCY_PREFIX, claim->user_id);
     snprintf(out->key, sizeof out->key, "%s%s", out->prefix, out->hash);
-    snprintf(out->index, sizeof out->index, "chat:keys:%s:%s", life, claim->user_id);
-    snprintf(out->other_index, sizeof out->other_index, "chat:keys:%s:%s", other, claim->user_id);
+    snprintf(day, PREFIX_SIZE, REDIS_DAY_KEYS_KEY, claim->user_id);
+    snprintf(hour, PREFIX_SIZE, REDIS_HOUR_KEYS_KEY, claim->user_id);
 }
 
 static void write_value(const struct key_claim *claim, char state, char out[VALUE_SIZE])

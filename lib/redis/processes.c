@@ -6,14 +6,13 @@
 
 #include "base/uuid.h"
 #include "redis/judge.lua.h"
+#include "redis/keys.h"
 #include "usecases/answer_log.h"
 
 enum { KEY_SIZE = UUID_TEXT_SIZE + 40 };
 #define ALIVE_SECONDS "6"       /* PROCESS_ALIVE_SECONDS */
 #define REMEMBERED_SECONDS "60" /* PROCESS_REMEMBERED_SECONDS */
 _Static_assert(PROCESS_ALIVE_SECONDS == 6 && PROCESS_REMEMBERED_SECONDS == 60, "these say the same");
-#define PROCESSES_KEY "chat:processes" /* ids of those that live, or did lately */
-#define HISTORY_KEY "chat:history"     /* since when this Redis is the one that all write to */
 #define HISTORY_SECONDS "3600"
 #define OWN_WORD_LEFT_MS "3000" /* it is renewed each 2 s, and lives 6 */
 #define JUDGED_AFTER_MS "15000" /* LOG_BELIEVED_AFTER_SECONDS */
@@ -21,17 +20,17 @@ _Static_assert(LOG_BELIEVED_AFTER_SECONDS == 15, "these say the same");
 
 static void alive_key(char out[KEY_SIZE], const char *process_id)
 {
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:alive", process_id);
+    snprintf(out, KEY_SIZE, REDIS_ALIVE_KEY, process_id);
 }
 
 static void remembered_key(char out[KEY_SIZE], const char *process_id)
 {
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:remembered", process_id);
+    snprintf(out, KEY_SIZE, REDIS_REMEMBERED_KEY, process_id);
 }
 
 static void doubt_key(char out[KEY_SIZE], const char *process_id)
 {
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:doubt", process_id);
+    snprintf(out, KEY_SIZE, REDIS_DOUBT_KEY, process_id);
 }
 
 void redis_processes_init(struct redis_processes *out, struct redis_conn *conn)
@@ -65,8 +64,8 @@ static bool send_remembered(struct redis_conn *conn, const char *process_id)
     char key[KEY_SIZE];
     remembered_key(key, process_id);
     return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", REMEMBERED_SECONDS}, 5) &&
-           redis_conn_send(conn, (const char *const[]){"SADD", PROCESSES_KEY, process_id}, 3) &&
-           redis_conn_send(conn, (const char *const[]){"EXPIRE", PROCESSES_KEY, REMEMBERED_SECONDS}, 3);
+           redis_conn_send(conn, (const char *const[]){"SADD", REDIS_PROCESSES_KEY, process_id}, 3) &&
+           redis_conn_send(conn, (const char *const[]){"EXPIRE", REDIS_PROCESSES_KEY, REMEMBERED_SECONDS}, 3);
 }
 
 static bool say_alive_once(struct redis_conn *conn, const char *process_id, bool *forgotten)
@@ -125,7 +124,7 @@ static bool look_at_members(struct redis_conn *conn, const redisReply *members, 
             return false;
         if (!lives && is_remembered) *died = true;
         if (is_remembered) continue;
-        if (!redis_conn_send(conn, (const char *const[]){"SREM", PROCESSES_KEY, id}, 3)) return false;
+        if (!redis_conn_send(conn, (const char *const[]){"SREM", REDIS_PROCESSES_KEY, id}, 3)) return false;
         forgotten++;
     }
     return redis_conn_skip(conn, forgotten);
@@ -136,7 +135,7 @@ enum chat_error redis_processes_died(struct redis_processes *self, bool *died)
     struct redis_conn *conn = self->conn;
     *died = false;
     redis_conn_doubt(conn);
-    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", PROCESSES_KEY}, 2))
+    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", REDIS_PROCESSES_KEY}, 2))
         return redis_conn_outcome(conn, false);
     redisReply *members = redis_conn_receive(conn);
     bool fine = members && members->type == REDIS_REPLY_ARRAY && look_at_members(conn, members, died);
@@ -150,7 +149,7 @@ enum chat_error redis_processes_may_judge(struct redis_processes *self, const ch
 {
     struct redis_conn *conn = self->conn;
     char alive[KEY_SIZE], remembered[KEY_SIZE], doubt[KEY_SIZE];
-    const char *const args[] = {alive,           remembered,     doubt, HISTORY_KEY, OWN_WORD_LEFT_MS,
+    const char *const args[] = {alive,           remembered,     doubt, REDIS_HISTORY_KEY, OWN_WORD_LEFT_MS,
                                 JUDGED_AFTER_MS, HISTORY_SECONDS};
     *may = false;
     alive_key(alive, process_id);

@@ -2,8 +2,7 @@
  * The registry of living processes in Redis: each says that it lives, and each can ask whether another one does,
  * whether one died, and whether what the registry says may be believed. For lib/redis alone: answer_log.c offers it as
  * part of its port (usecases/answer_log.h has what the words mean), as a write of the log and a word of life share a
- * round trip. Keys: chat:process:<id>:alive, :remembered and :doubt, chat:processes, chat:history. All belongs to the
- * connection's thread; every call is bounded in time.
+ * round trip. Its keys are in keys.h. All belongs to the connection's thread; every call is bounded in time.
  */
 #ifndef REDIS_PROCESSES_H
 #define REDIS_PROCESSES_H
