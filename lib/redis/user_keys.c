@@ -75,7 +75,7 @@ static enum chat_error erase(struct user_keys *keys, const char *user_id, int64_
     do {
         if (!step(self, pattern, user_id, cursor, erased)) {
             redis_conn_abandon(self->conn);
-            return CHAT_ERR_QUOTA_UNAVAILABLE;
+            return CHAT_ERR_REDIS_UNAVAILABLE;
         }
     } while (strcmp(cursor, "0") != 0);
     return CHAT_OK;
