@@ -40,8 +40,11 @@
     X(UPSTREAM_TIMEOUT, "upstream_timeout")
 
 /* What no client knows: X(NAME, as which of those above it is told). Inside each means one thing.
- *   REDIS_UNAVAILABLE   Redis is away, for what is no limit */
-#define CHAT_INTERNAL_ERRORS(X) X(REDIS_UNAVAILABLE, QUOTA_UNAVAILABLE)
+ *   REDIS_UNAVAILABLE   Redis is away, for what is no limit
+ *   UNDECIDED           nothing was decided here: ask another way */
+#define CHAT_INTERNAL_ERRORS(X)             \
+    X(REDIS_UNAVAILABLE, QUOTA_UNAVAILABLE) \
+    X(UNDECIDED, API_UNAVAILABLE)
 
 enum chat_error {
     CHAT_OK = 0,

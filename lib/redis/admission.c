@@ -223,7 +223,7 @@ static enum chat_error refuse(const struct chat_policy *policy, enum verdict ver
         *retry_after_s = policy->max_concurrent_streams == 0 ? NEVER_RETRY_AFTER_S : STREAMS_RETRY_AFTER_S;
         return CHAT_ERR_TOO_MANY_STREAMS;
     case ADMITTED: return CHAT_OK;
-    case NOT_AT_REST: return CHAT_ERR_API_UNAVAILABLE;
+    case NOT_AT_REST: return CHAT_ERR_UNDECIDED;
     case TOO_LATE:
     case UNKNOWN: break;
     }
@@ -299,7 +299,7 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     question.units = units;
     standing = ask_redis(self, caller, &question, now_ms);
     by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
-    if (!by_redis && rest.whose[0]) return CHAT_ERR_API_UNAVAILABLE;
+    if (!by_redis && rest.whose[0]) return CHAT_ERR_UNDECIDED;
     if (!by_redis) standing = decide_here(self, caller, units, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);

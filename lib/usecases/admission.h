@@ -41,7 +41,7 @@ struct admission_ops {
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
     /* The usual case in one step: as admit, where the model's shared breaker (shared_breaker.h) has nothing against
      * it, being closed without a failure on its books, never changed, and no rest under way. model NULL: not known yet,
-     * so all models' must be. CHAT_ERR_API_UNAVAILABLE: nothing was decided or counted, ask the breaker and then admit;
+     * so all models' must be. CHAT_ERR_UNDECIDED: nothing was counted, ask the breaker and then admit;
      * also where the store is away. */
     enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller, int units,
                                      const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
