@@ -384,7 +384,7 @@ static enum chat_error find_writer(struct redis_conn *conn, const char *answer_i
     char key[KEY_SIZE];
     answer_key(key, answer_id, REDIS_ANSWER_WRITER);
     redisReply *reply = ask(conn, (const char *const[]){"GET", key}, 2);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!reply) return CHAT_ERR_REDIS_UNAVAILABLE;
     read_writer(reply, writer);
     freeReplyObject(reply);
     return CHAT_OK;
@@ -493,7 +493,7 @@ static enum chat_error read_end(struct answer_log *log, const char *answer_id, s
     for (size_t i = 0; i < END_FIELD_COUNT; i++) command[2 + i] = END_FIELDS[i];
     *known = false;
     redisReply *reply = ask(self_of(log)->conn, command, 2 + END_FIELD_COUNT);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!reply) return CHAT_ERR_REDIS_UNAVAILABLE;
     *known = parse_end(reply, arena, out);
     freeReplyObject(reply);
     return CHAT_OK;

@@ -654,5 +654,5 @@ enum chat_error redis_conn_outcome(struct redis_conn *conn, bool fine)
 {
     if (fine) return CHAT_OK;
     redis_conn_abandon(conn);
-    return CHAT_ERR_QUOTA_UNAVAILABLE;
+    return CHAT_ERR_REDIS_UNAVAILABLE;
 }

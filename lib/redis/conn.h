@@ -83,7 +83,7 @@ bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine);
 /* Drops the connection, so that replies still due can't be taken for others'. */
 void redis_conn_abandon(struct redis_conn *conn);
 /* For the end of a call of several replies: CHAT_OK where it is fine; else abandons, and gives
- * CHAT_ERR_QUOTA_UNAVAILABLE. */
+ * CHAT_ERR_REDIS_UNAVAILABLE. */
 enum chat_error redis_conn_outcome(struct redis_conn *conn, bool fine);
 
 #endif

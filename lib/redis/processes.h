@@ -31,7 +31,7 @@ bool redis_processes_ask(struct redis_conn *conn, const char *process_id);
 /* Takes the reply. false: the pipeline failed. */
 bool redis_processes_take_answer(struct redis_conn *conn, bool *lives);
 
-/* ---- whole calls; errors: CHAT_ERR_QUOTA_UNAVAILABLE, Redis is away ---- */
+/* ---- whole calls; errors: CHAT_ERR_REDIS_UNAVAILABLE, Redis is away ---- */
 
 /* Says that the caller's process lives. One round trip. */
 enum chat_error redis_processes_say_alive(struct redis_processes *self, const char *process_id, bool *forgotten);

@@ -2,7 +2,7 @@
  * What of an answer is known outside the process that writes it: its text so far, who writes it, and whether somebody
  * watches it from elsewhere. One exchange a beat carries all that a process has to write and wants to know, however
  * many answers it has. After a failed exchange the next one writes whole texts, so nothing doubles or has a hole. An
- * instance belongs to one thread; every call is bounded in time. CHAT_ERR_QUOTA_UNAVAILABLE: the log is away.
+ * instance belongs to one thread; every call is bounded in time. CHAT_ERR_REDIS_UNAVAILABLE: the log is away.
  */
 #ifndef USECASES_ANSWER_LOG_H
 #define USECASES_ANSWER_LOG_H

@@ -28,7 +28,7 @@ struct key_claim {
 struct idempotency;
 struct idempotency_ops {
     /* Takes the key where it is free: TAKEN. Else says who has it. A user who has IDEMPOTENCY_KEYS_MAX loses the
-     * oldest. CHAT_ERR_QUOTA_UNAVAILABLE: can't be told now. */
+     * oldest. CHAT_ERR_REDIS_UNAVAILABLE: can't be told now. */
     enum chat_error (*take)(struct idempotency *self, const struct key_claim *claim, enum key_state *state,
                             char first_id[UUID_TEXT_SIZE]);
     /* Says the same without taking it. */

@@ -696,7 +696,7 @@ START_TEST(a_key_of_another_kind_confuses_no_later_call)
     writes[0].content_at = 1; /* a piece: what begins a key replaces whatever was there */
     writes[1] = write_of(other_id, "", "other");
     writes[1].whole = true;
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(writer_state(), WRITER_UNKNOWN);
     ck_assert(!write_whole("hm", "Because"));
     expect_text("hm", "Because");
@@ -722,7 +722,7 @@ START_TEST(a_failed_exchange_leaves_nothing_for_the_next_call)
     memset(reads, 0, sizeof reads);
     memcpy(reads[0].answer_id, bad_id, UUID_TEXT_SIZE);
     memcpy(reads[1].answer_id, other_id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
     memcpy(read.answer_id, answer_id, UUID_TEXT_SIZE);
     ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_OK);
     assert_text(read.reasoning, read.reasoning_len, "hm", 2);
@@ -743,15 +743,15 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     ck_assert(!write_whole("", "Bec"));
     own_redis_kill(&redis);
     began_ms = clock_mono_ms(clock_system());
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->say_alive(answers, ours, &forgotten), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->processes_died(answers, &died), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->may_judge(answers, ours, &may), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->say_alive(answers, ours, &forgotten), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->processes_died(answers, &died), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->may_judge(answers, ours, &may), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!may);
-    ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(look.state, WRITER_UNKNOWN);
-    ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!asked);
     ck_assert_int_lt(clock_mono_ms(clock_system()) - began_ms, 6 * DECIDED_MS);
     own_redis_start(&redis);
@@ -854,7 +854,7 @@ START_TEST(one_that_takes_no_writes_is_not_believed)
         bool may = true;
 
         raw_number(desk.raw, ways[i][0]);
-        ck_assert_msg(answers->ops->may_judge(answers, ours, &may) == CHAT_ERR_QUOTA_UNAVAILABLE, "%s", ways[i][0]);
+        ck_assert_msg(answers->ops->may_judge(answers, ours, &may) == CHAT_ERR_REDIS_UNAVAILABLE, "%s", ways[i][0]);
         ck_assert(!may);
         raw_number(desk.raw, ways[i][1]);
         redis_conn_new_request(desk.conn);
