@@ -13,6 +13,7 @@
 #include "redis/breaker.h"
 #include "redis/conn.h"
 #include "redis/idempotency.h"
+#include "redis/processes.h"
 #include "usecases/use_ledger.h"
 
 /* ---- the process's ---- */
@@ -67,17 +68,19 @@ bool stores_open(struct stores *stores, const struct stores_base *base)
         .admission = redis_admission_open(stores->redis, &settings->policy, clock, settings->workers),
         .idempotency = redis_idempotency_open(stores->redis, clock),
         .log = redis_answer_log_open(stores->redis),
+        .processes = redis_processes_open(stores->redis),
         .breaker = redis_breaker_open(stores->redis, base->local_breaker, clock),
     };
     const struct chat_ports *ports = &stores->ports;
     return ports->sessions && ports->messages && ports->usage && ports->admission && ports->idempotency && ports->log &&
-           ports->breaker;
+           ports->processes && ports->breaker;
 }
 
 void stores_close(struct stores *stores)
 {
     struct chat_ports *ports = &stores->ports;
     if (ports->breaker) redis_breaker_close(ports->breaker);
+    if (ports->processes) redis_processes_close(ports->processes);
     if (ports->log) redis_answer_log_close(ports->log);
     if (ports->idempotency) redis_idempotency_close(ports->idempotency);
     if (ports->admission) redis_admission_close(ports->admission);

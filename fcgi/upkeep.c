@@ -25,9 +25,9 @@ struct upkeep {
 
 static void say_alive(struct upkeep *upkeep)
 {
-    struct answer_log *log = upkeep->stores.ports.log;
+    struct processes *processes = upkeep->stores.ports.processes;
     bool forgotten;
-    if (log->ops->say_alive(log, relay_process_id(upkeep->relay), &forgotten) != CHAT_OK)
+    if (processes->ops->say_alive(processes, relay_process_id(upkeep->relay), &forgotten) != CHAT_OK)
         log_write(LOG_DEBUG, "alive_not_told");
     if (forgotten) relay_log_forgotten(upkeep->relay);
 }

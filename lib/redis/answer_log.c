@@ -27,7 +27,6 @@ _Static_assert((int)PIECES_ARGS_MAX <= (int)REDIS_SCRIPT_ARGS, "all pieces of a 
 struct redis_answer_log {
     struct answer_log base;
     struct redis_conn *conn;
-    struct redis_processes processes; /* on the same connection */
     int append_script;
 };
 
@@ -499,29 +498,9 @@ static enum chat_error read_end(struct answer_log *log, const char *answer_id, s
     return CHAT_OK;
 }
 
-/* ---- who lives: the registry's (processes.c) ---- */
-
-static enum chat_error say_alive(struct answer_log *log, const char *process_id, bool *forgotten)
-{
-    return redis_processes_say_alive(&self_of(log)->processes, process_id, forgotten);
-}
-
-static enum chat_error may_judge(struct answer_log *log, const char *process_id, bool *may)
-{
-    return redis_processes_may_judge(&self_of(log)->processes, process_id, may);
-}
-
-static enum chat_error processes_died(struct answer_log *log, bool *died)
-{
-    return redis_processes_died(&self_of(log)->processes, died);
-}
-
 static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
                                                 .read_end = read_end,
-                                                .say_alive = say_alive,
-                                                .may_judge = may_judge,
-                                                .processes_died = processes_died,
                                                 .writer_states = writer_states,
                                                 .ask_stop = ask_stop};
 
@@ -532,7 +511,6 @@ struct answer_log *redis_answer_log_open(struct redis_conn *conn)
     self->base.ops = &redis_ops;
     self->conn = conn;
     self->append_script = redis_conn_add_script(conn, append_text_lua);
-    redis_processes_init(&self->processes, conn);
     return &self->base;
 }
 

@@ -1,6 +1,6 @@
 /*
  * usecases/answer_log.h on Redis. Its keys are in keys.h, all with an expiry.
- * Who lives is the registry's (processes.h), which this port offers too.
+ * Who lives is the registry's (processes.h); a write of the log and a word of life share a round trip.
  */
 #ifndef REDIS_ANSWER_LOG_H
 #define REDIS_ANSWER_LOG_H

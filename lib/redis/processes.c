@@ -1,13 +1,19 @@
 #include "redis/processes.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <hiredis/hiredis.h>
 
 #include "base/uuid.h"
 #include "redis/judge.lua.h"
 #include "redis/keys.h"
-#include "usecases/answer_log.h"
+
+struct redis_processes {
+    struct processes base;
+    struct redis_conn *conn;
+    int judge_script;
+};
 
 enum { KEY_SIZE = UUID_TEXT_SIZE + 40 };
 #define ALIVE_SECONDS "6"       /* PROCESS_ALIVE_SECONDS */
@@ -33,10 +39,9 @@ static void doubt_key(char out[KEY_SIZE], const char *process_id)
     snprintf(out, KEY_SIZE, REDIS_DOUBT_KEY, process_id);
 }
 
-void redis_processes_init(struct redis_processes *out, struct redis_conn *conn)
+static struct redis_processes *self_of(struct processes *processes)
 {
-    out->conn = conn;
-    out->judge_script = redis_conn_add_script(conn, judge_lua);
+    return (struct redis_processes *)processes;
 }
 
 /* ---- to say that one lives ---- */
@@ -74,9 +79,9 @@ static bool say_alive_once(struct redis_conn *conn, const char *process_id, bool
            redis_processes_take_alive(conn, forgotten) && redis_conn_skip(conn, REMEMBERED_REPLIES);
 }
 
-enum chat_error redis_processes_say_alive(struct redis_processes *self, const char *process_id, bool *forgotten)
+static enum chat_error say_alive(struct processes *processes, const char *process_id, bool *forgotten)
 {
-    struct redis_conn *conn = self->conn;
+    struct redis_conn *conn = self_of(processes)->conn;
     *forgotten = false;
     bool fine = redis_conn_begin(conn) && (say_alive_once(conn, process_id, forgotten) ||
                                            (redis_conn_again(conn) && say_alive_once(conn, process_id, forgotten)));
@@ -130,23 +135,24 @@ static bool look_at_members(struct redis_conn *conn, const redisReply *members, 
     return redis_conn_skip(conn, forgotten);
 }
 
-enum chat_error redis_processes_died(struct redis_processes *self, bool *died)
+static enum chat_error died(struct processes *processes, bool *any)
 {
-    struct redis_conn *conn = self->conn;
-    *died = false;
+    struct redis_conn *conn = self_of(processes)->conn;
+    *any = false;
     redis_conn_doubt(conn);
     if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", REDIS_PROCESSES_KEY}, 2))
         return redis_conn_outcome(conn, false);
     redisReply *members = redis_conn_receive(conn);
-    bool fine = members && members->type == REDIS_REPLY_ARRAY && look_at_members(conn, members, died);
+    bool fine = members && members->type == REDIS_REPLY_ARRAY && look_at_members(conn, members, any);
     if (members) freeReplyObject(members);
     return redis_conn_outcome(conn, fine);
 }
 
 /* ---- whether to believe it ---- */
 
-enum chat_error redis_processes_may_judge(struct redis_processes *self, const char *process_id, bool *may)
+static enum chat_error may_judge(struct processes *processes, const char *process_id, bool *may)
 {
+    struct redis_processes *self = self_of(processes);
     struct redis_conn *conn = self->conn;
     char alive[KEY_SIZE], remembered[KEY_SIZE], doubt[KEY_SIZE];
     const char *const args[] = {alive,           remembered,     doubt, REDIS_HISTORY_KEY, OWN_WORD_LEFT_MS,
@@ -160,4 +166,20 @@ enum chat_error redis_processes_may_judge(struct redis_processes *self, const ch
     *may = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
     freeReplyObject(reply);
     return CHAT_OK;
+}
+
+struct processes *redis_processes_open(struct redis_conn *conn)
+{
+    static const struct processes_ops ops = {.say_alive = say_alive, .may_judge = may_judge, .died = died};
+    struct redis_processes *self = calloc(1, sizeof *self);
+    if (!self) return NULL;
+    self->base.ops = &ops;
+    self->conn = conn;
+    self->judge_script = redis_conn_add_script(conn, judge_lua);
+    return &self->base;
+}
+
+void redis_processes_close(struct processes *processes)
+{
+    free(self_of(processes));
 }

@@ -62,12 +62,11 @@ struct log_exchange {
     size_t read_count;
     struct log_note notes[LOG_NOTES_MAX]; /* out; also where the exchange failed later: they are gone from the log */
     size_t note_count;
-    bool forgotten; /* out: as say_alive's; told where something was written whole */
+    bool forgotten; /* out: as say_alive's (processes.h); told where something was written whole */
 };
 
 /* Of the process that writes an answer, as far as the log knows. */
 enum writer_state { WRITER_UNKNOWN, WRITER_ALIVE, WRITER_DEAD };
-enum { PROCESS_ALIVE_SECONDS = 6, PROCESS_REMEMBERED_SECONDS = 60, LOG_BELIEVED_AFTER_SECONDS = 15 };
 struct writer_look {
     char answer_id[UUID_TEXT_SIZE];
     enum writer_state state; /* out */
@@ -81,16 +80,6 @@ struct answer_log_ops {
     /* How it ended, strings in the arena; *known = false: not so far, or its row is written. */
     enum chat_error (*read_end)(struct answer_log *self, const char *answer_id, struct arena *arena, bool *known,
                                 struct log_end *out);
-    /* Tells others that this process lives: for PROCESS_ALIVE_SECONDS. *forgotten: the log didn't know that it does,
-     * so it may have lost all else: what lives is to be written anew, also what is silent. */
-    enum chat_error (*say_alive)(struct answer_log *self, const char *process_id, bool *forgotten);
-    /* Whether what the log says of others may be believed: it takes what is written, and for the last
-     * LOG_BELIEVED_AFTER_SECONDS it neither stood still nor began anew (emptied, or another took its place), so that
-     * all who live have had time to say so. Never before this process has said that it lives. */
-    enum chat_error (*may_judge)(struct answer_log *self, const char *process_id, bool *may);
-    /* Whether a process that said that it lives doesn't any more; of each this is known until
-     * PROCESS_REMEMBERED_SECONDS after its last word, and of none before the log was emptied. */
-    enum chat_error (*processes_died)(struct answer_log *self, bool *died);
     /* Of many answers in few round trips. */
     enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
     /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */

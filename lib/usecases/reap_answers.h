@@ -21,7 +21,7 @@ struct reaper {
  * left behind in another way, at REAP_PAGE of them, the next time at those that follow. Of one whose writer is not
  * known (it died before its first word to the log, or the log was emptied) the lease tells; without one it is ended
  * once it is older than longest_ms. What the log can't be asked for now, or there was no time for (some seconds), is
- * left for another time. Nothing is ended by a log that may not be believed (answer_log.h): it is asked before and, of
+ * left for another time. Nothing is ended by a log that may not be believed (processes.h): it is asked before and, of
  * each answer, after all was read. Gives how many it ended. */
 int reap_answers(const struct chat_ports *ports, struct reaper *reaper);
 
