@@ -1,4 +1,4 @@
-/* A request as libfcgi read it, for the HTTP layer. With records.c and worker.c all that knows FastCGI. */
+/* A request as libfcgi read it, for the HTTP layer. With records.c and accept.c all that knows FastCGI. */
 #ifndef FCGI_REQUEST_H
 #define FCGI_REQUEST_H
 

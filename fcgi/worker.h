@@ -1,18 +1,23 @@
 /*
- * One worker process:
+ * One worker process: puts its parts together, lets them live until a signal, and drains.
  *
- *   request threads   accept on the shared socket, one whole short request each, blocking style
+ *   request threads   accept on the shared socket, one whole short request each, blocking style (accept.h)
  *   relay loop        one thread, owns every live stream (lib/relay)
  *   job threads       what follows a stream: save, settle
- *   main thread       signals and housekeeping
+ *   keeper            what may wait for Postgres: looks after the stores, reaps, purges (keeper.h)
+ *   first thread      signals; says that the process lives, renews leases, gives memory back (upkeep.h)
+ *
+ * What a thread has for itself is stores.h's. Includes: stores <- accept, keeper, upkeep <- worker.
  */
 #ifndef FCGI_WORKER_H
 #define FCGI_WORKER_H
 
 #include "fcgi/settings.h"
 
-/* Runs until SIGTERM (drains: streams finish) or SIGINT, or a second SIGTERM (streams end as interrupted, stored).
- * A byte is written to ready_fd (-1: none) once requests are accepted. Returns the exit status. */
+/* Takes the settings and the listening socket, both borrowed, and ready_fd (-1: none), which it closes. Runs until
+ * SIGTERM (drains: streams finish) or SIGINT, or a second SIGTERM (streams end as interrupted, stored). Writes a byte
+ * to ready_fd once requests are accepted. Returns the exit status; 1: it couldn't start (that is logged). The process's
+ * first thread, before there are others. */
 int worker_run(const struct settings *settings, int listen_fd, int ready_fd, const char *version);
 
 #endif

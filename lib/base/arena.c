@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/alloc.h"
 
 enum {
     BLOCK_BYTES = 16 * 1024, /* of room in a standard block */
@@ -25,10 +25,7 @@ static struct arena_block *block_new(size_t size)
 {
     struct arena_block *block = size <= SIZE_MAX - sizeof *block ? malloc(sizeof *block + size) : NULL;
 
-    if (!block) {
-        log_write(LOG_ERROR, "out_of_memory", LOG_INT("bytes", size));
-        abort();
-    }
+    if (!block) out_of_memory(size);
     block->next = NULL;
     block->size = size;
     block->used = 0;

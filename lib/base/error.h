@@ -38,10 +38,20 @@
     X(INTERRUPTED, "interrupted")                             \
     X(UPSTREAM_TIMEOUT, "upstream_timeout")
 
+/* What no client knows: X(NAME, as which of those above it is told). Inside each means one thing.
+ *   REDIS_UNAVAILABLE   Redis is away, for what is no limit
+ *   UNDECIDED           nothing was decided here: ask another way */
+#define CHAT_INTERNAL_ERRORS(X)             \
+    X(REDIS_UNAVAILABLE, QUOTA_UNAVAILABLE) \
+    X(UNDECIDED, API_UNAVAILABLE)
+
 enum chat_error {
     CHAT_OK = 0,
 #define CHAT_ERROR_ENUM(name, code) CHAT_ERR_##name,
     CHAT_ERRORS(CHAT_ERROR_ENUM)
+#undef CHAT_ERROR_ENUM
+#define CHAT_ERROR_ENUM(name, told_as) CHAT_ERR_##name,
+        CHAT_INTERNAL_ERRORS(CHAT_ERROR_ENUM)
 #undef CHAT_ERROR_ENUM
 };
 
@@ -51,7 +61,8 @@ enum chat_error {
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* The wire code, e.g. "rate_limited"; "ok" for CHAT_OK. Static, never NULL. Any thread. */
+/* The wire code, e.g. "rate_limited"; "ok" for CHAT_OK; of an internal one the code that it is told as. Static, never
+ * NULL. Any thread. */
 const char *error_code(enum chat_error error);
 
 #endif

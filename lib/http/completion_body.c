@@ -1,8 +1,9 @@
 #include "http/completion_body.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/alloc.h"
 
 enum { ADDED_MAX_BYTES = 4 << 10 }; /* to a body, by us */
 
@@ -133,7 +134,7 @@ char *completion_body_for_provider(struct http_call *call, const struct completi
     buf_init(&body, call->body_len + ADDED_MAX_BYTES);
     buf_reserve(&body, call->body_len + ADDED_MAX_BYTES); /* copied once: it may be 20 MiB */
     if (provider->ops->bound(provider, call->body_text, call->body_len, &bounds, &body)) return buf_take(&body, len);
-    if (body.failed) abort(); /* out of memory */
+    if (body.failed) out_of_memory(call->body_len + ADDED_MAX_BYTES);
     buf_fini(&body);
     wrong(call, "body",
           "takes the names of `model`, `stream_options`, what is in it, and the token limits without escapes");

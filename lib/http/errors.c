@@ -57,6 +57,10 @@ const struct error_view *error_view(enum chat_error error)
     case CHAT_ERR_SHUTTING_DOWN: ROW(503, "server_error", true, "The service is restarting; try again.")
     case CHAT_ERR_INTERRUPTED: ROW(503, "server_error", true, "The answer was cut off; ask for it again.")
     case CHAT_ERR_UPSTREAM_TIMEOUT: ROW(504, "server_error", true, "The model provider took too long; try again.")
+#define TOLD_AS(name, told_as) \
+    case CHAT_ERR_##name: return error_view(CHAT_ERR_##told_as);
+        CHAT_INTERNAL_ERRORS(TOLD_AS)
+#undef TOLD_AS
     }
     return error_view(CHAT_ERR_INTERNAL);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/alloc.h"
+
 enum { TAB = 4, CODE_INDENT = 4, ORDERED_DIGITS = 9, LIST_SPACES = 4, FENCE_MIN = 3, RULE_MIN = 3, HEADING_LEVELS = 6 };
 
 /* A block quote, or an item of a list: how many columns its text is indented by. */
@@ -155,10 +157,10 @@ static void push(struct blocks *blocks, bool is_item, size_t width)
 
     fill_innermost(blocks);
     if (!is_item) {
-        if (!buf_append(&blocks->quotes, &index, sizeof index)) abort(); /* out of memory */
+        if (!buf_append(&blocks->quotes, &index, sizeof index)) out_of_memory(sizeof index);
         blocks->quote_count++;
     }
-    if (!buf_append(&blocks->stack, &container, sizeof container)) abort();
+    if (!buf_append(&blocks->stack, &container, sizeof container)) out_of_memory(sizeof container);
     blocks->depth++;
     blocks->leaf = LEAF_NONE;
 }

@@ -12,33 +12,34 @@ enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10, COMPLETION_BODY = 0 };
 #define MESSAGES "/api/v1/chat/messages"
 
 static const struct route routes[] = {
-    {"POST", SESSIONS, api_create_session, BODY_OPTIONAL, SMALL_BODY, FOR_USERS},
-    {"GET", SESSIONS, api_list_sessions, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"GET", SESSIONS "/{session}", api_open_session, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"PATCH", SESSIONS "/{session}", api_update_session, BODY_OBJECT, SMALL_BODY, FOR_USERS},
-    {"DELETE", SESSIONS "/{session}", api_delete_session, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"POST", SESSIONS "/{session}/restore", api_restore_session, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"GET", SESSIONS "/{session}/export", api_export_session, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"POST", SESSIONS "/{session}/messages", api_send_message, BODY_OBJECT, SEND_BODY, FOR_USERS},
-    {"POST", MESSAGES, api_send_first_message, BODY_OBJECT, SEND_BODY, FOR_USERS},
-    {"GET", MESSAGES "/{message}", api_get_message, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"POST", MESSAGES "/{message}/regenerate", api_regenerate_message, BODY_OPTIONAL, SMALL_BODY, FOR_USERS},
-    {"GET", MESSAGES "/{message}/stream", api_attach_stream, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"POST", MESSAGES "/{message}/stop", api_stop_message, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"PUT", MESSAGES "/{message}/feedback", api_set_feedback, BODY_OBJECT, SMALL_BODY, FOR_USERS},
-    {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"GET", "/api/v1/chat/admin/usage", api_list_usage, BODY_NONE, SMALL_BODY, FOR_ADMINS},
-    {"GET", "/api/v1/chat/admin/engagement", api_get_engagement, BODY_NONE, SMALL_BODY, FOR_ADMINS},
-    {"POST", "/api/v1/chat/completions", api_create_completion, BODY_OBJECT, COMPLETION_BODY, FOR_USERS},
-    {"GET", "/api/v1/models", api_list_models, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"GET", "/api/v1/models/{name}", api_get_model, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"POST", "/api/v1/auth/session", api_sign_in, BODY_NONE, SMALL_BODY, BY_BEARER},
-    {"DELETE", "/api/v1/auth/session", api_sign_out, BODY_NONE, SMALL_BODY, FOR_USERS},
-    {"GET", "/healthz", api_health, BODY_NONE, SMALL_BODY, FOR_ALL},
-    {"GET", "/readyz", api_ready, BODY_NONE, SMALL_BODY, FOR_ALL},
-    {"GET", "/metrics", api_metrics, BODY_NONE, SMALL_BODY, FOR_SCRAPERS},
-    {NULL, NULL, NULL, BODY_NONE, 0, FOR_USERS},
+    {"POST", SESSIONS, api_create_session, BODY_OPTIONAL, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", SESSIONS, api_list_sessions, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", SESSIONS "/{session}", api_open_session, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"PATCH", SESSIONS "/{session}", api_update_session, BODY_OBJECT, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"DELETE", SESSIONS "/{session}", api_delete_session, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"POST", SESSIONS "/{session}/restore", api_restore_session, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", SESSIONS "/{session}/export", api_export_session, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"POST", SESSIONS "/{session}/messages", api_send_message, BODY_OBJECT, SEND_BODY, FOR_USERS, CHAT_FEATURE},
+    {"POST", MESSAGES, api_send_first_message, BODY_OBJECT, SEND_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", MESSAGES "/{message}", api_get_message, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"POST", MESSAGES "/{message}/regenerate", api_regenerate_message, BODY_OPTIONAL, SMALL_BODY, FOR_USERS,
+     CHAT_FEATURE},
+    {"GET", MESSAGES "/{message}/stream", api_attach_stream, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"POST", MESSAGES "/{message}/stop", api_stop_message, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"PUT", MESSAGES "/{message}/feedback", api_set_feedback, BODY_OBJECT, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", "/api/v1/chat/quota", api_get_quota, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", "/api/v1/chat/features", api_get_features, BODY_NONE, SMALL_BODY, FOR_USERS, NO_FEATURE},
+    {"GET", "/api/v1/chat/admin/usage", api_list_usage, BODY_NONE, SMALL_BODY, FOR_ADMINS, CHAT_FEATURE},
+    {"GET", "/api/v1/chat/admin/engagement", api_get_engagement, BODY_NONE, SMALL_BODY, FOR_ADMINS, CHAT_FEATURE},
+    {"POST", "/api/v1/chat/completions", api_create_completion, BODY_OBJECT, COMPLETION_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", "/api/v1/models", api_list_models, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"GET", "/api/v1/models/{name}", api_get_model, BODY_NONE, SMALL_BODY, FOR_USERS, CHAT_FEATURE},
+    {"POST", "/api/v1/auth/session", api_sign_in, BODY_NONE, SMALL_BODY, BY_BEARER, NO_FEATURE},
+    {"DELETE", "/api/v1/auth/session", api_sign_out, BODY_NONE, SMALL_BODY, FOR_USERS, NO_FEATURE},
+    {"GET", "/healthz", api_health, BODY_NONE, SMALL_BODY, FOR_ALL, NO_FEATURE},
+    {"GET", "/readyz", api_ready, BODY_NONE, SMALL_BODY, FOR_ALL, NO_FEATURE},
+    {"GET", "/metrics", api_metrics, BODY_NONE, SMALL_BODY, FOR_SCRAPERS, NO_FEATURE},
+    {NULL, NULL, NULL, BODY_NONE, 0, FOR_USERS, NO_FEATURE},
 };
 
 _Static_assert(sizeof routes / sizeof routes[0] <= METRICS_ROUTES, "every row has its place in the metrics");
@@ -51,6 +52,16 @@ const struct route *route_table(void)
 size_t route_body_limit(const struct route *route, const struct chat_policy *policy)
 {
     return route->body_limit ? route->body_limit : (size_t)policy->completions_max_bytes;
+}
+
+/* Below these all that isn't there is chat's too: whoever may not use chat isn't told what there is. */
+enum route_feature route_feature(const struct route *route, const char *path)
+{
+    static const char *const below[] = {"/api/v1/chat/", "/api/v1/models/"};
+    if (route) return route->feature;
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++)
+        if (strncmp(path, below[i], strlen(below[i])) == 0) return CHAT_FEATURE;
+    return NO_FEATURE;
 }
 
 static size_t segment_len(const char *path)

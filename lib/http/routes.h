@@ -22,6 +22,9 @@ enum route_access {
     FOR_ALL,      /* no token needed */
 };
 
+/* What has to be switched on for the caller (domain/feature.h), who else gets FEATURE_DISABLED. */
+enum route_feature { NO_FEATURE, CHAT_FEATURE };
+
 struct route {
     const char *method;
     const char *path; /* {session} and {message} take a UUID (anything else is its 404), {name} takes a segment */
@@ -29,6 +32,7 @@ struct route {
     enum body_kind body;
     size_t body_limit; /* bytes; 0: the policy's limit of completions */
     enum route_access access;
+    enum route_feature feature; /* the same for all methods of a path */
 };
 
 size_t route_body_limit(const struct route *route, const struct chat_policy *policy);
@@ -40,6 +44,9 @@ enum route_match { ROUTE_FOUND, ROUTE_NOT_FOUND, ROUTE_WRONG_METHOD };
 enum { ALLOW_SIZE = 64 };
 enum route_match route_find(struct http_call *call, const struct route **route, enum chat_error *id_error,
                             char allow[ALLOW_SIZE]);
+/* Takes the row that route_find found, also with a wrong method (NULL: none), and the path that was asked for. Gives
+ * the feature that is needed to be told anything about it. Any thread. */
+enum route_feature route_feature(const struct route *route, const char *path);
 /* The table, ended by a row without a method. For --print-routes and tests. */
 const struct route *route_table(void);
 

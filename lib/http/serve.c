@@ -118,19 +118,11 @@ static bool needs_token(struct http_call *call, const struct route *route)
 }
 
 /* On or off for this user: the rollout as it is lived. */
-static bool has_feature(struct http_call *call)
+static bool has_chat(struct http_call *call)
 {
     bool allowed = feature_allows(call->ports->policy, &call->caller);
     metrics_add(&metrics->counters.cohorts[call->caller.is_admin ? COHORT_ADMIN : allowed ? COHORT_ON : COHORT_OFF], 1);
     return allowed;
-}
-
-/* All that is chat is behind the flag, but for the route that tells about it. */
-static bool behind_flag(const char *path)
-{
-    if (strcmp(path, "/api/v1/chat/features") == 0) return false;
-    return starts_with(path, "/api/v1/chat/") || strcmp(path, "/api/v1/models") == 0 ||
-           starts_with(path, "/api/v1/models/");
 }
 
 /* ---- what ---- */
@@ -253,7 +245,8 @@ static enum chat_error serve(struct http_call *call)
     if (needs_token(call, route)) {
         enum chat_error error = authenticate(call, found && route->access == BY_BEARER);
         bool for_admins = found && (route->access == FOR_ADMINS || route->access == FOR_SCRAPERS);
-        if (error == CHAT_OK && behind_flag(path) && !has_feature(call)) error = CHAT_ERR_FEATURE_DISABLED;
+        if (error == CHAT_OK && route_feature(route, path) == CHAT_FEATURE && !has_chat(call))
+            error = CHAT_ERR_FEATURE_DISABLED;
         if (error == CHAT_OK && for_admins && !call->caller.is_admin) error = CHAT_ERR_FORBIDDEN;
         if (error != CHAT_OK) return refuse(call, error);
     }

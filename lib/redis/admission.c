@@ -7,7 +7,7 @@
 
 #include <hiredis/hiredis.h>
 
-#include "redis/breaker.h"
+#include "redis/keys.h"
 #include "redis/local_rate.h"
 
 #include "redis/admission.lua.h"
@@ -53,27 +53,27 @@ static struct redis_admission *self_of(struct admission *admission)
 
 static void rate_key(char out[KEY_SIZE], const char *user_id, int64_t now_ms)
 {
-    snprintf(out, KEY_SIZE, "chat:rate:%s:%" PRId64, user_id, quota_window(now_ms));
+    snprintf(out, KEY_SIZE, REDIS_RATE_KEY, user_id, quota_window(now_ms));
 }
 
 static void create_key(char out[KEY_SIZE], const char *user_id, int64_t now_ms)
 {
-    snprintf(out, KEY_SIZE, "chat:create:%s:%" PRId64, user_id, quota_window(now_ms));
+    snprintf(out, KEY_SIZE, REDIS_CREATE_KEY, user_id, quota_window(now_ms));
 }
 
 static void daily_key(char out[KEY_SIZE], const char *user_id, const char *day)
 {
-    snprintf(out, KEY_SIZE, "chat:quota:daily:%s:%s", user_id, day);
+    snprintf(out, KEY_SIZE, REDIS_DAILY_KEY, user_id, day);
 }
 
 static void streams_key(char out[KEY_SIZE], const char *user_id)
 {
-    snprintf(out, KEY_SIZE, "chat:streams:%s", user_id);
+    snprintf(out, KEY_SIZE, REDIS_STREAMS_KEY, user_id);
 }
 
 static void settled_key(char out[KEY_SIZE], const char *answer_id)
 {
-    snprintf(out, KEY_SIZE, "chat:settled:%s", answer_id);
+    snprintf(out, KEY_SIZE, REDIS_SETTLED_KEY, answer_id);
 }
 
 /* ---- admit ---- */
@@ -223,7 +223,7 @@ static enum chat_error refuse(const struct chat_policy *policy, enum verdict ver
         *retry_after_s = policy->max_concurrent_streams == 0 ? NEVER_RETRY_AFTER_S : STREAMS_RETRY_AFTER_S;
         return CHAT_ERR_TOO_MANY_STREAMS;
     case ADMITTED: return CHAT_OK;
-    case NOT_AT_REST: return CHAT_ERR_API_UNAVAILABLE;
+    case NOT_AT_REST: return CHAT_ERR_UNDECIDED;
     case TOO_LATE:
     case UNKNOWN: break;
     }
@@ -299,7 +299,7 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     question.units = units;
     standing = ask_redis(self, caller, &question, now_ms);
     by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
-    if (!by_redis && rest.whose[0]) return CHAT_ERR_API_UNAVAILABLE;
+    if (!by_redis && rest.whose[0]) return CHAT_ERR_UNDECIDED;
     if (!by_redis) standing = decide_here(self, caller, units, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);

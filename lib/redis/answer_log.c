@@ -7,7 +7,8 @@
 #include <hiredis/hiredis.h>
 
 #include "redis/append_text.lua.h"
-#include "redis/judge.lua.h"
+#include "redis/keys.h"
+#include "redis/processes.h"
 
 enum {
     KEY_SIZE = UUID_TEXT_SIZE + 40,
@@ -22,20 +23,11 @@ _Static_assert((int)PIECES_ARGS_MAX <= (int)REDIS_SCRIPT_ARGS, "all pieces of a 
 #define ENDED_SECONDS "60"      /* for those still reading from it */
 #define UNSAVED_SECONDS "86400" /* an answer that is over, for as long as Postgres may be away */
 #define NOTES_SECONDS "60"
-#define ALIVE_SECONDS "6"       /* PROCESS_ALIVE_SECONDS */
-#define REMEMBERED_SECONDS "60" /* PROCESS_REMEMBERED_SECONDS */
-_Static_assert(PROCESS_ALIVE_SECONDS == 6 && PROCESS_REMEMBERED_SECONDS == 60, "these say the same");
-#define PROCESSES_KEY "chat:processes" /* ids of those that live, or did lately */
-#define HISTORY_KEY "chat:history"     /* since when this Redis is the one that all write to */
-#define HISTORY_SECONDS "3600"
-#define OWN_WORD_LEFT_MS "3000" /* it is renewed each 2 s, and lives 6 */
-#define JUDGED_AFTER_MS "15000" /* LOG_BELIEVED_AFTER_SECONDS */
-_Static_assert(LOG_BELIEVED_AFTER_SECONDS == 15, "these say the same");
 
 struct redis_answer_log {
     struct answer_log base;
     struct redis_conn *conn;
-    int append_script, judge_script;
+    int append_script;
 };
 
 static struct redis_answer_log *self_of(struct answer_log *log)
@@ -45,46 +37,15 @@ static struct redis_answer_log *self_of(struct answer_log *log)
 
 static void answer_key(char out[KEY_SIZE], const char *answer_id, const char *what)
 {
-    snprintf(out, KEY_SIZE, "chat:answer:%s:%s", answer_id, what);
+    snprintf(out, KEY_SIZE, REDIS_ANSWER_KEY, answer_id, what);
 }
 
 static void notes_key(char out[KEY_SIZE], const char *process_id)
 {
-    snprintf(out, KEY_SIZE, "chat:process:%s:notes", process_id);
-}
-
-static void alive_key(char out[KEY_SIZE], const char *process_id)
-{
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:alive", process_id);
-}
-
-static void remembered_key(char out[KEY_SIZE], const char *process_id)
-{
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:remembered", process_id);
-}
-
-static void doubt_key(char out[KEY_SIZE], const char *process_id)
-{
-    snprintf(out, KEY_SIZE, "chat:process:%.36s:doubt", process_id);
+    snprintf(out, KEY_SIZE, REDIS_NOTES_KEY, process_id);
 }
 
 /* ---- a pipeline: commands are queued, replies taken in the same order ---- */
-
-/* The reply, for the caller to free; NULL: the log is away. */
-static redisReply *next_reply(struct redis_conn *conn)
-{
-    return redis_conn_receive(conn);
-}
-
-static bool skip_replies(struct redis_conn *conn, size_t count)
-{
-    while (count--) {
-        redisReply *reply = next_reply(conn);
-        if (!reply) return false;
-        freeReplyObject(reply);
-    }
-    return true;
-}
 
 /* What begins a text sets it, whatever was there. */
 static bool sets(const struct log_write *write, size_t at)
@@ -120,7 +81,7 @@ static void add_piece(struct piece *pieces, size_t *count, struct log_write *wri
     piece->text = text;
     piece->len = len;
     answer_key(piece->key, write->answer_id, what);
-    answer_key(piece->writer, write->answer_id, "writer");
+    answer_key(piece->writer, write->answer_id, REDIS_ANSWER_WRITER);
     snprintf(piece->before, sizeof piece->before, "%zu", at);
 }
 
@@ -129,8 +90,9 @@ static size_t find_pieces(struct log_write *writes, size_t count, struct piece p
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         struct log_write *write = &writes[i];
-        add_piece(pieces, &found, write, "reasoning", write->reasoning_at, write->reasoning, write->reasoning_len);
-        add_piece(pieces, &found, write, "content", write->content_at, write->content, write->content_len);
+        add_piece(pieces, &found, write, REDIS_ANSWER_REASONING, write->reasoning_at, write->reasoning,
+                  write->reasoning_len);
+        add_piece(pieces, &found, write, REDIS_ANSWER_CONTENT, write->content_at, write->content, write->content_len);
     }
     return found;
 }
@@ -161,7 +123,7 @@ static bool send_pieces(const struct redis_answer_log *self, const struct piece 
 static bool take_pieces(struct redis_conn *conn, const struct piece *pieces, size_t count)
 {
     if (!count) return true;
-    redisReply *reply = next_reply(conn);
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     bool fits = reply->type == REDIS_REPLY_ARRAY && reply->elements == count;
     for (size_t i = 0; fits && i < count; i++)
@@ -206,7 +168,7 @@ static bool send_end(struct redis_conn *conn, const char *answer_id, const struc
                                            end->tokens_estimated ? "1" : "0",
                                            numbers[3]};
     const char *command[2 + 2 * END_FIELD_COUNT] = {"HSET", key};
-    answer_key(key, answer_id, "end");
+    answer_key(key, answer_id, REDIS_ANSWER_END);
     snprintf(numbers[0], NUMBER_SIZE, "%lld", (long long)end->usage.prompt_tokens);
     snprintf(numbers[1], NUMBER_SIZE, "%lld", (long long)end->usage.completion_tokens);
     snprintf(numbers[2], NUMBER_SIZE, "%lld", (long long)end->usage.total_tokens);
@@ -216,10 +178,10 @@ static bool send_end(struct redis_conn *conn, const char *answer_id, const struc
         command[3 + 2 * i] = values[i];
     }
     return redis_conn_send(conn, command, 2 + 2 * END_FIELD_COUNT) &&
-           send_expire(conn, answer_id, "end", UNSAVED_SECONDS) &&
-           send_expire(conn, answer_id, "content", UNSAVED_SECONDS) &&
-           send_expire(conn, answer_id, "reasoning", UNSAVED_SECONDS) &&
-           send_expire(conn, answer_id, "writer", UNSAVED_SECONDS);
+           send_expire(conn, answer_id, REDIS_ANSWER_END, UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_CONTENT, UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_REASONING, UNSAVED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_WRITER, UNSAVED_SECONDS);
 }
 
 enum { LAST_SECONDS_REPLIES = 3 };
@@ -227,37 +189,10 @@ enum { LAST_SECONDS_REPLIES = 3 };
 static bool send_last_seconds(struct redis_conn *conn, const char *answer_id)
 {
     char end[KEY_SIZE];
-    answer_key(end, answer_id, "end");
-    return send_expire(conn, answer_id, "content", ENDED_SECONDS) &&
-           send_expire(conn, answer_id, "reasoning", ENDED_SECONDS) &&
+    answer_key(end, answer_id, REDIS_ANSWER_END);
+    return send_expire(conn, answer_id, REDIS_ANSWER_CONTENT, ENDED_SECONDS) &&
+           send_expire(conn, answer_id, REDIS_ANSWER_REASONING, ENDED_SECONDS) &&
            redis_conn_send(conn, (const char *const[]){"DEL", end}, 2);
-}
-
-static bool send_alive(struct redis_conn *conn, const char *process_id)
-{
-    char key[KEY_SIZE];
-    alive_key(key, process_id);
-    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", ALIVE_SECONDS, "GET"}, 6);
-}
-
-enum { REMEMBERED_REPLIES = 3 };
-static bool send_remembered(struct redis_conn *conn, const char *process_id)
-{
-    char key[KEY_SIZE];
-    remembered_key(key, process_id);
-    return redis_conn_send(conn, (const char *const[]){"SET", key, "1", "EX", REMEMBERED_SECONDS}, 5) &&
-           redis_conn_send(conn, (const char *const[]){"SADD", PROCESSES_KEY, process_id}, 3) &&
-           redis_conn_send(conn, (const char *const[]){"EXPIRE", PROCESSES_KEY, REMEMBERED_SECONDS}, 3);
-}
-
-/* Where it wasn't known any more that this process lives, Redis may have lost all the rest too. */
-static bool take_alive(struct redis_conn *conn, bool *forgotten)
-{
-    redisReply *reply = next_reply(conn);
-    if (!reply) return false;
-    if (reply->type == REDIS_REPLY_NIL) *forgotten = true;
-    freeReplyObject(reply);
-    return true;
 }
 
 /* How many of a write's texts begin with it. */
@@ -271,14 +206,14 @@ static bool send_write(struct redis_conn *conn, const struct log_write *write, c
 {
     char writer[KEY_SIZE];
     if (write->reasoning_len && sets(write, write->reasoning_at) &&
-        !send_set(conn, write, "reasoning", write->reasoning, write->reasoning_len))
+        !send_set(conn, write, REDIS_ANSWER_REASONING, write->reasoning, write->reasoning_len))
         return false;
     if (write->content_len && sets(write, write->content_at) &&
-        !send_set(conn, write, "content", write->content, write->content_len))
+        !send_set(conn, write, REDIS_ANSWER_CONTENT, write->content, write->content_len))
         return false;
-    answer_key(writer, write->answer_id, "writer");
+    answer_key(writer, write->answer_id, REDIS_ANSWER_WRITER);
     /* a Redis that came back empty must not know a writer and not that it lives */
-    if (write->whole && !send_alive(conn, process_id)) return false;
+    if (write->whole && !redis_processes_send_alive(conn, process_id)) return false;
     if (names_writer(write) &&
         !redis_conn_send(conn,
                          (const char *const[]){"SET", writer, write->ended ? "" : process_id, "EX",
@@ -291,9 +226,9 @@ static bool send_write(struct redis_conn *conn, const struct log_write *write, c
 
 static bool take_write(struct redis_conn *conn, const struct log_write *write, bool *forgotten)
 {
-    return skip_replies(conn, count_sets(write)) && (!write->whole || take_alive(conn, forgotten)) &&
-           skip_replies(conn, (names_writer(write) ? 1u : 0u) + (write->end ? END_REPLIES : 0u) +
-                                  (write->ended ? LAST_SECONDS_REPLIES : 0u));
+    return redis_conn_skip(conn, count_sets(write)) && (!write->whole || redis_processes_take_alive(conn, forgotten)) &&
+           redis_conn_skip(conn, (names_writer(write) ? 1u : 0u) + (write->end ? END_REPLIES : 0u) +
+                                     (write->ended ? LAST_SECONDS_REPLIES : 0u));
 }
 
 enum { NOTE_LETTER_STOP = 's', NOTE_LETTER_WATCHED = 'w', NOTE_SIZE = UUID_TEXT_SIZE + 1 };
@@ -316,9 +251,9 @@ static bool tells(const struct log_read *read)
 static bool send_read(struct redis_conn *conn, const struct log_read *read)
 {
     char content[KEY_SIZE], reasoning[KEY_SIZE], writer[KEY_SIZE], at[NUMBER_SIZE];
-    answer_key(content, read->answer_id, "content");
-    answer_key(reasoning, read->answer_id, "reasoning");
-    answer_key(writer, read->answer_id, "writer");
+    answer_key(content, read->answer_id, REDIS_ANSWER_CONTENT);
+    answer_key(reasoning, read->answer_id, REDIS_ANSWER_REASONING);
+    answer_key(writer, read->answer_id, REDIS_ANSWER_WRITER);
     if (tells(read) && !send_note(conn, read->writer, NOTE_LETTER_WATCHED, read->answer_id)) return false;
     if (!redis_conn_send(conn, (const char *const[]){"GET", writer}, 2)) return false;
     snprintf(at, sizeof at, "%zu", read->reasoning_at);
@@ -329,7 +264,7 @@ static bool send_read(struct redis_conn *conn, const struct log_read *read)
 
 static bool take_text(struct redis_conn *conn, struct arena *arena, char **text, size_t *len)
 {
-    redisReply *reply = next_reply(conn);
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     if (reply->type == REDIS_REPLY_STRING && reply->len) {
         *text = arena_alloc(arena, reply->len);
@@ -348,8 +283,8 @@ static void read_writer(const redisReply *reply, char process_id[UUID_TEXT_SIZE]
 
 static bool take_read(struct redis_conn *conn, struct log_read *read, struct arena *arena)
 {
-    if (tells(read) && !skip_replies(conn, 2)) return false;
-    redisReply *reply = next_reply(conn);
+    if (tells(read) && !redis_conn_skip(conn, 2)) return false;
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     read_writer(reply, read->writer);
     freeReplyObject(reply);
@@ -390,7 +325,7 @@ static bool ask_notes(struct redis_conn *conn, const char *process_id)
 
 static bool take_notes(struct redis_conn *conn, struct log_exchange *exchange)
 {
-    redisReply *reply = next_reply(conn);
+    redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
         read_note(reply->element[i], exchange);
@@ -421,14 +356,6 @@ static bool exchange_writes(const struct redis_answer_log *self, struct log_exch
     return true;
 }
 
-/* After a failure replies may still be due: they must not be taken for a later call's. */
-static enum chat_error outcome(struct redis_conn *conn, bool fine)
-{
-    if (fine) return CHAT_OK;
-    redis_conn_abandon(conn);
-    return CHAT_ERR_QUOTA_UNAVAILABLE;
-}
-
 static bool exchange_all(const struct redis_answer_log *self, struct log_exchange *exchange, struct arena *arena)
 {
     return exchange_writes(self, exchange) && exchange_reads(self->conn, exchange, arena);
@@ -442,7 +369,7 @@ static enum chat_error exchange(struct answer_log *log, struct log_exchange *exc
     exchange->note_count = 0;
     bool fine = exchange_all(self_of(log), exchange, arena) ||
                 (redis_conn_again(conn) && exchange_all(self_of(log), exchange, arena));
-    return outcome(conn, fine);
+    return redis_conn_outcome(conn, fine);
 }
 
 /* One command's reply; NULL: the log is away. */
@@ -454,92 +381,12 @@ static redisReply *ask(struct redis_conn *conn, const char *const *args, size_t 
 static enum chat_error find_writer(struct redis_conn *conn, const char *answer_id, char writer[UUID_TEXT_SIZE])
 {
     char key[KEY_SIZE];
-    answer_key(key, answer_id, "writer");
+    answer_key(key, answer_id, REDIS_ANSWER_WRITER);
     redisReply *reply = ask(conn, (const char *const[]){"GET", key}, 2);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!reply) return CHAT_ERR_REDIS_UNAVAILABLE;
     read_writer(reply, writer);
     freeReplyObject(reply);
     return CHAT_OK;
-}
-
-static bool say_alive_once(struct redis_conn *conn, const char *process_id, bool *forgotten)
-{
-    return send_alive(conn, process_id) && send_remembered(conn, process_id) && take_alive(conn, forgotten) &&
-           skip_replies(conn, REMEMBERED_REPLIES);
-}
-
-static enum chat_error say_alive(struct answer_log *log, const char *process_id, bool *forgotten)
-{
-    struct redis_conn *conn = self_of(log)->conn;
-    *forgotten = false;
-    bool fine = redis_conn_begin(conn) && (say_alive_once(conn, process_id, forgotten) ||
-                                           (redis_conn_again(conn) && say_alive_once(conn, process_id, forgotten)));
-    return outcome(conn, fine);
-}
-
-static bool take_exists(struct redis_conn *conn, bool *exists)
-{
-    redisReply *reply = next_reply(conn);
-    if (!reply) return false;
-    *exists = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
-    freeReplyObject(reply);
-    return true;
-}
-
-/* Whether one of these died; those that nobody remembers are taken out. */
-static bool look_at_processes(struct redis_conn *conn, const redisReply *members, bool *died)
-{
-    size_t forgotten = 0;
-    if (!redis_conn_begin(conn)) return false;
-    for (size_t i = 0; i < members->elements; i++) {
-        char alive[KEY_SIZE], remembered[KEY_SIZE];
-        alive_key(alive, members->element[i]->str);
-        remembered_key(remembered, members->element[i]->str);
-        if (!redis_conn_send(conn, (const char *const[]){"EXISTS", alive}, 2) ||
-            !redis_conn_send(conn, (const char *const[]){"EXISTS", remembered}, 2))
-            return false;
-    }
-    for (size_t i = 0; i < members->elements; i++) {
-        const char *id = members->element[i]->str;
-        bool lives, is_remembered;
-        if (!take_exists(conn, &lives) || !take_exists(conn, &is_remembered)) return false;
-        if (!lives && is_remembered) *died = true;
-        if (is_remembered) continue;
-        if (!redis_conn_send(conn, (const char *const[]){"SREM", PROCESSES_KEY, id}, 3)) return false;
-        forgotten++;
-    }
-    return skip_replies(conn, forgotten);
-}
-
-static enum chat_error may_judge(struct answer_log *log, const char *process_id, bool *may)
-{
-    struct redis_answer_log *self = self_of(log);
-    char alive[KEY_SIZE], remembered[KEY_SIZE], doubt[KEY_SIZE];
-    const char *const args[] = {alive,           remembered,     doubt, HISTORY_KEY, OWN_WORD_LEFT_MS,
-                                JUDGED_AFTER_MS, HISTORY_SECONDS};
-    *may = false;
-    alive_key(alive, process_id);
-    remembered_key(remembered, process_id);
-    doubt_key(doubt, process_id);
-    redisReply *reply =
-        redis_conn_begin(self->conn) ? redis_conn_eval(self->conn, self->judge_script, 4, args, 7) : NULL;
-    if (!reply) return outcome(self->conn, false);
-    *may = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
-    freeReplyObject(reply);
-    return CHAT_OK;
-}
-
-static enum chat_error processes_died(struct answer_log *log, bool *died)
-{
-    struct redis_conn *conn = self_of(log)->conn;
-    *died = false;
-    redis_conn_doubt(conn);
-    if (!redis_conn_begin(conn) || !redis_conn_send(conn, (const char *const[]){"SMEMBERS", PROCESSES_KEY}, 2))
-        return outcome(conn, false);
-    redisReply *members = next_reply(conn);
-    bool fine = members && members->type == REDIS_REPLY_ARRAY && look_at_processes(conn, members, died);
-    if (members) freeReplyObject(members);
-    return outcome(conn, fine);
 }
 
 /* The processes that write these answers; "" where none is known. One round trip. */
@@ -549,11 +396,11 @@ static bool find_writers(struct redis_conn *conn, const struct writer_look *look
     if (!redis_conn_begin(conn)) return false;
     for (size_t i = 0; i < count; i++) {
         char key[KEY_SIZE];
-        answer_key(key, looks[i].answer_id, "writer");
+        answer_key(key, looks[i].answer_id, REDIS_ANSWER_WRITER);
         if (!redis_conn_send(conn, (const char *const[]){"GET", key}, 2)) return false;
     }
     for (size_t i = 0; i < count; i++) {
-        redisReply *reply = next_reply(conn);
+        redisReply *reply = redis_conn_receive(conn);
         if (!reply) return false;
         read_writer(reply, writers[i]);
         freeReplyObject(reply);
@@ -565,19 +412,14 @@ static bool find_writers(struct redis_conn *conn, const struct writer_look *look
 static bool look_at_writers(struct redis_conn *conn, struct writer_look *looks, size_t count,
                             char writers[][UUID_TEXT_SIZE])
 {
+    for (size_t i = 0; i < count; i++)
+        if (writers[i][0] && !redis_processes_ask(conn, writers[i])) return false;
     for (size_t i = 0; i < count; i++) {
-        char key[KEY_SIZE];
-        if (!writers[i][0]) continue;
-        alive_key(key, writers[i]);
-        if (!redis_conn_send(conn, (const char *const[]){"EXISTS", key}, 2)) return false;
-    }
-    for (size_t i = 0; i < count; i++) {
+        bool lives;
         looks[i].state = WRITER_UNKNOWN;
         if (!writers[i][0]) continue;
-        redisReply *reply = next_reply(conn);
-        if (!reply) return false;
-        looks[i].state = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1 ? WRITER_ALIVE : WRITER_DEAD;
-        freeReplyObject(reply);
+        if (!redis_processes_take_answer(conn, &lives)) return false;
+        looks[i].state = lives ? WRITER_ALIVE : WRITER_DEAD;
     }
     return true;
 }
@@ -590,14 +432,14 @@ static enum chat_error writer_states(struct answer_log *log, struct writer_look 
     for (size_t from = 0; from < count; from += COMMANDS_A_TRIP) {
         size_t batch = count - from < COMMANDS_A_TRIP ? count - from : COMMANDS_A_TRIP;
         if (!find_writers(conn, looks + from, batch, writers) || !look_at_writers(conn, looks + from, batch, writers))
-            return outcome(conn, false);
+            return redis_conn_outcome(conn, false);
     }
     return CHAT_OK;
 }
 
 static bool tell_stop(struct redis_conn *conn, const char *writer, const char *answer_id)
 {
-    return send_note(conn, writer, NOTE_LETTER_STOP, answer_id) && skip_replies(conn, 2);
+    return send_note(conn, writer, NOTE_LETTER_STOP, answer_id) && redis_conn_skip(conn, 2);
 }
 
 static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, bool *asked)
@@ -609,14 +451,14 @@ static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, b
     if (error != CHAT_OK || !writer[0]) return error;
     *asked = redis_conn_begin(conn) &&
              (tell_stop(conn, writer, answer_id) || (redis_conn_again(conn) && tell_stop(conn, writer, answer_id)));
-    return outcome(conn, *asked);
+    return redis_conn_outcome(conn, *asked);
 }
 
 static enum chat_error read_text(struct answer_log *log, struct log_read *read, struct arena *arena)
 {
     struct log_exchange one = {.reads = read, .read_count = 1};
     struct redis_conn *conn = self_of(log)->conn;
-    return outcome(conn, exchange_reads(conn, &one, arena));
+    return redis_conn_outcome(conn, exchange_reads(conn, &one, arena));
 }
 
 static bool parse_end(const redisReply *reply, struct arena *arena, struct log_end *out)
@@ -646,11 +488,11 @@ static enum chat_error read_end(struct answer_log *log, const char *answer_id, s
 {
     char key[KEY_SIZE];
     const char *command[2 + END_FIELD_COUNT] = {"HMGET", key};
-    answer_key(key, answer_id, "end");
+    answer_key(key, answer_id, REDIS_ANSWER_END);
     for (size_t i = 0; i < END_FIELD_COUNT; i++) command[2 + i] = END_FIELDS[i];
     *known = false;
     redisReply *reply = ask(self_of(log)->conn, command, 2 + END_FIELD_COUNT);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!reply) return CHAT_ERR_REDIS_UNAVAILABLE;
     *known = parse_end(reply, arena, out);
     freeReplyObject(reply);
     return CHAT_OK;
@@ -659,9 +501,6 @@ static enum chat_error read_end(struct answer_log *log, const char *answer_id, s
 static const struct answer_log_ops redis_ops = {.exchange = exchange,
                                                 .read = read_text,
                                                 .read_end = read_end,
-                                                .say_alive = say_alive,
-                                                .may_judge = may_judge,
-                                                .processes_died = processes_died,
                                                 .writer_states = writer_states,
                                                 .ask_stop = ask_stop};
 
@@ -672,7 +511,6 @@ struct answer_log *redis_answer_log_open(struct redis_conn *conn)
     self->base.ops = &redis_ops;
     self->conn = conn;
     self->append_script = redis_conn_add_script(conn, append_text_lua);
-    self->judge_script = redis_conn_add_script(conn, judge_lua);
     return &self->base;
 }
 

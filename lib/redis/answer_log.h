@@ -1,9 +1,6 @@
 /*
- * usecases/answer_log.h on Redis. Keys, all with an expiry:
- *   chat:answer:<id>:content, :reasoning   the text so far
- *   chat:answer:<id>:writer                process that writes it, "" once its row is written
- *   chat:process:<id>:alive                the process lives
- *   chat:process:<id>:notes                what others tell this process: stop, somebody is attached
+ * usecases/answer_log.h on Redis. Its keys are in keys.h, all with an expiry.
+ * Who lives is the registry's (processes.h); a write of the log and a word of life share a round trip.
  */
 #ifndef REDIS_ANSWER_LOG_H
 #define REDIS_ANSWER_LOG_H

@@ -7,9 +7,8 @@
 
 #include "base/clock.h"
 #include "redis/conn.h"
+#include "redis/keys.h"
 #include "usecases/shared_breaker.h"
-
-#define REDIS_BREAKER_KEY "chat:breakers"
 
 /* What a process knows by itself: it decides while Redis is away. Any thread. */
 struct local_breaker;

@@ -394,6 +394,16 @@ static redisReply *ask_once(struct redis_conn *conn, const char *const *args, si
     return redis_conn_send(conn, args, count) ? redis_conn_receive(conn) : NULL;
 }
 
+bool redis_conn_skip(struct redis_conn *conn, size_t count)
+{
+    while (count--) {
+        redisReply *reply = redis_conn_receive(conn);
+        if (!reply) return false;
+        freeReplyObject(reply);
+    }
+    return true;
+}
+
 redisReply *redis_conn_ask(struct redis_conn *conn, const char *const *args, size_t count)
 {
     redisReply *reply = ask_once(conn, args, count);
@@ -637,4 +647,12 @@ redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, 
     if (count > MAX_SCRIPT_ARGS) abort();
     reply = eval_once(conn, script, key_count, args, count);
     return !reply && redis_conn_again(conn) ? eval_once(conn, script, key_count, args, count) : reply;
+}
+
+/* Replies may still be due: they must not be taken for a later call's. */
+enum chat_error redis_conn_outcome(struct redis_conn *conn, bool fine)
+{
+    if (fine) return CHAT_OK;
+    redis_conn_abandon(conn);
+    return CHAT_ERR_REDIS_UNAVAILABLE;
 }

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 struct redis_server;
 struct redis_conn;
 struct redisReply;
@@ -64,6 +66,8 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
 /* The next reply, never an error one; freeReplyObject it. NULL: failed and logged. A pipeline is given up at the
  * first NULL: redis_conn_abandon. */
 struct redisReply *redis_conn_receive(struct redis_conn *conn);
+/* Takes as many replies, and drops them. false: failed, as above. */
+bool redis_conn_skip(struct redis_conn *conn, size_t count);
 /* Sends one command and takes its reply, again where redis_conn_again says so. NULL as above. */
 struct redisReply *redis_conn_ask(struct redis_conn *conn, const char *const *args, size_t count);
 /* Queues a script (at most REDIS_SCRIPT_ARGS keys and args), to run by EVALSHA, as redis_conn_send_binary does a
@@ -78,5 +82,8 @@ struct redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_
 bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine);
 /* Drops the connection, so that replies still due can't be taken for others'. */
 void redis_conn_abandon(struct redis_conn *conn);
+/* For the end of a call of several replies: CHAT_OK where it is fine; else abandons, and gives
+ * CHAT_ERR_REDIS_UNAVAILABLE. */
+enum chat_error redis_conn_outcome(struct redis_conn *conn, bool fine);
 
 #endif

@@ -11,6 +11,7 @@
 #include "domain/caller.h"
 #include "redis/give_up_key.lua.h"
 #include "redis/keep_key.lua.h"
+#include "redis/keys.h"
 #include "redis/take_key.lua.h"
 
 enum {
@@ -52,12 +53,12 @@ static void hash_key(const struct key_claim *claim, char out[HASH_SIZE])
 
 static void name_key(const struct key_claim *claim, struct names *out)
 {
-    const char *life = claim->brief ? "hour" : "day", *other = claim->brief ? "day" : "hour";
+    char *day = claim->brief ? out->other_index : out->index, *hour = claim->brief ? out->index : out->other_index;
     hash_key(claim, out->hash);
-    snprintf(out->prefix, sizeof out->prefix, "chat:idempotency:%s#", claim->user_id);
+    snprintf(out->prefix, sizeof out->prefix, REDIS_IDEMPOTENCY_PREFIX, claim->user_id);
     snprintf(out->key, sizeof out->key, "%s%s", out->prefix, out->hash);
-    snprintf(out->index, sizeof out->index, "chat:keys:%s:%s", life, claim->user_id);
-    snprintf(out->other_index, sizeof out->other_index, "chat:keys:%s:%s", other, claim->user_id);
+    snprintf(day, PREFIX_SIZE, REDIS_DAY_KEYS_KEY, claim->user_id);
+    snprintf(hour, PREFIX_SIZE, REDIS_HOUR_KEYS_KEY, claim->user_id);
 }
 
 static void write_value(const struct key_claim *claim, char state, char out[VALUE_SIZE])
@@ -86,7 +87,7 @@ static enum chat_error take(struct idempotency *idempotency, const struct key_cl
     char value[VALUE_SIZE], life[16], other_life[16], now[24], most[16];
     const char *const list[] = {names.key, names.index, names.other_index, value,     life, other_life,
                                 now,       most,        names.prefix,      names.hash};
-    if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!redis_conn_begin(self->conn)) return CHAT_ERR_REDIS_UNAVAILABLE;
     name_key(claim, &names);
     write_value(claim, 'p', value);
     snprintf(life, sizeof life, "%d", claim->brief ? HOUR_SECONDS : DAY_SECONDS);
@@ -96,7 +97,7 @@ static enum chat_error take(struct idempotency *idempotency, const struct key_cl
     redisReply *reply = redis_conn_eval(self->conn, self->take_script, 3, list, sizeof list / sizeof *list);
     bool fine = read_value(reply, claim, state, first_id);
     if (reply) freeReplyObject(reply);
-    return redis_conn_done(self->conn, "key_take", fine) ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    return redis_conn_done(self->conn, "key_take", fine) ? CHAT_OK : CHAT_ERR_REDIS_UNAVAILABLE;
 }
 
 static enum chat_error look(struct idempotency *idempotency, const struct key_claim *claim, enum key_state *state,
@@ -105,21 +106,21 @@ static enum chat_error look(struct idempotency *idempotency, const struct key_cl
     struct redis_idempotency *self = self_of(idempotency);
     struct names names;
     const char *const get[] = {"GET", names.key};
-    if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!redis_conn_begin(self->conn)) return CHAT_ERR_REDIS_UNAVAILABLE;
     name_key(claim, &names);
     redisReply *reply = redis_conn_ask(self->conn, get, 2);
     bool free_now = reply && reply->type == REDIS_REPLY_NIL;
     if (free_now) *state = KEY_FREE;
     bool fine = free_now || read_value(reply, claim, state, first_id);
     if (reply) freeReplyObject(reply);
-    return redis_conn_done(self->conn, "key_look", fine) ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    return redis_conn_done(self->conn, "key_look", fine) ? CHAT_OK : CHAT_ERR_REDIS_UNAVAILABLE;
 }
 
 static enum chat_error run(struct redis_idempotency *self, int script, int key_count, const char *const *list,
                            size_t count)
 {
     redisReply *reply = redis_conn_eval(self->conn, script, key_count, list, count);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!reply) return CHAT_ERR_REDIS_UNAVAILABLE;
     freeReplyObject(reply);
     return CHAT_OK;
 }
@@ -130,7 +131,7 @@ static enum chat_error keep(struct idempotency *idempotency, const struct key_cl
     struct names names;
     char pending[VALUE_SIZE], done[VALUE_SIZE];
     const char *const list[] = {names.key, pending, done};
-    if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!redis_conn_begin(self->conn)) return CHAT_ERR_REDIS_UNAVAILABLE;
     name_key(claim, &names);
     write_value(claim, 'p', pending);
     write_value(claim, 'd', done);
@@ -142,7 +143,7 @@ static enum chat_error give_up(struct idempotency *idempotency, const struct key
     struct redis_idempotency *self = self_of(idempotency);
     struct names names;
     const char *const list[] = {names.key, names.index, claim->our_id, names.hash};
-    if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!redis_conn_begin(self->conn)) return CHAT_ERR_REDIS_UNAVAILABLE;
     name_key(claim, &names);
     return run(self, self->give_up_script, 2, list, sizeof list / sizeof *list);
 }

@@ -1,8 +1,6 @@
 /*
- * usecases/idempotency.h on Redis.
- *   chat:idempotency:<user>#<hash>   "<fingerprint> <id> p" (pending) or "… d" (done); hash: the first half of SHA-256
- *                                    over user and key, in hex, so that nothing of a key's text is stored
- *   chat:keys:day:<user>, chat:keys:hour:<user>   the user's hashes by when they were taken, by how long they live
+ * usecases/idempotency.h on Redis. Its keys are in keys.h. The hash in them is the first half of SHA-256 over user and
+ * key, in hex, so that nothing of a key's text is stored.
  */
 #ifndef REDIS_IDEMPOTENCY_H
 #define REDIS_IDEMPOTENCY_H

@@ -7,6 +7,7 @@
 #include <hiredis/hiredis.h>
 
 #include "domain/caller.h"
+#include "redis/keys.h"
 
 enum { CURSOR_SIZE = 24 };
 #define SCAN_COUNT "1000"
@@ -16,14 +17,14 @@ struct redis_user_keys {
     struct redis_conn *conn;
 };
 
-/* What follows the user in each kind of key (admission.c, idempotency.c): to the end, up to a '#', or characters of a
+/* What follows the user in each kind of key that names one (keys.h): to the end, up to a '#', or characters of a
  * set after a colon. */
 static const struct {
     const char *prefix, *after;
 } kinds[] = {
-    {"chat:rate:", ":0123456789"}, {"chat:create:", ":0123456789"}, {"chat:quota:daily:", ":0123456789-"},
-    {"chat:streams:", ""},         {"chat:idempotency:", "#"},      {"chat:keys:day:", ""},
-    {"chat:keys:hour:", ""},
+    {REDIS_RATE_OF, ":0123456789"}, {REDIS_CREATE_OF, ":0123456789"}, {REDIS_DAILY_OF, ":0123456789-"},
+    {REDIS_STREAMS_OF, ""},         {REDIS_IDEMPOTENCY_OF, "#"},      {REDIS_DAY_KEYS_OF, ""},
+    {REDIS_HOUR_KEYS_OF, ""},
 };
 
 bool redis_key_is_of(const char *key, const char *user_id)
@@ -69,12 +70,12 @@ static enum chat_error erase(struct user_keys *keys, const char *user_id, int64_
 {
     struct redis_user_keys *self = (struct redis_user_keys *)keys;
     char pattern[USER_ID_SIZE + 16], cursor[CURSOR_SIZE] = "0";
-    snprintf(pattern, sizeof pattern, "chat:*%s*", user_id);
+    snprintf(pattern, sizeof pattern, REDIS_KEYS_PATTERN, user_id);
     *erased = 0;
     do {
         if (!step(self, pattern, user_id, cursor, erased)) {
             redis_conn_abandon(self->conn);
-            return CHAT_ERR_QUOTA_UNAVAILABLE;
+            return CHAT_ERR_REDIS_UNAVAILABLE;
         }
     } while (strcmp(cursor, "0") != 0);
     return CHAT_OK;

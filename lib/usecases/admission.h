@@ -40,7 +40,7 @@ struct admission_ops {
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
     /* The usual case in one step: as admit, if the model's shared breaker (shared_breaker.h) is at rest. It is at rest
      * if it is closed, without a counted failure, never changed, and its model doesn't rest. If `model` is NULL, the
-     * model isn't known yet, and all models' breakers must be at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided or
+     * model isn't known yet, and all models' breakers must be at rest. CHAT_ERR_UNDECIDED: nothing was decided or
      * counted; ask the breaker, and then admit. It is also returned while the store is away. */
     enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller, int units,
                                      const char *answer_id, struct admission_ticket *ticket, struct quota *quota,

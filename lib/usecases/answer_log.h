@@ -2,7 +2,7 @@
  * The log holds what other processes need of an answer: its text so far, who writes it, and whether somebody watches it
  * from elsewhere. One exchange carries all that a process has to write and wants to know, however many answers it has.
  * After a failed exchange the next one writes whole texts, so no text is doubled or missing. An instance belongs to one
- * thread. Every call is bounded in time. CHAT_ERR_QUOTA_UNAVAILABLE: the log is away.
+ * thread. Every call is bounded in time. CHAT_ERR_REDIS_UNAVAILABLE: the log is away.
  */
 #ifndef USECASES_ANSWER_LOG_H
 #define USECASES_ANSWER_LOG_H
@@ -62,12 +62,11 @@ struct log_exchange {
     size_t read_count;
     struct log_note notes[LOG_NOTES_MAX]; /* out; also if the exchange failed later: the log has them no more */
     size_t note_count;
-    bool forgotten; /* out: as say_alive's; set only if something was written whole */
+    bool forgotten; /* out: as say_alive's (processes.h); set only if something was written whole */
 };
 
 /* Whether the process that writes an answer lives, as far as the log knows. */
 enum writer_state { WRITER_UNKNOWN, WRITER_ALIVE, WRITER_DEAD };
-enum { PROCESS_ALIVE_SECONDS = 6, PROCESS_REMEMBERED_SECONDS = 60, LOG_BELIEVED_AFTER_SECONDS = 15 };
 struct writer_look {
     char answer_id[UUID_TEXT_SIZE];
     enum writer_state state; /* out */
@@ -81,16 +80,6 @@ struct answer_log_ops {
     /* Reads how it ended, with strings in the arena. *known = false: it hasn't ended, or its row is written. */
     enum chat_error (*read_end)(struct answer_log *self, const char *answer_id, struct arena *arena, bool *known,
                                 struct log_end *out);
-    /* Reports to others that this process lives, for PROCESS_ALIVE_SECONDS. *forgotten: the log didn't know that, so it
-     * may have lost everything else. Then write all running answers again, silent ones too. */
-    enum chat_error (*say_alive)(struct answer_log *self, const char *process_id, bool *forgotten);
-    /* Sets *may to whether the log may be believed about others. It may if it takes writes, and if it has neither
-     * stopped nor begun again (emptied, or replaced by another) for the last LOG_BELIEVED_AFTER_SECONDS: then all
-     * living processes have had time to report. Never before this process has reported that it lives. */
-    enum chat_error (*may_judge)(struct answer_log *self, const char *process_id, bool *may);
-    /* Sets *died to whether a process that reported that it lives has died. The log knows that of each process until
-     * PROCESS_REMEMBERED_SECONDS after its last report, and of none from before it was emptied. */
-    enum chat_error (*processes_died)(struct answer_log *self, bool *died);
     /* Fills the state of each writer, for many answers in few round trips. */
     enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
     /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */

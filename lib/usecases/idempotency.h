@@ -29,7 +29,7 @@ struct key_claim {
 struct idempotency;
 struct idempotency_ops {
     /* Takes the key if it is free: TAKEN. Otherwise sets *state and first_id to who has it. A user who has
-     * IDEMPOTENCY_KEYS_MAX loses the oldest. CHAT_ERR_QUOTA_UNAVAILABLE: it can't be known now. */
+     * IDEMPOTENCY_KEYS_MAX loses the oldest. CHAT_ERR_REDIS_UNAVAILABLE: it can't be known now. */
     enum chat_error (*take)(struct idempotency *self, const struct key_claim *claim, enum key_state *state,
                             char first_id[UUID_TEXT_SIZE]);
     /* Sets the same without taking it. */

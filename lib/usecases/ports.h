@@ -12,6 +12,7 @@
 #include "usecases/answer_log.h"
 #include "usecases/answers.h"
 #include "usecases/idempotency.h"
+#include "usecases/processes.h"
 #include "usecases/provider.h"
 #include "usecases/shared_breaker.h"
 
@@ -30,6 +31,7 @@ struct chat_ports {
     struct shared_breaker *breaker;
     struct idempotency *idempotency;
     struct answer_log *log;
+    struct processes *processes;
     struct answers *answers;
 };
 

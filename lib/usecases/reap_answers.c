@@ -71,7 +71,7 @@ static struct admission_ticket ticket_of(const struct stale_answer *stale)
 static bool log_is_believed(const struct chat_ports *ports, const struct reaper *reaper)
 {
     bool may;
-    return ports->log->ops->may_judge(ports->log, reaper->process_id, &may) == CHAT_OK && may;
+    return ports->processes->ops->may_judge(ports->processes, reaper->process_id, &may) == CHAT_OK && may;
 }
 
 /* Reads again, at one moment, all that is known of it: many were looked at together, perhaps seconds ago. */
@@ -126,7 +126,7 @@ int reap_answers(const struct chat_ports *ports, struct reaper *reaper)
 {
     bool died;
     if (!log_is_believed(ports, reaper)) return 0;
-    if (ports->log->ops->processes_died(ports->log, &died) != CHAT_OK) return 0;
+    if (ports->processes->ops->died(ports->processes, &died) != CHAT_OK) return 0;
     struct stale_query query = {
         .before_ms = clock_wall_ms(ports->clock) - PROCESS_ALIVE_SECONDS * 1000,
         .after_ms = died ? 0 : reaper->after_ms,

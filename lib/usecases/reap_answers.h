@@ -23,7 +23,7 @@ struct reaper {
  * If the writer is not known (it died before its first word to the log, or the log was emptied), the lease decides;
  * without a lease the answer is ended once it is older than longest_ms. Rows that the log can't be asked about now, or
  * for which there was no time (some seconds), are left for another call. No answer is ended on the word of a log that
- * may not be believed (answer_log.h): it is asked before, and, for each answer, after all was read. Returns how many
+ * may not be believed (processes.h): it is asked before, and, for each answer, after all was read. Returns how many
  * answers it ended. */
 int reap_answers(const struct chat_ports *ports, struct reaper *reaper);
 

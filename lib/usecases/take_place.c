@@ -28,7 +28,7 @@ static enum chat_error admit(const struct chat_ports *ports, const struct caller
     return admitted(error, retry_after_s, &out->quota, problem);
 }
 
-/* Asks breaker and limits in one step, if the breaker is at rest. CHAT_ERR_API_UNAVAILABLE: nothing was decided. */
+/* Asks breaker and limits in one step, if the breaker is at rest. CHAT_ERR_UNDECIDED: nothing was decided. */
 static enum chat_error admit_at_rest(const struct chat_ports *ports, const struct caller *caller, int units,
                                      const char *model, const char *answer_id, struct problem *problem,
                                      struct place *out)
@@ -38,7 +38,7 @@ static enum chat_error admit_at_rest(const struct chat_ports *ports, const struc
                                                                  &out->ticket, &out->quota, &retry_after_s);
     /* generation 0: never changed */
     out->breaker = (struct breaker_ticket){.model = model, .asked = error == CHAT_OK, .shared = true};
-    return error == CHAT_ERR_API_UNAVAILABLE ? error : admitted(error, retry_after_s, &out->quota, problem);
+    return error == CHAT_ERR_UNDECIDED ? error : admitted(error, retry_after_s, &out->quota, problem);
 }
 
 /* Nothing is counted if no model may be asked; a 429 has the user's standing all the same. */
@@ -82,7 +82,7 @@ static enum chat_error take_held(const struct chat_ports *ports, const struct ca
     const char *known = policy_model(ports->policy, wanted->name);
     const int units = wanted->units > 0 ? wanted->units : 1;
     enum chat_error error = admit_at_rest(ports, caller, units, known, answer_id, problem, out);
-    if (error != CHAT_ERR_API_UNAVAILABLE) return error;
+    if (error != CHAT_ERR_UNDECIDED) return error;
     error = ask_breaker(ports, caller, find_model(ports, wanted), problem, out);
     if (error != CHAT_OK) return error;
     error = admit(ports, caller, units, answer_id, problem, out);

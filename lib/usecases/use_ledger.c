@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
+
+enum { TREE_NODE_BYTES = 3 * sizeof(void *) }; /* what tsearch takes for one */
 
 struct use_ledger {
     pthread_mutex_t lock;
@@ -49,10 +52,9 @@ static struct usage_row *row_of(struct use_ledger *ledger, const struct usage_ro
     struct usage_row **found = tfind(wanted, &ledger->gathered, by_key);
     if (found) return *found;
     if (ledger->gathered_count == USE_LEDGER_MAX) return NULL;
-    struct usage_row *row = calloc(1, sizeof *row);
-    if (!row) abort();
+    struct usage_row *row = must_calloc(1, sizeof *row);
     row->key = wanted->key;
-    if (!tsearch(row, &ledger->gathered, by_key)) abort(); /* no memory */
+    if (!tsearch(row, &ledger->gathered, by_key)) out_of_memory(TREE_NODE_BYTES);
     ledger->gathered_count++;
     return row;
 }
@@ -100,8 +102,7 @@ static void copy_row(const void *node, VISIT which, void *closure)
 static void take_gathered(struct use_ledger *ledger)
 {
     pthread_mutex_lock(&ledger->lock);
-    struct copy copy = {calloc(ledger->gathered_count + 1, sizeof *copy.rows), 0};
-    if (!copy.rows) abort();
+    struct copy copy = {must_calloc(ledger->gathered_count + 1, sizeof *copy.rows), 0};
     twalk_r(ledger->gathered, copy_row, &copy);
     tdestroy(ledger->gathered, free);
     ledger->gathered = NULL;

@@ -8,7 +8,7 @@
 
 struct user_keys;
 struct user_keys_ops {
-    /* Walks all keys, in bounded steps. CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away, not all are gone.
+    /* Walks all keys, in bounded steps. CHAT_ERR_REDIS_UNAVAILABLE: Redis is away, not all are gone.
      * *erased: how many are, in any case. */
     enum chat_error (*erase)(struct user_keys *self, const char *user_id, int64_t *erased);
 };

@@ -3,12 +3,14 @@
 #include "redis_fixture.h"
 
 #include "redis/answer_log.h"
+#include "redis/processes.h"
 #include "tests/fakes/fake_log.h"
 
 static struct own_redis redis;
 static struct desk desk;
 static struct fake_log fake;
 static struct answer_log *answers;
+static struct processes *processes;
 static struct arena arena;
 static char ours[UUID_TEXT_SIZE], theirs[UUID_TEXT_SIZE]; /* processes */
 static char answer_id[UUID_TEXT_SIZE];
@@ -28,11 +30,13 @@ static void open_redis(void)
 {
     desk_open(&desk, contract_env("REDIS_URL"), PATIENT_MS);
     answers = redis_answer_log_open(desk.conn);
+    processes = redis_processes_open(desk.conn);
     open_common();
 }
 static void close_redis(void)
 {
     redis_answer_log_close(answers);
+    redis_processes_close(processes);
     desk_close(&desk);
     arena_fini(&arena);
 }
@@ -42,6 +46,7 @@ static void open_own_redis(void)
     own_redis_open(&redis);
     desk_open(&desk, redis.url, REDIS_CALL_MS);
     answers = redis_answer_log_open(desk.conn);
+    processes = redis_processes_open(desk.conn);
     open_common();
 }
 static void close_own_redis(void)
@@ -393,7 +398,7 @@ static bool say_alive(const char *process_id)
 {
     bool forgotten;
 
-    ck_assert_int_eq(answers->ops->say_alive(answers, process_id, &forgotten), CHAT_OK);
+    ck_assert_int_eq(processes->ops->say_alive(processes, process_id, &forgotten), CHAT_OK);
     return forgotten;
 }
 
@@ -475,7 +480,7 @@ static bool a_process_died(void)
 {
     bool died;
 
-    ck_assert_int_eq(answers->ops->processes_died(answers, &died), CHAT_OK);
+    ck_assert_int_eq(processes->ops->died(processes, &died), CHAT_OK);
     return died;
 }
 
@@ -696,7 +701,7 @@ START_TEST(a_key_of_another_kind_confuses_no_later_call)
     writes[0].content_at = 1; /* a piece: what begins a key replaces whatever was there */
     writes[1] = write_of(other_id, "", "other");
     writes[1].whole = true;
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(writer_state(), WRITER_UNKNOWN);
     ck_assert(!write_whole("hm", "Because"));
     expect_text("hm", "Because");
@@ -722,7 +727,7 @@ START_TEST(a_failed_exchange_leaves_nothing_for_the_next_call)
     memset(reads, 0, sizeof reads);
     memcpy(reads[0].answer_id, bad_id, UUID_TEXT_SIZE);
     memcpy(reads[1].answer_id, other_id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
     memcpy(read.answer_id, answer_id, UUID_TEXT_SIZE);
     ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_OK);
     assert_text(read.reasoning, read.reasoning_len, "hm", 2);
@@ -743,15 +748,15 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     ck_assert(!write_whole("", "Bec"));
     own_redis_kill(&redis);
     began_ms = clock_mono_ms(clock_system());
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->say_alive(answers, ours, &forgotten), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->processes_died(answers, &died), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->may_judge(answers, ours, &may), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(processes->ops->say_alive(processes, ours, &forgotten), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(processes->ops->died(processes, &died), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(processes->ops->may_judge(processes, ours, &may), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!may);
-    ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(look.state, WRITER_UNKNOWN);
-    ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!asked);
     ck_assert_int_lt(clock_mono_ms(clock_system()) - began_ms, 6 * DECIDED_MS);
     own_redis_start(&redis);
@@ -768,7 +773,7 @@ static bool may_judge(void)
 {
     bool may;
 
-    ck_assert_int_eq(answers->ops->may_judge(answers, ours, &may), CHAT_OK);
+    ck_assert_int_eq(processes->ops->may_judge(processes, ours, &may), CHAT_OK);
     return may;
 }
 
@@ -854,7 +859,7 @@ START_TEST(one_that_takes_no_writes_is_not_believed)
         bool may = true;
 
         raw_number(desk.raw, ways[i][0]);
-        ck_assert_msg(answers->ops->may_judge(answers, ours, &may) == CHAT_ERR_QUOTA_UNAVAILABLE, "%s", ways[i][0]);
+        ck_assert_msg(processes->ops->may_judge(processes, ours, &may) == CHAT_ERR_REDIS_UNAVAILABLE, "%s", ways[i][0]);
         ck_assert(!may);
         raw_number(desk.raw, ways[i][1]);
         redis_conn_new_request(desk.conn);

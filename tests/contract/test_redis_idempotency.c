@@ -367,11 +367,11 @@ START_TEST(a_value_of_another_form_decides_nothing)
     expect_take("k", OURS, first, KEY_TAKEN, first);
     name_of_key(name);
     raw_number(desk.raw, "SET %s x", name);
-    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(keys->ops->look(keys, &claim, &state, told), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(keys->ops->look(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
     raw_number(desk.raw, "DEL %s", name);
     raw_number(desk.raw, "LPUSH %s x", name);
-    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!redis_server_is_away(desk.server));
     raw_number(desk.raw, "DEL %s", name);
     expect_take("k", OURS, first, KEY_TAKEN, first);
@@ -465,8 +465,8 @@ START_TEST(while_redis_is_away_nobody_can_tell)
     for (int i = 0; i < 10; i++) {
         int64_t began_ms = clock_mono_ms(clock_system());
         struct key_claim claim = claim_of("k", OURS, first);
-        ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_QUOTA_UNAVAILABLE);
-        ck_assert_int_eq(give_up("k", first), CHAT_ERR_QUOTA_UNAVAILABLE);
+        ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
+        ck_assert_int_eq(give_up("k", first), CHAT_ERR_REDIS_UNAVAILABLE);
         ck_assert_int_lt(clock_mono_ms(clock_system()) - began_ms, 2 * DECIDED_MS);
     }
     own_redis_start(&redis);

@@ -3,6 +3,7 @@
 #include "redis_fixture.h"
 
 #include "redis/answer_log.h"
+#include "redis/processes.h"
 #include "redis/breaker.h"
 
 static struct own_redis old, new;
@@ -166,21 +167,21 @@ END_TEST
 
 START_TEST(renewals_and_words_of_life_go_to_the_new_one_at_once)
 {
-    struct answer_log *log = redis_answer_log_open(other.conn);
+    struct processes *processes = redis_processes_open(other.conn);
     char process_id[UUID_TEXT_SIZE];
     bool forgotten;
     struct outcome held = desk_admit(&desk);
     const struct admission_ticket *const tickets[] = {&held.ticket};
 
     uuid_v7(clock_wall_ms(clock_system()), process_id);
-    ck_assert_int_eq(log->ops->say_alive(log, process_id, &forgotten), CHAT_OK);
+    ck_assert_int_eq(processes->ops->say_alive(processes, process_id, &forgotten), CHAT_OK);
     switch_over();
-    ck_assert_int_eq(log->ops->say_alive(log, process_id, &forgotten), CHAT_OK);
+    ck_assert_int_eq(processes->ops->say_alive(processes, process_id, &forgotten), CHAT_OK);
     ck_assert(forgotten); /* so the texts are written anew */
     ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 1), CHAT_OK);
     look_behind(&desk, &new);
     ck_assert_int_eq(raw_number(desk.raw, "EXISTS chat:process:%s:alive", process_id), 1);
-    redis_answer_log_close(log);
+    redis_processes_close(processes);
 }
 END_TEST
 

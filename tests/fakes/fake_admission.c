@@ -140,8 +140,8 @@ static enum chat_error admit_at_rest(struct admission *port, const char *model, 
 {
     const struct fake_breaker *breaker = of(port)->breaker;
 
-    if (breaker && !fake_breaker_at_rest(breaker, model)) return CHAT_ERR_API_UNAVAILABLE;
-    if (of(port)->refuse == CHAT_ERR_QUOTA_UNAVAILABLE) return CHAT_ERR_API_UNAVAILABLE;
+    if (breaker && !fake_breaker_at_rest(breaker, model)) return CHAT_ERR_UNDECIDED;
+    if (of(port)->refuse == CHAT_ERR_QUOTA_UNAVAILABLE) return CHAT_ERR_UNDECIDED;
     return admit(port, caller, units, answer_id, ticket, quota, retry_after_s);
 }
 

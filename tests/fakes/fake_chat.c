@@ -57,6 +57,7 @@ void fake_chat_init(struct fake_chat *chat)
         .breaker = &chat->breaker.breaker,
         .answers = &chat->answers.answers,
         .log = &chat->log.log,
+        .processes = &chat->log.processes,
         .idempotency = &chat->keys.idempotency,
     };
     chat->alice = (struct caller){.user_id = "alice"};

@@ -9,6 +9,11 @@ static struct fake_log *of(struct answer_log *self)
     return (struct fake_log *)self;
 }
 
+static struct fake_log *of_processes(struct processes *port)
+{
+    return (struct fake_log *)((char *)port - offsetof(struct fake_log, processes));
+}
+
 static struct fake_log_answer *find(struct fake_log *self, const char *answer_id)
 {
     for (int i = 0; i < self->count; i++)
@@ -165,9 +170,9 @@ static enum chat_error read_end(struct answer_log *port, const char *answer_id, 
     return error;
 }
 
-static enum chat_error say_alive(struct answer_log *port, const char *process_id, bool *forgotten)
+static enum chat_error say_alive(struct processes *port, const char *process_id, bool *forgotten)
 {
-    struct fake_log *self = of(port);
+    struct fake_log *self = of_processes(port);
     enum chat_error error;
 
     (void)process_id;
@@ -179,9 +184,9 @@ static enum chat_error say_alive(struct answer_log *port, const char *process_id
     return error;
 }
 
-static enum chat_error may_judge(struct answer_log *port, const char *process_id, bool *may)
+static enum chat_error may_judge(struct processes *port, const char *process_id, bool *may)
 {
-    struct fake_log *self = of(port);
+    struct fake_log *self = of_processes(port);
     enum chat_error error;
 
     (void)process_id;
@@ -193,14 +198,14 @@ static enum chat_error may_judge(struct answer_log *port, const char *process_id
     return error;
 }
 
-static enum chat_error processes_died(struct answer_log *port, bool *died)
+static enum chat_error died(struct processes *port, bool *any)
 {
-    struct fake_log *self = of(port);
+    struct fake_log *self = of_processes(port);
     enum chat_error error;
 
     fake_wait_lock(&self->wait);
     error = self->died_error ? self->died_error : self->error;
-    *died = self->died;
+    *any = self->died;
     fake_wait_unlock(&self->wait);
     return error;
 }
@@ -245,15 +250,14 @@ void fake_log_init(struct fake_log *self)
         .exchange = exchange,
         .read = read_one,
         .read_end = read_end,
-        .say_alive = say_alive,
-        .may_judge = may_judge,
-        .processes_died = processes_died,
         .writer_states = writer_states,
         .ask_stop = ask_stop,
     };
+    static const struct processes_ops registry = {.say_alive = say_alive, .may_judge = may_judge, .died = died};
 
     memset(self, 0, sizeof *self);
     self->log.ops = &ops;
+    self->processes.ops = &registry;
     self->believed = -1;
     fake_wait_init(&self->wait);
 }

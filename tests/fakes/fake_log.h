@@ -4,6 +4,7 @@
 
 #include "tests/fakes/fake_wait.h"
 #include "usecases/answer_log.h"
+#include "usecases/processes.h"
 
 enum { FAKE_LOG_ANSWERS = 96, FAKE_LOG_TEXT = 8192 };
 
@@ -20,13 +21,14 @@ struct fake_log_answer {
 };
 
 struct fake_log {
-    struct answer_log log; /* first: the port */
+    struct answer_log log;      /* first: the port */
+    struct processes processes; /* and the registry beside it */
     struct fake_wait wait;
     enum chat_error error;      /* what every call answers; set by fake_log_fail */
     enum writer_state writers;  /* what writer_states says of every answer … */
     enum chat_error look_error; /* what writer_states answers; CHAT_OK: as `error` */
-    bool died;                  /* what processes_died says */
-    enum chat_error died_error; /* what processes_died answers; CHAT_OK: as `error` */
+    bool died;                  /* what `died` says */
+    enum chat_error died_error; /* what `died` answers; CHAT_OK: as `error` */
     int believed;               /* how often may_judge still says yes; below 0: always */
     bool revived_after_look;    /* only the first time; from then on it lives */
     const char *only;           /* … or of this one, the others' being alive; NULL: every */

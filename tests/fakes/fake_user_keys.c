@@ -22,7 +22,7 @@ static enum chat_error erase(struct user_keys *port, const char *user_id, int64_
     *erased = fails && there > 1 ? 1 : there;
     if (there) self->users[find(self, user_id)].keys -= *erased;
     if (self->on_erase) self->on_erase(self->context);
-    return fails ? CHAT_ERR_QUOTA_UNAVAILABLE : CHAT_OK;
+    return fails ? CHAT_ERR_REDIS_UNAVAILABLE : CHAT_OK;
 }
 
 void fake_user_keys_init(struct fake_user_keys *self)

@@ -316,7 +316,7 @@ START_TEST(without_the_store_of_keys_it_is_an_error_and_what_had_gone_is_told)
 {
     add_all("alice", STANDING, DELETED, DAYS, KEYS);
     keys.fail_at = _i;
-    ck_assert_int_eq(erase(), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(erase(), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(keys.erases, _i);
     expect(&gone, STANDING + DELETED, STANDING + DELETED, DAYS, _i == 1 ? 1 : KEYS);
     expect_rest_goes();
