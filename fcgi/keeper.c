@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -19,6 +20,7 @@ struct keeper {
     struct reaper reaper;
     int64_t purge_at_ms;
     bool postgres_seen, redis_seen, looked;
+    atomic_bool over; /* the thread uses the stores no more */
 };
 
 static void tell_store(const char *name, bool there, bool *seen, bool first)
@@ -40,7 +42,7 @@ static void look_at_stores(struct keeper *keeper)
     keeper->looked = true;
 }
 
-void keeper_count_use(struct keeper *keeper)
+static void count_use(struct keeper *keeper)
 {
     const struct chat_ports *ports = &keeper->stores.ports;
     if (!use_ledger_flush(ports->ledger, ports->usage)) log_write(LOG_DEBUG, "use_not_written_yet");
@@ -50,7 +52,7 @@ static void housekeeping(struct keeper *keeper)
 {
     const struct chat_ports *ports = &keeper->stores.ports;
     look_at_stores(keeper);
-    keeper_count_use(keeper);
+    count_use(keeper);
     int64_t now_ms = clock_mono_ms(clock_system());
     if (keeper->redis_seen) reap_answers(ports, &keeper->reaper);
     if (keeper->postgres_seen && now_ms >= keeper->purge_at_ms) keeper->purge_at_ms = now_ms + purge_sessions(ports);
@@ -63,7 +65,13 @@ static void *keeper_main(void *argument)
     pthread_setname_np(pthread_self(), "housekeeping");
     do housekeeping(keeper);
     while (poll(&stopping, 1, EACH_MS) <= 0);
+    atomic_store(&keeper->over, true);
     return NULL;
+}
+
+void keeper_count_use(struct keeper *keeper)
+{
+    if (atomic_load(&keeper->over)) count_use(keeper);
 }
 
 struct keeper *keeper_open(const struct keeper_settings *settings)

@@ -20,8 +20,8 @@ struct keeper;
 /* Takes settings, which are copied. Opens stores of its own and starts the thread. Returns what the calls below take;
  * NULL: out of memory or threads. The first thread owns it: it makes all of these calls. */
 struct keeper *keeper_open(const struct keeper_settings *settings);
-/* After stop_fd became readable, in the thread's stead: counts the use that was gathered. With Postgres away it is kept
- * (that is logged). */
+/* After stop_fd became readable, in the thread's stead: counts the use that was gathered, but for while the thread is
+ * still at it. With Postgres away it is kept (that is logged). */
 void keeper_count_use(struct keeper *keeper);
 /* After stop_fd became readable: waits for the thread, which ends behind what it is at. NULL is fine. */
 void keeper_join(struct keeper *keeper);
