@@ -3,7 +3,6 @@
 #ifndef RELAY_INTERNAL_H
 #define RELAY_INTERNAL_H
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -11,9 +10,11 @@
 #include "loop/jobs.h"
 #include "loop/loop.h"
 #include "relay/relay.h"
+#include "upstream/question.h"
+#include "upstream/upstream.h"
 #include "usecases/finish_answer.h"
 
-enum { LIVE_BUCKETS = 4096, READER_BUCKETS = 1024, ANSWER_MAX_BYTES = 2 << 20, REFUSAL_MAX_BYTES = 8192 };
+enum { LIVE_BUCKETS = 4096, READER_BUCKETS = 1024, ANSWER_MAX_BYTES = 2 << 20 };
 
 /* For a client that is given nothing more until it takes something: it has 30 s. Any byte that it takes begins the wait
  * anew: the kernel tells of room only once most of what it holds is taken, so every few seconds the client is looked at
@@ -23,8 +24,6 @@ struct patience {
 };
 
 struct live;
-struct pool;
-struct pools;
 
 struct attached {
     struct watch watch; /* first: a dead attached is freed as its watch */
@@ -38,65 +37,10 @@ struct attached {
     struct patience patience; /* while blocked */
 };
 
-/* What the provider is asked; over all tries of an answer. */
-struct upstream_ask {
-    char *body; /* malloc'ed, the owner's to free */
-    size_t body_len;
-    const char *model;   /* that it names; borrowed */
-    struct body_cut cut; /* of the body, should the model find it too long */
-    bool shortened;      /* it was, and cut.starts_at is what it begins with */
-    int count;           /* how often it was asked */
-};
-
-/* One request to the provider. */
-struct transfer {
-    CURL *easy; /* NULL: none under way */
-    struct pool *pool;
-    int openings; /* sockets of its own that aren't connected yet */
-    void *owner;
-    void (*on_over)(void *owner); /* curl is done with it; not called from a callback of curl */
-    const char *id_name, *id;     /* what the log calls it */
-    char traceparent[16 + TRACEPARENT_SIZE];
-    struct curl_slist headers; /* one line of its own, then the relay's */
-    struct decoder *decoder;
-    struct buf refusal; /* first bytes of an answer that is no stream */
-    char retry_after[64];
-    bool encoded;   /* by a Content-Encoding, which was not asked for */
-    bool is_answer; /* a 200, of a type that was asked for */
-    bool checked;   /* status and type have been looked at */
-    bool over;      /* curl is done with it: result is set */
-    CURLcode result;
-    int64_t first_byte_ms; /* 0: none yet */
-    int64_t last_data_ms;
-};
-
-/* What a transfer that is over without an answer means. */
-struct upstream_failure {
-    enum chat_error error;
-    int status; /* 0: none came */
-    enum breaker_outcome outcome;
-    bool retryable;
-    bool account;                         /* the provider takes nothing from this service: an operator must act */
-    int64_t retry_after_s;                /* -1: none told */
-    const struct provider_reason *reason; /* relay->reason: until the next failure */
-};
-
-/* The way from one model to the fallback: by a job, as the breakers of both have a say. Its owner stays meanwhile. */
-struct upstream_change {
-    void *owner;
-    /* taken: the fallback may be asked, and is reported on with this; NULL: it may not. false: it isn't asked now. */
-    bool (*on_changed)(void *owner, const struct breaker_ticket *taken);
-    bool under_way;
-    int64_t wait_ms;                 /* before it is asked */
-    struct upstream_failure failure; /* of the first model */
-};
-
 enum live_phase {
-    LIVE_PAUSING,   /* before another try: until resume_at_ms */
-    LIVE_ASKING,    /* request sent, nothing of the body yet */
-    LIVE_RECEIVING, /* body bytes have come */
-    LIVE_SAVING,    /* ended: a job writes the row; listeners wait for it */
-    LIVE_TOLD,      /* listeners have their closing event (they may still be reading it) */
+    LIVE_WRITTEN, /* it is being written */
+    LIVE_SAVING,  /* ended: a job writes the row; listeners wait for it */
+    LIVE_TOLD,    /* listeners have their closing event (they may still be reading it) */
 };
 
 struct live {
@@ -118,21 +62,16 @@ struct live {
     const char *request_id;
     struct trace trace;
     struct admission_ticket ticket;
-    struct breaker_ticket breaker;
-    enum breaker_outcome outcome; /* what this answer says of its model, so far */
-    int64_t rest_s;               /* of BREAKER_BUSY */
-    struct upstream_change change;
+    struct question *question; /* NULL: a mirror's */
     struct caller caller;
     struct quota quota, saved_quota; /* the second as the job found it */
     bool has_saved_quota;
-    struct upstream_ask ask;
     const char *supersedes_id; /* NULL: none */
     bool moves_start;          /* as in struct answer_spec */
     bool counted_detached;     /* in the metrics */
 
-    struct transfer transfer;
     struct buf content, reasoning;
-    int64_t started_ms, asked_ms, resume_at_ms, first_text_ms;
+    int64_t started_ms, first_text_ms;
 
     enum chat_error error; /* why it failed */
     int64_t retry_after_s;
@@ -185,19 +124,14 @@ struct relay {
     atomic_bool draining;
     bool shut; /* readers who come now are let go at once */
 
-    struct pools *pools;
-    struct curl_slist *headers;
-    struct provider_reason reason; /* of the newest refusal */
-
-    struct warm *warm; /* NULL: none is kept */
+    struct upstream *upstream;
     struct pass *passes;
     struct live *lives;
     struct visit *visits;
     struct live *replays; /* apart from those that are found by their id, or have to do with the log */
     struct live *buckets[LIVE_BUCKETS];
     struct buf scratch;
-    struct buf shown;     /* frames of `showing` that are sent together */
-    struct pass *showing; /* NULL: nobody's */
+    struct buf shown; /* frames of one completion, to be sent together; empty between readings */
 
     char process_id[UUID_TEXT_SIZE]; /* names this process to others */
     struct beat *beat;               /* the one exchange with the log that may be under way */
@@ -244,7 +178,6 @@ struct session live_copy_session(const struct session *session, struct arena *st
 void live_let_all_go(struct live *live);
 void live_bury_if_over(struct live *live);
 struct live *live_find(struct relay *relay, const char *answer_id);
-struct delta_sink live_sink(struct live *live); /* where decoded text goes */
 
 /* readers.c; any thread */
 enum chat_error readers_take(struct relay *relay, const char *user_id) MUST_CHECK;
@@ -280,8 +213,6 @@ void beat_write_all_anew(struct relay *relay);
 /* pass.c: completions, passed through */
 void pass_begin(struct relay *relay, const struct completion_spec *spec,
                 struct completion_client *client); /* any thread */
-/* Sends what the last reading of a socket brought; after each call of curl. */
-void pass_show(struct relay *relay);
 void pass_shut_down(struct relay *relay);
 /* After the loop and all jobs have ended: those whose client takes nothing, and so has not got its end. */
 void pass_close_left(struct relay *relay);
@@ -290,67 +221,5 @@ const struct admission_ticket *pass_ticket(const struct relay *relay, const stru
 
 /* title.c */
 void title_start(struct relay *relay, const struct answer_spec *spec); /* takes the spec's titles; any thread */
-
-/* warm.c: a connection to the provider before it is needed */
-void warm_start(struct relay *relay);
-void warm_asked(struct relay *relay); /* a user's question goes to the provider now */
-void warm_stop(struct relay *relay);
-
-/* upstream.c */
-/* What every request to the provider has in common; headers and callbacks are the caller's. The body is borrowed. */
-bool upstream_set_options(struct relay *relay, CURL *easy, const char *body, size_t body_len);
-/* For the metrics: a request to the provider that failed; CHAT_OK counts nowhere. */
-void upstream_count(enum chat_error error, bool account_refused);
-/* A trial that brings text has shown enough: others need not wait for its end. Reports by a job, once. */
-void upstream_trial_passed(struct relay *relay, struct breaker_ticket *ticket);
-/* What a client is told of the wait; 0: nothing. A 429 always has one: as long as the model rests. */
-int64_t upstream_retry_after_s(enum chat_error error, int64_t told_s);
-bool upstream_init(struct relay *relay);
-void upstream_fini(struct relay *relay);
-struct upstream_request {
-    struct upstream_ask *ask; /* borrowed until the transfer is closed, as all here; NULL: there is nothing to send */
-    const struct trace *trace;
-    const char *id_name, *id;
-    void *owner;
-    size_t (*on_body)(char *bytes, size_t size, size_t count, void *owner); /* as CURLOPT_WRITEFUNCTION */
-    void (*on_over)(void *owner);
-};
-/* Starts the request. false: out of resources. */
-bool upstream_ask(struct relay *relay, struct transfer *transfer, const struct upstream_request *request);
-/* GET …/models, with the options of any request; nothing of it is logged. false: out of resources. */
-bool upstream_get_models(struct relay *relay, struct transfer *transfer, const struct upstream_request *request,
-                         int timeout_ms);
-/* At the first byte of the body: whether it is what was asked for; a stream gets its decoder. */
-void upstream_check(struct relay *relay, struct transfer *transfer, bool streamed);
-/* Of the list of models, which is asked for to keep a connection: takes what its status says of our account. Gives
- * whether that is refused. */
-bool upstream_looked_at(struct relay *relay, const struct transfer *transfer);
-/* Body of what is no answer; returns what on_body is to return. */
-size_t upstream_keep_refusal(struct transfer *transfer, const char *bytes, size_t len);
-/* Where the provider takes nothing from this service at all: for users. Static; NULL: it isn't that. */
-const char *upstream_account_sentence(const struct upstream_failure *failure);
-/* Logs it. */
-struct upstream_failure upstream_failure(struct relay *relay, const struct transfer *transfer);
-#define UPSTREAM_WAIT_FOR_CHANGE INT64_MAX
-/* Where nothing was shown: after how many milliseconds the same is asked once more; WAIT_FOR_CHANGE: on_changed will be
- * called, and *breaker is used up; -1: never. *ask may have lost its oldest turns. Logs it. The transfer is closed. */
-int64_t upstream_retry(struct relay *relay, const struct transfer *transfer, const struct upstream_failure *failure,
-                       struct upstream_ask *ask, struct breaker_ticket *breaker,
-                       struct upstream_change *change) MUST_CHECK;
-/* For on_changed: *ask names the fallback model then. false: it can't be made. Logs it. */
-bool upstream_fall_back(struct relay *relay, const struct transfer *transfer, const struct upstream_change *change,
-                        struct upstream_ask *ask) MUST_CHECK;
-/* The same request to another model. false: it can't be made. Any thread, before the request is asked. */
-bool upstream_change_model(struct relay *relay, const char *model, struct upstream_ask *ask) MUST_CHECK;
-/* Closes the connection where the answer isn't over; fine where there is none. Never from a curl callback. */
-void upstream_close(struct relay *relay, struct transfer *transfer);
-
-/* pools.c: libcurl, its sockets and timers, and the connections to the provider. What ends meanwhile is handed to its
- * on_over. */
-bool pools_init(struct relay *relay);
-void pools_fini(struct relay *relay);
-/* Starts what is set up. false: out of resources. */
-bool pools_add(struct relay *relay, struct transfer *transfer) MUST_CHECK;
-void pools_remove(struct relay *relay, struct transfer *transfer); /* closes the connection where it isn't over */
 
 #endif

@@ -75,7 +75,7 @@ static void show(struct turn_end *item);
 static void free_buried(struct turn_end *item);
 static void on_timer(void *owner);
 static void finished(struct job *job);
-static bool on_changed(void *owner, const struct breaker_ticket *taken);
+static struct question *new_question(struct live *live, const struct answer_spec *spec);
 
 void live_init(struct live *live, struct relay *relay, void (*run)(struct job *, const void *),
                void (*done)(struct job *))
@@ -103,29 +103,24 @@ struct live *live_new(struct relay *relay, const struct answer_spec *spec)
     live->request_id = arena_strdup(&live->strings, spec->request_id);
     if (spec->supersedes_id[0]) live->supersedes_id = arena_strdup(&live->strings, spec->supersedes_id);
     live->ticket = spec->ticket;
-    live->breaker = spec->breaker;
-    live->outcome = BREAKER_NEITHER;
-    live->change = (struct upstream_change){.owner = live, .on_changed = on_changed};
     live->trace = spec->trace;
     snprintf(live->caller.user_id, sizeof live->caller.user_id, "%s", spec->ticket.user_id);
     live->caller.is_admin = spec->is_admin;
     live->quota = spec->quota;
     live->moves_start = spec->moves_start;
-    live->ask = (struct upstream_ask){
-        .body = spec->body, .body_len = spec->body_len, .model = live->message.model, .cut = spec->cut};
     buf_init(&live->content, ANSWER_MAX_BYTES);
     buf_init(&live->reasoning, ANSWER_MAX_BYTES);
+    live->question = new_question(live, spec);
     return live;
 }
 
 void live_free(struct live *live)
 {
-    upstream_close(live->relay, &live->transfer);
+    question_free(live->question);
     buf_fini(&live->content);
     buf_fini(&live->reasoning);
     arena_fini(&live->strings);
     arena_fini(&live->saved_strings);
-    free(live->ask.body);
     free(live);
 }
 
@@ -186,13 +181,12 @@ static void unlink_live(struct live *live)
 void live_bury_if_over(struct live *live)
 {
     bool over = live->mirror ? !live->listeners : live->phase == LIVE_TOLD && live->saved && !live->listeners;
-    if (live->gone || !over || live->job_running || live->change.under_way) return;
+    if (live->gone || !over || live->job_running) return;
     struct relay *relay = live->relay;
     if (!live->mirror && live->logged) beat_note_ended(live);
     beat_forget(live);
     unlink_live(live);
     timer_clear(&relay->loop.timers, &live->timer);
-    upstream_close(live->relay, &live->transfer);
     live->gone = true;
     loop_at_turn_end(&relay->loop, LOOP_FREE, &live->burial);
 }
@@ -204,25 +198,10 @@ static void sooner(int64_t *at_ms, int64_t candidate_ms)
     if (candidate_ms < *at_ms) *at_ms = candidate_ms;
 }
 
-static int64_t upstream_deadline(const struct live *live)
-{
-    const struct provider *provider = live->relay->settings.provider;
-    if (live->mirror) return INT64_MAX;
-    int64_t at_ms = live->started_ms + provider->total_timeout_ms;
-    switch (live->phase) {
-    case LIVE_PAUSING: sooner(&at_ms, live->resume_at_ms); break;
-    case LIVE_ASKING: sooner(&at_ms, live->asked_ms + provider->first_byte_timeout_ms); break;
-    case LIVE_RECEIVING: sooner(&at_ms, live->transfer.last_data_ms + provider->idle_timeout_ms); break;
-    case LIVE_SAVING:
-    case LIVE_TOLD: at_ms = INT64_MAX; break;
-    }
-    return at_ms;
-}
-
 void live_arm(struct live *live)
 {
     if (live->gone) return;
-    int64_t at_ms = upstream_deadline(live);
+    int64_t at_ms = INT64_MAX;
     if (live->phase < LIVE_SAVING && live->detach_at_ms) sooner(&at_ms, live->detach_at_ms);
     if (live->phase == LIVE_SAVING && !live->mirror) sooner(&at_ms, live->ended_ms + TELL_AT_LATEST_MS);
     if ((live->mirror || live->phase >= LIVE_SAVING) && !live->saved && !live->job_running)
@@ -425,16 +404,16 @@ static void drop_slow_listeners(struct live *live)
 static void take_text(struct live *live, struct buf *to, const char *text, size_t len)
 {
     int64_t now_ms = live->relay->loop.now_ms;
-    buf_append(to, text, len);
-    live->transfer.last_data_ms = live->shown_ms = now_ms;
+    if (!buf_append(to, text, len)) question_break(live->question, "answer over its bound");
+    live->shown_ms = now_ms;
     if (!live->first_text_ms) {
         live->first_text_ms = now_ms;
         metrics_observe(&metrics->counters.first_token, now_ms - live->started_ms);
     }
     metrics_add(&metrics->counters.chunks, 1);
     metrics_add(&metrics->counters.chunk_bytes, len);
-    live->outcome = BREAKER_SUCCESS;
-    upstream_trial_passed(live->relay, &live->breaker);
+    question_alive(live->question);
+    question_fine(live->question);
     beat_news(live);
     live_mark_dirty(live);
 }
@@ -449,11 +428,6 @@ static void take_reasoning(void *context, const char *text, size_t len)
 {
     struct live *live = context;
     take_text(live, &live->reasoning, text, len);
-}
-
-struct delta_sink live_sink(struct live *live)
-{
-    return (struct delta_sink){.content = take_content, .reasoning = take_reasoning, .context = live};
 }
 
 /* ---- the end ---- */
@@ -472,7 +446,8 @@ static void log_end(const struct live *live)
               LOG_STR("code", live->error ? error_code(live->error) : NULL), LOG_STR("model", live->message.model),
               LOG_INT("first_token_ms", live->first_text_ms ? live->first_text_ms - live->started_ms : -1),
               LOG_INT("duration_ms", live->ended_ms - live->started_ms), LOG_INT("content_bytes", live->content.len),
-              LOG_INT("completion_tokens", live->message.usage.completion_tokens), LOG_INT("tries", live->ask.count));
+              LOG_INT("completion_tokens", live->message.usage.completion_tokens),
+              LOG_INT("tries", question_facts(live->question)->tries));
     log_set_subject(NULL);
 }
 
@@ -483,33 +458,29 @@ static void submit_finish(struct live *live)
     job_pool_submit(live->relay->jobs, &live->job);
 }
 
-/* What the decoder still holds, and what the provider told of tokens. */
-static struct provider_end close_decoder(struct live *live)
+/* What its question has come to. */
+static void take_facts(struct live *live, const struct question_facts *facts)
 {
-    struct provider_end end = {
-        .error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE, .outcome = BREAKER_NEITHER, .usage = USAGE_UNKNOWN};
-    if (!live->transfer.decoder) return end;
-    struct delta_sink sink = live_sink(live);
-    const struct provider *provider = live->relay->settings.provider;
-    provider->ops->decoder_end(live->transfer.decoder, &sink, &end);
-    live->message.usage = end.usage;
-    live->message.finish_reason = end.finish_reason;
-    provider->ops->decoder_free(live->transfer.decoder);
-    live->transfer.decoder = NULL;
-    return end;
+    struct message *message = &live->message;
+    live->tried_out = facts->tries > 1;
+    message->model = facts->model;
+    message->usage = facts->told.usage;
+    message->finish_reason = facts->told.finish_reason;
+    finish_answer_count_tokens(message, (int64_t)facts->body_len, facts->answered);
+    if (!facts->starts_at) return;
+    memcpy(live->session.context_starts_at, facts->starts_at, UUID_TEXT_SIZE);
+    live->moves_start = true;
 }
 
 void live_end(struct live *live, enum answer_event event, enum chat_error error)
 {
     enum message_status status;
     if (live->mirror || live->phase >= LIVE_SAVING || !answer_next(MESSAGE_STREAMING, event, &status)) return;
-    bool reached_provider = live->transfer.is_answer;
-    close_decoder(live); /* where the stream's own end hasn't */
-    if (event != ANSWER_FINISHED) upstream_close(live->relay, &live->transfer);
+    const struct question_facts *facts = question_facts(live->question);
+    question_stop(live->question);
     live->phase = LIVE_SAVING;
     count_detached(live);
     live->error = error;
-    live->tried_out = live->ask.count > 1;
     live->event = event;
     /* not the turn's time: a process that was frozen in mid-turn would take the stores for slow, and tell before they
      * know */
@@ -520,14 +491,12 @@ void live_end(struct live *live, enum answer_event event, enum chat_error error)
     message->content_len = live->content.len;
     message->reasoning = live->reasoning.len ? live->reasoning.data : NULL;
     message->reasoning_len = live->reasoning.len;
-    finish_answer_count_tokens(message, (int64_t)live->ask.body_len, reached_provider);
-    free(live->ask.body);
-    live->ask.body = NULL;
+    take_facts(live, facts);
     live->finish =
         (struct finish_answer){.message = message,
                                .supersedes = live->supersedes_id != NULL,
                                .context_starts_at = live->moves_start ? live->session.context_starts_at : NULL,
-                               .leaving = {&live->ticket, &live->breaker, live->outcome, live->rest_s, false}};
+                               .leaving = {&live->ticket, &facts->breaker, facts->outcome, facts->rest_s, false}};
     log_end(live);
     submit_finish(live);
     beat_ended(live);
@@ -570,126 +539,32 @@ static void finished(struct job *job)
 
 /* ---- the provider ---- */
 
-static void end_failed(struct live *live, const struct upstream_failure *failure)
-{
-    live->retry_after_s = upstream_retry_after_s(failure->error, failure->retry_after_s);
-    live->says = upstream_account_sentence(failure);
-    live->account_refused = failure->account;
-    live_end(live, ANSWER_FAILED, failure->error);
-}
-
-static void pause(struct live *live, int64_t wait_ms)
-{
-    live->phase = LIVE_PAUSING;
-    live->resume_at_ms = wait_ms == UPSTREAM_WAIT_FOR_CHANGE ? INT64_MAX : live->relay->loop.now_ms + wait_ms;
-    live_arm(live);
-}
-
-/* Nothing of an answer has come. */
-static void fail_or_retry(struct live *live, const struct upstream_failure *failure)
-{
-    upstream_close(live->relay, &live->transfer);
-    int64_t wait_ms = upstream_retry(live->relay, &live->transfer, failure, &live->ask, &live->breaker, &live->change);
-    if (wait_ms < 0) {
-        end_failed(live, failure);
-        return;
-    }
-    if (live->ask.shortened) {
-        memcpy(live->session.context_starts_at, live->ask.cut.starts_at, UUID_TEXT_SIZE);
-        live->moves_start = true;
-    }
-    pause(live, wait_ms);
-}
-
-static bool on_changed(void *owner, const struct breaker_ticket *taken)
+static void on_over(void *owner, const struct question_end *end)
 {
     struct live *live = owner;
-    if (live->phase != LIVE_PAUSING) { /* it was stopped meanwhile */
-        live_bury_if_over(live);
-        return false;
-    }
-    live->outcome = BREAKER_NEITHER; /* the first model's is told */
-    if (!taken || !upstream_fall_back(live->relay, &live->transfer, &live->change, &live->ask)) {
-        end_failed(live, &live->change.failure);
-        return false;
-    }
-    live->breaker = *taken;
-    live->message.model = live->ask.model;
-    pause(live, live->change.wait_ms);
-    return true;
+    live->retry_after_s = end->retry_after_s;
+    live->says = end->says;
+    live->account_refused = end->account_refused;
+    live_end(live, end->error == CHAT_OK ? ANSWER_FINISHED : ANSWER_FAILED, end->error);
 }
 
-static void end_of_stream(struct live *live)
+static struct question *new_question(struct live *live, const struct answer_spec *spec)
 {
-    struct provider_end end = close_decoder(live);
-    if (live->content.failed || live->reasoning.failed) {
-        end.error = CHAT_ERR_UPSTREAM_INVALID_RESPONSE;
-        end.problem = "answer over its bound";
-    }
-    if (end.outcome != BREAKER_NEITHER) live->outcome = end.outcome; /* else what its text has said */
-    upstream_count(end.error, false);
-    if (end.error == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED && live->content.len + live->reasoning.len == 0) {
-        const struct upstream_failure too_long = {
-            .error = end.error, .status = 200, .outcome = BREAKER_NEITHER, .retry_after_s = -1};
-        fail_or_retry(live, &too_long);
-        return;
-    }
-    if (end.error == CHAT_OK) {
-        live_end(live, ANSWER_FINISHED, CHAT_OK);
-        return;
-    }
-    log_write(LOG_WARN, "upstream_stream_broken", LOG_STR("message_id", live->message.id),
-              LOG_STR("code", error_code(end.error)), LOG_STR("problem", end.problem),
-              LOG_INT("curl", live->transfer.over ? (int)live->transfer.result : 0));
-    live->retry_after_s = upstream_retry_after_s(end.error, -1);
-    live_end(live, ANSWER_FAILED, end.error);
-}
-
-static void on_upstream_over(void *owner)
-{
-    struct live *live = owner;
-    if (live->phase >= LIVE_SAVING) return;
-    if (live->transfer.is_answer) {
-        end_of_stream(live);
-        return;
-    }
-    struct upstream_failure failure = upstream_failure(live->relay, &live->transfer);
-    live->outcome = failure.outcome;
-    live->rest_s = failure.retry_after_s;
-    fail_or_retry(live, &failure);
-}
-
-static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
-{
-    struct live *live = owner;
-    struct transfer *transfer = &live->transfer;
-    size_t len = size * count;
-    if (!transfer->checked) upstream_check(live->relay, transfer, true);
-    if (live->phase == LIVE_ASKING) {
-        live->phase = LIVE_RECEIVING;
-        transfer->first_byte_ms = transfer->last_data_ms = live->relay->loop.now_ms;
-        live_mark_dirty(live); /* its deadline is another one now */
-    }
-    if (!transfer->is_answer) return upstream_keep_refusal(transfer, bytes, len);
-    if (!transfer->decoder) return len; /* the answer is over; only the connection's own end is awaited */
-    struct delta_sink sink = live_sink(live);
-    enum chat_error error = live->relay->settings.provider->ops->decoder_feed(transfer->decoder, bytes, len, &sink);
-    live_mark_dirty(live);
-    return error == CHAT_OK ? len : 0;
-}
-
-static void ask(struct live *live)
-{
-    struct upstream_request request = {.ask = &live->ask,
-                                       .trace = &live->trace,
-                                       .id_name = "message_id",
-                                       .id = live->message.id,
-                                       .owner = live,
-                                       .on_body = on_body,
-                                       .on_over = on_upstream_over};
-    live->phase = LIVE_ASKING;
-    live->asked_ms = live->relay->loop.now_ms;
-    if (!upstream_ask(live->relay, &live->transfer, &request)) live_end(live, ANSWER_FAILED, CHAT_ERR_OVERLOADED);
+    static const struct question_ops ops = {.over = on_over};
+    const struct question_spec question = {
+        .ops = &ops,
+        .owner = live,
+        .sink = {.content = take_content, .reasoning = take_reasoning, .context = live},
+        .streamed = true,
+        .body = spec->body,
+        .body_len = spec->body_len,
+        .model = live->message.model,
+        .cut = spec->cut,
+        .breaker = spec->breaker,
+        .trace = &live->trace,
+        .id_name = "message_id",
+        .id = live->message.id};
+    return question_new(live->relay->upstream, &question);
 }
 
 void live_start(struct live *live)
@@ -697,7 +572,7 @@ void live_start(struct live *live)
     live_link(live);
     live->started_ms = live->shown_ms = live->relay->loop.now_ms;
     beat_news(live);
-    ask(live);
+    question_ask(live->question);
     live_arm(live);
 }
 
@@ -706,15 +581,6 @@ static void on_timer(void *owner)
     struct live *live = owner;
     int64_t now_ms = live->relay->loop.now_ms;
     if (live->gone) return;
-    if (live->phase == LIVE_PAUSING && now_ms >= live->resume_at_ms)
-        ask(live);
-    else if (now_ms >= upstream_deadline(live)) {
-        log_write(LOG_WARN, "upstream_timeout", LOG_STR("message_id", live->message.id),
-                  LOG_STR("phase", live->phase == LIVE_ASKING ? "first_byte" : "idle_or_total"));
-        live->outcome = BREAKER_FAILURE;
-        upstream_count(CHAT_ERR_UPSTREAM_TIMEOUT, false);
-        live_end(live, ANSWER_FAILED, CHAT_ERR_UPSTREAM_TIMEOUT);
-    }
     if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms) {
         if (live->watched_until_ms > now_ms)
             live->detach_at_ms = live->watched_until_ms;
@@ -734,14 +600,5 @@ static void on_timer(void *owner)
 static void show(struct turn_end *item)
 {
     struct live *live = LOOP_OWNER(item, struct live, showing);
-    if (live->gone) return;
-    if (live->phase < LIVE_SAVING) live_arm(live);
-    pump_listeners(live);
-    if (live->mirror) return;
-    /* the end marker counts, not the end of the connection, which may come later or never */
-    const struct provider *provider = live->relay->settings.provider;
-    if (live->phase == LIVE_RECEIVING && live->transfer.decoder && provider->ops->decoder_done(live->transfer.decoder))
-        end_of_stream(live);
-    else if (live->phase == LIVE_RECEIVING && (live->content.failed || live->reasoning.failed))
-        end_of_stream(live);
+    if (!live->gone) pump_listeners(live);
 }

@@ -87,7 +87,7 @@ struct live *mirror_new(struct relay *relay, const struct answer_attach *attach)
     if (!live) abort();
     live_init(live, relay, run_load_job, loaded);
     live->mirror = true;
-    live->phase = LIVE_RECEIVING;
+    live->phase = LIVE_WRITTEN;
     arena_init(&live->strings);
     arena_init(&live->saved_strings);
     live->message = *attach->answer;

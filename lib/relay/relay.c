@@ -250,17 +250,17 @@ static void shut_down(struct post *post)
 
 static void begin_warm(struct post *post)
 {
-    warm_start(relay_of(post));
+    upstream_warm_start(relay_of(post)->upstream);
 }
 
 static void end_warm(struct post *post)
 {
-    warm_stop(relay_of(post));
+    upstream_warm_stop(relay_of(post)->upstream);
 }
 
 static void relay_free(struct relay *relay)
 {
-    upstream_fini(relay);
+    upstream_close(relay->upstream);
     beat_free(relay->beat);
     while (relay->ended_ids) {
         struct ended_id *ended = relay->ended_ids;
@@ -285,6 +285,19 @@ struct job_pool *relay_jobs_open(const struct chat_ports *const *ports, int thre
     return job_pool_open((const void *const *)ports, threads, count_jobs);
 }
 
+static bool open_upstream(struct relay *relay)
+{
+    const struct upstream_settings settings = {.provider = relay->settings.provider,
+                                               .clock = relay->settings.clock,
+                                               .loop = &relay->loop,
+                                               .jobs = relay->jobs,
+                                               .max_transfers = relay->settings.max_streams,
+                                               .ca_file = relay->settings.ca_file,
+                                               .fallback_model = relay->settings.fallback_model};
+    relay->upstream = upstream_open(&settings);
+    return relay->upstream != NULL;
+}
+
 struct relay *relay_open(const struct relay_settings *settings, struct job_pool *jobs)
 {
     struct relay *relay = calloc(1, sizeof *relay);
@@ -302,8 +315,8 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
     pthread_mutex_init(&relay->lock, NULL);
     pthread_cond_init(&relay->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (loop_open(&relay->loop, settings->clock) && upstream_init(relay) && loop_start(&relay->loop)) {
-        call_loop(relay, begin_warm);
+    if (loop_open(&relay->loop, settings->clock) && open_upstream(relay) && loop_start(&relay->loop)) {
+        if (settings->keep_warm) call_loop(relay, begin_warm);
         return relay;
     }
     relay_free(relay);
@@ -342,7 +355,8 @@ static bool wait_idle(struct relay *relay, int timeout_ms)
 
 void relay_refuse(struct relay *relay)
 {
-    atomic_store(&relay->draining, true);
+    if (atomic_exchange(&relay->draining, true)) return;
+    call_loop(relay, end_warm);
 }
 
 void relay_drain(struct relay *relay)

@@ -1,12 +1,12 @@
 /*
- * libcurl's side of the relay: its sockets, its timers, and the connections that it keeps.
+ * libcurl's sockets, its timers, and the connections that it keeps.
  *
  * A multi handle walks along all of its connections to find one to use again and to find the oldest to close, and its
  * limit of what is kept counts the busy ones. With thousands of streams in one, each begin and each end cost more, and
  * no connection was ever used again. So transfers are in pools, a multi handle each; curl is told when nothing idle is
  * to be found, and how many connections a pool may have with the busy ones of the moment.
  */
-#include "relay/internal.h"
+#include "upstream/internal.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -21,7 +21,7 @@ enum {
 };
 
 struct pool {
-    struct relay *relay;
+    struct pools *pools;
     CURLM *multi;   /* NULL: nothing in it */
     int transfers;  /* in it */
     int busy;       /* of these, curl isn't done with */
@@ -53,7 +53,8 @@ struct opening {
 
 struct pools {
     int count;
-    struct relay *relay;
+    struct upstream *upstream;
+    struct loop *loop;
     struct timer timer;      /* when a pool wants to be called, or sooner */
     struct turn_end waiting; /* they have been called: for the timer to be set anew */
     struct turn_end tidying; /* one has no transfer any more */
@@ -81,7 +82,7 @@ static ino_t number_of(int fd)
 static void stop_watching(struct pool_watch *watch)
 {
     if (watch->socket && number_of(watch->watch.fd) != watch->socket) watch->watch.events = 0; /* epoll knows */
-    loop_unwatch(&watch->pool->relay->loop, &watch->watch);
+    loop_unwatch(watch->pool->pools->loop, &watch->watch);
 }
 
 static void on_event(struct watch *watch, uint32_t events);
@@ -107,22 +108,22 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
         curl_multi_assign(pool->multi, fd, watch);
     }
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
-    return loop_watch(&pool->relay->loop, &watch->watch, events) ? 0 : -1;
+    return loop_watch(pool->pools->loop, &watch->watch, events) ? 0 : -1;
 }
 
 /* The timer fires by then. */
 static void call_at(struct pools *pools, int64_t at_ms)
 {
     if (pools->timer.slot && pools->timer.at_ms <= at_ms) return;
-    if (!timer_set(&pools->relay->loop.timers, &pools->timer, at_ms)) abort();
+    if (!timer_set(&pools->loop->timers, &pools->timer, at_ms)) abort();
 }
 
 static int on_wish(CURLM *multi, long timeout_ms, void *context)
 {
     (void)multi;
     struct pool *pool = context;
-    struct pools *pools = pool->relay->pools;
-    pool->at_ms = timeout_ms < 0 ? -1 : pool->relay->loop.now_ms + timeout_ms;
+    struct pools *pools = pool->pools;
+    pool->at_ms = timeout_ms < 0 ? -1 : pools->loop->now_ms + timeout_ms;
     if (pool->at_ms >= 0 && !pools->waiting.due) call_at(pools, pool->at_ms);
     return 0;
 }
@@ -252,7 +253,7 @@ static void close_pool(struct pool *pool)
     if (pool->connected || pool->connecting || pool->busy)
         log_write(LOG_ERROR, "connections_miscounted", LOG_INT("connected", pool->connected),
                   LOG_INT("connecting", pool->connecting), LOG_INT("busy", pool->busy));
-    *pool = (struct pool){.relay = pool->relay, .at_ms = -1};
+    *pool = (struct pool){.pools = pool->pools, .at_ms = -1};
 }
 
 /* One with an idle connection, else the first with room: the later ones become empty when there are fewer streams. */
@@ -267,13 +268,13 @@ static struct pool *pool_for_one_more(struct pools *pools)
     return roomy ? roomy : &pools->pool[pools->count - 1];
 }
 
-bool pools_add(struct relay *relay, struct transfer *transfer)
+bool pools_add(struct pools *pools, struct transfer *transfer)
 {
-    struct pool *pool = pool_for_one_more(relay->pools);
+    struct pool *pool = pool_for_one_more(pools);
     CURL *easy = transfer->easy;
     transfer->pool = pool;
     long nothing_idle = idle_of(pool) <= 0;
-    if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_SHARE, relay->pools->share) != CURLE_OK ||
+    if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_SHARE, pools->share) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, nothing_idle) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer) != CURLE_OK ||
@@ -285,7 +286,7 @@ bool pools_add(struct relay *relay, struct transfer *transfer)
         return false;
     pool->transfers++;
     pool->busy++;
-    limit_idle(relay->pools);
+    limit_idle(pools);
     return true;
 }
 
@@ -300,7 +301,7 @@ static void unwatch_openings(struct transfer *transfer)
     }
 }
 
-void pools_remove(struct relay *relay, struct transfer *transfer)
+void pools_remove(struct pools *pools, struct transfer *transfer)
 {
     struct pool *pool = transfer->pool;
     if (!transfer->over) pool->busy--;
@@ -308,8 +309,8 @@ void pools_remove(struct relay *relay, struct transfer *transfer)
     unwatch_openings(transfer); /* before curl closes them */
     curl_multi_remove_handle(pool->multi, transfer->easy);
     drop_openings(transfer);
-    if (!pool->transfers) loop_at_turn_end(&relay->loop, LOOP_FREE, &relay->pools->tidying);
-    limit_idle(relay->pools);
+    if (!pool->transfers) loop_at_turn_end(pools->loop, LOOP_FREE, &pools->tidying);
+    limit_idle(pools);
 }
 
 /* Hands transfers that ended to their on_over. */
@@ -327,14 +328,17 @@ static void collect(struct pool *pool)
         pool->busy--;
         transfer->on_over(transfer->owner);
     }
-    limit_idle(pool->relay->pools);
+    limit_idle(pool->pools);
 }
 
 static void act(struct pool *pool, curl_socket_t fd, int flags)
 {
+    struct upstream *upstream = pool->pools->upstream;
     int running;
+    upstream->calling = true;
     curl_multi_socket_action(pool->multi, fd, flags, &running);
-    pass_show(pool->relay);
+    question_read_done(upstream);
+    upstream->calling = false;
     if (running < pool->busy) collect(pool); /* at once: the next end is to find the limit right */
 }
 
@@ -350,8 +354,8 @@ static void on_event(struct watch *watch, uint32_t events)
 static void on_timer(void *owner)
 {
     struct pools *pools = owner;
-    int64_t now_ms = pools->relay->loop.now_ms;
-    loop_at_turn_end(&pools->relay->loop, LOOP_FREE, &pools->waiting); /* which sets the timer anew */
+    int64_t now_ms = pools->loop->now_ms;
+    loop_at_turn_end(pools->loop, LOOP_FREE, &pools->waiting); /* which sets the timer anew */
     for (int i = 0; i < pools->count; i++) {
         struct pool *pool = &pools->pool[i];
         if (pool->at_ms < 0 || pool->at_ms > now_ms) continue;
@@ -368,31 +372,33 @@ static void tidy(struct turn_end *item)
     limit_idle(pools);
 }
 
-bool pools_init(struct relay *relay)
+struct pools *pools_open(struct upstream *upstream, int max_transfers)
 {
-    int count = relay->settings.max_streams / POOL_TRANSFERS + 2; /* one isn't full, one is the warm connection's */
-    relay->pools = calloc(1, sizeof *relay->pools + (size_t)count * sizeof *relay->pools->pool);
-    if (!relay->pools) return false;
-    relay->pools->count = count;
-    relay->pools->relay = relay;
-    relay->pools->timer = (struct timer){.owner = relay->pools, .fire = on_timer};
-    relay->pools->waiting.run = set_timer;
-    relay->pools->tidying.run = tidy;
-    for (int i = 0; i < count; i++) relay->pools->pool[i] = (struct pool){.relay = relay, .at_ms = -1};
-    relay->pools->share = curl_share_init();
-    if (!relay->pools->share || !open_pool(relay->pools->pool)) return false;
-    curl_share_setopt(relay->pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    curl_share_setopt(relay->pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    return true;
+    int count = max_transfers / POOL_TRANSFERS + 2; /* one isn't full, one is the warm connection's */
+    struct pools *pools = calloc(1, sizeof *pools + (size_t)count * sizeof *pools->pool);
+    if (!pools) return NULL;
+    pools->count = count;
+    pools->upstream = upstream;
+    pools->loop = upstream->settings.loop;
+    pools->timer = (struct timer){.owner = pools, .fire = on_timer};
+    pools->waiting.run = set_timer;
+    pools->tidying.run = tidy;
+    for (int i = 0; i < count; i++) pools->pool[i] = (struct pool){.pools = pools, .at_ms = -1};
+    pools->share = curl_share_init();
+    if (!pools->share || !open_pool(pools->pool)) {
+        pools_close(pools);
+        return NULL;
+    }
+    curl_share_setopt(pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    curl_share_setopt(pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    return pools;
 }
 
-void pools_fini(struct relay *relay)
+void pools_close(struct pools *pools)
 {
-    struct pools *pools = relay->pools;
     if (!pools) return;
     for (int i = 0; i < pools->count; i++)
         if (pools->pool[i].multi) close_pool(&pools->pool[i]);
     if (pools->share) curl_share_cleanup(pools->share);
     free(pools);
-    relay->pools = NULL;
 }
