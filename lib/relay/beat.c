@@ -49,14 +49,14 @@ void beat_note_ended(struct live *live)
 
 void beat_look(struct relay *relay)
 {
-    if (!relay->beat && !relay->beat_timer.slot) loop_at_turn_end(&relay->loop, LOOP_GATHER, &relay->beat_look);
+    if (!relay->beat && !relay->beat_timer.slot) loop_at_turn_end(&relay->ground.loop, LOOP_GATHER, &relay->beat_look);
 }
 
 /* At the end of this turn, with all that it brings. */
 static void due_now(struct relay *relay)
 {
     relay->beat_due = true;
-    loop_at_turn_end(&relay->loop, LOOP_GATHER, &relay->beat_look);
+    loop_at_turn_end(&relay->ground.loop, LOOP_GATHER, &relay->beat_look);
 }
 
 static void on_beat_timer(void *owner)
@@ -67,10 +67,10 @@ static void on_beat_timer(void *owner)
 static void set_next(struct relay *relay)
 {
     if (!relay->lives && !relay->ended_ids) return;
-    bool followed = relay->mirrors || relay->watched_until_ms > relay->loop.now_ms;
+    bool followed = relay->mirrors || relay->watched_until_ms > relay->ground.loop.now_ms;
     bool at_once = relay->log_count >= TEXTS_A_BEAT && !relay->log_away;
-    int64_t at_ms = relay->loop.now_ms + (at_once ? 0 : followed ? FOLLOWED_BEAT_MS : BEAT_MS);
-    if (!timer_set(&relay->loop.timers, &relay->beat_timer, at_ms)) abort();
+    int64_t at_ms = relay->ground.loop.now_ms + (at_once ? 0 : followed ? FOLLOWED_BEAT_MS : BEAT_MS);
+    if (!timer_set(&relay->ground.loop.timers, &relay->beat_timer, at_ms)) abort();
 }
 
 /* ---- what is due for the log ---- */
@@ -79,7 +79,7 @@ static void put_in_line(struct live *live)
 {
     struct relay *relay = live->relay;
     if (live->log_due) return;
-    timer_clear(&relay->loop.timers, &live->log_timer);
+    timer_clear(&relay->ground.loop.timers, &live->log_timer);
     live->log_due = true;
     live->log_next = NULL;
     if (relay->log_last)
@@ -111,14 +111,15 @@ static void due_at(struct live *live, int64_t at_ms)
     if (live->log_due) return;
     live->log_timer.owner = live;
     live->log_timer.fire = on_log_timer;
-    if (at_ms <= live->relay->loop.now_ms || !timer_set(&live->relay->loop.timers, &live->log_timer, at_ms))
+    if (at_ms <= live->relay->ground.loop.now_ms ||
+        !timer_set(&live->relay->ground.loop.timers, &live->log_timer, at_ms))
         put_in_line(live);
 }
 
 void beat_news(struct live *live)
 {
     if (live->mirror || live->log_due || live->log_timer.slot) return;
-    bool followed = live->watched_until_ms > live->relay->loop.now_ms;
+    bool followed = live->watched_until_ms > live->relay->ground.loop.now_ms;
     if (followed || !live->logged || live->log_lost)
         put_in_line(live);
     else
@@ -140,7 +141,7 @@ void beat_ended(struct live *live)
 void beat_forget(struct live *live)
 {
     struct relay *relay = live->relay;
-    timer_clear(&relay->loop.timers, &live->log_timer);
+    timer_clear(&relay->ground.loop.timers, &live->log_timer);
     if (!live->log_due) return;
     struct live **place = &relay->log_first, *before = NULL;
     while (*place != live) {
@@ -178,7 +179,7 @@ static void add_write(struct beat *beat, struct live *live)
     memcpy(write->answer_id, live->message.id, UUID_TEXT_SIZE);
     live->logged = true;
     live->log_lost = false;
-    live->logged_ms = live->relay->loop.now_ms;
+    live->logged_ms = live->relay->ground.loop.now_ms;
     live->logged_reasoning = live->reasoning.len;
     live->logged_content = live->content.len;
 }
@@ -206,8 +207,8 @@ static void add_read(struct beat *beat, struct live *live)
     *read = (struct log_read){.reasoning_at = live->reasoning.len, .content_at = live->content.len};
     memcpy(read->answer_id, live->message.id, UUID_TEXT_SIZE);
     memcpy(read->writer, live->writer, UUID_TEXT_SIZE);
-    read->tell_watched = live->relay->loop.now_ms - live->told_watched_ms >= TELL_WATCHED_MS;
-    if (read->tell_watched && live->writer[0]) live->told_watched_ms = live->relay->loop.now_ms;
+    read->tell_watched = live->relay->ground.loop.now_ms - live->told_watched_ms >= TELL_WATCHED_MS;
+    if (read->tell_watched && live->writer[0]) live->told_watched_ms = live->relay->ground.loop.now_ms;
 }
 
 static void add_ended(struct beat *beat)
@@ -235,7 +236,7 @@ static void add_live(struct beat *beat, struct live *live)
     if (live->phase < LIVE_SAVING) {
         if (has_news(live)) add_write(beat, live);
     } else if (!live->saved && !live->end_logged) { /* what this process knows must survive it */
-        if (live->relay->loop.now_ms - live->ended_ms >= END_AFTER_MS)
+        if (live->relay->ground.loop.now_ms - live->ended_ms >= END_AFTER_MS)
             add_end(beat, live);
         else
             beat_ended(live);
@@ -251,7 +252,7 @@ static struct beat *make_beat(struct relay *relay)
     for (const struct ended_id *id = relay->ended_ids; id; id = id->next) ended++;
     struct beat *beat = relay->lives || ended ? calloc(1, sizeof *beat) : NULL;
     if (!beat) return NULL;
-    beat->job = (struct job){.run = run_beat, .done = over, .loop = &relay->loop};
+    beat->job = (struct job){.run = run_beat, .done = over, .loop = &relay->ground.loop};
     beat->relay = relay;
     arena_init(&beat->arena);
     beat->exchange.process_id = relay->process_id;
@@ -275,9 +276,9 @@ static void look(struct turn_end *item)
     }
     relay->beat = make_beat(relay);
     relay->beat_due = false;
-    timer_clear(&relay->loop.timers, &relay->beat_timer);
+    timer_clear(&relay->ground.loop.timers, &relay->beat_timer);
     if (relay->beat)
-        job_pool_submit(relay->settings.log_jobs ? relay->settings.log_jobs : relay->jobs, &relay->beat->job);
+        job_pool_submit(relay->settings.log_jobs ? relay->settings.log_jobs : relay->ground.jobs, &relay->beat->job);
     else
         set_next(relay);
 }

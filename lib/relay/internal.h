@@ -9,19 +9,16 @@
 #include "domain/answer.h"
 #include "loop/jobs.h"
 #include "loop/loop.h"
+#include "relay/completion.h"
+#include "relay/ground.h"
+#include "relay/patience.h"
 #include "relay/relay.h"
+#include "relay/steps.h"
 #include "upstream/question.h"
 #include "upstream/upstream.h"
 #include "usecases/finish_answer.h"
 
-enum { LIVE_BUCKETS = 4096, READER_BUCKETS = 1024, ANSWER_MAX_BYTES = 2 << 20 };
-
-/* For a client that is given nothing more until it takes something: it has 30 s. Any byte that it takes begins the wait
- * anew: the kernel tells of room only once most of what it holds is taken, so every few seconds the client is looked at
- * (its connection's `took`). */
-struct patience {
-    int64_t since_ms, looked_ms;
-};
+enum { LIVE_BUCKETS = 4096, ANSWER_MAX_BYTES = 2 << 20 };
 
 struct live;
 
@@ -107,31 +104,17 @@ struct live {
     struct timer timer;
 };
 
-/* A completion that is passed through (pass.c). */
-struct pass;
-
 struct relay {
     struct answers answers; /* first: the port */
     struct relay_settings settings;
-    struct job_pool *jobs;
-    struct loop loop;
-
-    pthread_mutex_t lock; /* of idle and of the readers' places */
-    pthread_cond_t idle;  /* a place was given back */
-    atomic_int places;
-    atomic_int readers; /* places of theirs (readers.c) */
-    struct reader_user *reader_users[READER_BUCKETS];
-    atomic_bool draining;
+    struct ground ground;
+    struct completions completions;
+    struct steps steps;
     bool shut; /* readers who come now are let go at once */
 
-    struct upstream *upstream;
-    struct pass *passes;
     struct live *lives;
-    struct visit *visits;
     struct live *replays; /* apart from those that are found by their id, or have to do with the log */
     struct live *buckets[LIVE_BUCKETS];
-    struct buf scratch;
-    struct buf shown; /* frames of one completion, to be sent together; empty between readings */
 
     char process_id[UUID_TEXT_SIZE]; /* names this process to others */
     struct beat *beat;               /* the one exchange with the log that may be under way */
@@ -151,13 +134,6 @@ struct ended_id {
     struct ended_id *next;
     char answer_id[UUID_TEXT_SIZE];
 };
-
-/* relay.c */
-void relay_give_place(struct relay *relay);                     /* back to those that reserve; any thread */
-void patience_begin(struct patience *patience, int64_t now_ms); /* it waits now, or has taken something */
-int64_t patience_next_ms(const struct patience *patience);      /* when to look */
-/* After looking: whether it has taken nothing for too long. */
-bool patience_over(struct patience *patience, bool took, int64_t now_ms);
 
 /* live.c */
 /* Takes an answer that is all zero, and what its job does. */
@@ -179,19 +155,6 @@ void live_let_all_go(struct live *live);
 void live_bury_if_over(struct live *live);
 struct live *live_find(struct relay *relay, const char *answer_id);
 
-/* readers.c; any thread */
-enum chat_error readers_take(struct relay *relay, const char *user_id) MUST_CHECK;
-void readers_give(struct relay *relay, const char *user_id);
-enum chat_error readers_take_long(struct relay *relay, const char *user_id) MUST_CHECK;
-void readers_give_long(struct relay *relay, const char *user_id);
-
-/* steps.c: replies that jobs make step by step (usecases/stepped.h) */
-struct visit;
-/* The first step is made after wait_ms. Any thread. */
-void steps_begin(struct relay *relay, const char *user_id, struct stepped *reply, int64_t wait_ms);
-void steps_shut_down(struct relay *relay);
-void steps_free(struct relay *relay); /* after the jobs have ended */
-
 /* mirror.c: answers that another process writes, or that are over */
 struct live *mirror_new(struct relay *relay, const struct answer_attach *attach);
 void mirror_text(struct live *live, const char *reasoning, size_t reasoning_len, const char *content,
@@ -209,15 +172,6 @@ void beat_ended(struct live *live);    /* it is over, but its row isn't written 
 void beat_forget(struct live *live);   /* before it goes */
 void beat_note_ended(struct live *live);
 void beat_write_all_anew(struct relay *relay);
-
-/* pass.c: completions, passed through */
-void pass_begin(struct relay *relay, const struct completion_spec *spec,
-                struct completion_client *client); /* any thread */
-void pass_shut_down(struct relay *relay);
-/* After the loop and all jobs have ended: those whose client takes nothing, and so has not got its end. */
-void pass_close_left(struct relay *relay);
-/* The ticket of each that holds a lease, in turn; NULL behind the last. */
-const struct admission_ticket *pass_ticket(const struct relay *relay, const struct pass **at);
 
 /* title.c */
 void title_start(struct relay *relay, const struct answer_spec *spec); /* takes the spec's titles; any thread */

@@ -80,7 +80,7 @@ static struct question *new_question(struct live *live, const struct answer_spec
 void live_init(struct live *live, struct relay *relay, void (*run)(struct job *, const void *),
                void (*done)(struct job *))
 {
-    live->job = (struct job){.run = run, .done = done, .loop = &relay->loop};
+    live->job = (struct job){.run = run, .done = done, .loop = &relay->ground.loop};
     live->showing.run = show;
     live->burial.run = free_buried;
     live->relay = relay;
@@ -127,13 +127,13 @@ void live_free(struct live *live)
 static void free_buried(struct turn_end *item)
 {
     struct live *live = LOOP_OWNER(item, struct live, burial);
-    if (!live->mirror) relay_give_place(live->relay);
+    if (!live->mirror) places_give(&live->relay->ground.places);
     live_free(live);
 }
 
 void live_mark_dirty(struct live *live)
 {
-    loop_at_turn_end(&live->relay->loop, LOOP_SHOW, &live->showing);
+    loop_at_turn_end(&live->relay->ground.loop, LOOP_SHOW, &live->showing);
 }
 
 static void count(struct live *live, int by)
@@ -186,9 +186,9 @@ void live_bury_if_over(struct live *live)
     if (!live->mirror && live->logged) beat_note_ended(live);
     beat_forget(live);
     unlink_live(live);
-    timer_clear(&relay->loop.timers, &live->timer);
+    timer_clear(&relay->ground.loop.timers, &live->timer);
     live->gone = true;
-    loop_at_turn_end(&relay->loop, LOOP_FREE, &live->burial);
+    loop_at_turn_end(&relay->ground.loop, LOOP_FREE, &live->burial);
 }
 
 /* ---- deadlines ---- */
@@ -212,7 +212,7 @@ void live_arm(struct live *live)
     }
     if (at_ms == INT64_MAX) return;
     if (live->timer.slot && live->timer.at_ms <= at_ms) return; /* looked at again when it fires */
-    timer_set(&live->relay->loop.timers, &live->timer, at_ms);
+    timer_set(&live->relay->ground.loop.timers, &live->timer, at_ms);
 }
 
 /* ---- listeners ---- */
@@ -232,18 +232,18 @@ static void let_go(struct attached *attached)
     struct attached **place = &live->listeners;
     while (*place != attached) place = &(*place)->next;
     *place = attached->next;
-    loop_unwatch(&live->relay->loop, &attached->watch);
+    loop_unwatch(&live->relay->ground.loop, &attached->watch);
     attached->listener->ops->close(attached->listener);
     attached->listener = NULL;
-    if (attached->reader) readers_give(live->relay, live->caller.user_id);
+    if (attached->reader) places_give_reader(&live->relay->ground.places, live->caller.user_id);
     if (live->listeners) return;
     count_detached(live);
     if (live->phase >= LIVE_SAVING || live->mirror) {
         live_bury_if_over(live);
         return;
     }
-    live->detach_at_ms = live->relay->loop.now_ms + live->relay->settings.detach_grace_ms;
-    if (live->relay->settings.detach_grace_ms == 0 && live->watched_until_ms <= live->relay->loop.now_ms)
+    live->detach_at_ms = live->relay->ground.loop.now_ms + live->relay->settings.detach_grace_ms;
+    if (live->relay->settings.detach_grace_ms == 0 && live->watched_until_ms <= live->relay->ground.loop.now_ms)
         live_end(live, ANSWER_STOPPED, CHAT_OK);
     else
         live_arm(live);
@@ -252,7 +252,8 @@ static void let_go(struct attached *attached)
 static enum listener_state show_title(struct attached *attached)
 {
     attached->title_due = false;
-    return attached->listener->ops->title(attached->listener, attached->live->title, &attached->live->relay->scratch);
+    return attached->listener->ops->title(attached->listener, attached->live->title,
+                                          &attached->live->relay->ground.scratch);
 }
 
 /* false: it was let go. */
@@ -264,14 +265,14 @@ static bool settle_state(struct attached *attached, enum listener_state state)
         return false;
     }
     if (state == LISTENER_BLOCKED && !attached->blocked) {
-        patience_begin(&attached->patience, relay->loop.now_ms);
+        patience_begin(&attached->patience, relay->ground.loop.now_ms);
         attached->listener->ops->took(attached->listener);
         attached->blocked = true;
-        loop_watch(&relay->loop, &attached->watch, EPOLLRDHUP | EPOLLOUT);
+        loop_watch(&relay->ground.loop, &attached->watch, EPOLLRDHUP | EPOLLOUT);
         live_arm(attached->live);
     } else if (state == LISTENER_READY && attached->blocked) {
         attached->blocked = false;
-        loop_watch(&relay->loop, &attached->watch, EPOLLRDHUP);
+        loop_watch(&relay->ground.loop, &attached->watch, EPOLLRDHUP);
     }
     return true;
 }
@@ -279,7 +280,7 @@ static bool settle_state(struct attached *attached, enum listener_state state)
 static void pump_listener(struct attached *attached)
 {
     struct live *live = attached->live;
-    struct buf *scratch = &live->relay->scratch;
+    struct buf *scratch = &live->relay->ground.scratch;
     struct answer_text text = {live->reasoning.data, live->reasoning.len, live->content.data, live->content.len};
     if (attached->ended || attached->blocked) return;
     enum listener_state state = LISTENER_READY;
@@ -321,7 +322,7 @@ static void on_listener(struct watch *watch, uint32_t events)
     }
     if (!(events & EPOLLOUT)) return;
     enum listener_state state = attached->listener->ops->writable(attached->listener);
-    patience_begin(&attached->patience, attached->live->relay->loop.now_ms);
+    patience_begin(&attached->patience, attached->live->relay->ground.loop.now_ms);
     if (settle_state(attached, state) && state == LISTENER_READY) pump_listener(attached);
 }
 
@@ -338,12 +339,12 @@ void live_attach(struct live *live, struct answer_listener *listener, bool reade
     live->listeners = attached;
     count_detached(live);
     live->detach_at_ms = 0;
-    if (!attached->next) live->shown_ms = relay->loop.now_ms; /* others wait for their ping already */
-    if (!loop_watch(&relay->loop, &attached->watch, EPOLLRDHUP)) {
+    if (!attached->next) live->shown_ms = relay->ground.loop.now_ms; /* others wait for their ping already */
+    if (!loop_watch(&relay->ground.loop, &attached->watch, EPOLLRDHUP)) {
         let_go(attached);
         return;
     }
-    if (settle_state(attached, listener->ops->open(listener, &relay->scratch))) pump_listener(attached);
+    if (settle_state(attached, listener->ops->open(listener, &relay->ground.scratch))) pump_listener(attached);
     live_arm(live);
 }
 
@@ -355,7 +356,7 @@ void live_let_all_go(struct live *live)
 /* Somebody is attached in another process: that counts as here. It is told again every few seconds. */
 void live_watched(struct live *live)
 {
-    live->watched_until_ms = live->relay->loop.now_ms + WATCHED_MS;
+    live->watched_until_ms = live->relay->ground.loop.now_ms + WATCHED_MS;
     if (live->detach_at_ms && live->detach_at_ms < live->watched_until_ms + live->relay->settings.detach_grace_ms)
         live->detach_at_ms = live->watched_until_ms + live->relay->settings.detach_grace_ms;
     beat_followed(live);
@@ -379,10 +380,10 @@ static void ping_listeners(struct live *live)
     while (attached) {
         struct attached *next = attached->next;
         if (!attached->blocked)
-            settle_state(attached, attached->listener->ops->ping(attached->listener, &live->relay->scratch));
+            settle_state(attached, attached->listener->ops->ping(attached->listener, &live->relay->ground.scratch));
         attached = next;
     }
-    live->shown_ms = live->relay->loop.now_ms;
+    live->shown_ms = live->relay->ground.loop.now_ms;
 }
 
 static void drop_slow_listeners(struct live *live)
@@ -390,9 +391,9 @@ static void drop_slow_listeners(struct live *live)
     struct attached *attached = live->listeners;
     while (attached) {
         struct attached *next = attached->next;
-        if (attached->blocked && live->relay->loop.now_ms >= patience_next_ms(&attached->patience)) {
+        if (attached->blocked && live->relay->ground.loop.now_ms >= patience_next_ms(&attached->patience)) {
             bool took = attached->listener->ops->took(attached->listener);
-            if (patience_over(&attached->patience, took, live->relay->loop.now_ms)) let_go(attached);
+            if (patience_over(&attached->patience, took, live->relay->ground.loop.now_ms)) let_go(attached);
         }
         attached = next;
     }
@@ -403,7 +404,7 @@ static void drop_slow_listeners(struct live *live)
 /* Listeners get it in this very turn. */
 static void take_text(struct live *live, struct buf *to, const char *text, size_t len)
 {
-    int64_t now_ms = live->relay->loop.now_ms;
+    int64_t now_ms = live->relay->ground.loop.now_ms;
     if (!buf_append(to, text, len)) question_break(live->question, "answer over its bound");
     live->shown_ms = now_ms;
     if (!live->first_text_ms) {
@@ -455,7 +456,7 @@ static void submit_finish(struct live *live)
 {
     live->job_running = true;
     live->finish_tries++;
-    job_pool_submit(live->relay->jobs, &live->job);
+    job_pool_submit(live->relay->ground.jobs, &live->job);
 }
 
 /* What its question has come to. */
@@ -525,7 +526,7 @@ static void finished(struct job *job)
     if (live->finish_error && (outage || live->finish_tries < FINISH_TRIES_MAX)) {
         int64_t wait_ms = (int64_t)FINISH_RETRY_MIN_MS << (live->finish_tries < 8 ? live->finish_tries : 8);
         live->finish_retry_ms =
-            live->relay->loop.now_ms + (wait_ms < FINISH_RETRY_MAX_MS ? wait_ms : FINISH_RETRY_MAX_MS);
+            live->relay->ground.loop.now_ms + (wait_ms < FINISH_RETRY_MAX_MS ? wait_ms : FINISH_RETRY_MAX_MS);
         live_arm(live);
         return;
     }
@@ -564,13 +565,13 @@ static struct question *new_question(struct live *live, const struct answer_spec
         .trace = &live->trace,
         .id_name = "message_id",
         .id = live->message.id};
-    return question_new(live->relay->upstream, &question);
+    return question_new(live->relay->ground.upstream, &question);
 }
 
 void live_start(struct live *live)
 {
     live_link(live);
-    live->started_ms = live->shown_ms = live->relay->loop.now_ms;
+    live->started_ms = live->shown_ms = live->relay->ground.loop.now_ms;
     beat_news(live);
     question_ask(live->question);
     live_arm(live);
@@ -579,7 +580,7 @@ void live_start(struct live *live)
 static void on_timer(void *owner)
 {
     struct live *live = owner;
-    int64_t now_ms = live->relay->loop.now_ms;
+    int64_t now_ms = live->relay->ground.loop.now_ms;
     if (live->gone) return;
     if (live->phase < LIVE_SAVING && live->detach_at_ms && now_ms >= live->detach_at_ms) {
         if (live->watched_until_ms > now_ms)

@@ -54,7 +54,7 @@ static void loaded(struct job *job)
     struct live *live = (struct live *)job;
     live->job_running = false;
     if (!live->has_loaded) {
-        live->finish_retry_ms = live->relay->loop.now_ms + LOOK_AGAIN_MS;
+        live->finish_retry_ms = live->relay->ground.loop.now_ms + LOOK_AGAIN_MS;
         live_arm(live);
         live_bury_if_over(live);
         return;
@@ -112,7 +112,7 @@ void mirror_text(struct live *live, const char *reasoning, size_t reasoning_len,
     if (live->phase >= LIVE_SAVING || (!reasoning_len && !content_len)) return;
     buf_append(&live->reasoning, reasoning, reasoning_len);
     buf_append(&live->content, content, content_len);
-    live->shown_ms = live->relay->loop.now_ms;
+    live->shown_ms = live->relay->ground.loop.now_ms;
     live_mark_dirty(live);
 }
 
@@ -121,5 +121,5 @@ void mirror_load(struct live *live)
     if (live->job_running || live->saved) return;
     live->finish_retry_ms = 0;
     live->job_running = true;
-    job_pool_submit(live->relay->jobs, &live->job);
+    job_pool_submit(live->relay->ground.jobs, &live->job);
 }

@@ -46,7 +46,7 @@ static void ask(struct title_job *title, const struct title_body *body, struct b
         .timeout_ms = TITLE_TIMEOUT_MS,
         .sink = {.content = take_text, .reasoning = drop_thought, .context = title}};
     title->asked_bytes = body->len;
-    upstream_ask_blocking(title->relay->upstream, &question, end);
+    upstream_ask_blocking(title->relay->ground.upstream, &question, end);
     title->usage = end->usage;
 }
 
@@ -139,7 +139,7 @@ void title_start(struct relay *relay, const struct answer_spec *spec)
     }
     title->job.run = run_title;
     title->job.done = done;
-    title->job.loop = &relay->loop;
+    title->job.loop = &relay->ground.loop;
     title->relay = relay;
     title->body = spec->title;
     title->plain_body = spec->plain_title;
