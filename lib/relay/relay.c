@@ -1,15 +1,29 @@
-/* The relay as others see it: the port of the use cases, and its beginning and end. */
-#include "relay/internal.h"
+/* The port of the use cases, and the relay's beginning and end. */
+#include "relay/relay.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "relay/answer.h"
+#include "relay/completion.h"
+#include "relay/follower.h"
+#include "relay/steps.h"
+#include "relay/title.h"
+#include "upstream/upstream.h"
 
-enum {
-    SCRATCH_MAX_BYTES = 16 << 20,
-    SETTLE_AFTER_DRAIN_MS = 5000,
+enum { SCRATCH_MAX_BYTES = 16 << 20, SETTLE_AFTER_DRAIN_MS = 5000 };
+
+struct relay {
+    struct answers answers; /* first: the port */
+    struct relay_settings settings;
+    struct ground ground;
+    struct exchanges exchanges;
+    struct followers followers;
+    struct completions completions;
+    struct steps steps;
+    struct titles titles;
+    bool shut; /* readers who come now are let go at once */
 };
 
 static struct relay *relay_at(struct answers *self)
@@ -52,21 +66,11 @@ static void port_unreserve_long(struct answers *self, const char *user_id)
     places_give_long(&relay_at(self)->ground.places, user_id);
 }
 
-static void start(struct post *post)
-{
-    struct live *live = LOOP_OWNER(post, struct live, post);
-    live_start(live);
-    live_attach(live, live->came, false);
-}
-
 static void port_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
 {
     struct relay *relay = relay_at(self);
-    struct live *live = live_new(relay, spec);
-    live->came = listener;
-    live->post.run = start;
-    loop_post(&relay->ground.loop, &live->post);
-    title_start(relay, spec);
+    answer_begin(&relay->ground, &relay->exchanges, relay->settings.detach_grace_ms, spec, listener);
+    title_start(&relay->titles, spec);
 }
 
 static void port_complete(struct answers *self, const struct completion_spec *spec, struct completion_client *client)
@@ -74,30 +78,49 @@ static void port_complete(struct answers *self, const struct completion_spec *sp
     completion_begin(&relay_at(self)->completions, spec, client);
 }
 
-/* To the answer itself, or to its mirror, which may be there already; a replay is its reader's own. */
-static void attach(struct post *post)
+/* Somebody comes to an answer. */
+struct arrival {
+    struct post post;
+    struct relay *relay;
+    struct follower *follower; /* made for the case that nobody here writes or follows that answer */
+    struct answer_listener *listener;
+};
+
+/* A replay is its reader's own. */
+static void attach(struct arrival *arrival)
 {
-    struct live *came = LOOP_OWNER(post, struct live, post);
-    struct relay *relay = came->relay;
-    struct live *live = came->replay ? NULL : live_find(relay, came->message.id);
-    if (live)
-        loop_at_turn_end(&relay->ground.loop, LOOP_FREE, &came->burial); /* not needed */
-    else {
-        live = came;
-        live_link(live);
-        live->started_ms = live->shown_ms = relay->ground.loop.now_ms;
+    struct relay *relay = arrival->relay;
+    struct follower *follower = arrival->follower;
+    struct registered *found =
+        follower_is_replay(follower) ? NULL : registry_find(&relay->exchanges.registry, follower_answer_id(follower));
+    if (found)
+        follower_free(follower);
+    else
+        follower_start(follower);
+    if (found && found->kind == REGISTERED_ANSWER) {
+        answer_attach(answer_of(found), arrival->listener);
+        return;
     }
-    live_attach(live, came->came, true);
-    if (relay->shut && live->mirror) live_let_all_go(live); /* handed on by a step that was under way */
+    if (found) follower = follower_of(found);
+    follower_attach(follower, arrival->listener);
+    if (relay->shut) follower_let_all_go(follower); /* handed on by a step that was under way */
+}
+
+static void arrive(struct post *post)
+{
+    struct arrival *arrival = LOOP_OWNER(post, struct arrival, post);
+    attach(arrival);
+    free(arrival);
 }
 
 static void port_attach(struct answers *self, const struct answer_attach *how, struct answer_listener *listener)
 {
     struct relay *relay = relay_at(self);
-    struct live *live = mirror_new(relay, how);
-    live->came = listener;
-    live->post.run = attach;
-    loop_post(&relay->ground.loop, &live->post);
+    struct arrival *arrival = malloc(sizeof *arrival);
+    if (!arrival) abort();
+    *arrival = (struct arrival){
+        .post.run = arrive, .relay = relay, .follower = follower_new(&relay->followers, how), .listener = listener};
+    loop_post(&relay->ground.loop, &arrival->post);
 }
 
 /* On the stack of the thread that calls the loop. */
@@ -111,9 +134,9 @@ struct stop_call {
 static void stop(struct post *post)
 {
     struct stop_call *call = LOOP_OWNER(post, struct stop_call, post);
-    struct live *live = live_find(call->relay, call->answer_id);
-    call->found = live && !live->mirror;
-    if (call->found) live_end(live, ANSWER_STOPPED, CHAT_OK);
+    struct registered *found = registry_find(&call->relay->exchanges.registry, call->answer_id);
+    call->found = found && found->kind == REGISTERED_ANSWER;
+    if (call->found) answer_end(answer_of(found), ANSWER_STOPPED, CHAT_OK);
 }
 
 static enum answer_stop_result port_stop(struct answers *self, const char *answer_id)
@@ -168,15 +191,18 @@ static void copy_tickets(struct post *post)
 {
     struct tickets_call *out = LOOP_OWNER(post, struct tickets_call, post);
     const struct relay *relay = out->relay;
-    size_t count = 0;
-    for (const struct live *live = relay->lives; live; live = live->next) count++;
+    const struct admission_ticket *ticket;
     const struct completion *at = NULL;
+    size_t count = 0;
+    for (const struct registered *one = relay->exchanges.registry.first; one; one = one->next) count++;
     while (completions_ticket(&relay->completions, &at)) count++;
     out->items = calloc(count ? count : 1, sizeof *out->items);
     if (!out->items) return;
-    for (const struct live *live = relay->lives; live; live = live->next)
-        if (!live->mirror && live->ticket.leased) out->items[out->count++] = live->ticket;
-    const struct admission_ticket *ticket;
+    for (struct registered *one = relay->exchanges.registry.first; one; one = one->next) {
+        if (one->kind != REGISTERED_ANSWER) continue;
+        ticket = answer_ticket(answer_of(one));
+        if (ticket->leased) out->items[out->count++] = *ticket;
+    }
     while ((ticket = completions_ticket(&relay->completions, &at))) out->items[out->count++] = *ticket;
 }
 
@@ -190,7 +216,7 @@ size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
 
 static void forget_log(struct post *post)
 {
-    beat_write_all_anew(relay_of(post));
+    exchanges_write_all_anew(&relay_of(post)->exchanges);
 }
 
 void relay_log_forgotten(struct relay *relay)
@@ -198,20 +224,20 @@ void relay_log_forgotten(struct relay *relay)
     call_loop(relay, forget_log);
 }
 
-/* Mirrors say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
+/* Followers say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
 static void shut_down(struct post *post)
 {
     struct relay *relay = relay_of(post);
-    struct live *next;
+    struct registered *next;
     relay->shut = true;
-    for (struct live *live = relay->lives; live; live = next) {
-        next = live->next;
-        if (live->mirror)
-            live_let_all_go(live);
+    for (struct registered *one = relay->exchanges.registry.first; one; one = next) {
+        next = one->next;
+        if (one->kind == REGISTERED_FOLLOWER)
+            follower_let_all_go(follower_of(one));
         else
-            live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
+            answer_end(answer_of(one), ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
     }
-    while (relay->replays) live_let_all_go(relay->replays);
+    followers_let_replays_go(&relay->followers);
     steps_shut_down(&relay->steps);
     completions_shut_down(&relay->completions);
 }
@@ -231,12 +257,7 @@ static void end_warm(struct post *post)
 static void relay_free(struct relay *relay)
 {
     upstream_close(relay->ground.upstream);
-    beat_free(relay->beat);
-    while (relay->ended_ids) {
-        struct ended_id *ended = relay->ended_ids;
-        relay->ended_ids = ended->next;
-        free(ended);
-    }
+    exchanges_close(&relay->exchanges);
     buf_fini(&relay->ground.scratch);
     loop_close(&relay->ground.loop);
     places_close(&relay->ground.places);
@@ -263,7 +284,24 @@ static bool open_upstream(struct relay *relay)
                                                .ca_file = relay->settings.ca_file,
                                                .fallback_model = relay->settings.fallback_model};
     relay->ground.upstream = upstream_open(&settings);
+    relay->titles.upstream = relay->ground.upstream;
     return relay->ground.upstream != NULL;
+}
+
+/* Pools of their own, where they are given. */
+static void open_rooms(struct relay *relay)
+{
+    const struct relay_settings *settings = &relay->settings;
+    struct ground *ground = &relay->ground;
+    buf_init(&ground->scratch, SCRATCH_MAX_BYTES);
+    places_open(&ground->places, settings->max_streams, settings->max_readers_per_user);
+    exchanges_open(&relay->exchanges, ground, settings->log_jobs ? settings->log_jobs : ground->jobs);
+    uuid_v7(clock_wall_ms(settings->clock), relay->exchanges.process_id);
+    relay->followers = (struct followers){.ground = ground, .exchanges = &relay->exchanges};
+    completions_open(&relay->completions, ground);
+    relay->steps = (struct steps){.ground = ground, .jobs = settings->step_jobs ? settings->step_jobs : ground->jobs};
+    relay->titles =
+        (struct titles){.jobs = settings->titles, .loop = &ground->loop, .registry = &relay->exchanges.registry};
 }
 
 struct relay *relay_open(const struct relay_settings *settings, struct job_pool *jobs)
@@ -273,12 +311,7 @@ struct relay *relay_open(const struct relay_settings *settings, struct job_pool 
     relay->answers.ops = &relay_port;
     relay->settings = *settings;
     relay->ground.jobs = jobs;
-    places_open(&relay->ground.places, settings->max_streams, settings->max_readers_per_user);
-    completions_open(&relay->completions, &relay->ground);
-    relay->steps = (struct steps){.ground = &relay->ground, .jobs = settings->step_jobs ? settings->step_jobs : jobs};
-    uuid_v7(clock_wall_ms(settings->clock), relay->process_id);
-    beat_init(relay);
-    buf_init(&relay->ground.scratch, SCRATCH_MAX_BYTES);
+    open_rooms(relay);
     if (loop_open(&relay->ground.loop, settings->clock) && open_upstream(relay) && loop_start(&relay->ground.loop)) {
         if (settings->keep_warm) call_loop(relay, begin_warm);
         return relay;
@@ -294,7 +327,7 @@ struct answers *relay_answers(struct relay *relay)
 
 const char *relay_process_id(const struct relay *relay)
 {
-    return relay->process_id;
+    return relay->exchanges.process_id;
 }
 
 int relay_live(const struct relay *relay)
@@ -317,6 +350,20 @@ void relay_drain(struct relay *relay)
         log_write(LOG_ERROR, "drain_incomplete", LOG_INT("live", relay_live(relay)));
 }
 
+/* Only where the drain was incomplete. */
+static void free_left(struct relay *relay)
+{
+    struct registered *next;
+    for (struct registered *one = relay->exchanges.registry.first; one; one = next) {
+        next = one->next;
+        if (one->kind == REGISTERED_ANSWER)
+            answer_free(answer_of(one));
+        else
+            follower_free(follower_of(one));
+    }
+    followers_close(&relay->followers);
+}
+
 void relay_close(struct relay *relay)
 {
     if (!relay) return;
@@ -328,12 +375,6 @@ void relay_close(struct relay *relay)
     loop_stop(&relay->ground.loop);
     steps_close(&relay->steps);
     completions_close(&relay->completions);
-    struct live **left[] = {&relay->lives, &relay->replays}; /* only where the drain was incomplete */
-    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
-        while (*left[i]) {
-            struct live *live = *left[i];
-            *left[i] = live->next;
-            live_free(live);
-        }
+    free_left(relay);
     relay_free(relay);
 }

@@ -1,14 +1,13 @@
-/*
- * A session's title, written by a model beside the first answer. One thread of its own asks (lib/loop/jobs.h), the
- * plain blocking way: nobody waits for a title, and a slow one must not hold up what saves answers.
- */
-#include "relay/internal.h"
+#include "relay/title.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "relay/answer.h"
+#include "upstream/upstream.h"
+#include "usecases/ports.h"
 #include "usecases/title_prompt.h"
 #include "usecases/use_ledger.h"
 
@@ -16,7 +15,7 @@ enum { TITLE_TIMEOUT_MS = 15000, TITLE_ANSWER_MAX_BYTES = 4096 };
 
 struct title_job {
     struct job job; /* first */
-    struct relay *relay;
+    const struct titles *titles;
     char answer_id[UUID_TEXT_SIZE], session_id[UUID_TEXT_SIZE];
     char user_id[USER_ID_SIZE], day[QUOTA_DAY_SIZE]; /* whom it is counted for, and when */
     struct token_usage usage;                        /* -1: not told */
@@ -46,7 +45,7 @@ static void ask(struct title_job *title, const struct title_body *body, struct b
         .timeout_ms = TITLE_TIMEOUT_MS,
         .sink = {.content = take_text, .reasoning = drop_thought, .context = title}};
     title->asked_bytes = body->len;
-    upstream_ask_blocking(title->relay->ground.upstream, &question, end);
+    upstream_ask_blocking(title->titles->upstream, &question, end);
     title->usage = end->usage;
 }
 
@@ -119,19 +118,15 @@ static void run_title(struct job *job, const void *context)
 static void done(struct job *job)
 {
     struct title_job *title = (struct title_job *)job;
-    struct live *live = title->stored ? live_find(title->relay, title->answer_id) : NULL;
-    if (live && !live->mirror) {
-        live->session.title = arena_strdup(&live->strings, title->stored);
-        live->session.title_source = TITLE_MODEL;
-        live_title(live, title->stored);
-    }
+    struct registered *found = title->stored ? registry_find(title->titles->registry, title->answer_id) : NULL;
+    if (found && found->kind == REGISTERED_ANSWER) answer_title(answer_of(found), title->stored);
     free(title->stored);
     free(title);
 }
 
-void title_start(struct relay *relay, const struct answer_spec *spec)
+void title_start(const struct titles *titles, const struct answer_spec *spec)
 {
-    struct title_job *title = spec->title.text && relay->settings.titles ? calloc(1, sizeof *title) : NULL;
+    struct title_job *title = spec->title.text && titles->jobs ? calloc(1, sizeof *title) : NULL;
     if (!title) {
         free(spec->title.text);
         free(spec->plain_title.text);
@@ -139,8 +134,8 @@ void title_start(struct relay *relay, const struct answer_spec *spec)
     }
     title->job.run = run_title;
     title->job.done = done;
-    title->job.loop = &relay->ground.loop;
-    title->relay = relay;
+    title->job.loop = titles->loop;
+    title->titles = titles;
     title->body = spec->title;
     title->plain_body = spec->plain_title;
     memcpy(title->answer_id, spec->answer->id, UUID_TEXT_SIZE);
@@ -148,5 +143,5 @@ void title_start(struct relay *relay, const struct answer_spec *spec)
     memcpy(title->user_id, spec->ticket.user_id, sizeof title->user_id);
     memcpy(title->day, spec->ticket.day, sizeof title->day);
     buf_init(&title->text, TITLE_ANSWER_MAX_BYTES);
-    job_pool_submit(relay->settings.titles, &title->job);
+    job_pool_submit(titles->jobs, &title->job);
 }

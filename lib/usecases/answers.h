@@ -60,7 +60,7 @@ struct answers_ops {
     void (*start)(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener);
     /* Uses the caller's reserved reader's place; cannot fail. Takes the listener: an answer that is over is shown from
      * attach->answer. Of one that is being written it is attached to the answer itself where this process writes it,
-     * else to a mirror that follows the log and the row until the answer is over. */
+     * else to a follower of the log and the row until the answer is over. */
     void (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
     /* Uses the caller's reserved reader's place; cannot fail. Takes the reply; its first step comes after wait_ms. */
     void (*step)(struct answers *self, const char *user_id, struct stepped *reply, int64_t wait_ms);
