@@ -1,5 +1,6 @@
 /* A question asked the plain blocking way, from a thread that has the time. */
-#include "upstream/internal.h"
+#include "upstream/transfer.h"
+#include "upstream/upstream.h"
 
 struct asking {
     const struct provider *provider;

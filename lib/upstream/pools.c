@@ -6,7 +6,7 @@
  * no connection was ever used again. So transfers are in pools, a multi handle each; curl is told when nothing idle is
  * to be found, and how many connections a pool may have with the busy ones of the moment.
  */
-#include "upstream/internal.h"
+#include "upstream/pools.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -46,7 +46,7 @@ struct pool_watch {
  */
 struct opening {
     struct opening *next;
-    struct transfer *transfer;
+    struct pooled *pooled;
     struct pool_watch *watch; /* NULL: none yet */
     int fd;
 };
@@ -151,26 +151,26 @@ static void drop(struct pool *pool, struct opening *opening)
     struct opening **place = &pool->openings;
     while (*place != opening) place = &(*place)->next;
     *place = opening->next;
-    if (--opening->transfer->openings == 0) pool->connecting--;
+    if (--opening->pooled->openings == 0) pool->connecting--;
     free(opening);
 }
 
-/* All of the transfer's; curl has closed them, or is about to. */
-static void drop_openings(struct transfer *transfer)
+/* All of a transfer's; curl has closed them, or is about to. */
+static void drop_openings(struct pooled *pooled)
 {
     struct opening *next;
-    if (!transfer->openings) return;
-    for (struct opening *opening = transfer->pool->openings; opening; opening = next) {
+    if (!pooled->openings) return;
+    for (struct opening *opening = pooled->pool->openings; opening; opening = next) {
         next = opening->next;
-        if (opening->transfer == transfer) drop(transfer->pool, opening);
+        if (opening->pooled == pooled) drop(pooled->pool, opening);
     }
 }
 
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
-    struct transfer *transfer = context;
-    struct pool *pool = transfer->pool;
+    struct pooled *pooled = context;
+    struct pool *pool = pooled->pool;
     struct opening *opening = calloc(1, sizeof *opening), *gone;
     int fd = opening ? socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol) : -1;
     if (fd < 0) {
@@ -178,9 +178,9 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
         return CURL_SOCKET_BAD;
     }
     if ((gone = opening_of(pool, fd))) drop(pool, gone); /* it had this descriptor, and was closed */
-    *opening = (struct opening){.next = pool->openings, .transfer = transfer, .fd = fd};
+    *opening = (struct opening){.next = pool->openings, .pooled = pooled, .fd = fd};
     pool->openings = opening;
-    if (transfer->openings++ == 0) pool->connecting++;
+    if (pooled->openings++ == 0) pool->connecting++;
     return fd;
 }
 
@@ -192,9 +192,9 @@ static int on_connected(void *context, char *address, char *local_address, int p
     (void)local_address;
     (void)port;
     (void)local_port;
-    struct transfer *transfer = context;
-    if (transfer->openings) transfer->pool->connected++;
-    drop_openings(transfer);
+    struct pooled *pooled = context;
+    if (pooled->openings) pooled->pool->connected++;
+    drop_openings(pooled);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -268,18 +268,19 @@ static struct pool *pool_for_one_more(struct pools *pools)
     return roomy ? roomy : &pools->pool[pools->count - 1];
 }
 
-bool pools_add(struct pools *pools, struct transfer *transfer)
+bool pools_add(struct pools *pools, struct pooled *pooled)
 {
     struct pool *pool = pool_for_one_more(pools);
-    CURL *easy = transfer->easy;
-    transfer->pool = pool;
+    CURL *easy = pooled->easy;
+    pooled->pool = pool;
     long nothing_idle = idle_of(pool) <= 0;
-    if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_SHARE, pools->share) != CURLE_OK ||
+    if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_PRIVATE, pooled) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_SHARE, pools->share) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, nothing_idle) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, pooled) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_PREREQDATA, pooled) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, pool) != CURLE_OK ||
         curl_multi_add_handle(pool->multi, easy) != CURLM_OK)
@@ -290,25 +291,25 @@ bool pools_add(struct pools *pools, struct transfer *transfer)
     return true;
 }
 
-static void unwatch_openings(struct transfer *transfer)
+static void unwatch_openings(struct pooled *pooled)
 {
-    if (!transfer->openings) return;
-    for (struct opening *opening = transfer->pool->openings; opening; opening = opening->next) {
-        if (opening->transfer != transfer || !opening->watch) continue;
-        curl_multi_assign(transfer->pool->multi, opening->fd, NULL);
+    if (!pooled->openings) return;
+    for (struct opening *opening = pooled->pool->openings; opening; opening = opening->next) {
+        if (opening->pooled != pooled || !opening->watch) continue;
+        curl_multi_assign(pooled->pool->multi, opening->fd, NULL);
         stop_watching(opening->watch);
         opening->watch = NULL;
     }
 }
 
-void pools_remove(struct pools *pools, struct transfer *transfer)
+void pools_remove(struct pools *pools, struct pooled *pooled)
 {
-    struct pool *pool = transfer->pool;
-    if (!transfer->over) pool->busy--;
+    struct pool *pool = pooled->pool;
+    if (!pooled->over) pool->busy--;
     pool->transfers--;
-    unwatch_openings(transfer); /* before curl closes them */
-    curl_multi_remove_handle(pool->multi, transfer->easy);
-    drop_openings(transfer);
+    unwatch_openings(pooled); /* before curl closes them */
+    curl_multi_remove_handle(pool->multi, pooled->easy);
+    drop_openings(pooled);
     if (!pool->transfers) loop_at_turn_end(pools->loop, LOOP_FREE, &pools->tidying);
     limit_idle(pools);
 }
@@ -320,15 +321,31 @@ static void collect(struct pool *pool)
     int left;
     while ((message = curl_multi_info_read(pool->multi, &left))) {
         if (message->msg != CURLMSG_DONE) continue;
-        struct transfer *transfer = NULL;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer->over = true;
-        transfer->result = message->data.result;
-        drop_openings(transfer);
+        struct pooled *pooled = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&pooled);
+        pooled->over = true;
+        pooled->result = message->data.result;
+        drop_openings(pooled);
         pool->busy--;
-        transfer->on_over(transfer->owner);
+        pooled->on_over(pooled->owner);
     }
     limit_idle(pool->pools);
+}
+
+void pools_read_done(struct upstream *upstream)
+{
+    struct reading reading = upstream->reading;
+    upstream->reading.owner = NULL;
+    if (reading.owner) reading.done(reading.owner);
+}
+
+CURLcode pools_resume(struct upstream *upstream, struct pooled *pooled)
+{
+    upstream->calling = true;
+    CURLcode result = curl_easy_pause(pooled->easy, CURLPAUSE_CONT);
+    pools_read_done(upstream);
+    upstream->calling = false;
+    return result;
 }
 
 static void act(struct pool *pool, curl_socket_t fd, int flags)
@@ -337,7 +354,7 @@ static void act(struct pool *pool, curl_socket_t fd, int flags)
     int running;
     upstream->calling = true;
     curl_multi_socket_action(pool->multi, fd, flags, &running);
-    question_read_done(upstream);
+    pools_read_done(upstream);
     upstream->calling = false;
     if (running < pool->busy) collect(pool); /* at once: the next end is to find the limit right */
 }

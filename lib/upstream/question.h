@@ -13,8 +13,7 @@
 #define UPSTREAM_QUESTION_H
 
 #include "base/trace.h"
-#include "usecases/provider.h"
-#include "usecases/shared_breaker.h"
+#include "upstream/facts.h"
 
 struct upstream;
 struct question;
@@ -59,20 +58,6 @@ struct question_spec {
     const char *id_name, *id; /* what the log calls it */
 };
 
-/* What is known of it. Once it is over or stopped nothing changes, and other threads may read. */
-struct question_facts {
-    const char *model; /* asked last */
-    int tries;
-    size_t body_len;          /* of the request */
-    const char *starts_at;    /* the message that the body begins with, once its oldest turns were left out; NULL */
-    bool answered;            /* in the last try, by what was asked for */
-    bool ending;              /* how it ends is known: `over` has been called, or is at this turn's end */
-    struct provider_end told; /* as far as it came; usage -1: not told */
-    struct breaker_ticket breaker; /* to report with; of the model asked last */
-    enum breaker_outcome outcome;  /* what it says of that model, so far */
-    int64_t rest_s;                /* of BREAKER_BUSY */
-};
-
 /* Where the breaker's ticket is of another model than the body, the body is changed to that one. Aborts without memory.
  * Any thread. */
 struct question *question_new(struct upstream *upstream, const struct question_spec *spec);
@@ -93,6 +78,7 @@ void question_resume(struct question *question);
 void question_stop(struct question *question);
 /* Not within a callback of libcurl, nor of its own; from the loop only in LOOP_FREE. NULL is fine. */
 void question_free(struct question *question);
+/* What is known of it. Once it is over or stopped nothing changes, and other threads may read. */
 const struct question_facts *question_facts(const struct question *question);
 /* Of one that isn't streamed, once it is over with CHAT_OK: the provider's JSON. */
 const struct buf *question_whole(const struct question *question);

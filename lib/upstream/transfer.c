@@ -3,7 +3,7 @@
  * opens a connection a stream anyway once one is full (C-STACK: fixed in 8.0), and a stalled stream can stall its
  * neighbours. Nothing is removed from a multi handle within a callback.
  */
-#include "upstream/internal.h"
+#include "upstream/transfer.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "upstream/tally.h"
 
 enum {
     DNS_CACHE_SECONDS = 300,
@@ -27,11 +28,11 @@ void transfer_check(struct upstream *upstream, struct transfer *transfer, bool s
     long status = 0;
     char *type = NULL;
     transfer->checked = true;
-    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_CONTENT_TYPE, &type);
     transfer->is_answer =
         status == 200 && !transfer->encoded && (!streamed || provider->ops->is_stream(provider, type));
-    if (status == 200) upstream_tell_account(ACCOUNT_FINE);
+    if (status == 200) tally_account(ACCOUNT_FINE);
     if (transfer->is_answer && streamed) {
         transfer->decoder = provider->ops->decoder_new(provider);
         transfer->is_answer = transfer->decoder != NULL;
@@ -126,10 +127,9 @@ bool transfer_set_options(const struct upstream *upstream, CURL *easy, const cha
 
 static bool set_options(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec)
 {
-    CURL *easy = transfer->easy;
+    CURL *easy = transfer->pooled.easy;
     bool ok = transfer_set_options(upstream, easy, spec->body ? spec->body : "", spec->body_len);
     SET(CURLOPT_HTTPHEADER, headers_of(upstream, transfer, spec->trace));
-    SET(CURLOPT_PRIVATE, transfer);
     SET(CURLOPT_WRITEFUNCTION, spec->on_body);
     SET(CURLOPT_WRITEDATA, spec->owner);
     SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -138,26 +138,24 @@ static bool set_options(struct upstream *upstream, struct transfer *transfer, co
     return ok;
 }
 
-/* Not under way yet. false: transfer->easy is NULL. */
+/* Not under way yet. false: transfer->pooled.easy is NULL. */
 static bool open_transfer(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec)
 {
-    *transfer = (struct transfer){.easy = curl_easy_init(),
-                                  .owner = spec->owner,
-                                  .on_over = spec->on_over,
+    *transfer = (struct transfer){.pooled = {.easy = curl_easy_init(), .owner = spec->owner, .on_over = spec->on_over},
                                   .id_name = spec->id_name,
                                   .id = spec->id};
     buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
-    if (transfer->easy && set_options(upstream, transfer, spec)) return true;
-    if (transfer->easy) curl_easy_cleanup(transfer->easy);
-    transfer->easy = NULL;
+    if (transfer->pooled.easy && set_options(upstream, transfer, spec)) return true;
+    if (transfer->pooled.easy) curl_easy_cleanup(transfer->pooled.easy);
+    transfer->pooled.easy = NULL;
     return false;
 }
 
 static bool add_transfer(struct upstream *upstream, struct transfer *transfer)
 {
-    if (pools_add(upstream->pools, transfer)) return true;
-    curl_easy_cleanup(transfer->easy);
-    transfer->easy = NULL;
+    if (pools_add(upstream->pools, &transfer->pooled)) return true;
+    curl_easy_cleanup(transfer->pooled.easy);
+    transfer->pooled.easy = NULL;
     return false;
 }
 
@@ -170,12 +168,12 @@ bool transfer_get_models(struct upstream *upstream, struct transfer *transfer, c
                          int timeout_ms)
 {
     if (!open_transfer(upstream, transfer, spec)) return false;
-    if (curl_easy_setopt(transfer->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
-        curl_easy_setopt(transfer->easy, CURLOPT_URL, upstream->settings.provider->models_url) == CURLE_OK &&
-        curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK)
+    if (curl_easy_setopt(transfer->pooled.easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
+        curl_easy_setopt(transfer->pooled.easy, CURLOPT_URL, upstream->settings.provider->models_url) == CURLE_OK &&
+        curl_easy_setopt(transfer->pooled.easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK)
         return add_transfer(upstream, transfer);
-    curl_easy_cleanup(transfer->easy);
-    transfer->easy = NULL;
+    curl_easy_cleanup(transfer->pooled.easy);
+    transfer->pooled.easy = NULL;
     return false;
 }
 
@@ -184,19 +182,19 @@ void transfer_close(struct upstream *upstream, struct transfer *transfer)
     if (transfer->decoder) upstream->settings.provider->ops->decoder_free(transfer->decoder);
     transfer->decoder = NULL;
     buf_fini(&transfer->refusal);
-    if (!transfer->easy) return;
-    pools_remove(upstream->pools, transfer);
-    curl_easy_cleanup(transfer->easy);
-    transfer->easy = NULL;
+    if (!transfer->pooled.easy) return;
+    pools_remove(upstream->pools, &transfer->pooled);
+    curl_easy_cleanup(transfer->pooled.easy);
+    transfer->pooled.easy = NULL;
 }
 
 static struct failure connection_failed(const struct transfer *transfer)
 {
-    CURLcode result = transfer->result;
+    CURLcode result = transfer->pooled.result;
     bool never_sent =
         result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
     bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
-    upstream_count(timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, false);
+    tally_failure(timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, false);
     log_write(LOG_WARN, "upstream_connection_failed", LOG_STR(transfer->id_name, transfer->id), LOG_INT("curl", result),
               LOG_STR("reason", curl_easy_strerror(result)));
     return (struct failure){.error = timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR,
@@ -211,8 +209,8 @@ static struct failure refused(struct upstream *upstream, const struct transfer *
     struct provider_refusal refusal = provider->ops->refusal(
         provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
         transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(upstream->settings.clock));
-    upstream_count(refusal.error, refusal.alert);
-    if (refusal.account) upstream_tell_account(ACCOUNT_REFUSED);
+    tally_failure(refusal.error, refusal.alert);
+    if (refusal.account) tally_account(ACCOUNT_REFUSED);
     upstream->reason = refusal.reason;
     log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
               LOG_STR(transfer->id_name, transfer->id), LOG_INT("upstream_status", status),
@@ -233,17 +231,17 @@ bool transfer_looked_at(const struct upstream *upstream, const struct transfer *
 {
     const struct provider *provider = upstream->settings.provider;
     long status = 0;
-    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
     bool refused = status >= 400 && provider->ops->refusal(provider, (int)status, "", 0, NULL, 0).account;
-    if (refused || status == 200) upstream_tell_account(refused ? ACCOUNT_REFUSED : ACCOUNT_FINE);
+    if (refused || status == 200) tally_account(refused ? ACCOUNT_REFUSED : ACCOUNT_FINE);
     return refused;
 }
 
 struct failure transfer_failure(struct upstream *upstream, const struct transfer *transfer)
 {
     long status = 0;
-    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 0 || (status == 200 && transfer->result != CURLE_OK && !transfer->checked))
+    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 0 || (status == 200 && transfer->pooled.result != CURLE_OK && !transfer->checked))
         return connection_failed(transfer);
     return refused(upstream, transfer, (int)status);
 }

@@ -3,11 +3,13 @@
  * it when the process starts and again in quiet times, before either side would close it; after a quarter of an hour
  * without a question it is left to close. A provider that is away is asked less and less often.
  */
-#include "upstream/internal.h"
+#include "upstream/warm.h"
 
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "upstream/transfer.h"
+#include "upstream/upstream.h"
 
 enum {
     QUIET_MS = 60000,     /* common servers close an idle connection after 75 s, curl after 118 s */
@@ -44,7 +46,7 @@ static void on_over(void *owner)
     struct warm *warm = owner;
     struct upstream *upstream = warm->upstream;
     struct loop *loop = upstream->settings.loop;
-    CURLcode result = warm->transfer.result;
+    CURLcode result = warm->transfer.pooled.result;
     bool refused = transfer_looked_at(upstream, &warm->transfer);
     transfer_close(upstream, &warm->transfer);
     if (result == CURLE_OK && refused) {
@@ -98,7 +100,7 @@ void warm_asked(struct upstream *upstream)
     struct loop *loop = upstream->settings.loop;
     if (!warm) return;
     warm->asked_ms = loop->now_ms;
-    if (!warm->transfer.easy) timer_set(&loop->timers, &warm->timer, loop->now_ms + QUIET_MS);
+    if (!warm->transfer.pooled.easy) timer_set(&loop->timers, &warm->timer, loop->now_ms + QUIET_MS);
 }
 
 void upstream_warm_stop(struct upstream *upstream)
