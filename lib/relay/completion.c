@@ -47,64 +47,35 @@ struct completion {
 
     struct buf frame; /* the last ones */
     struct passed passed;
-    size_t text_bytes, other_bytes; /* of all choices, for the estimate; the second by the decoder */
-    bool opened;                    /* the client has got bytes */
-    bool blocked;                   /* bytes wait for the client */
-    bool lagging;                   /* so many that the provider has to wait too */
-    enum chat_error error;
-    bool client_left;
-    bool account_refused;
-    struct token_usage usage;
-    bool tokens_estimated;
-    bool took_tokens; /* the provider says so itself */
-    const char *problem;
-    const char *says, *param; /* to the client, in place of the code's own words; NULL */
-    const char *finish_reason;
-    int settle_tries;
-    int64_t shown_ms, settle_at_ms;
-    struct patience patience; /* while blocked */
-    int64_t ended_ms, retry_after_s;
+    bool opened;      /* the client has got bytes */
+    bool blocked;     /* bytes wait for the client */
+    bool lagging;     /* so many that the provider has to wait too */
+    bool client_left; /* before it was told of the end */
     bool told, gone;
-    bool settle_running; /* a job has it: settled and stand are the job's */
-    bool settled;
-    struct settled stand; /* where the user stands then */
+    int64_t shown_ms, ended_ms;
+    struct patience patience; /* while blocked */
+    struct problem final;     /* what the client is told of the end */
+    const char *problem;      /* the same, for the log; static, NULL */
+
+    struct used {
+        struct token_usage usage;
+        size_t text_bytes, other_bytes; /* of all choices, for the estimate; the second by the decoder */
+        bool estimated;
+        bool took_tokens; /* the provider says so itself */
+    } used;
+    struct settling {
+        bool running; /* a job has it: done, tries and stand are the job's */
+        bool done;
+        int tries;
+        int64_t retry_ms;
+        struct settled stand; /* where the user stands then */
+    } settling;
 };
 
 struct client_watch {
     struct watch watch; /* first */
     struct completion *completion;
 };
-
-/* ---- making ---- */
-
-static void run_settle(struct job *job, const void *context);
-static void settled(struct job *job);
-static void free_buried(struct turn_end *item);
-static void on_timer(void *owner);
-static struct question *new_question(struct completion *completion, const struct completion_spec *spec);
-
-static struct completion *make(struct completions *all, const struct completion_spec *spec,
-                               struct completion_client *client)
-{
-    struct completion *completion = calloc(1, sizeof *completion);
-    if (!completion) abort();
-    completion->job = (struct job){.run = run_settle, .done = settled, .loop = &all->ground->loop};
-    completion->burial.run = free_buried;
-    completion->timer.owner = completion;
-    completion->timer.fire = on_timer;
-    completion->ground = all->ground;
-    completion->all = all;
-    completion->client = client;
-    arena_init_small(&completion->strings);
-    completion->ticket = spec->ticket;
-    completion->request_id = arena_strdup(&completion->strings, spec->request_id);
-    completion->trace = spec->trace;
-    completion->stream = spec->stream;
-    completion->passed = (struct passed){.out = &all->shown, .usage = spec->usage};
-    buf_init(&completion->frame, FRAME_MAX_BYTES);
-    completion->question = new_question(completion, spec);
-    return completion;
-}
 
 static void set_subject(const struct completion *completion, struct log_subject *subject)
 {
@@ -132,25 +103,54 @@ static void count_text(void *context, const char *text, size_t len)
 {
     struct completion *completion = context;
     (void)text;
-    completion->text_bytes += len;
+    completion->used.text_bytes += len;
 }
 
 static void count_usage(struct completion *completion)
 {
-    struct token_usage *usage = &completion->usage;
+    struct token_usage *usage = &completion->used.usage;
     const struct question_facts *facts = question_facts(completion->question);
     if (!facts->answered) return;
-    completion->tokens_estimated = usage->prompt_tokens < 0 || usage->completion_tokens < 0;
+    completion->used.estimated = usage->prompt_tokens < 0 || usage->completion_tokens < 0;
     if (usage->prompt_tokens < 0) usage->prompt_tokens = (int64_t)(facts->body_len + 2) / 3;
     if (usage->completion_tokens < 0)
-        usage->completion_tokens = (int64_t)(completion->text_bytes + completion->other_bytes + 3) / 4;
+        usage->completion_tokens = (int64_t)(completion->used.text_bytes + completion->used.other_bytes + 3) / 4;
 }
 
 /* What goes out with the end of a stream that is whole. */
 static void compose_last(struct completion *completion)
 {
-    if (completion->passed.usage) question_last(completion->question, &completion->usage, &completion->frame);
+    if (completion->passed.usage) question_last(completion->question, &completion->used.usage, &completion->frame);
     buf_append_str(&completion->frame, "data: [DONE]\n\n");
+}
+
+static void log_ended(const struct completion *completion, int64_t cost)
+{
+    const struct question_facts *facts = question_facts(completion->question);
+    const struct token_usage *usage = &completion->used.usage;
+    enum chat_error error = completion->final.error;
+    log_write(error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", facts->model),
+              LOG_STR("code", error ? error_code(error) : NULL), LOG_STR("problem", completion->problem),
+              LOG_BOOL("stream", completion->stream), LOG_BOOL("client_left", completion->client_left),
+              LOG_INT("prompt_tokens", usage->prompt_tokens), LOG_INT("cached_tokens", usage->cached_tokens),
+              LOG_INT("completion_tokens", usage->completion_tokens),
+              LOG_BOOL("tokens_estimated", completion->used.estimated), LOG_INT("cost_micro_usd", cost),
+              LOG_INT("tries", facts->tries));
+}
+
+/* Once, however often its end is tried. */
+static void count(const struct completion *completion, const struct chat_ports *ports)
+{
+    const struct token_usage *usage = &completion->used.usage;
+    const char *model = question_facts(completion->question)->model;
+    int64_t cost = cost_micro_usd(ports->prices, model, usage);
+    metrics_add(&metrics->counters.completions[completion->client_left   ? COMPLETIONS_CLIENT_LEFT
+                                               : completion->final.error ? COMPLETIONS_FAILED
+                                                                         : COMPLETIONS_OK],
+                1);
+    metrics_usage(model, usage->prompt_tokens, usage->completion_tokens, cost);
+    use_ledger_add(ports->ledger, completion->ticket.user_id, completion->ticket.day, model, 1, usage, cost);
+    log_ended(completion, cost);
 }
 
 /* On a job thread: the lease ends, the day's unit goes back where nothing was shown. */
@@ -158,43 +158,25 @@ static void run_settle(struct job *job, const void *context)
 {
     const struct chat_ports *ports = context;
     struct completion *completion = (struct completion *)job;
+    struct settling *settling = &completion->settling;
     const struct question_facts *facts = question_facts(completion->question);
     struct log_subject subject;
     set_subject(completion, &subject);
-    bool refund =
-        completion->error != CHAT_OK && !completion->opened && !completion->client_left && !completion->took_tokens;
-    struct leaving leaving = {&completion->ticket, &facts->breaker, facts->outcome, facts->rest_s,
-                              completion->settle_tries > 0};
-    completion->settled = leave_place(ports, &leaving, refund, &completion->stand) == CHAT_OK;
-    if (completion->settle_tries++ == 0) {
-        int64_t cost = cost_micro_usd(ports->prices, facts->model, &completion->usage);
-        metrics_add(&metrics->counters.completions[completion->client_left ? COMPLETIONS_CLIENT_LEFT
-                                                   : completion->error     ? COMPLETIONS_FAILED
-                                                                           : COMPLETIONS_OK],
-                    1);
-        metrics_usage(facts->model, completion->usage.prompt_tokens, completion->usage.completion_tokens, cost);
-        use_ledger_add(ports->ledger, completion->ticket.user_id, completion->ticket.day, facts->model, 1,
-                       &completion->usage, cost);
-        log_write(completion->error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", facts->model),
-                  LOG_STR("code", completion->error ? error_code(completion->error) : NULL),
-                  LOG_STR("problem", completion->problem), LOG_BOOL("stream", completion->stream),
-                  LOG_BOOL("client_left", completion->client_left),
-                  LOG_INT("prompt_tokens", completion->usage.prompt_tokens),
-                  LOG_INT("cached_tokens", completion->usage.cached_tokens),
-                  LOG_INT("completion_tokens", completion->usage.completion_tokens),
-                  LOG_BOOL("tokens_estimated", completion->tokens_estimated), LOG_INT("cost_micro_usd", cost),
-                  LOG_INT("tries", facts->tries));
-    }
-    if (!completion->settled && completion->settle_tries >= SETTLE_TRIES_MAX) {
+    bool in_vain = completion->final.error != CHAT_OK && !completion->opened && !completion->client_left;
+    bool refund = in_vain && !completion->used.took_tokens;
+    struct leaving leaving = {&completion->ticket, &facts->breaker, facts->outcome, facts->rest_s, settling->tries > 0};
+    settling->done = leave_place(ports, &leaving, refund, &settling->stand) == CHAT_OK;
+    if (settling->tries++ == 0) count(completion, ports);
+    if (!settling->done && settling->tries >= SETTLE_TRIES_MAX) {
         log_write(LOG_ERROR, "completion_not_settled", LOG_BOOL("refund", refund));
-        completion->settled = true;
+        settling->done = true;
     }
     log_set_subject(NULL);
 }
 
 static void settle(struct completion *completion)
 {
-    completion->settle_running = true;
+    completion->settling.running = true;
     job_pool_submit(completion->ground->jobs, &completion->job);
 }
 
@@ -212,8 +194,8 @@ static void take_out(struct completion *completion)
 
 static void bury_if_over(struct completion *completion)
 {
-    if (completion->gone || completion->phase < COMPLETION_ENDING || completion->client || completion->settle_running ||
-        !completion->settled)
+    if (completion->gone || completion->phase < COMPLETION_ENDING || completion->client ||
+        completion->settling.running || !completion->settling.done)
         return;
     take_out(completion);
     loop_at_turn_end(&completion->ground->loop, LOOP_FREE, &completion->burial);
@@ -230,30 +212,28 @@ static void set_blocked(struct completion *completion)
     arm(completion);
 }
 
+static enum listener_state send_last(struct completion *completion)
+{
+    struct completion_client *client = completion->client;
+    const struct buf *whole = question_whole(completion->question);
+    if (completion->final.error != CHAT_OK) return LISTENER_READY;
+    if (!completion->stream) return client->ops->whole(client, whole->data, whole->len);
+    client->ops->cork(client);
+    return client->ops->frames(client, completion->frame.data, completion->frame.len);
+}
+
 /* What ends it for the client. */
 static void tell(struct completion *completion)
 {
-    if (completion->told || !completion->client) return;
+    struct completion_client *client = completion->client;
+    const struct settling *settling = &completion->settling;
+    if (completion->told || !client) return;
     completion->told = true;
-    const struct problem problem = {.error = completion->error,
-                                    .message = completion->says,
-                                    .param = completion->param,
-                                    .retry_after_s = completion->retry_after_s,
-                                    .tried_out = question_facts(completion->question)->tries > 1,
-                                    .account_refused = completion->account_refused,
-                                    .finish_reason = completion->finish_reason};
-    enum listener_state state = LISTENER_READY;
     /* told at the latest moment, while the job still settles: what it writes isn't looked at */
-    const struct quota *quota =
-        !completion->settle_running && completion->stand.known ? &completion->stand.quota : NULL;
-    if (completion->error == CHAT_OK && completion->stream) {
-        completion->client->ops->cork(completion->client);
-        state = completion->client->ops->frames(completion->client, completion->frame.data, completion->frame.len);
-    } else if (completion->error == CHAT_OK)
-        state = completion->client->ops->whole(completion->client, question_whole(completion->question)->data,
-                                               question_whole(completion->question)->len);
+    const struct quota *quota = !settling->running && settling->stand.known ? &settling->stand.quota : NULL;
+    enum listener_state state = send_last(completion);
     if (state != LISTENER_GONE)
-        state = completion->client->ops->end(completion->client, &problem, quota, &completion->ground->scratch);
+        state = client->ops->end(client, &completion->final, quota, &completion->ground->scratch);
     if (state == LISTENER_BLOCKED)
         set_blocked(completion);
     else
@@ -263,9 +243,9 @@ static void tell(struct completion *completion)
 static void settled(struct job *job)
 {
     struct completion *completion = (struct completion *)job;
-    completion->settle_running = false;
-    completion->settle_at_ms = completion->ground->loop.now_ms + SETTLE_RETRY_MS;
-    if (completion->settled) tell(completion);
+    completion->settling.running = false;
+    completion->settling.retry_ms = completion->ground->loop.now_ms + SETTLE_RETRY_MS;
+    if (completion->settling.done) tell(completion);
     bury_if_over(completion);
     arm(completion);
 }
@@ -273,10 +253,11 @@ static void settled(struct job *job)
 /* What its question has come to. */
 static void take_facts(struct completion *completion, const struct question_facts *facts)
 {
-    completion->usage = facts->told.usage;
-    completion->took_tokens = message_took_tokens(&facts->told.usage);
-    completion->other_bytes = facts->told.other_bytes;
-    completion->finish_reason = facts->told.finish_reason;
+    completion->used.usage = facts->told.usage;
+    completion->used.took_tokens = message_took_tokens(&facts->told.usage);
+    completion->used.other_bytes = facts->told.other_bytes;
+    completion->final.finish_reason = facts->told.finish_reason;
+    completion->final.tried_out = facts->tries > 1;
     if (!completion->problem && facts->told.error != CHAT_OK) completion->problem = facts->told.problem;
     count_usage(completion);
 }
@@ -288,10 +269,10 @@ static void end(struct completion *completion, enum chat_error error)
     question_stop(completion->question);
     completion->phase = COMPLETION_ENDING;
     bool empty = error == CHAT_OK && completion->stream && !completion->opened && !completion->client_left;
-    completion->error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
+    completion->final.error = empty ? CHAT_ERR_UPSTREAM_INVALID_RESPONSE : error;
     completion->ended_ms = completion->ground->loop.now_ms;
     take_facts(completion, question_facts(completion->question));
-    if (completion->error == CHAT_OK && completion->stream && !completion->client_left) compose_last(completion);
+    if (completion->final.error == CHAT_OK && completion->stream && !completion->client_left) compose_last(completion);
     settle(completion);
     if (completion->client_left) let_client_go(completion);
     arm(completion);
@@ -397,8 +378,8 @@ static enum chat_error for_caller(int status, enum chat_error error)
 /* Who wrote the request is told what the provider has against it. */
 static void take_reason(struct completion *completion, const struct provider_reason *reason)
 {
-    if (reason->message[0]) completion->says = arena_strdup(&completion->strings, reason->message);
-    if (reason->param[0]) completion->param = arena_strdup(&completion->strings, reason->param);
+    if (reason->message[0]) completion->final.message = arena_strdup(&completion->strings, reason->message);
+    if (reason->param[0]) completion->final.param = arena_strdup(&completion->strings, reason->param);
 }
 
 static void on_over(void *owner, const struct question_end *how)
@@ -406,9 +387,9 @@ static void on_over(void *owner, const struct question_end *how)
     struct completion *completion = owner;
     enum chat_error error = for_caller(how->status, how->error);
     if (error == CHAT_ERR_INVALID_REQUEST && how->reason) take_reason(completion, how->reason);
-    if (how->says) completion->says = how->says;
-    completion->account_refused = how->account_refused;
-    completion->retry_after_s = how->retry_after_s;
+    if (how->says) completion->final.message = how->says;
+    completion->final.account_refused = how->account_refused;
+    completion->final.retry_after_s = how->retry_after_s;
     completion->problem = how->problem;
     if (error == CHAT_OK && !completion->stream) completion->opened = true; /* in a moment */
     end(completion, error);
@@ -449,8 +430,8 @@ static void arm(struct completion *completion)
     if (completion->blocked && completion->client) at_ms = sooner(at_ms, patience_next_ms(&completion->patience));
     if (completion->opened && completion->phase == COMPLETION_ASKED && !completion->blocked)
         at_ms = sooner(at_ms, completion->shown_ms + COMMENT_MS);
-    if (completion->phase >= COMPLETION_ENDING && !completion->settle_running && !completion->settled)
-        at_ms = sooner(at_ms, completion->settle_at_ms);
+    if (completion->phase >= COMPLETION_ENDING && !completion->settling.running && !completion->settling.done)
+        at_ms = sooner(at_ms, completion->settling.retry_ms);
     if (at_ms == INT64_MAX || (completion->timer.slot && completion->timer.at_ms <= at_ms)) return;
     timer_set(&completion->ground->loop.timers, &completion->timer, at_ms);
 }
@@ -475,15 +456,52 @@ static void on_timer(void *owner)
         completion->shown_ms = now_ms;
         take_state(completion, completion->client->ops->comment(completion->client));
     }
-    if (completion->phase >= COMPLETION_ENDING && !completion->settle_running && !completion->settled &&
-        now_ms >= completion->settle_at_ms)
+    if (completion->phase >= COMPLETION_ENDING && !completion->settling.running && !completion->settling.done &&
+        now_ms >= completion->settling.retry_ms)
         settle(completion);
     look_at_client(completion);
     bury_if_over(completion);
     arm(completion);
 }
 
-/* ---- the loop's ---- */
+/* ---- its life ---- */
+
+static void free_completion(struct completion *completion)
+{
+    question_free(completion->question);
+    buf_fini(&completion->frame);
+    arena_fini(&completion->strings);
+    places_give(&completion->ground->places);
+    free(completion);
+}
+
+static void free_buried(struct turn_end *item)
+{
+    free_completion(LOOP_OWNER(item, struct completion, burial));
+}
+
+static struct completion *make(struct completions *all, const struct completion_spec *spec,
+                               struct completion_client *client)
+{
+    struct completion *completion = calloc(1, sizeof *completion);
+    if (!completion) abort();
+    completion->job = (struct job){.run = run_settle, .done = settled, .loop = &all->ground->loop};
+    completion->burial.run = free_buried;
+    completion->timer.owner = completion;
+    completion->timer.fire = on_timer;
+    completion->ground = all->ground;
+    completion->all = all;
+    completion->client = client;
+    arena_init_small(&completion->strings);
+    completion->ticket = spec->ticket;
+    completion->request_id = arena_strdup(&completion->strings, spec->request_id);
+    completion->trace = spec->trace;
+    completion->stream = spec->stream;
+    completion->passed = (struct passed){.out = &all->shown, .usage = spec->usage};
+    buf_init(&completion->frame, FRAME_MAX_BYTES);
+    completion->question = new_question(completion, spec);
+    return completion;
+}
 
 static void start(struct post *post)
 {
@@ -532,20 +550,6 @@ const struct admission_ticket *completions_ticket(const struct completions *comp
     while (completion && !completion->ticket.leased) completion = completion->next;
     *at = completion;
     return completion ? &completion->ticket : NULL;
-}
-
-static void free_completion(struct completion *completion)
-{
-    question_free(completion->question);
-    buf_fini(&completion->frame);
-    arena_fini(&completion->strings);
-    places_give(&completion->ground->places);
-    free(completion);
-}
-
-static void free_buried(struct turn_end *item)
-{
-    free_completion(LOOP_OWNER(item, struct completion, burial));
 }
 
 void completions_open(struct completions *completions, struct ground *ground)

@@ -342,6 +342,17 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     return question->tries.facts.ending && !question->done ? 0 : len;
 }
 
+/* Its connection is over, without an end marker where it was streamed. */
+static void conclude_over(struct question *question)
+{
+    if (!question->streamed)
+        conclude_whole(question);
+    else if (question->sink.passed)
+        conclude_passed(question, false);
+    else
+        conclude_stream(question);
+}
+
 static void on_over(void *owner)
 {
     struct question *question = owner;
@@ -356,14 +367,7 @@ static void on_over(void *owner)
         fail_or_retry(question, &failure);
         return;
     }
-    if (question->tries.facts.ending)
-        ;
-    else if (!question->streamed)
-        conclude_whole(question);
-    else if (question->sink.passed)
-        conclude_passed(question, false);
-    else
-        conclude_stream(question);
+    if (!question->tries.facts.ending) conclude_over(question);
     finish(question);
 }
 
