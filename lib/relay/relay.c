@@ -1,114 +1,126 @@
-/* The relay as others see it: the port of the use cases, and its beginning and end. */
-#include "relay/internal.h"
+/* The port of the use cases, and the relay's beginning and end. */
+#include "relay/relay.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "relay/answer.h"
+#include "relay/completion.h"
+#include "relay/follower.h"
+#include "relay/steps.h"
+#include "relay/title.h"
+#include "upstream/upstream.h"
 
-enum {
-    SCRATCH_MAX_BYTES = 16 << 20,
-    SETTLE_AFTER_DRAIN_MS = 5000,
-    PATIENCE_MS = 30000,
-    PATIENCE_LOOK_MS = 5000,
+enum { SCRATCH_MAX_BYTES = 16 << 20, SETTLE_AFTER_DRAIN_MS = 5000 };
+
+struct relay {
+    struct answers answers; /* first: the port */
+    struct relay_settings settings;
+    struct ground ground;
+    struct exchanges exchanges;
+    struct followers followers;
+    struct completions completions;
+    struct steps steps;
+    struct titles titles;
+    bool shut; /* readers who come now are let go at once */
 };
+
+static struct relay *relay_at(struct answers *self)
+{
+    return (struct relay *)self;
+}
 
 static enum chat_error port_reserve(struct answers *self)
 {
-    struct relay *relay = (struct relay *)self;
-    if (atomic_load(&relay->draining)) return CHAT_ERR_SHUTTING_DOWN;
-    if (atomic_fetch_add(&relay->places, 1) < relay->settings.max_streams) return CHAT_OK;
-    atomic_fetch_sub(&relay->places, 1);
-    return CHAT_ERR_OVERLOADED;
-}
-
-void relay_give_place(struct relay *relay)
-{
-    pthread_mutex_lock(&relay->lock);
-    atomic_fetch_sub(&relay->places, 1);
-    pthread_cond_broadcast(&relay->idle);
-    pthread_mutex_unlock(&relay->lock);
+    return places_take(&relay_at(self)->ground.places);
 }
 
 static void port_unreserve(struct answers *self)
 {
-    relay_give_place((struct relay *)self);
+    places_give(&relay_at(self)->ground.places);
 }
 
 static enum chat_error port_reserve_reader(struct answers *self, const char *user_id)
 {
-    return readers_take((struct relay *)self, user_id);
+    return places_take_reader(&relay_at(self)->ground.places, user_id);
 }
 
 static void port_unreserve_reader(struct answers *self, const char *user_id)
 {
-    readers_give((struct relay *)self, user_id);
+    places_give_reader(&relay_at(self)->ground.places, user_id);
 }
 
 static void port_step(struct answers *self, const char *user_id, struct stepped *reply, int64_t wait_ms)
 {
-    steps_begin((struct relay *)self, user_id, reply, wait_ms);
+    steps_begin(&relay_at(self)->steps, user_id, reply, wait_ms);
 }
 
 static enum chat_error port_reserve_long(struct answers *self, const char *user_id)
 {
-    return readers_take_long((struct relay *)self, user_id);
+    return places_take_long(&relay_at(self)->ground.places, user_id);
 }
 
 static void port_unreserve_long(struct answers *self, const char *user_id)
 {
-    readers_give_long((struct relay *)self, user_id);
-}
-
-static void start(struct post *post)
-{
-    struct live *live = LOOP_OWNER(post, struct live, post);
-    live_start(live);
-    live_attach(live, live->came, false);
+    places_give_long(&relay_at(self)->ground.places, user_id);
 }
 
 static void port_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
 {
-    struct relay *relay = (struct relay *)self;
-    struct live *live = live_new(relay, spec);
-    live->came = listener;
-    live->post.run = start;
-    loop_post(&relay->loop, &live->post);
-    title_start(relay, spec);
+    struct relay *relay = relay_at(self);
+    answer_begin(&relay->ground, &relay->exchanges, relay->settings.detach_grace_ms, spec, listener);
+    title_start(&relay->titles, spec);
 }
 
 static void port_complete(struct answers *self, const struct completion_spec *spec, struct completion_client *client)
 {
-    pass_begin((struct relay *)self, spec, client);
+    completion_begin(&relay_at(self)->completions, spec, client);
 }
 
-/* To the answer itself, or to its mirror, which may be there already; a replay is its reader's own. */
-static void attach(struct post *post)
+/* Somebody comes to an answer. */
+struct arrival {
+    struct post post;
+    struct relay *relay;
+    struct follower *follower; /* made for the case that nobody here writes or follows that answer */
+    struct answer_listener *listener;
+};
+
+/* A replay is its reader's own. */
+static void attach(struct arrival *arrival)
 {
-    struct live *came = LOOP_OWNER(post, struct live, post);
-    struct relay *relay = came->relay;
-    struct live *live = came->replay ? NULL : live_find(relay, came->message.id);
-    if (live)
-        loop_at_turn_end(&relay->loop, LOOP_FREE, &came->burial); /* not needed */
-    else {
-        live = came;
-        live_link(live);
-        live->started_ms = live->shown_ms = relay->loop.now_ms;
+    struct relay *relay = arrival->relay;
+    struct follower *follower = arrival->follower;
+    struct registered *found =
+        follower_is_replay(follower) ? NULL : registry_find(&relay->exchanges.registry, follower_answer_id(follower));
+    if (found)
+        follower_free(follower);
+    else
+        follower_start(follower);
+    if (found && found->kind == REGISTERED_ANSWER) {
+        answer_attach(answer_of(found), arrival->listener);
+        return;
     }
-    live_attach(live, came->came, true);
-    if (relay->shut && live->mirror) live_let_all_go(live); /* handed on by a step that was under way */
+    if (found) follower = follower_of(found);
+    follower_attach(follower, arrival->listener);
+    if (relay->shut) follower_let_all_go(follower); /* handed on by a step that was under way */
+}
+
+static void arrive(struct post *post)
+{
+    struct arrival *arrival = LOOP_OWNER(post, struct arrival, post);
+    attach(arrival);
+    free(arrival);
 }
 
 static void port_attach(struct answers *self, const struct answer_attach *how, struct answer_listener *listener)
 {
-    struct relay *relay = (struct relay *)self;
-    struct live *live = mirror_new(relay, how);
-    live->came = listener;
-    live->post.run = attach;
-    loop_post(&relay->loop, &live->post);
+    struct relay *relay = relay_at(self);
+    struct arrival *arrival = malloc(sizeof *arrival);
+    if (!arrival) abort();
+    *arrival = (struct arrival){
+        .post.run = arrive, .relay = relay, .follower = follower_new(&relay->followers, how), .listener = listener};
+    loop_post(&relay->ground.loop, &arrival->post);
 }
 
 /* On the stack of the thread that calls the loop. */
@@ -122,16 +134,16 @@ struct stop_call {
 static void stop(struct post *post)
 {
     struct stop_call *call = LOOP_OWNER(post, struct stop_call, post);
-    struct live *live = live_find(call->relay, call->answer_id);
-    call->found = live && !live->mirror;
-    if (call->found) live_end(live, ANSWER_STOPPED, CHAT_OK);
+    struct registered *found = registry_find(&call->relay->exchanges.registry, call->answer_id);
+    call->found = found && found->kind == REGISTERED_ANSWER;
+    if (call->found) answer_end(answer_of(found), ANSWER_STOPPED, CHAT_OK);
 }
 
 static enum answer_stop_result port_stop(struct answers *self, const char *answer_id)
 {
-    struct relay *relay = (struct relay *)self;
+    struct relay *relay = relay_at(self);
     struct stop_call call = {.post.run = stop, .relay = relay, .answer_id = answer_id};
-    loop_call(&relay->loop, &call.post);
+    loop_call(&relay->ground.loop, &call.post);
     return call.found ? STOP_REQUESTED : STOP_NOT_HERE;
 }
 
@@ -149,25 +161,6 @@ static const struct answers_ops relay_port = {
     .stop = port_stop,
 };
 
-/* ---- clients that take nothing ---- */
-
-void patience_begin(struct patience *patience, int64_t now_ms)
-{
-    *patience = (struct patience){.since_ms = now_ms, .looked_ms = now_ms};
-}
-
-int64_t patience_next_ms(const struct patience *patience)
-{
-    return patience->looked_ms + PATIENCE_LOOK_MS;
-}
-
-bool patience_over(struct patience *patience, bool took, int64_t now_ms)
-{
-    if (took) patience->since_ms = now_ms;
-    patience->looked_ms = now_ms;
-    return now_ms - patience->since_ms >= PATIENCE_MS;
-}
-
 /* ---- what others ask the loop for, and wait ---- */
 
 /* On the stack of the thread that calls the loop. */
@@ -179,7 +172,7 @@ struct relay_call {
 static void call_loop(struct relay *relay, void (*run)(struct post *))
 {
     struct relay_call call = {.post.run = run, .relay = relay};
-    loop_call(&relay->loop, &call.post);
+    loop_call(&relay->ground.loop, &call.post);
 }
 
 static struct relay *relay_of(struct post *post)
@@ -198,29 +191,32 @@ static void copy_tickets(struct post *post)
 {
     struct tickets_call *out = LOOP_OWNER(post, struct tickets_call, post);
     const struct relay *relay = out->relay;
+    const struct admission_ticket *ticket;
+    const struct completion *at = NULL;
     size_t count = 0;
-    for (const struct live *live = relay->lives; live; live = live->next) count++;
-    const struct pass *at = NULL;
-    while (pass_ticket(relay, &at)) count++;
+    for (const struct registered *one = relay->exchanges.registry.first; one; one = one->next) count++;
+    while (completions_ticket(&relay->completions, &at)) count++;
     out->items = calloc(count ? count : 1, sizeof *out->items);
     if (!out->items) return;
-    for (const struct live *live = relay->lives; live; live = live->next)
-        if (!live->mirror && live->ticket.leased) out->items[out->count++] = live->ticket;
-    const struct admission_ticket *ticket;
-    while ((ticket = pass_ticket(relay, &at))) out->items[out->count++] = *ticket;
+    for (struct registered *one = relay->exchanges.registry.first; one; one = one->next) {
+        if (one->kind != REGISTERED_ANSWER) continue;
+        ticket = answer_ticket(answer_of(one));
+        if (ticket->leased) out->items[out->count++] = *ticket;
+    }
+    while ((ticket = completions_ticket(&relay->completions, &at))) out->items[out->count++] = *ticket;
 }
 
 size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
 {
     struct tickets_call call = {.post.run = copy_tickets, .relay = relay};
-    loop_call(&relay->loop, &call.post);
+    loop_call(&relay->ground.loop, &call.post);
     *out = call.items;
     return call.count;
 }
 
 static void forget_log(struct post *post)
 {
-    beat_write_all_anew(relay_of(post));
+    exchanges_write_all_anew(&relay_of(post)->exchanges);
 }
 
 void relay_log_forgotten(struct relay *relay)
@@ -228,50 +224,43 @@ void relay_log_forgotten(struct relay *relay)
     call_loop(relay, forget_log);
 }
 
-/* Mirrors say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
+/* Followers say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
 static void shut_down(struct post *post)
 {
     struct relay *relay = relay_of(post);
-    struct live *next;
+    struct registered *next;
     relay->shut = true;
-    for (struct live *live = relay->lives; live; live = next) {
-        next = live->next;
-        if (live->mirror)
-            live_let_all_go(live);
+    for (struct registered *one = relay->exchanges.registry.first; one; one = next) {
+        next = one->next;
+        if (one->kind == REGISTERED_FOLLOWER)
+            follower_let_all_go(follower_of(one));
         else
-            live_end(live, ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
+            answer_end(answer_of(one), ANSWER_LOST, CHAT_ERR_SHUTTING_DOWN);
     }
-    while (relay->replays) live_let_all_go(relay->replays);
-    steps_shut_down(relay);
-    pass_shut_down(relay);
+    followers_let_replays_go(&relay->followers);
+    steps_shut_down(&relay->steps);
+    completions_shut_down(&relay->completions);
 }
 
 /* ---- its life ---- */
 
 static void begin_warm(struct post *post)
 {
-    warm_start(relay_of(post));
+    upstream_warm_start(relay_of(post)->ground.upstream);
 }
 
 static void end_warm(struct post *post)
 {
-    warm_stop(relay_of(post));
+    upstream_warm_stop(relay_of(post)->ground.upstream);
 }
 
 static void relay_free(struct relay *relay)
 {
-    upstream_fini(relay);
-    beat_free(relay->beat);
-    while (relay->ended_ids) {
-        struct ended_id *ended = relay->ended_ids;
-        relay->ended_ids = ended->next;
-        free(ended);
-    }
-    buf_fini(&relay->scratch);
-    buf_fini(&relay->shown);
-    loop_close(&relay->loop);
-    pthread_cond_destroy(&relay->idle);
-    pthread_mutex_destroy(&relay->lock);
+    upstream_close(relay->ground.upstream);
+    exchanges_close(&relay->exchanges);
+    buf_fini(&relay->ground.scratch);
+    loop_close(&relay->ground.loop);
+    places_close(&relay->ground.places);
     free(relay);
 }
 
@@ -285,25 +274,46 @@ struct job_pool *relay_jobs_open(const struct chat_ports *const *ports, int thre
     return job_pool_open((const void *const *)ports, threads, count_jobs);
 }
 
+static bool open_upstream(struct relay *relay)
+{
+    const struct upstream_settings settings = {.provider = relay->settings.provider,
+                                               .clock = relay->settings.clock,
+                                               .loop = &relay->ground.loop,
+                                               .jobs = relay->ground.jobs,
+                                               .max_transfers = relay->settings.max_streams,
+                                               .ca_file = relay->settings.ca_file,
+                                               .fallback_model = relay->settings.fallback_model};
+    relay->ground.upstream = upstream_open(&settings);
+    relay->titles.upstream = relay->ground.upstream;
+    return relay->ground.upstream != NULL;
+}
+
+/* Pools of their own, where they are given. */
+static void open_rooms(struct relay *relay)
+{
+    const struct relay_settings *settings = &relay->settings;
+    struct ground *ground = &relay->ground;
+    buf_init(&ground->scratch, SCRATCH_MAX_BYTES);
+    places_open(&ground->places, settings->max_streams, settings->max_readers_per_user);
+    exchanges_open(&relay->exchanges, ground, settings->log_jobs ? settings->log_jobs : ground->jobs);
+    uuid_v7(clock_wall_ms(settings->clock), relay->exchanges.process_id);
+    relay->followers = (struct followers){.ground = ground, .exchanges = &relay->exchanges};
+    completions_open(&relay->completions, ground);
+    relay->steps = (struct steps){.ground = ground, .jobs = settings->step_jobs ? settings->step_jobs : ground->jobs};
+    relay->titles =
+        (struct titles){.jobs = settings->titles, .loop = &ground->loop, .registry = &relay->exchanges.registry};
+}
+
 struct relay *relay_open(const struct relay_settings *settings, struct job_pool *jobs)
 {
     struct relay *relay = calloc(1, sizeof *relay);
     if (!relay) return NULL;
     relay->answers.ops = &relay_port;
     relay->settings = *settings;
-    relay->jobs = jobs;
-    uuid_v7(clock_wall_ms(settings->clock), relay->process_id);
-    beat_init(relay);
-    buf_init(&relay->scratch, SCRATCH_MAX_BYTES);
-    buf_init(&relay->shown, SCRATCH_MAX_BYTES);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&relay->lock, NULL);
-    pthread_cond_init(&relay->idle, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    if (loop_open(&relay->loop, settings->clock) && upstream_init(relay) && loop_start(&relay->loop)) {
-        call_loop(relay, begin_warm);
+    relay->ground.jobs = jobs;
+    open_rooms(relay);
+    if (loop_open(&relay->ground.loop, settings->clock) && open_upstream(relay) && loop_start(&relay->ground.loop)) {
+        if (settings->keep_warm) call_loop(relay, begin_warm);
         return relay;
     }
     relay_free(relay);
@@ -317,32 +327,17 @@ struct answers *relay_answers(struct relay *relay)
 
 const char *relay_process_id(const struct relay *relay)
 {
-    return relay->process_id;
+    return relay->exchanges.process_id;
 }
 
 int relay_live(const struct relay *relay)
 {
-    return atomic_load(&relay->places) + atomic_load(&relay->readers);
-}
-
-/* Until no place is taken, at most timeout_ms. */
-static bool wait_idle(struct relay *relay, int timeout_ms)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    pthread_mutex_lock(&relay->lock);
-    int waited = 0;
-    while (relay_live(relay) > 0 && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&relay->idle, &relay->lock, &until);
-    bool idle = relay_live(relay) == 0;
-    pthread_mutex_unlock(&relay->lock);
-    return idle;
+    return places_taken(&relay->ground.places);
 }
 
 void relay_refuse(struct relay *relay)
 {
-    atomic_store(&relay->draining, true);
+    if (places_refuse(&relay->ground.places)) call_loop(relay, end_warm);
 }
 
 void relay_drain(struct relay *relay)
@@ -351,8 +346,22 @@ void relay_drain(struct relay *relay)
     if (relay_live(relay) == 0) return;
     log_write(LOG_WARN, "answers_cut_off", LOG_INT("live", relay_live(relay)));
     call_loop(relay, shut_down);
-    if (!wait_idle(relay, SETTLE_AFTER_DRAIN_MS))
+    if (!places_wait_empty(&relay->ground.places, SETTLE_AFTER_DRAIN_MS))
         log_write(LOG_ERROR, "drain_incomplete", LOG_INT("live", relay_live(relay)));
+}
+
+/* Only where the drain was incomplete. */
+static void free_left(struct relay *relay)
+{
+    struct registered *next;
+    for (struct registered *one = relay->exchanges.registry.first; one; one = next) {
+        next = one->next;
+        if (one->kind == REGISTERED_ANSWER)
+            answer_free(answer_of(one));
+        else
+            follower_free(follower_of(one));
+    }
+    followers_close(&relay->followers);
 }
 
 void relay_close(struct relay *relay)
@@ -361,17 +370,11 @@ void relay_close(struct relay *relay)
     if (relay->settings.titles) job_pool_stop(relay->settings.titles);
     if (relay->settings.log_jobs) job_pool_stop(relay->settings.log_jobs);
     if (relay->settings.step_jobs) job_pool_stop(relay->settings.step_jobs);
-    job_pool_stop(relay->jobs);
+    job_pool_stop(relay->ground.jobs);
     call_loop(relay, end_warm);
-    loop_stop(&relay->loop);
-    steps_free(relay);
-    pass_close_left(relay);
-    struct live **left[] = {&relay->lives, &relay->replays}; /* only where the drain was incomplete */
-    for (size_t i = 0; i < sizeof left / sizeof *left; i++)
-        while (*left[i]) {
-            struct live *live = *left[i];
-            *left[i] = live->next;
-            live_free(live);
-        }
+    loop_stop(&relay->ground.loop);
+    steps_close(&relay->steps);
+    completions_close(&relay->completions);
+    free_left(relay);
     relay_free(relay);
 }

@@ -1,15 +1,18 @@
-/* Replies that jobs make step by step (usecases/stepped.h): what happens between the steps. */
-#include "relay/internal.h"
+#include "relay/steps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "domain/caller.h"
+#include "relay/patience.h"
+#include "usecases/ports.h"
 
 /* One of them. While its step runs nothing here is watched, and only `result` and `wait_ms` are the job's. */
 struct visit {
     struct watch watch; /* first: a dead visit is freed as its watch */
     struct job job;
     struct post post;
-    struct relay *relay;
+    struct steps *steps;
     struct stepped *reply;
     struct visit *previous, *next;
     struct timer timer;
@@ -32,48 +35,49 @@ static void run_step(struct job *job, const void *context)
 /* Out of the list; its memory goes at the end of the turn. */
 static void forget(struct visit *visit)
 {
-    struct relay *relay = visit->relay;
-    timer_clear(&relay->loop.timers, &visit->timer);
+    struct steps *steps = visit->steps;
+    timer_clear(&steps->ground->loop.timers, &visit->timer);
     if (visit->previous)
         visit->previous->next = visit->next;
     else
-        relay->visits = visit->next;
+        steps->visits = visit->next;
     if (visit->next) visit->next->previous = visit->previous;
-    loop_unwatch(&relay->loop, &visit->watch);
+    loop_unwatch(&steps->ground->loop, &visit->watch);
 }
 
 static void end(struct visit *visit)
 {
-    loop_rest(&visit->relay->loop, &visit->watch); /* before its descriptor is closed */
+    struct ground *ground = visit->steps->ground;
+    loop_rest(&ground->loop, &visit->watch); /* before its descriptor is closed */
     visit->reply->ops->close(visit->reply);
     if (visit->is_long)
-        readers_give_long(visit->relay, visit->user_id);
+        places_give_long(&ground->places, visit->user_id);
     else
-        readers_give(visit->relay, visit->user_id);
+        places_give_reader(&ground->places, visit->user_id);
     forget(visit);
 }
 
 static void submit(struct visit *visit)
 {
-    struct relay *relay = visit->relay;
-    loop_rest(&relay->loop, &visit->watch);
-    timer_clear(&relay->loop.timers, &visit->timer);
+    struct steps *steps = visit->steps;
+    loop_rest(&steps->ground->loop, &visit->watch);
+    timer_clear(&steps->ground->loop.timers, &visit->timer);
     visit->running = true;
     visit->blocked = false;
-    job_pool_submit(relay->settings.step_jobs ? relay->settings.step_jobs : relay->jobs, &visit->job);
+    job_pool_submit(steps->jobs, &visit->job);
 }
 
 static void watch(struct visit *visit, uint32_t events, int64_t until_ms)
 {
-    if (!loop_watch(&visit->relay->loop, &visit->watch, events) ||
-        !timer_set(&visit->relay->loop.timers, &visit->timer, until_ms))
+    if (!loop_watch(&visit->steps->ground->loop, &visit->watch, events) ||
+        !timer_set(&visit->steps->ground->loop.timers, &visit->timer, until_ms))
         end(visit);
 }
 
 /* After a step, or when there is room. */
 static void send_on(struct visit *visit)
 {
-    int64_t now_ms = visit->relay->loop.now_ms;
+    int64_t now_ms = visit->steps->ground->loop.now_ms;
     enum listener_state state = visit->reply->ops->writable(visit->reply);
     if (state == LISTENER_BLOCKED) {
         patience_begin(&visit->patience, now_ms);
@@ -89,7 +93,7 @@ static void send_on(struct visit *visit)
 static void on_timer(void *owner)
 {
     struct visit *visit = owner;
-    int64_t now_ms = visit->relay->loop.now_ms;
+    int64_t now_ms = visit->steps->ground->loop.now_ms;
     if (!visit->blocked)
         submit(visit);
     else if (patience_over(&visit->patience, visit->reply->ops->took(visit->reply), now_ms))
@@ -107,7 +111,7 @@ static void stepped(struct job *job)
     else if (visit->unwanted)
         end(visit);
     else if (visit->result == STEP_LATER)
-        watch(visit, EPOLLRDHUP, visit->relay->loop.now_ms + visit->wait_ms);
+        watch(visit, EPOLLRDHUP, visit->steps->ground->loop.now_ms + visit->wait_ms);
     else
         send_on(visit);
 }
@@ -125,21 +129,21 @@ static void on_event(struct watch *watched, uint32_t events)
 static void begin(struct post *post)
 {
     struct visit *visit = LOOP_OWNER(post, struct visit, post);
-    struct relay *relay = visit->relay;
-    visit->next = relay->visits;
+    struct steps *steps = visit->steps;
+    visit->next = steps->visits;
     if (visit->next) visit->next->previous = visit;
-    relay->visits = visit;
+    steps->visits = visit;
     stepped(&visit->job);
 }
 
-void steps_begin(struct relay *relay, const char *user_id, struct stepped *reply, int64_t wait_ms)
+void steps_begin(struct steps *steps, const char *user_id, struct stepped *reply, int64_t wait_ms)
 {
     struct visit *visit = calloc(1, sizeof *visit);
     if (!visit) abort();
     visit->watch = (struct watch){.on_event = on_event, .fd = reply->ops->fd(reply)};
-    visit->job = (struct job){.run = run_step, .done = stepped, .loop = &relay->loop};
+    visit->job = (struct job){.run = run_step, .done = stepped, .loop = &steps->ground->loop};
     visit->post.run = begin;
-    visit->relay = relay;
+    visit->steps = steps;
     visit->reply = reply;
     visit->is_long = reply->is_long;
     visit->wait_ms = wait_ms;
@@ -147,23 +151,23 @@ void steps_begin(struct relay *relay, const char *user_id, struct stepped *reply
     visit->timer.owner = visit;
     visit->timer.fire = on_timer;
     snprintf(visit->user_id, sizeof visit->user_id, "%s", user_id);
-    loop_post(&relay->loop, &visit->post);
+    loop_post(&steps->ground->loop, &visit->post);
 }
 
-void steps_shut_down(struct relay *relay)
+void steps_shut_down(struct steps *steps)
 {
     struct visit *next;
-    for (struct visit *visit = relay->visits; visit; visit = next) {
+    for (struct visit *visit = steps->visits; visit; visit = next) {
         next = visit->next;
         visit->unwanted = true;
         if (!visit->running) end(visit);
     }
 }
 
-void steps_free(struct relay *relay)
+void steps_close(struct steps *steps)
 {
-    while (relay->visits) {
-        relay->visits->running = false;
-        end(relay->visits);
+    while (steps->visits) {
+        steps->visits->running = false;
+        end(steps->visits);
     }
 }

@@ -2,7 +2,18 @@
 #ifndef USECASES_BEGIN_ANSWER_H
 #define USECASES_BEGIN_ANSWER_H
 
-#include "usecases/send_message.h"
+#include "domain/caller.h"
+#include "domain/problem.h"
+#include "usecases/ports.h"
+
+/* Counted and stored: give it to answers->start, or to answer_abandon. */
+struct ready_answer {
+    struct session session;
+    struct message question;
+    struct message answer;
+    struct quota quota;
+    struct answer_spec spec;
+};
 
 /* Takes a `begin` without user_id, epoch, now_ms and context_messages, which it fills; it makes answer_id if that is
  * NULL. Returns and errors as send_message. */

@@ -7,9 +7,7 @@
 #ifndef USECASES_SEND_MESSAGE_H
 #define USECASES_SEND_MESSAGE_H
 
-#include "domain/caller.h"
-#include "domain/problem.h"
-#include "usecases/ports.h"
+#include "usecases/begin_answer.h"
 
 struct send_message {
     const struct caller *caller;
@@ -21,15 +19,6 @@ struct send_message {
     const char *replaces_id;     /* NULL, or the user message that this one replaces (a UUID) */
     const char *idempotency_key; /* both NULL where there is none */
     const char *idempotency_fingerprint;
-};
-
-/* An answer that is counted and stored: give it to answers->start, or to answer_abandon. */
-struct ready_answer {
-    struct session session;
-    struct message question;
-    struct message answer;
-    struct quota quota;
-    struct answer_spec spec;
 };
 
 /* Checks the request alone, before anything is taken or asked. Errors: VALIDATION_FAILED, MODEL_NOT_FOUND. */

@@ -4,7 +4,7 @@
  * written to a socket. Only the stores are fakes. scripts/hot-path runs it under callgrind and takes the difference of
  * two lengths, so that starting and ending don't count.
  *
- *   hot-path chunks N      one answer of N chunks, as relay/live.c drives it
+ *   hot-path chunks N      one answer of N chunks, as relay/answer.c drives it
  *   hot-path requests N    GET /api/v1/chat/features N times: token, flag, route, JSON
  *
  * Prints the allocations as JSON. Ends with 1 where the client got anything but the text.

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/internal.h"
-#include "relay/relay.h"
+#include "loop/loop.h"
+#include "relay/title.h"
 #include "tests/fakes/fake_chat.h"
 #include "tests/fakes/fake_server.h"
 #include "unit.h"
+#include "upstream/upstream.h"
 #include "usecases/send_message.h"
 
 #define REFUSE(status) "HTTP/1.1 " status "\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
@@ -19,8 +20,10 @@ static const char *const means[] = {FAKE_STREAM_HEAD, "c Means of numbers\nusage
 
 static struct fake_chat chat;
 static struct fake_server *server;
-static struct job_pool *jobs, *titles;
-static struct relay *relay;
+static struct loop loop;
+static struct upstream *upstream;
+static struct registry registry; /* nobody reads the answer */
+static struct titles titles;
 static struct ready_answer ready;
 
 static void set_up(void)
@@ -31,28 +34,34 @@ static void set_up(void)
     server = fake_server_open();
     fake_provider_init(&chat.provider, fake_server_port(server));
     chat.provider.takes_effort = true;
-    const struct chat_ports *each[] = {&chat.ports};
-    jobs = relay_jobs_open(each, 1);
-    titles = relay_jobs_open(each, 1);
-    const struct relay_settings settings = {
-        .provider = &chat.provider.provider, .clock = &chat.clock.clock, .max_streams = 1, .titles = titles};
-    relay = relay_open(&settings, jobs);
-    ck_assert_ptr_nonnull(relay);
+    static const void *each[1];
+    each[0] = &chat.ports;
+    const struct upstream_settings settings = {
+        .provider = &chat.provider.provider, .clock = &chat.clock.clock, .loop = &loop, .max_transfers = 1};
+    ck_assert(loop_open(&loop, &chat.clock.clock));
+    upstream = upstream_open(&settings);
+    ck_assert_ptr_nonnull(upstream);
+    ck_assert(loop_start(&loop));
+    titles = (struct titles){
+        .jobs = job_pool_open(each, 1, NULL), .upstream = upstream, .loop = &loop, .registry = &registry};
+    ck_assert_ptr_nonnull(titles.jobs);
     ready = (struct ready_answer){0};
 }
 
-static void close_relay(void)
+static void close_all(void)
 {
-    if (!relay) return;
-    relay_close(relay); /* what is asked is asked to its end */
-    job_pool_close(jobs);
-    job_pool_close(titles);
-    relay = NULL;
+    if (!upstream) return;
+    job_pool_stop(titles.jobs); /* what is asked is asked to its end */
+    loop_stop(&loop);
+    upstream_close(upstream);
+    loop_close(&loop);
+    job_pool_close(titles.jobs);
+    upstream = NULL;
 }
 
 static void tear_down(void)
 {
-    close_relay();
+    close_all();
     fake_server_close(server);
     free(ready.spec.body);
     fake_chat_fini(&chat);
@@ -64,8 +73,8 @@ static void ask_title(void)
     struct problem problem = {0};
 
     ck_assert_int_eq(send_message(&chat.ports, &in, &chat.arena, &problem, &ready), CHAT_OK);
-    title_start(relay, &ready.spec);
-    close_relay();
+    title_start(&titles, &ready.spec);
+    close_all();
 }
 
 /* What request number `index` says before the question. */

@@ -1,6 +1,6 @@
 /*
- * libcurl's connections, as lib/relay/pools.c counts them: the relay for real, and a provider that is slow to accept. A
- * count that is off when a pool closes is in the log (connections_miscounted).
+ * libcurl's connections, as lib/upstream/pools.c counts them: the relay for real, and a provider that is slow to
+ * accept. A count that is off when a pool closes is in the log (connections_miscounted).
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -195,9 +195,9 @@ START_TEST(a_connection_that_is_refused_leaves_no_count_behind)
 }
 END_TEST
 
-UNIT_SUITE(relay_pools)
+UNIT_SUITE(upstream_pools)
 {
-    Suite *suite = suite_create("relay_pools");
+    Suite *suite = suite_create("upstream_pools");
     TCase *tcase = UNIT_CASE(suite, "connections", clients_that_leave_while_tcp_still_connects_leave_no_count_behind,
                              a_connection_that_is_refused_leaves_no_count_behind);
     tcase_set_timeout(tcase, 60);

@@ -1,12 +1,12 @@
 /*
- * libcurl's side of the relay: its sockets, its timers, and the connections that it keeps.
+ * libcurl's sockets, its timers, and the connections that it keeps.
  *
  * A multi handle walks along all of its connections to find one to use again and to find the oldest to close, and its
  * limit of what is kept counts the busy ones. With thousands of streams in one, each begin and each end cost more, and
  * no connection was ever used again. So transfers are in pools, a multi handle each; curl is told when nothing idle is
  * to be found, and how many connections a pool may have with the busy ones of the moment.
  */
-#include "relay/internal.h"
+#include "upstream/pools.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -21,7 +21,7 @@ enum {
 };
 
 struct pool {
-    struct relay *relay;
+    struct pools *pools;
     CURLM *multi;   /* NULL: nothing in it */
     int transfers;  /* in it */
     int busy;       /* of these, curl isn't done with */
@@ -46,14 +46,15 @@ struct pool_watch {
  */
 struct opening {
     struct opening *next;
-    struct transfer *transfer;
+    struct pooled *pooled;
     struct pool_watch *watch; /* NULL: none yet */
     int fd;
 };
 
 struct pools {
     int count;
-    struct relay *relay;
+    struct upstream *upstream;
+    struct loop *loop;
     struct timer timer;      /* when a pool wants to be called, or sooner */
     struct turn_end waiting; /* they have been called: for the timer to be set anew */
     struct turn_end tidying; /* one has no transfer any more */
@@ -81,7 +82,7 @@ static ino_t number_of(int fd)
 static void stop_watching(struct pool_watch *watch)
 {
     if (watch->socket && number_of(watch->watch.fd) != watch->socket) watch->watch.events = 0; /* epoll knows */
-    loop_unwatch(&watch->pool->relay->loop, &watch->watch);
+    loop_unwatch(watch->pool->pools->loop, &watch->watch);
 }
 
 static void on_event(struct watch *watch, uint32_t events);
@@ -107,22 +108,22 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
         curl_multi_assign(pool->multi, fd, watch);
     }
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
-    return loop_watch(&pool->relay->loop, &watch->watch, events) ? 0 : -1;
+    return loop_watch(pool->pools->loop, &watch->watch, events) ? 0 : -1;
 }
 
 /* The timer fires by then. */
 static void call_at(struct pools *pools, int64_t at_ms)
 {
     if (pools->timer.slot && pools->timer.at_ms <= at_ms) return;
-    if (!timer_set(&pools->relay->loop.timers, &pools->timer, at_ms)) abort();
+    if (!timer_set(&pools->loop->timers, &pools->timer, at_ms)) abort();
 }
 
 static int on_wish(CURLM *multi, long timeout_ms, void *context)
 {
     (void)multi;
     struct pool *pool = context;
-    struct pools *pools = pool->relay->pools;
-    pool->at_ms = timeout_ms < 0 ? -1 : pool->relay->loop.now_ms + timeout_ms;
+    struct pools *pools = pool->pools;
+    pool->at_ms = timeout_ms < 0 ? -1 : pools->loop->now_ms + timeout_ms;
     if (pool->at_ms >= 0 && !pools->waiting.due) call_at(pools, pool->at_ms);
     return 0;
 }
@@ -150,26 +151,26 @@ static void drop(struct pool *pool, struct opening *opening)
     struct opening **place = &pool->openings;
     while (*place != opening) place = &(*place)->next;
     *place = opening->next;
-    if (--opening->transfer->openings == 0) pool->connecting--;
+    if (--opening->pooled->openings == 0) pool->connecting--;
     free(opening);
 }
 
-/* All of the transfer's; curl has closed them, or is about to. */
-static void drop_openings(struct transfer *transfer)
+/* All of a transfer's; curl has closed them, or is about to. */
+static void drop_openings(struct pooled *pooled)
 {
     struct opening *next;
-    if (!transfer->openings) return;
-    for (struct opening *opening = transfer->pool->openings; opening; opening = next) {
+    if (!pooled->openings) return;
+    for (struct opening *opening = pooled->pool->openings; opening; opening = next) {
         next = opening->next;
-        if (opening->transfer == transfer) drop(transfer->pool, opening);
+        if (opening->pooled == pooled) drop(pooled->pool, opening);
     }
 }
 
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
-    struct transfer *transfer = context;
-    struct pool *pool = transfer->pool;
+    struct pooled *pooled = context;
+    struct pool *pool = pooled->pool;
     struct opening *opening = calloc(1, sizeof *opening), *gone;
     int fd = opening ? socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol) : -1;
     if (fd < 0) {
@@ -177,9 +178,9 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
         return CURL_SOCKET_BAD;
     }
     if ((gone = opening_of(pool, fd))) drop(pool, gone); /* it had this descriptor, and was closed */
-    *opening = (struct opening){.next = pool->openings, .transfer = transfer, .fd = fd};
+    *opening = (struct opening){.next = pool->openings, .pooled = pooled, .fd = fd};
     pool->openings = opening;
-    if (transfer->openings++ == 0) pool->connecting++;
+    if (pooled->openings++ == 0) pool->connecting++;
     return fd;
 }
 
@@ -191,9 +192,9 @@ static int on_connected(void *context, char *address, char *local_address, int p
     (void)local_address;
     (void)port;
     (void)local_port;
-    struct transfer *transfer = context;
-    if (transfer->openings) transfer->pool->connected++;
-    drop_openings(transfer);
+    struct pooled *pooled = context;
+    if (pooled->openings) pooled->pool->connected++;
+    drop_openings(pooled);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -252,7 +253,7 @@ static void close_pool(struct pool *pool)
     if (pool->connected || pool->connecting || pool->busy)
         log_write(LOG_ERROR, "connections_miscounted", LOG_INT("connected", pool->connected),
                   LOG_INT("connecting", pool->connecting), LOG_INT("busy", pool->busy));
-    *pool = (struct pool){.relay = pool->relay, .at_ms = -1};
+    *pool = (struct pool){.pools = pool->pools, .at_ms = -1};
 }
 
 /* One with an idle connection, else the first with room: the later ones become empty when there are fewer streams. */
@@ -267,49 +268,50 @@ static struct pool *pool_for_one_more(struct pools *pools)
     return roomy ? roomy : &pools->pool[pools->count - 1];
 }
 
-bool pools_add(struct relay *relay, struct transfer *transfer)
+bool pools_add(struct pools *pools, struct pooled *pooled)
 {
-    struct pool *pool = pool_for_one_more(relay->pools);
-    CURL *easy = transfer->easy;
-    transfer->pool = pool;
+    struct pool *pool = pool_for_one_more(pools);
+    CURL *easy = pooled->easy;
+    pooled->pool = pool;
     long nothing_idle = idle_of(pool) <= 0;
-    if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_SHARE, relay->pools->share) != CURLE_OK ||
+    if (!open_pool(pool) || curl_easy_setopt(easy, CURLOPT_PRIVATE, pooled) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_SHARE, pools->share) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, nothing_idle) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, pooled) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer) != CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_PREREQDATA, pooled) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, pool) != CURLE_OK ||
         curl_multi_add_handle(pool->multi, easy) != CURLM_OK)
         return false;
     pool->transfers++;
     pool->busy++;
-    limit_idle(relay->pools);
+    limit_idle(pools);
     return true;
 }
 
-static void unwatch_openings(struct transfer *transfer)
+static void unwatch_openings(struct pooled *pooled)
 {
-    if (!transfer->openings) return;
-    for (struct opening *opening = transfer->pool->openings; opening; opening = opening->next) {
-        if (opening->transfer != transfer || !opening->watch) continue;
-        curl_multi_assign(transfer->pool->multi, opening->fd, NULL);
+    if (!pooled->openings) return;
+    for (struct opening *opening = pooled->pool->openings; opening; opening = opening->next) {
+        if (opening->pooled != pooled || !opening->watch) continue;
+        curl_multi_assign(pooled->pool->multi, opening->fd, NULL);
         stop_watching(opening->watch);
         opening->watch = NULL;
     }
 }
 
-void pools_remove(struct relay *relay, struct transfer *transfer)
+void pools_remove(struct pools *pools, struct pooled *pooled)
 {
-    struct pool *pool = transfer->pool;
-    if (!transfer->over) pool->busy--;
+    struct pool *pool = pooled->pool;
+    if (!pooled->over) pool->busy--;
     pool->transfers--;
-    unwatch_openings(transfer); /* before curl closes them */
-    curl_multi_remove_handle(pool->multi, transfer->easy);
-    drop_openings(transfer);
-    if (!pool->transfers) loop_at_turn_end(&relay->loop, LOOP_FREE, &relay->pools->tidying);
-    limit_idle(relay->pools);
+    unwatch_openings(pooled); /* before curl closes them */
+    curl_multi_remove_handle(pool->multi, pooled->easy);
+    drop_openings(pooled);
+    if (!pool->transfers) loop_at_turn_end(pools->loop, LOOP_FREE, &pools->tidying);
+    limit_idle(pools);
 }
 
 /* Hands transfers that ended to their on_over. */
@@ -319,22 +321,41 @@ static void collect(struct pool *pool)
     int left;
     while ((message = curl_multi_info_read(pool->multi, &left))) {
         if (message->msg != CURLMSG_DONE) continue;
-        struct transfer *transfer = NULL;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer->over = true;
-        transfer->result = message->data.result;
-        drop_openings(transfer);
+        struct pooled *pooled = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&pooled);
+        pooled->over = true;
+        pooled->result = message->data.result;
+        drop_openings(pooled);
         pool->busy--;
-        transfer->on_over(transfer->owner);
+        pooled->on_over(pooled->owner);
     }
-    limit_idle(pool->relay->pools);
+    limit_idle(pool->pools);
+}
+
+void pools_read_done(struct upstream *upstream)
+{
+    struct reading reading = upstream->reading;
+    upstream->reading.owner = NULL;
+    if (reading.owner) reading.done(reading.owner);
+}
+
+CURLcode pools_resume(struct upstream *upstream, struct pooled *pooled)
+{
+    upstream->calling = true;
+    CURLcode result = curl_easy_pause(pooled->easy, CURLPAUSE_CONT);
+    pools_read_done(upstream);
+    upstream->calling = false;
+    return result;
 }
 
 static void act(struct pool *pool, curl_socket_t fd, int flags)
 {
+    struct upstream *upstream = pool->pools->upstream;
     int running;
+    upstream->calling = true;
     curl_multi_socket_action(pool->multi, fd, flags, &running);
-    pass_show(pool->relay);
+    pools_read_done(upstream);
+    upstream->calling = false;
     if (running < pool->busy) collect(pool); /* at once: the next end is to find the limit right */
 }
 
@@ -350,8 +371,8 @@ static void on_event(struct watch *watch, uint32_t events)
 static void on_timer(void *owner)
 {
     struct pools *pools = owner;
-    int64_t now_ms = pools->relay->loop.now_ms;
-    loop_at_turn_end(&pools->relay->loop, LOOP_FREE, &pools->waiting); /* which sets the timer anew */
+    int64_t now_ms = pools->loop->now_ms;
+    loop_at_turn_end(pools->loop, LOOP_FREE, &pools->waiting); /* which sets the timer anew */
     for (int i = 0; i < pools->count; i++) {
         struct pool *pool = &pools->pool[i];
         if (pool->at_ms < 0 || pool->at_ms > now_ms) continue;
@@ -368,31 +389,33 @@ static void tidy(struct turn_end *item)
     limit_idle(pools);
 }
 
-bool pools_init(struct relay *relay)
+struct pools *pools_open(struct upstream *upstream, int max_transfers)
 {
-    int count = relay->settings.max_streams / POOL_TRANSFERS + 2; /* one isn't full, one is the warm connection's */
-    relay->pools = calloc(1, sizeof *relay->pools + (size_t)count * sizeof *relay->pools->pool);
-    if (!relay->pools) return false;
-    relay->pools->count = count;
-    relay->pools->relay = relay;
-    relay->pools->timer = (struct timer){.owner = relay->pools, .fire = on_timer};
-    relay->pools->waiting.run = set_timer;
-    relay->pools->tidying.run = tidy;
-    for (int i = 0; i < count; i++) relay->pools->pool[i] = (struct pool){.relay = relay, .at_ms = -1};
-    relay->pools->share = curl_share_init();
-    if (!relay->pools->share || !open_pool(relay->pools->pool)) return false;
-    curl_share_setopt(relay->pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    curl_share_setopt(relay->pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    return true;
+    int count = max_transfers / POOL_TRANSFERS + 2; /* one isn't full, one is the warm connection's */
+    struct pools *pools = calloc(1, sizeof *pools + (size_t)count * sizeof *pools->pool);
+    if (!pools) return NULL;
+    pools->count = count;
+    pools->upstream = upstream;
+    pools->loop = upstream->settings.loop;
+    pools->timer = (struct timer){.owner = pools, .fire = on_timer};
+    pools->waiting.run = set_timer;
+    pools->tidying.run = tidy;
+    for (int i = 0; i < count; i++) pools->pool[i] = (struct pool){.pools = pools, .at_ms = -1};
+    pools->share = curl_share_init();
+    if (!pools->share || !open_pool(pools->pool)) {
+        pools_close(pools);
+        return NULL;
+    }
+    curl_share_setopt(pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    curl_share_setopt(pools->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    return pools;
 }
 
-void pools_fini(struct relay *relay)
+void pools_close(struct pools *pools)
 {
-    struct pools *pools = relay->pools;
     if (!pools) return;
     for (int i = 0; i < pools->count; i++)
         if (pools->pool[i].multi) close_pool(&pools->pool[i]);
     if (pools->share) curl_share_cleanup(pools->share);
     free(pools);
-    relay->pools = NULL;
 }

@@ -3,11 +3,13 @@
  * it when the process starts and again in quiet times, before either side would close it; after a quarter of an hour
  * without a question it is left to close. A provider that is away is asked less and less often.
  */
-#include "relay/internal.h"
+#include "upstream/warm.h"
 
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "upstream/transfer.h"
+#include "upstream/upstream.h"
 
 enum {
     QUIET_MS = 60000,     /* common servers close an idle connection after 75 s, curl after 118 s */
@@ -20,7 +22,7 @@ enum {
 };
 
 struct warm {
-    struct relay *relay;
+    struct upstream *upstream;
     struct timer timer;
     struct transfer transfer;
     size_t body_len;
@@ -42,69 +44,71 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
 static void on_over(void *owner)
 {
     struct warm *warm = owner;
-    struct relay *relay = warm->relay;
-    CURLcode result = warm->transfer.result;
-    bool refused = upstream_looked_at(relay, &warm->transfer);
-    upstream_close(relay, &warm->transfer);
+    struct upstream *upstream = warm->upstream;
+    struct loop *loop = upstream->settings.loop;
+    CURLcode result = warm->transfer.pooled.result;
+    bool refused = transfer_looked_at(upstream, &warm->transfer);
+    transfer_close(upstream, &warm->transfer);
     if (result == CURLE_OK && refused) {
-        timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + warm->retry_ms);
+        timer_set(&loop->timers, &warm->timer, loop->now_ms + warm->retry_ms);
         warm->retry_ms = warm->retry_ms * 2 < REFUSED_MAX_MS ? warm->retry_ms * 2 : REFUSED_MAX_MS;
         return;
     }
     if (result == CURLE_OK) {
         warm->retry_ms = RETRY_MIN_MS;
-        log_write(LOG_DEBUG, "provider_reached", LOG_INT("duration_ms", relay->loop.now_ms - warm->began_ms));
+        log_write(LOG_DEBUG, "provider_reached", LOG_INT("duration_ms", loop->now_ms - warm->began_ms));
         /* else the next question sets it */
-        if (relay->loop.now_ms + QUIET_MS < warm->asked_ms + KEPT_FOR_MS)
-            timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + QUIET_MS);
+        if (loop->now_ms + QUIET_MS < warm->asked_ms + KEPT_FOR_MS)
+            timer_set(&loop->timers, &warm->timer, loop->now_ms + QUIET_MS);
         return;
     }
     log_write(LOG_WARN, "provider_not_reached", LOG_INT("curl", result), LOG_STR("reason", curl_easy_strerror(result)),
               LOG_INT("next_try_ms", warm->retry_ms));
-    timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + warm->retry_ms);
+    timer_set(&loop->timers, &warm->timer, loop->now_ms + warm->retry_ms);
     warm->retry_ms = warm->retry_ms * 2 < RETRY_MAX_MS ? warm->retry_ms * 2 : RETRY_MAX_MS;
 }
 
 static void ask(struct warm *warm)
 {
     static const struct trace none;
-    const struct upstream_request request = {.trace = &none, .owner = warm, .on_body = on_body, .on_over = on_over};
+    const struct transfer_spec spec = {.trace = &none, .owner = warm, .on_body = on_body, .on_over = on_over};
+    struct loop *loop = warm->upstream->settings.loop;
     warm->body_len = 0;
-    warm->began_ms = warm->relay->loop.now_ms;
-    if (!upstream_get_models(warm->relay, &warm->transfer, &request, TIMEOUT_MS))
-        timer_set(&warm->relay->loop.timers, &warm->timer, warm->relay->loop.now_ms + RETRY_MAX_MS);
+    warm->began_ms = loop->now_ms;
+    if (!transfer_get_models(warm->upstream, &warm->transfer, &spec, TIMEOUT_MS))
+        timer_set(&loop->timers, &warm->timer, loop->now_ms + RETRY_MAX_MS);
 }
 
 static void on_timer(void *owner)
 {
-    struct warm *warm = owner;
-    if (!atomic_load(&warm->relay->draining)) ask(warm);
+    ask(owner);
 }
 
-void warm_start(struct relay *relay)
+void upstream_warm_start(struct upstream *upstream)
 {
-    if (!relay->settings.keep_warm) return;
     struct warm *warm = calloc(1, sizeof *warm);
     if (!warm) return;
-    *warm = (struct warm){.relay = relay, .asked_ms = relay->loop.now_ms, .retry_ms = RETRY_MIN_MS};
+    *warm = (struct warm){.upstream = upstream, .asked_ms = upstream->settings.loop->now_ms, .retry_ms = RETRY_MIN_MS};
     warm->timer = (struct timer){.owner = warm, .fire = on_timer};
-    relay->warm = warm;
+    upstream->warm = warm;
     ask(warm);
 }
 
-void warm_asked(struct relay *relay)
+void warm_asked(struct upstream *upstream)
 {
-    struct warm *warm = relay->warm;
+    struct warm *warm = upstream->warm;
+    struct loop *loop = upstream->settings.loop;
     if (!warm) return;
-    warm->asked_ms = relay->loop.now_ms;
-    if (!warm->transfer.easy) timer_set(&relay->loop.timers, &warm->timer, relay->loop.now_ms + QUIET_MS);
+    warm->asked_ms = loop->now_ms;
+    if (!warm->transfer.pooled.easy) timer_set(&loop->timers, &warm->timer, loop->now_ms + QUIET_MS);
 }
 
-void warm_stop(struct relay *relay)
+void upstream_warm_stop(struct upstream *upstream)
 {
-    if (!relay->warm) return;
-    upstream_close(relay, &relay->warm->transfer);
-    timer_clear(&relay->loop.timers, &relay->warm->timer);
-    free(relay->warm);
-    relay->warm = NULL;
+    struct warm *warm = upstream->warm;
+    if (!warm) return;
+    transfer_close(upstream, &warm->transfer);
+    timer_clear(&upstream->settings.loop->timers, &warm->timer);
+    free(warm);
+    upstream->warm = NULL;
 }

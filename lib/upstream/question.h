@@ -1,0 +1,88 @@
+/*
+ * One question to the provider, over all its tries: the same again, shorter, or to the fallback model, as long as its
+ * owner has been shown nothing. It has three limits of time: for the whole, for the first byte, and between two pieces
+ * of use.
+ *
+ *   question_ask ──► asking ──► receiving ──► over
+ *                      ▲  │ failed  │ failed, nothing shown
+ *                      └─ pausing ◄─┘
+ *
+ * All is for the loop's thread, where nothing else is said.
+ */
+#ifndef UPSTREAM_QUESTION_H
+#define UPSTREAM_QUESTION_H
+
+#include "base/trace.h"
+#include "upstream/facts.h"
+
+struct upstream;
+struct question;
+
+/* How it ended. Pointers live as long as the call. */
+struct question_end {
+    enum chat_error error;                /* CHAT_OK: the answer is whole */
+    int status;                           /* the provider's, of a refusal; 0: it isn't one */
+    const struct provider_reason *reason; /* of a refusal; else NULL */
+    int64_t retry_after_s;                /* as a client is told; 0: nothing */
+    bool account_refused;                 /* the provider takes nothing from this service */
+    const char *says;                     /* to users, in place of the code's own sentence; static, NULL */
+    const char *problem;                  /* for the log; static, NULL */
+};
+
+/* What it says to its owner. `room`, `bytes` and the sink may be called from within libcurl. */
+struct question_ops {
+    /* Whether the next piece may come. Where not, it is kept, and the provider isn't read until question_resume. NULL:
+     * it always may. */
+    bool (*room)(void *owner);
+    /* A piece of a stream was decoded. NULL: the sink has said it all. */
+    void (*bytes)(void *owner);
+    /* What one reading of sockets brought has been decoded; before another question's pieces are. NULL: the owner
+     * doesn't gather. */
+    void (*read_done)(void *owner);
+    /* It is over: once, never within a callback of libcurl, and not after question_stop. Not to be freed here. */
+    void (*over)(void *owner, const struct question_end *end);
+};
+
+/* Borrowed as long as the question is, but for the body. */
+struct question_spec {
+    const struct question_ops *ops;
+    void *owner;
+    struct delta_sink sink; /* of a stream; with `passed`: finish_reason or [DONE] is the end, whatever the text */
+    bool streamed;
+    char *body; /* malloc'ed, taken */
+    size_t body_len;
+    const char *model;   /* that the body names */
+    struct body_cut cut; /* of the body, should the model find it too long */
+    struct breaker_ticket breaker;
+    const struct trace *trace;
+    const char *id_name, *id; /* what the log calls it */
+};
+
+/* Where the breaker's ticket is of another model than the body, the body is changed to that one. Aborts without memory.
+ * Any thread. */
+struct question *question_new(struct upstream *upstream, const struct question_spec *spec);
+/* The first try, once. `over` may be called at once. */
+void question_ask(struct question *question);
+/* What came is of use: it says well of the model, a trial has shown enough, and it won't be asked again. */
+void question_fine(struct question *question);
+/* What came shows that the provider still speaks: the limit between two pieces begins anew. */
+void question_alive(struct question *question);
+/* From the sink or `bytes`: what came can't be used. It ends with CHAT_ERR_UPSTREAM_INVALID_RESPONSE. problem: static.
+ */
+void question_break(struct question *question, const char *problem);
+/* There is room again. What was kept comes before this returns, unless it ends the question. The time that the provider
+ * wasn't read counts for no limit. Not within a callback of libcurl. */
+void question_resume(struct question *question);
+/* Ends it without `over`. The sink gets what the decoder still holds; the connection is closed, at this turn's end
+ * where libcurl calls. Nothing happens where it is over. Not from the sink. */
+void question_stop(struct question *question);
+/* Not within a callback of libcurl, nor of its own; from the loop only in LOOP_FREE. NULL is fine. */
+void question_free(struct question *question);
+/* What is known of it. Once it is over or stopped nothing changes, and other threads may read. */
+const struct question_facts *question_facts(const struct question *question);
+/* Of one that isn't streamed, once it is over with CHAT_OK: the provider's JSON. */
+const struct buf *question_whole(const struct question *question);
+/* Within `over` with CHAT_OK, of a stream whose usage was to be passed: decoder_last of usecases/provider.h. */
+void question_last(const struct question *question, const struct token_usage *usage, struct buf *out);
+
+#endif
