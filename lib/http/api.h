@@ -2,7 +2,11 @@
 #ifndef HTTP_API_H
 #define HTTP_API_H
 
-#include "http/routes.h"
+#include "http/call.h"
+
+/* Returns CHAT_OK with the response in the call, or with the connection handed over. Otherwise call->problem says why.
+ */
+typedef enum chat_error route_handler(struct http_call *call);
 
 /* api_sessions.c */
 route_handler api_create_session, api_list_sessions, api_open_session, api_update_session, api_delete_session,

@@ -30,7 +30,7 @@ static enum chat_error hand_over(struct http_call *call, struct ready_answer *re
         .counted = true,
         .show_session = form->show_session,
     };
-    repeat_keep(call);
+    call_keep_key(call);
     struct answer_listener *listener =
         form->events ? answer_stream_events(call, &start) : answer_stream_json(call, &start);
     if (!listener) abort(); /* out of memory: the row is found and ended as interrupted */

@@ -42,7 +42,7 @@ enum chat_error api_create_session(struct http_call *call)
     in.session_id = session_id;
     error = create_session(call->ports, &in, call->arena, &call->problem, &session);
     if (error != CHAT_OK) return error;
-    repeat_keep(call);
+    call_keep_key(call);
     return send_made(call, &session);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/utf8.h"
 #include "usecases/list_sessions.h"
 
@@ -203,4 +204,20 @@ void http_add_quota_headers(struct http_response *response, const struct quota *
         http_add_header(response, rows[i].name,
                         rows[i].value == QUOTA_UNLIMITED ? "unlimited"
                                                          : arena_printf(strings, "%lld", (long long)rows[i].value));
+}
+
+/* ---- its Idempotency-Key ---- */
+
+void call_keep_key(struct http_call *call)
+{
+    struct idempotency *keys = call->ports->idempotency;
+    if (!call->claim.key) return;
+    if (keys->ops->keep(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_kept");
+}
+
+void call_free_key(struct http_call *call)
+{
+    struct idempotency *keys = call->ports->idempotency;
+    if (!call->claim.key) return;
+    if (keys->ops->give_up(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_freed");
 }

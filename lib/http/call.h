@@ -76,4 +76,10 @@ enum chat_error call_send(struct http_call *call, int status, const char *conten
 /* X-RateLimit-* and X-Daily-Quota-*. */
 void http_add_quota_headers(struct http_response *response, const struct quota *quota, struct arena *strings);
 
+/* Notes that what this request makes is stored; call it before anybody is told so. Does nothing if it took no
+ * Idempotency-Key (http/repeat.h). */
+void call_keep_key(struct http_call *call);
+/* Frees the Idempotency-Key that this request has taken. Does nothing if it took none. */
+void call_free_key(struct http_call *call);
+
 #endif

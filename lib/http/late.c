@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "http/serve.h"
+#include "http/step.h"
 #include "usecases/stepped.h"
 
 enum { COME_AGAIN_S = 2 };
@@ -92,11 +92,11 @@ static enum step_next late_next(struct stepped *self, const struct chat_ports *p
     struct http_call call = late->call;
     call.ports = ports;
     call.arena = &arena;
-    http_call_open(&call);
+    step_open(&call);
     *wait_ms = 0;
     enum chat_error error = late->step(&call, late->context, wait_ms);
     bool wait = *wait_ms > 0;
-    http_call_close(&call, error, !wait);
+    step_close(&call, error, !wait);
     arena_fini(&arena);
     if (wait) return STEP_LATER;
     if (!call.handed_over) return STEP_OVER;

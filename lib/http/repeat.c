@@ -205,17 +205,3 @@ enum chat_error repeat_session(struct http_call *call, const char *const *same, 
     struct repeat repeat = {.show = show, .claim.brief = true};
     return first_or_repeat(call, same, count, &repeat, session_id, repeated);
 }
-
-void repeat_keep(struct http_call *call)
-{
-    struct idempotency *keys = call->ports->idempotency;
-    if (!call->claim.key) return;
-    if (keys->ops->keep(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_kept");
-}
-
-void repeat_give_up(struct http_call *call)
-{
-    struct idempotency *keys = call->ports->idempotency;
-    if (!call->claim.key) return;
-    if (keys->ops->give_up(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_freed");
-}

@@ -1,7 +1,7 @@
 /*
  * A request sent again with the same Idempotency-Key is the same request: it gets what the first one made, and counts
- * nothing. A request takes the key before anything is counted; http_serve frees it if the request is refused. A request
- * that comes while the first is still under way waits without a thread (http/late.h), and gets 409 after
+ * nothing. A request takes the key before anything is counted; http/step.c frees it if the request is refused. A
+ * request that comes while the first is still under way waits without a thread (http/late.h), and gets 409 after
  * REPEAT_WAIT_MS.
  */
 #ifndef HTTP_REPEAT_H
@@ -26,9 +26,5 @@ enum chat_error repeat_answer(struct http_call *call, const char *const *same, s
 /* The same for a request that makes a session; session_id is for the new one. */
 enum chat_error repeat_session(struct http_call *call, const char *const *same, size_t count, show_session *show,
                                char session_id[UUID_TEXT_SIZE], bool *repeated);
-/* Notes that what this request makes is stored; call it before anybody is told so. Does nothing if it took no key. */
-void repeat_keep(struct http_call *call);
-/* Frees the key that this request has taken. Does nothing if it took none. */
-void repeat_give_up(struct http_call *call);
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/api.h"
 #include "metrics/metrics.h"
 
 enum { SEND_BODY = 128 << 10, SMALL_BODY = 64 << 10, COMPLETION_BODY = 0 };

@@ -2,11 +2,7 @@
 #ifndef HTTP_ROUTES_H
 #define HTTP_ROUTES_H
 
-#include "http/call.h"
-
-/* Returns CHAT_OK with the response in the call, or with the connection handed over. Otherwise call->problem says why.
- */
-typedef enum chat_error route_handler(struct http_call *call);
+#include "http/api.h"
 
 enum body_kind {
     BODY_NONE,     /* a body is read and dropped */

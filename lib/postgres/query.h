@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "postgres/conn.h"
 #include "postgres/statements.h"
 
+struct pg_conn; /* postgres/conn.h, whose .c runs what is here */
 enum { PG_MAX_PARAMS = 24 };
 
 /* Values for $1, $2, … in the order they are added. Texts are borrowed. Zero it first. */

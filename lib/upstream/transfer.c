@@ -1,6 +1,6 @@
 /*
  * One request to the provider, on libcurl's multi interface (pools.c). HTTP/1.1 on purpose: with this libcurl HTTP/2
- * opens a connection a stream anyway once one is full (C-STACK: fixed in 8.0), and a stalled stream can stall its
+ * opens a connection a stream anyway once one is full, and a stalled stream can stall its
  * neighbours. Nothing is removed from a multi handle within a callback.
  */
 #include "upstream/transfer.h"
