@@ -153,9 +153,9 @@ static void time_out(struct question *question)
     bool first_byte = question->phase == QUESTION_ASKING;
     log_write(LOG_WARN, "upstream_timeout", LOG_STR(question->tries.id_name, question->tries.id),
               LOG_STR("phase", first_byte ? "first_byte" : "idle_or_total"));
-    question->tries.facts.outcome = BREAKER_FAILURE;
     tally_failure(CHAT_ERR_UPSTREAM_TIMEOUT, false);
     hear_out(question);
+    question->tries.facts.outcome = BREAKER_FAILURE; /* whatever text came with it */
     end_as(question,
            &(struct question_end){.error = CHAT_ERR_UPSTREAM_TIMEOUT,
                                   .problem = first_byte ? "no first byte in time" : "silent, or too long in all"});

@@ -11,6 +11,7 @@ struct decoder {
     size_t len;
     bool stop, done, bad, too_long;
     struct token_usage usage;
+    char held[32]; /* text that comes at the end: "held one" */
 };
 
 static bool compose(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut)
@@ -73,6 +74,7 @@ static void run_line(struct decoder *decoder, const struct delta_sink *sink)
 
     if (strncmp(line, "c ", 2) == 0) sink->content(sink->context, line + 2, strlen(line + 2));
     if (strncmp(line, "r ", 2) == 0) sink->reasoning(sink->context, line + 2, strlen(line + 2));
+    if (strncmp(line, "held ", 5) == 0) snprintf(decoder->held, sizeof decoder->held, "%s", line + 5);
     if (strcmp(line, "stop") == 0) decoder->stop = true;
     if (strcmp(line, "done") == 0) decoder->done = true;
     if (strcmp(line, "bad") == 0) decoder->bad = true;
@@ -105,7 +107,8 @@ static void decoder_end(struct decoder *decoder, const struct delta_sink *sink, 
 {
     bool whole = !decoder->bad && (decoder->stop || decoder->done);
 
-    (void)sink;
+    if (decoder->held[0]) sink->content(sink->context, decoder->held, strlen(decoder->held));
+    decoder->held[0] = '\0';
     *out = (struct provider_end){.error = whole ? CHAT_OK : CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
                                  .outcome = whole ? BREAKER_SUCCESS : BREAKER_FAILURE,
                                  .finish_reason = decoder->stop ? "stop" : NULL,

@@ -26,7 +26,7 @@ static struct owner {
     char text[64];
     int overs, pieces;
     struct question_end end;
-    bool no_room, stops_at_once;
+    bool no_room, stops_at_once, finds_fine;
 } owner;
 
 static struct fake_chat chat;
@@ -111,6 +111,7 @@ static void take_text(void *self, const char *text, size_t len)
     fake_wait_lock(&wait_for);
     strncat(owner.text, text, len);
     fake_wait_unlock(&wait_for);
+    if (owner.finds_fine) question_fine(owner.question);
 }
 
 static void take_end(void *self, const struct question_end *end)
@@ -253,6 +254,21 @@ START_TEST(what_has_no_room_is_kept_until_there_is)
 }
 END_TEST
 
+/* What the decoder held comes out with the end, and says nothing in favour of a provider that fell silent. */
+START_TEST(a_timeout_is_the_models_fault_whatever_text_comes_with_it)
+{
+    static const char *const silent[] = {FAKE_STREAM_HEAD, "held <th\n", FAKE_HOLD, NULL};
+    open_upstream(fake_server_port(server), NULL);
+    chat.provider.provider.idle_timeout_ms = 20;
+    fake_server_reply(server, silent);
+    owner.finds_fine = true;
+    ask_shortly();
+    assert_over(CHAT_ERR_UPSTREAM_TIMEOUT);
+    ck_assert_str_eq(owner.text, "<th");
+    ck_assert_int_eq(question_facts(owner.question)->outcome, BREAKER_FAILURE);
+}
+END_TEST
+
 /* ---- the way to the fallback ---- */
 
 /* Holds the one job thread until the test lets it go. */
@@ -360,11 +376,12 @@ END_TEST
 UNIT_SUITE(upstream_question)
 {
     Suite *suite = suite_create("upstream_question");
-    TCase *tcase = UNIT_CASE(suite, "asking", it_ends_once_with_all_that_is_known_of_it,
-                             one_that_is_stopped_within_a_piece_says_no_more_and_its_connection_is_closed,
-                             what_has_no_room_is_kept_until_there_is,
-                             one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody,
-                             the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole);
+    TCase *tcase =
+        UNIT_CASE(suite, "asking", it_ends_once_with_all_that_is_known_of_it,
+                  one_that_is_stopped_within_a_piece_says_no_more_and_its_connection_is_closed,
+                  what_has_no_room_is_kept_until_there_is, a_timeout_is_the_models_fault_whatever_text_comes_with_it,
+                  one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody,
+                  the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole);
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
