@@ -6,7 +6,7 @@
 #include "domain/problem.h"
 #include "usecases/ports.h"
 
-/* Counted and stored: give it to answers->start, or to answer_abandon. */
+/* Counted and stored: give it to answers_start, or to answer_abandon. */
 struct ready_answer {
     struct session session;
     struct message question;
