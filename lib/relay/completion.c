@@ -7,8 +7,7 @@
 #include "metrics/metrics.h"
 #include "relay/patience.h"
 #include "upstream/question.h"
-#include "usecases/leave_place.h"
-#include "usecases/use_ledger.h"
+#include "usecases/finish_completion.h"
 
 enum {
     COMMENT_MS = 15000,       /* of silence */
@@ -57,18 +56,13 @@ struct completion {
     struct problem final;     /* what the client is told of the end */
     const char *problem;      /* the same, for the log; static, NULL */
 
-    struct used {
-        struct token_usage usage;
-        size_t text_bytes, other_bytes; /* of all choices, for the estimate; the second by the decoder */
-        bool estimated;
-        bool took_tokens; /* the provider says so itself */
-    } used;
+    size_t text_bytes; /* of the choices that the decoder hands on */
     struct settling {
-        bool running; /* a job has it: done, tries and stand are the job's */
+        bool running; /* a job has it: done, tries and finish are the job's */
         bool done;
         int tries;
         int64_t retry_ms;
-        struct settled stand; /* where the user stands then */
+        struct finish_completion finish;
     } settling;
 };
 
@@ -103,72 +97,44 @@ static void count_text(void *context, const char *text, size_t len)
 {
     struct completion *completion = context;
     (void)text;
-    completion->used.text_bytes += len;
-}
-
-static void count_usage(struct completion *completion)
-{
-    struct token_usage *usage = &completion->used.usage;
-    const struct question_facts *facts = question_facts(completion->question);
-    if (!facts->answered) return;
-    completion->used.estimated = usage->prompt_tokens < 0 || usage->completion_tokens < 0;
-    if (usage->prompt_tokens < 0) usage->prompt_tokens = (int64_t)(facts->body_len + 2) / 3;
-    if (usage->completion_tokens < 0)
-        usage->completion_tokens = (int64_t)(completion->used.text_bytes + completion->used.other_bytes + 3) / 4;
+    completion->text_bytes += len;
 }
 
 /* What goes out with the end of a stream that is whole. */
 static void compose_last(struct completion *completion)
 {
-    if (completion->passed.usage) question_last(completion->question, &completion->used.usage, &completion->frame);
+    if (completion->passed.usage)
+        question_last(completion->question, &completion->settling.finish.use.usage, &completion->frame);
     buf_append_str(&completion->frame, "data: [DONE]\n\n");
 }
 
-static void log_ended(const struct completion *completion, int64_t cost)
+static void log_ended(const struct completion *completion)
 {
-    const struct question_facts *facts = question_facts(completion->question);
-    const struct token_usage *usage = &completion->used.usage;
-    enum chat_error error = completion->final.error;
-    log_write(error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", facts->model),
+    const struct finish_completion *finish = &completion->settling.finish;
+    const struct token_usage *usage = &finish->use.usage;
+    enum chat_error error = finish->error;
+    log_write(error ? LOG_WARN : LOG_INFO, "completion_ended", LOG_STR("model", finish->model),
               LOG_STR("code", error ? error_code(error) : NULL), LOG_STR("problem", completion->problem),
-              LOG_BOOL("stream", completion->stream), LOG_BOOL("client_left", completion->client_left),
+              LOG_BOOL("stream", completion->stream), LOG_BOOL("client_left", finish->client_left),
               LOG_INT("prompt_tokens", usage->prompt_tokens), LOG_INT("cached_tokens", usage->cached_tokens),
               LOG_INT("completion_tokens", usage->completion_tokens),
-              LOG_BOOL("tokens_estimated", completion->used.estimated), LOG_INT("cost_micro_usd", cost),
-              LOG_INT("tries", facts->tries));
+              LOG_BOOL("tokens_estimated", finish->use.estimated), LOG_INT("cost_micro_usd", finish->cost_micro_usd),
+              LOG_INT("tries", question_facts(completion->question)->tries));
 }
 
-/* Once, however often its end is tried. */
-static void count(const struct completion *completion, const struct chat_ports *ports)
-{
-    const struct token_usage *usage = &completion->used.usage;
-    const char *model = question_facts(completion->question)->model;
-    int64_t cost = cost_micro_usd(ports->prices, model, usage);
-    metrics_add(&metrics->counters.completions[completion->client_left   ? COMPLETIONS_CLIENT_LEFT
-                                               : completion->final.error ? COMPLETIONS_FAILED
-                                                                         : COMPLETIONS_OK],
-                1);
-    metrics_usage(model, usage->prompt_tokens, usage->completion_tokens, cost);
-    use_ledger_add(ports->ledger, completion->ticket.user_id, completion->ticket.day, model, 1, usage, cost);
-    log_ended(completion, cost);
-}
-
-/* On a job thread: the lease ends, the day's unit goes back where nothing was shown. */
+/* On a job thread. */
 static void run_settle(struct job *job, const void *context)
 {
     const struct chat_ports *ports = context;
     struct completion *completion = (struct completion *)job;
     struct settling *settling = &completion->settling;
-    const struct question_facts *facts = question_facts(completion->question);
     struct log_subject subject;
     set_subject(completion, &subject);
-    bool in_vain = completion->final.error != CHAT_OK && !completion->opened && !completion->client_left;
-    bool refund = in_vain && !completion->used.took_tokens;
-    struct leaving leaving = {&completion->ticket, &facts->breaker, facts->outcome, facts->rest_s, settling->tries > 0};
-    settling->done = leave_place(ports, &leaving, refund, &settling->stand) == CHAT_OK;
-    if (settling->tries++ == 0) count(completion, ports);
+    settling->done = finish_completion(ports, &settling->finish) == CHAT_OK;
+    if (settling->tries++ == 0) log_ended(completion);
     if (!settling->done && settling->tries >= SETTLE_TRIES_MAX) {
-        log_write(LOG_ERROR, "completion_not_settled", LOG_BOOL("refund", refund));
+        log_write(LOG_ERROR, "completion_not_settled",
+                  LOG_BOOL("refund", finish_completion_refunds(&settling->finish)));
         settling->done = true;
     }
     log_set_subject(NULL);
@@ -230,7 +196,8 @@ static void tell(struct completion *completion)
     if (completion->told || !client) return;
     completion->told = true;
     /* told at the latest moment, while the job still settles: what it writes isn't looked at */
-    const struct quota *quota = !settling->running && settling->stand.known ? &settling->stand.quota : NULL;
+    const struct settled *stand = &settling->finish.stand;
+    const struct quota *quota = !settling->running && stand->known ? &stand->quota : NULL;
     enum listener_state state = send_last(completion);
     if (state != LISTENER_GONE)
         state = client->ops->end(client, &completion->final, quota, &completion->ground->scratch);
@@ -253,13 +220,18 @@ static void settled(struct job *job)
 /* What its question has come to. */
 static void take_facts(struct completion *completion, const struct question_facts *facts)
 {
-    completion->used.usage = facts->told.usage;
-    completion->used.took_tokens = message_took_tokens(&facts->told.usage);
-    completion->used.other_bytes = facts->told.other_bytes;
+    struct finish_completion *finish = &completion->settling.finish;
     completion->final.finish_reason = facts->told.finish_reason;
     completion->final.tried_out = facts->tries > 1;
     if (!completion->problem && facts->told.error != CHAT_OK) completion->problem = facts->told.problem;
-    count_usage(completion);
+    *finish = (struct finish_completion){
+        .leaving = {&completion->ticket, &facts->breaker, facts->outcome, facts->rest_s, false},
+        .model = facts->model,
+        .error = completion->final.error,
+        .shown = completion->opened,
+        .client_left = completion->client_left};
+    finish_completion_count_tokens(&finish->use, &facts->told.usage, facts->answered, facts->body_len,
+                                   completion->text_bytes + facts->told.other_bytes);
 }
 
 /* The provider is done with. The client is told once the lease has ended. */

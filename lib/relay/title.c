@@ -4,12 +4,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "metrics/metrics.h"
 #include "relay/answer.h"
 #include "upstream/upstream.h"
-#include "usecases/ports.h"
-#include "usecases/title_prompt.h"
-#include "usecases/use_ledger.h"
+#include "usecases/keep_title.h"
 
 enum { TITLE_TIMEOUT_MS = 15000, TITLE_ANSWER_MAX_BYTES = 4096 };
 
@@ -70,35 +67,13 @@ static bool ask_where_allowed(struct title_job *title, const struct chat_ports *
 static bool store(struct title_job *title, const struct chat_ports *ports)
 {
     struct arena arena;
+    const char *stored;
     arena_init(&arena);
-    const char *text = title_from_answer(title->text.data, title->text.len, &arena);
-    bool taken = false;
-    if (text &&
-        ports->sessions->ops->set_model_title(ports->sessions, title->session_id, text, clock_wall_ms(ports->clock),
-                                              &taken) == CHAT_OK &&
-        taken) {
-        title->stored = strdup(text);
-        if (!title->stored) abort();
-    }
+    bool usable = keep_title(ports, title->session_id, title->text.data, title->text.len, &arena, &stored);
+    if (stored) title->stored = strdup(stored);
+    if (stored && !title->stored) abort();
     arena_fini(&arena);
-    return text != NULL;
-}
-
-/* It costs like an answer, whatever becomes of it. */
-static void count(const struct title_job *title, const struct chat_ports *ports)
-{
-    const char *model = ports->policy->title_model;
-    struct token_usage usage = title->usage;
-    if (usage.prompt_tokens < 0 && usage.completion_tokens < 0)
-        usage = (struct token_usage){
-            .prompt_tokens = (int64_t)(title->asked_bytes + 3) / 4,
-            .completion_tokens = (int64_t)(title->text.len + title->thought_bytes + 3) / 4,
-            .total_tokens = -1,
-        };
-    if (usage.prompt_tokens <= 0 && usage.completion_tokens <= 0) return; /* it was never asked */
-    int64_t cost = cost_micro_usd(ports->prices, model, &usage);
-    metrics_usage(model, usage.prompt_tokens, usage.completion_tokens, cost);
-    use_ledger_add(ports->ledger, title->user_id, title->day, model, 0, &usage, cost);
+    return usable;
 }
 
 static void run_title(struct job *job, const void *context)
@@ -106,7 +81,11 @@ static void run_title(struct job *job, const void *context)
     const struct chat_ports *ports = context;
     struct title_job *title = (struct title_job *)job;
     bool fine = ask_where_allowed(title, ports);
-    count(title, ports);
+    keep_title_count(ports, &(struct title_use){.user_id = title->user_id,
+                                                .day = title->day,
+                                                .usage = title->usage,
+                                                .asked_bytes = title->asked_bytes,
+                                                .written_bytes = title->text.len + title->thought_bytes});
     if (!fine || !store(title, ports))
         log_write(LOG_WARN, "title_not_written", LOG_STR("session_id", title->session_id));
     buf_fini(&title->text);
