@@ -56,15 +56,15 @@ struct admission_ops {
                                     int64_t *retry_after_s);
     /* Ends the lease; with `refund` it gives the day's units back too. It works once for each ticket, however often and
      * from wherever it is called. A call without `refund`, after one with it, takes the units again. Sets *out each
-     * time (NULL: not wanted). CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away; call again later. */
+     * time (NULL: not wanted). CHAT_ERR_REDIS_UNAVAILABLE: Redis is away; call again later. */
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund,
                               struct settled *out);
     /* Keeps leases alive for LEASE_SECONDS from now. */
     enum chat_error (*renew)(struct admission *self, const struct admission_ticket *const *tickets, size_t count);
     /* Sets *age_ms to the time since the lease was taken or renewed, by the clocks of this process and that one. -1:
-     * there is no lease. LEASE_GIVEN_BACK: it was settled. Errors: CHAT_ERR_QUOTA_UNAVAILABLE. */
+     * there is no lease. LEASE_GIVEN_BACK: it was settled. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
     enum chat_error (*lease_age)(struct admission *self, const struct admission_ticket *ticket, int64_t *age_ms);
-    /* Sets *quota to the user's standing; counts nothing. Errors: CHAT_ERR_QUOTA_UNAVAILABLE. */
+    /* Sets *quota to the user's standing; counts nothing. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
     enum chat_error (*peek)(struct admission *self, const struct caller *caller, struct quota *quota);
     /* Returns CHAT_OK if the store answers now; for readiness. */
     enum chat_error (*ping)(struct admission *self);
