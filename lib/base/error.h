@@ -39,7 +39,7 @@
     X(UPSTREAM_TIMEOUT, "upstream_timeout")
 
 /* What no client knows: X(NAME, as which of those above it is told). Inside each means one thing.
- *   REDIS_UNAVAILABLE   Redis is away, for what is no limit
+ *   REDIS_UNAVAILABLE   Redis is away: what was wanted may not be done, or is not known
  *   UNDECIDED           nothing was decided here: ask another way */
 #define CHAT_INTERNAL_ERRORS(X)             \
     X(REDIS_UNAVAILABLE, QUOTA_UNAVAILABLE) \

@@ -397,11 +397,11 @@ static enum chat_error settle(struct admission *admission, const struct admissio
     rate_key(rate, ticket->user_id, now_ms);
     quota_day(now_ms, day);
     daily_key(today, ticket->user_id, day);
-    if (!redis_conn_begin(self->conn)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!redis_conn_begin(self->conn)) return CHAT_ERR_REDIS_UNAVAILABLE;
     reply = redis_conn_eval(self->conn, self->settle_script, 6, args, sizeof args / sizeof args[0]);
     bool fine = read_settled(self, reply, now_ms, ticket->is_admin, &stand);
     if (reply) freeReplyObject(reply);
-    if (!redis_conn_done(self->conn, "settle", fine)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!redis_conn_done(self->conn, "settle", fine)) return CHAT_ERR_REDIS_UNAVAILABLE;
     if (out) *out = stand;
     return CHAT_OK;
 }
@@ -447,7 +447,7 @@ static enum chat_error renew(struct admission *admission, const struct admission
 {
     for (size_t at = 0; at < count; at += RENEW_BATCH) {
         size_t batch = count - at < RENEW_BATCH ? count - at : RENEW_BATCH;
-        if (!renew_batch(self_of(admission), tickets + at, batch)) return CHAT_ERR_QUOTA_UNAVAILABLE;
+        if (!renew_batch(self_of(admission), tickets + at, batch)) return CHAT_ERR_REDIS_UNAVAILABLE;
     }
     return CHAT_OK;
 }
@@ -481,7 +481,7 @@ static enum chat_error lease_age(struct admission *admission, const struct admis
         redis_conn_abandon(self->conn);
     if (lease) freeReplyObject(lease);
     if (settled_reply) freeReplyObject(settled_reply);
-    return fine ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    return fine ? CHAT_OK : CHAT_ERR_REDIS_UNAVAILABLE;
 }
 
 /* nil where nothing has been counted */
@@ -505,7 +505,7 @@ static enum chat_error peek(struct admission *admission, const struct caller *ca
         *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, count_of(reply->element[0]),
                           self->policy->daily_message_quota, count_of(reply->element[1]), caller->is_admin);
     if (reply) freeReplyObject(reply);
-    return redis_conn_done(self->conn, "quota_peek", good) ? CHAT_OK : CHAT_ERR_QUOTA_UNAVAILABLE;
+    return redis_conn_done(self->conn, "quota_peek", good) ? CHAT_OK : CHAT_ERR_REDIS_UNAVAILABLE;
 }
 
 static enum chat_error ping(struct admission *admission)
@@ -514,7 +514,7 @@ static enum chat_error ping(struct admission *admission)
     redis_conn_doubt(conn);
     redisReply *reply = NULL;
     if (redis_conn_begin(conn)) reply = redis_conn_ask(conn, (const char *const[]){"PING"}, 1);
-    if (!reply) return CHAT_ERR_QUOTA_UNAVAILABLE;
+    if (!reply) return CHAT_ERR_REDIS_UNAVAILABLE;
     freeReplyObject(reply);
     return CHAT_OK;
 }

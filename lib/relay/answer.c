@@ -371,7 +371,7 @@ static void tell(struct answer *answer)
 static bool is_settled(struct answer *answer)
 {
     struct saving *saving = &answer->saving;
-    bool outage = saving->error == CHAT_ERR_DATABASE_UNAVAILABLE || saving->error == CHAT_ERR_QUOTA_UNAVAILABLE;
+    bool outage = saving->error == CHAT_ERR_DATABASE_UNAVAILABLE || saving->error == CHAT_ERR_REDIS_UNAVAILABLE;
     if (saving->error && (outage || saving->tries < FINISH_TRIES_MAX)) {
         int64_t wait_ms = (int64_t)FINISH_RETRY_MIN_MS << (saving->tries < 8 ? saving->tries : 8);
         saving->retry_ms =

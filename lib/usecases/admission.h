@@ -95,7 +95,7 @@ static inline enum chat_error admission_admit_making(struct admission *self, con
 
 /* Ends the lease; with `refund` it gives the day's units back too. It works once for each ticket, however often and
  * from wherever it is called. A call without `refund`, after one with it, takes the units again. Sets *out each time
- * (NULL: not wanted). CHAT_ERR_QUOTA_UNAVAILABLE: Redis is away; call again later. */
+ * (NULL: not wanted). CHAT_ERR_REDIS_UNAVAILABLE: Redis is away; call again later. */
 static inline enum chat_error admission_settle(struct admission *self, const struct admission_ticket *ticket,
                                                bool refund, struct settled *out)
 {
@@ -110,14 +110,14 @@ static inline enum chat_error admission_renew(struct admission *self, const stru
 }
 
 /* Sets *age_ms to the time since the lease was taken or renewed, by the clocks of this process and that one. -1: there
- * is no lease. LEASE_GIVEN_BACK: it was settled. Errors: CHAT_ERR_QUOTA_UNAVAILABLE. */
+ * is no lease. LEASE_GIVEN_BACK: it was settled. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
 static inline enum chat_error admission_lease_age(struct admission *self, const struct admission_ticket *ticket,
                                                   int64_t *age_ms)
 {
     return self->ops->lease_age(self, ticket, age_ms);
 }
 
-/* Sets *quota to the user's standing; counts nothing. Errors: CHAT_ERR_QUOTA_UNAVAILABLE. */
+/* Sets *quota to the user's standing; counts nothing. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
 static inline enum chat_error admission_peek(struct admission *self, const struct caller *caller, struct quota *quota)
 {
     return self->ops->peek(self, caller, quota);

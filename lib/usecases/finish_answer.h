@@ -15,7 +15,7 @@ struct finish_answer {
 };
 
 /* Does what `in` has not done yet. Sets *session (arena) and *has_session if this call wrote the row. Errors:
- * DATABASE_UNAVAILABLE, QUOTA_UNAVAILABLE: not all is done; call again. */
+ * DATABASE_UNAVAILABLE, REDIS_UNAVAILABLE: not all is done; call again. */
 enum chat_error finish_answer(const struct chat_ports *ports, struct finish_answer *in, struct arena *arena,
                               struct session *session, bool *has_session) MUST_CHECK;
 /* Fills the message's usage and token_count; by an estimate, if the provider was reached and sent none. prompt_bytes:

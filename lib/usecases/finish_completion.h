@@ -23,7 +23,7 @@ struct finish_completion {
 };
 
 /* Does what `in` has not done yet. The day's unit goes back if the completion failed, its client was shown nothing and
- * didn't leave, and the provider reports no tokens. CHAT_ERR_QUOTA_UNAVAILABLE: the lease may not have ended; call
+ * didn't leave, and the provider reports no tokens. CHAT_ERR_REDIS_UNAVAILABLE: the lease may not have ended; call
  * again. */
 enum chat_error finish_completion(const struct chat_ports *ports, struct finish_completion *in) MUST_CHECK;
 /* Returns whether finish_completion gives the unit back. Pure. */

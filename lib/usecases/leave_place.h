@@ -15,7 +15,7 @@ struct leaving {
 
 /* Ends the lease, and reports to the breaker. A failure or a 429 is reported first. Anything else is reported after the
  * lease has ended, and only if the breaker was not at rest: one step of the store in the usual case. `refund` and *out
- * as in settle. CHAT_ERR_QUOTA_UNAVAILABLE: the lease may not have ended; call again. */
+ * as in settle. CHAT_ERR_REDIS_UNAVAILABLE: the lease may not have ended; call again. */
 enum chat_error leave_place(const struct chat_ports *ports, struct leaving *leaving, bool refund,
                             struct settled *out) MUST_CHECK;
 /* For a caller that can't leave yet: reports to the breaker alone, once. */

@@ -49,10 +49,10 @@ START_TEST(a_killed_redis_refuses_in_time_and_comes_back)
     own_redis_kill(&redis);
     expect_refused_fast(20);
     ck_assert(redis_server_is_away(desk.server));
-    ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(desk_settle(&desk, &held, true), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(desk_settle(&desk, &held, true), CHAT_ERR_REDIS_UNAVAILABLE);
     const struct admission_ticket *const tickets[] = {&held.ticket};
-    ck_assert_int_eq(admission_renew(desk.admission, tickets, 1), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(admission_renew(desk.admission, tickets, 1), CHAT_ERR_REDIS_UNAVAILABLE);
 
     own_redis_start(&redis);
     wait_until_back(); /* AUTH, SELECT and scripts anew */

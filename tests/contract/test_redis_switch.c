@@ -133,7 +133,7 @@ START_TEST(readiness_looks_for_the_role_each_time)
 {
     ck_assert_int_eq(desk_ping(&desk), CHAT_OK);
     demote();
-    ck_assert_int_eq(desk_ping(&desk), CHAT_ERR_QUOTA_UNAVAILABLE);
+    ck_assert_int_eq(desk_ping(&desk), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(redis_server_is_away(desk.server));
 }
 END_TEST

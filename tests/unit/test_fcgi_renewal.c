@@ -76,7 +76,7 @@ END_TEST
 START_TEST(a_store_that_is_away_ends_the_round)
 {
     begin(1000);
-    admission.renew_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    admission.renew_error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_int_eq(step(false), 0);
     ck_assert(renewal_is_over(&renewal));
     admission.renew_error = CHAT_OK;

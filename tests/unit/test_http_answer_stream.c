@@ -710,7 +710,7 @@ START_TEST(with_limits_away_a_replay_still_works)
     const char *at;
     int64_t limit, remaining;
 
-    service.chat.admission.peek_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    service.chat.admission.peek_error = CHAT_ERR_REDIS_UNAVAILABLE;
     attach(answer_of("Because", MESSAGE_COMPLETE), NULL);
     ck_assert_str_eq(names(), "start delta done");
     at = fake_request_body(&request);

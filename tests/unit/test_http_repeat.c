@@ -219,7 +219,7 @@ END_TEST
 
 START_TEST(where_keys_cannot_be_told_the_request_is_refused)
 {
-    service.chat.keys.error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    service.chat.keys.error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_str_eq(call(MESSAGES, "k", "{\"content\":\"Hi\"}"), "quota_unavailable");
     ck_assert_int_eq(service.chat.admission.admitted, 0);
     call(SESSIONS, NULL, "{}"); /* without a key nobody asks */
@@ -405,7 +405,7 @@ START_TEST(a_store_that_goes_away_while_it_waits_is_told)
     ck_assert_str_eq(code(), "database_unavailable");
     answer_is_being_made();
     call(MESSAGES, "k", "{\"content\":\"Hi\"}");
-    service.chat.keys.error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    service.chat.keys.error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_int_eq(next_step(), STEP_OVER);
     ck_assert_str_eq(code(), "quota_unavailable");
 }

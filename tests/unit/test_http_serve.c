@@ -779,7 +779,7 @@ START_TEST(a_store_that_is_away_is_503)
     fake_repo_fail(service.chat.repo, FAKE_MESSAGE_GET, CHAT_ERR_DATABASE_UNAVAILABLE, 2);
     ck_assert_str_eq(call("GET", MESSAGES "/" NO_SUCH_ID), "database_unavailable");
     ck_assert_str_eq(call("POST", MESSAGES "/" NO_SUCH_ID "/stop"), "database_unavailable");
-    service.chat.admission.peek_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    service.chat.admission.peek_error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_str_eq(call("GET", "/api/v1/chat/quota"), "quota_unavailable");
 }
 END_TEST
@@ -1070,7 +1070,7 @@ START_TEST(ready_names_each_part)
                      "unavailable");
     ck_assert_str_eq(fake_service_text(fake_service_json(&service, &request), "checks.redis.status"), "ok");
     service.postgres = CHAT_OK;
-    service.chat.admission.ping_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    service.chat.admission.ping_error = CHAT_ERR_REDIS_UNAVAILABLE;
     new_request("GET", "/readyz");
     fake_service_serve(&service, &request);
     ck_assert_int_eq(request.status, 503);

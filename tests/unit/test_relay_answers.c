@@ -1309,7 +1309,7 @@ END_TEST
 START_TEST(a_short_outage_delays_the_end_and_nothing_is_done_twice)
 {
     fake_repo_fail(chat.repo, FAKE_MESSAGE_END, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 1);
     fake_server_reply(server, hello);
     open_relay(30000);
     ask();
@@ -1354,7 +1354,7 @@ START_TEST(while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all)
     int exchanges;
 
     fake_server_reply(server, slow);
-    fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_log_fail(&chat.log, CHAT_ERR_REDIS_UNAVAILABLE);
     open_relay(30000);
     ask();
     ck_assert(fake_listener_wait_content(&listener, "one"));

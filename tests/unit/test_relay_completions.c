@@ -556,7 +556,7 @@ START_TEST(a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end)
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi"), FAKE_HOLD, NULL};
 
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, -1);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, -1);
     fake_server_reply(server, reply);
     ask();
     ck_assert(fake_client_wait_text(&client, "Hi"));
@@ -590,7 +590,7 @@ START_TEST(with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_l
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
 
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 3);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 3);
     fake_server_reply(server, reply);
     ask();
     ck_assert(fake_client_wait_text(&client, "Hi"));
@@ -607,7 +607,7 @@ START_TEST(an_end_that_was_not_settled_is_tried_again_after_a_pause)
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
     enum { TURNS = 200 };
 
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 1);
     fake_server_reply(server, reply);
     ask();
     ck_assert(fake_admission_wait_settle_calls(&chat.admission, 1));
@@ -642,7 +642,7 @@ START_TEST(with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_ag
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
 
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, -1);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, -1);
     fake_server_reply(server, reply);
     ask();
     ck_assert(fake_client_wait_text(&client, "Hi"));
@@ -1051,7 +1051,7 @@ START_TEST(it_is_counted_once_however_often_its_end_is_tried)
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
 
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 3);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 3);
     fake_server_reply(server, reply);
     ask();
     for (int calls = 1; calls <= 4; calls++) {

@@ -334,8 +334,8 @@ static void something_happens(void)
     case 9: taken_for_dead(); break;
     case 10: time_passes(); break;
     case 11: database(draw(2) ? CHAT_ERR_DATABASE_UNAVAILABLE : CHAT_OK); break;
-    case 12: limits(draw(2) ? CHAT_ERR_QUOTA_UNAVAILABLE : CHAT_OK); break;
-    case 13: answer_log(draw(2) ? CHAT_ERR_QUOTA_UNAVAILABLE : CHAT_OK); break;
+    case 12: limits(draw(2) ? CHAT_ERR_REDIS_UNAVAILABLE : CHAT_OK); break;
+    case 13: answer_log(draw(2) ? CHAT_ERR_REDIS_UNAVAILABLE : CHAT_OK); break;
     case 14:
         note("forget");
         fake_log_forget(&run.chat.log);

@@ -56,7 +56,7 @@ START_TEST(one_that_nobody_is_known_to_write_yet_is_asked_for_again_for_a_bounde
 
     fake_chat_exchange(&chat, session_id, "Why?", NULL, MESSAGE_STREAMING);
     chat.answers.stop_result = STOP_NOT_HERE;
-    fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_log_fail(&chat.log, CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(delete_session(&chat.ports, &chat.alice, session_id), CHAT_OK);
     ck_assert_int_gt(chat.log.stops_asked, 5);
     ck_assert_int_le(chat.clock.now_mono_ms - started_ms, 1000);

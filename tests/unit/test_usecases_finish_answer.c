@@ -116,8 +116,8 @@ END_TEST
 
 START_TEST(while_limits_are_away_the_row_is_not_written_again)
 {
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
-    ck_assert_int_eq(finish_it(), CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 1);
+    ck_assert_int_eq(finish_it(), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(finish.row_done && !finish.settled && has_session);
     ck_assert_int_eq(finish_it(), CHAT_OK);
     ck_assert(!has_session);

@@ -64,9 +64,9 @@ END_TEST
 
 START_TEST(while_redis_is_away_it_is_counted_once_and_the_lease_waits)
 {
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 2);
-    ck_assert_int_eq(finish_it(), CHAT_ERR_QUOTA_UNAVAILABLE);
-    ck_assert_int_eq(finish_it(), CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 2);
+    ck_assert_int_eq(finish_it(), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(finish_it(), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(chat.admission.settled, 0);
     ck_assert_int_eq(finish_it(), CHAT_OK);
     ck_assert_int_eq(chat.admission.settled, 1);

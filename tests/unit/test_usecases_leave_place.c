@@ -54,8 +54,8 @@ START_TEST(a_unit_is_counted_as_given_back_once_it_is)
 {
     const uint64_t *given_back = &metrics->counters.quota[QUOTA_GIVEN_BACK], before = *given_back;
 
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
-    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 1);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_uint_eq(*given_back, before);
     ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_OK);
     ck_assert_uint_eq(*given_back, before + 1);
@@ -86,8 +86,8 @@ END_TEST
 
 START_TEST(without_the_limits_it_is_told_all_the_same_and_once)
 {
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
-    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 1);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(reports(), 1);
     chat.breaker.rule.failures = 1;
     ck_assert_int_eq(leave_place(&chat.ports, &leaving, false, &stand), CHAT_OK);
@@ -108,8 +108,8 @@ START_TEST(a_model_is_told_to_rest_at_once)
 {
     leaving.outcome = BREAKER_BUSY;
     leaving.rest_s = 7;
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, 1);
-    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, 1);
+    ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
     ck_assert_int_eq(chat.breaker.rest_s, 7);
     ck_assert_int_eq(leave_place(&chat.ports, &leaving, true, &stand), CHAT_OK);

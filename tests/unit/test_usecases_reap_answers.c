@@ -154,7 +154,7 @@ START_TEST(one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_i
     manual_clock_advance(&chat.clock, 5000);
     ck_assert_int_eq(admission_renew(chat.ports.admission, tickets, 1), CHAT_OK);
     ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000), 0);
-    chat.admission.renew_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    chat.admission.renew_error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_int_eq(reap_after(1), 0);
     chat.admission.renew_error = CHAT_OK;
     ck_assert_int_eq(reap_after(0), 1);
@@ -181,7 +181,7 @@ END_TEST
 START_TEST(one_whose_text_cannot_be_read_now_keeps_it_for_the_next_time)
 {
     fake_log_put(&chat.log, answer_id, "Because", "");
-    chat.log.read_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    chat.log.read_error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_int_eq(reap_after(60000), 0);
     ck_assert_int_eq(row().status, MESSAGE_STREAMING);
     chat.log.read_error = CHAT_OK;
@@ -222,7 +222,7 @@ START_TEST(a_page_that_could_not_be_looked_at_comes_again)
 
     put_behind(REAP_PAGE + 50);
     chat.log.only = oldest;
-    chat.log.look_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    chat.log.look_error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_int_eq(reap_after(60000), 0);
     chat.log.look_error = CHAT_OK;
     ck_assert_int_eq(reap_after(1), 1);
@@ -288,7 +288,7 @@ END_TEST
 
 START_TEST(while_the_log_is_away_nobody_is_reaped)
 {
-    fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_log_fail(&chat.log, CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(reap_after(2 * LONGEST_MS), 0);
     ck_assert_int_eq(row().status, MESSAGE_STREAMING);
 }
@@ -298,7 +298,7 @@ END_TEST
 START_TEST(while_the_log_cannot_say_whether_a_process_died_nobody_is_reaped)
 {
     chat.log.died = _i;
-    chat.log.died_error = CHAT_ERR_QUOTA_UNAVAILABLE;
+    chat.log.died_error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_int_eq(reap_after(60000), 0);
     ck_assert_int_eq(row().status, MESSAGE_STREAMING);
     ck_assert_int_eq(chat.admission.settle_calls, 0);

@@ -425,7 +425,7 @@ END_TEST
 START_TEST(a_give_back_that_fails_does_not_hide_the_error)
 {
     fake_repo_fail(chat.repo, FAKE_MESSAGE_BEGIN, CHAT_ERR_DATABASE_UNAVAILABLE, 1);
-    fake_admission_fail_settle(&chat.admission, CHAT_ERR_QUOTA_UNAVAILABLE, -1);
+    fake_admission_fail_settle(&chat.admission, CHAT_ERR_REDIS_UNAVAILABLE, -1);
     ck_assert_int_eq(ask(NULL, "Hello"), CHAT_ERR_DATABASE_UNAVAILABLE);
     ck_assert_int_eq(problem.quota.daily_used, 1); /* it is still counted */
     ck_assert_int_eq(chat.answers.reserved, 0);

@@ -154,7 +154,7 @@ START_TEST(one_that_nobody_stops_is_given_as_it_is_after_a_bounded_wait)
     int64_t started_ms = chat.clock.now_mono_ms;
 
     chat.answers.stop_result = STOP_NOT_HERE;
-    fake_log_fail(&chat.log, CHAT_ERR_QUOTA_UNAVAILABLE);
+    fake_log_fail(&chat.log, CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(stop_as(&chat.alice), CHAT_OK);
     ck_assert_int_eq(message.status, MESSAGE_STREAMING);
     ck_assert_int_ge(chat.clock.now_mono_ms - started_ms, STOP_WAIT_MS);
