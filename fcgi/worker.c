@@ -270,7 +270,7 @@ static void stop(struct worker *worker)
     keeper_join(worker->keeper);
     relay_close(worker->relay);
     for (int i = 0; i < POOLS; i++) job_pool_close(pools[i]->jobs);
-    upkeep_settle_use(worker->upkeep);
+    upkeep_count_use(worker->upkeep);
     acceptor_close(worker->acceptor);
     for (int i = 0; i < POOLS; i++) close_pool(pools[i]);
     upkeep_close(worker->upkeep);

@@ -49,7 +49,7 @@ enum loop_phase {
     LOOP_SHOW,   /* what the turn brought is shown, in one piece */
     LOOP_SETTLE, /* what could not be done within a callback of some library */
     LOOP_GATHER, /* what takes along all that the turn has brought */
-    LOOP_FREE,   /* memory that nothing of this turn can point to any more is freed */
+    LOOP_FREE,   /* what has to come last: memory is freed that nothing of this turn can point to any more */
     LOOP_PHASES
 };
 
