@@ -50,17 +50,17 @@ enum answer_phase { ANSWER_WRITING, ANSWER_SAVING, ANSWER_TOLD };
 struct answer {
     struct job job; /* first: writes the row */
     struct post post;
-    struct answer_listener *came; /* with the post, until it is attached */
+    struct answer_listener *came; /* the client that asked, until `start` attaches it */
     struct ground *ground;
     struct exchanges *exchanges;
     struct logged logged;
     struct audience audience;
     struct question *question;
     struct timer timer;
-    struct turn_end burial;
+    struct turn_end burial; /* frees it, at the turn's end */
     enum answer_phase phase;
-    bool gone;
-    bool counted_detached; /* in the metrics */
+    bool gone;             /* burial is due */
+    bool counted_detached; /* in the metrics, as an answer that nobody is attached to */
 
     struct message message;
     struct session session;
@@ -75,7 +75,7 @@ struct answer {
     struct buf content, reasoning;
     int64_t started_ms, first_text_ms, ended_ms;
     int grace_ms;
-    int64_t detach_at_ms; /* 0: somebody is attached */
+    int64_t detach_at_ms; /* when the grace is over; 0: somebody is attached */
 
     struct answer_final final; /* how it ended, from SAVING on */
     struct log_end end;        /* the same, for the log */
@@ -121,7 +121,7 @@ static struct session copy_session(const struct session *session, struct arena *
     return copy;
 }
 
-/* ---- deadlines, and its going ---- */
+/* ---- its deadlines, and its end in memory ---- */
 
 static void sooner(int64_t *at_ms, int64_t candidate_ms)
 {
@@ -177,7 +177,7 @@ static void bury_if_over(struct answer *answer)
 
 /* ---- who is attached ---- */
 
-/* After whatever may have changed it. */
+/* Called after whatever may have changed whether somebody is attached. */
 static void count_detached(struct answer *answer)
 {
     bool detached = !answer->audience.first && answer->phase == ANSWER_WRITING;
@@ -231,7 +231,7 @@ void answer_title(struct answer *answer, const char *title)
 
 /* ---- the text ---- */
 
-/* Listeners get it in this very turn. */
+/* Listeners get it at this turn's end. */
 static void take_text(struct answer *answer, struct buf *to, const char *text, size_t len)
 {
     if (!buf_append(to, text, len)) question_break(answer->question, "answer over its bound");
@@ -360,8 +360,8 @@ void answer_end(struct answer *answer, enum answer_event event, enum chat_error 
     answer->phase = ANSWER_SAVING;
     count_detached(answer);
     answer->final.error = error;
-    /* not the turn's time: a process that was frozen in mid-turn would take the stores for slow, and tell before they
-     * know */
+    /* not the turn's time: a process that was frozen in mid-turn would believe that 2 s have passed, and tell listeners
+     * before the row is written */
     answer->ended_ms = clock_mono_ms(answer->ground->loop.clock);
     answer->message.status = status;
     take_whole_text(answer);
