@@ -3,7 +3,7 @@
  *
  *   what comes            WRITING                        SAVING                         TOLD
  *   ──────────            ───────                        ──────                         ────
- *   it begins             start: registered, provider    answer_end: question stopped,  tell
+ *   the phase begins      start: registered, provider    answer_end: question stopped,  tell
  *                         asked, client attached         a job writes the row
  *   text                  kept, and due for the log;     -                              -
  *                         shown at the turn's end
