@@ -37,7 +37,8 @@ struct connection_ops {
     enum connection_state (*head)(struct connection *self, const struct http_response *response);
     /* Holds later writes back, until flush or finish sends them in one piece. */
     void (*cork)(struct connection *self);
-    /* Takes all bytes. BLOCKED: some of them wait for room. GONE: the client left, or more than max_pending waits. */
+    /* Takes all bytes. BLOCKED: some of them wait for room. GONE: the client left, or too much waits
+     * (fcgi/records.c: 16 MiB). */
     enum connection_state (*write)(struct connection *self, const char *bytes, size_t len);
     /* Sends the bytes that wait. */
     enum connection_state (*flush)(struct connection *self);
