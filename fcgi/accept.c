@@ -45,8 +45,8 @@ static bool watch_listener(const struct acceptor *acceptor)
     return epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, listen_fd, &listening) == 0;
 }
 
-/* All threads wait in one epoll: of a connection the kernel tells one, the one that began to wait last. What it, and
- * its connections to the stores, need is still in the processor's caches. A stop is told to all. */
+/* All threads wait in one epoll. The kernel reports a connection to one of them, the one that began to wait last: what
+ * this thread and its connections to the stores need is still in the processor's caches. A stop is reported to all. */
 static bool open_epoll(struct acceptor *acceptor)
 {
     int stop_fd = acceptor->settings.stop_fd;
@@ -56,8 +56,8 @@ static bool open_epoll(struct acceptor *acceptor)
            epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop) == 0;
 }
 
-/* The kernel tells the first in the socket's queue: who takes a connection goes to the queue's end, or one worker would
- * get nearly all. What else waits to be taken is told anew. */
+/* The kernel reports a connection to the first worker in the socket's queue. So a worker that takes one goes to the
+ * queue's end; otherwise one worker would get nearly all. Connections that still wait are reported anew. */
 static void go_to_the_end(struct acceptor *acceptor)
 {
     pthread_mutex_lock(&acceptor->lock);
@@ -82,8 +82,8 @@ static int take_connection(struct acceptor *acceptor)
     return fd;
 }
 
-/* Whether there may be a connection; *stop: it is the last one to take. A connection that this worker was told of no
- * other knows, so it is taken before a stop; only one, as under load there is always another. */
+/* Returns whether there may be a connection. Sets *stop if it is the last one to take: no other worker was told of it,
+ * so it is taken before a stop. Only one is, as under load there is always another. */
 static bool wait_for_connection(const struct acceptor *acceptor, bool *stop)
 {
     struct epoll_event events[2];

@@ -1,6 +1,8 @@
 /*
- * The request threads: they wait for connections on the socket that all workers share, and serve one whole short
- * request each, blocking style. With request.c and records.c all that knows libfcgi.
+ * The request threads: they wait for connections on the socket that all workers share. Each serves one whole short
+ * request at a time, blocking style: libfcgi reads it, request.h makes it a struct http_request, http_serve answers it
+ * or gives its connection to the relay. accept.c and request.c are all that knows libfcgi; records.c writes FastCGI's
+ * records by itself.
  */
 #ifndef FCGI_ACCEPT_H
 #define FCGI_ACCEPT_H

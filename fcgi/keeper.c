@@ -48,7 +48,7 @@ static void count_use(struct keeper *keeper)
     if (!use_ledger_flush(ports->ledger, ports->usage)) log_write(LOG_DEBUG, "use_not_written_yet");
 }
 
-static void housekeeping(struct keeper *keeper)
+static void look_after_all(struct keeper *keeper)
 {
     const struct chat_ports *ports = &keeper->stores.ports;
     look_at_stores(keeper);
@@ -62,8 +62,8 @@ static void *keeper_main(void *argument)
 {
     struct keeper *keeper = argument;
     struct pollfd stopping = {.fd = keeper->stop_fd, .events = POLLIN};
-    pthread_setname_np(pthread_self(), "housekeeping");
-    do housekeeping(keeper);
+    pthread_setname_np(pthread_self(), "keeper");
+    do look_after_all(keeper);
     while (poll(&stopping, 1, EACH_MS) <= 0);
     atomic_store(&keeper->over, true);
     return NULL;

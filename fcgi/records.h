@@ -13,9 +13,12 @@
 
 #include "http/connection.h"
 
-/* Takes the descriptor. NULL: no memory (the descriptor is still the caller's). */
+/* Takes the descriptor, which the connection's `close` closes. Returns the connection, which `close` frees too. NULL:
+ * no memory (the descriptor is still the caller's). The request's thread makes it; then the loop has it, or one step at
+ * a time (http/late.h). */
 struct connection *records_open(int fd, uint16_t request_id);
-/* "Status: …" and the header lines, as CGI has them, with the blank line. */
+/* Appends "Status: …" and the header lines, as CGI has them, with the blank line. Also for request.c's own responses.
+ */
 void records_head(struct buf *out, const struct http_response *response);
 
 #endif

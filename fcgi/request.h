@@ -1,4 +1,4 @@
-/* A request as libfcgi read it, for the HTTP layer. With records.c and accept.c all that knows FastCGI. */
+/* A request as libfcgi read it, for the HTTP layer: struct http_request over an FCGX_Request. The request's thread. */
 #ifndef FCGI_REQUEST_H
 #define FCGI_REQUEST_H
 
@@ -12,7 +12,8 @@ struct fcgi_request {
     bool taken; /* params and streams of libfcgi are gone */
 };
 
-/* Names and path are copied into the arena: they outlive the connection's being taken. */
+/* Takes a request that libfcgi has read, borrowed until FCGX_Finish_r. Method, path, query and request id are copied
+ * into the arena, so they outlive `take`, which frees libfcgi's. Header values don't. */
 void fcgi_request_init(struct fcgi_request *self, FCGX_Request *fcgi, struct arena *arena);
 
 #endif

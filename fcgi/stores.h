@@ -15,7 +15,7 @@ struct local_breaker;
 /* The process's. Made before its threads and read by all of them; what it points to guards itself. */
 struct stores_base {
     const struct settings *settings; /* borrowed */
-    struct provider *provider;       /* borrowed; set by whoever composes, before any stores are opened */
+    struct provider *provider;       /* borrowed; worker.c sets it before any stores are opened; others leave it NULL */
     struct pg_health *pg_health;
     struct redis_server *redis_server;
     struct local_breaker *local_breaker;
@@ -29,7 +29,8 @@ bool stores_base_open(struct stores_base *base, const struct settings *settings)
  * zeros. The first thread. */
 void stores_base_close(struct stores_base *base);
 
-/* Used by one thread at a time, which is the owner's to see to. ports.answers is set by whoever has a relay. */
+/* Used by one thread at a time, which is the owner's to see to. ports.answers is NULL, but for the threads that may
+ * begin, follow or stop an answer: accept.c sets it for request threads, worker.c for those that make steps. */
 struct stores {
     struct chat_ports ports;
     struct pg_conn *pg;

@@ -1,4 +1,4 @@
-/* Starts the threads of a worker that are its own (the relay and the job pools start theirs). */
+/* Starts request threads and the keeper. The loop and the job pools start their threads by themselves (lib/loop). */
 #ifndef FCGI_THREAD_H
 #define FCGI_THREAD_H
 

@@ -82,7 +82,7 @@ void upkeep_turn_now(struct upkeep *upkeep)
 }
 
 /* What was gathered last, and where that failed what is left: one batch each. */
-void upkeep_settle_use(struct upkeep *upkeep)
+void upkeep_count_use(struct upkeep *upkeep)
 {
     enum { TRIES = 5, PAUSE_MS = 1000 };
     if (!upkeep) return;

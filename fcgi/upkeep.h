@@ -1,6 +1,7 @@
 /*
- * What the first thread does as long as the process lives: it says that the process lives, renews the leases of live
- * answers, gives memory back. It never waits for Postgres; a call of Redis is bounded in time.
+ * What a worker's first thread does beside taking signals, as long as the process lives: it says that the process
+ * lives, renews the leases of live answers and completions, and gives memory back. It never waits for Postgres (that is
+ * the keeper's, keeper.h); a call of Redis is bounded in time.
  */
 #ifndef FCGI_UPKEEP_H
 #define FCGI_UPKEEP_H
@@ -16,9 +17,9 @@ struct upkeep *upkeep_open(const struct stores_base *base, struct relay *relay);
 int upkeep_turn(struct upkeep *upkeep);
 /* Before what may take some seconds: says now that the process lives, and renews all leases. */
 void upkeep_turn_now(struct upkeep *upkeep);
-/* At the very end, once nothing is gathered any more and nobody else counts: writes the use that is left, which takes
- * some seconds where Postgres is away. What it can't write is lost (that is logged). NULL is fine. */
-void upkeep_settle_use(struct upkeep *upkeep);
+/* At the very end, once nothing is gathered any more and the keeper has ended: counts the use that is left. This takes
+ * some seconds if Postgres is away; what can't be written is lost (that is logged). NULL is fine. */
+void upkeep_count_use(struct upkeep *upkeep);
 /* Frees it. NULL is fine. */
 void upkeep_close(struct upkeep *upkeep);
 

@@ -24,16 +24,16 @@ enum {
     STEP_THREADS = 2,
     POOL_THREADS_MAX = 3,
     READERS_PER_USER = 32,   /* and two for each answer that a user may have at once */
-    LARGE_BYTES = 256 << 10, /* what is as large goes back to the system at once when it is freed */
+    LARGE_BYTES = 256 << 10, /* a block as large goes back to the system at once when it is freed */
     REAP_MARGIN_MS = 60000,
     DRAIN_MARGIN_MS = 5000, /* on top of the longest answer */
     DRAIN_STEP_MS = 100,
     COUNT_USE_MS = 2000,   /* while it drains */
     END_SECONDS = 60,      /* for what comes after the last stream */
-    MASTER_GONE = SIGUSR2, /* no SIGTERM: to one that drains already a second one would be haste */
+    MASTER_GONE = SIGUSR2, /* not SIGTERM: a worker that drains already would take a second one for a hurry */
 };
 
-/* Job threads, and what each has for itself. */
+/* A pool of job threads, and the stores of each thread. */
 struct pool {
     struct job_pool *jobs;
     struct stores stores[POOL_THREADS_MAX];
@@ -214,8 +214,8 @@ static void run_until_told(struct worker *worker, int *signal_number)
 
 /* ---- drain and stop ---- */
 
-/* Whatever a thread waits for then: nobody would end this process, and its master waits for it. SIGALRM's own way is to
- * end it. */
+/* Sees to it that the process ends, whatever a thread waits for: its master waits for it, and nobody else would end it.
+ * SIGALRM, which nobody handles, kills it. */
 static void end_at_latest(int drain_seconds)
 {
     alarm((unsigned)(drain_seconds + END_SECONDS));
@@ -227,7 +227,7 @@ static void tell_threads_to_stop(const struct worker *worker)
     if (write(worker->stop_fd, &one, sizeof one) != (ssize_t)sizeof one) abort();
 }
 
-/* Until the last stream has ended; a second signal, or until_ms, ends them earlier. */
+/* Waits until no place is taken in the relay. A second signal, or until_ms, ends the wait earlier. */
 static void wait_for_streams(struct worker *worker, int64_t started_ms, int64_t until_ms)
 {
     const struct clock *clock = clock_system();
@@ -245,7 +245,7 @@ static void wait_for_streams(struct worker *worker, int64_t started_ms, int64_t 
     }
 }
 
-/* Streams finish, unless the operator is in a hurry. */
+/* No more requests are taken. Streams finish, unless the operator is in a hurry; what is left then is ended. */
 static void drain(struct worker *worker, int signal_number)
 {
     const struct clock *clock = clock_system();
@@ -263,6 +263,7 @@ static void drain(struct worker *worker, int signal_number)
     log_write(LOG_INFO, "drained", LOG_INT("duration_ms", clock_mono_ms(clock) - started_ms));
 }
 
+/* After drain, or after a start that failed: ends all threads, and frees everything. */
 static void stop(struct worker *worker)
 {
     struct pool *const pools[] = {&worker->jobs, &worker->titles, &worker->log_jobs, &worker->step_jobs};
@@ -270,7 +271,7 @@ static void stop(struct worker *worker)
     keeper_join(worker->keeper);
     relay_close(worker->relay);
     for (int i = 0; i < POOLS; i++) job_pool_close(pools[i]->jobs);
-    upkeep_settle_use(worker->upkeep);
+    upkeep_count_use(worker->upkeep);
     acceptor_close(worker->acceptor);
     for (int i = 0; i < POOLS; i++) close_pool(pools[i]);
     upkeep_close(worker->upkeep);

@@ -3,11 +3,13 @@
  *
  *   request threads   accept on the shared socket, one whole short request each, blocking style (accept.h)
  *   relay loop        one thread, owns every live stream (lib/relay)
- *   job threads       what follows a stream: save, settle
+ *   job threads       four pools: what follows a stream (save, settle); exchanges with the log; steps of replies that
+ *                     wait; titles
  *   keeper            what may wait for Postgres: looks after the stores, reaps, purges (keeper.h)
  *   first thread      signals; says that the process lives, renews leases, gives memory back (upkeep.h)
  *
- * What a thread has for itself is stores.h's. Includes: stores <- accept, keeper, upkeep <- worker.
+ * Each thread but the loop has connections to the stores for itself (stores.h). Includes: stores <- accept, keeper,
+ * upkeep <- worker.
  */
 #ifndef FCGI_WORKER_H
 #define FCGI_WORKER_H

@@ -27,11 +27,12 @@ export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1
 "$ROOT/scripts/bootstrap" test
 use_node_tools
 
-# on_stores COMMAND…: with DATABASE_URL and REDIS_URL of a private Postgres and Redis.
+# on_stores COMMAND…: with DATABASE_URL and REDIS_URL of a private Postgres and Redis; of others for each name in STORES.
 on_stores() {
-  STATE_DIR=$scratch/stores "$ROOT/scripts/up" stores
+  local state=$scratch/${STORES:-stores}
+  STATE_DIR=$state "$ROOT/scripts/up" stores
   (
-    eval "$(STATE_DIR=$scratch/stores "$ROOT/scripts/env")"
+    eval "$(STATE_DIR=$state "$ROOT/scripts/env")"
     "$@"
   )
 }

@@ -1,6 +1,6 @@
 /*
- * Reads JSON from its raw text, value by value, as RFC 8259 has it: no tree, no memory. The one scanner of JSON here:
- * base/json.h stands on it for request bodies, sambanova/chunk.h for what the provider sends.
+ * Reads JSON (RFC 8259) from its raw text, value by value. It builds no tree and allocates nothing. All JSON that comes
+ * in is read by it: request bodies through base/json.h, the provider's chunks through sambanova/chunk.h.
  *
  *   struct json_text key;
  *   bool first = true;
@@ -8,12 +8,17 @@
  *       while (json_reader_member(&reader, &first, &key))
  *           if (JSON_TEXT_IS(key, "content")) …; else json_reader_skip(&reader);
  *
- * A strict reader fails on all that RFC 8259 or I-JSON (RFC 7493) doesn't allow within a value, and on more than
- * JSON_MAX_VALUES values. Any other takes a few slips of writers. Raw control characters in strings, NaN and Infinity
- * are noted in `unsound`; escapes of NUL and of lone surrogates become U+FFFD where the text is decoded. Neither looks
- * at UTF-8 or at keys that come twice: base/json.h does.
+ * A strict reader (request bodies) fails on all that RFC 8259 or I-JSON (RFC 7493) doesn't allow within a value, and on
+ * more than JSON_MAX_VALUES values. A lenient one (chunks; bodies that a strict one has
+ * read before) reads on at a few mistakes of writers:
  *
- * After a failure the reader is at its end: every later call finds nothing, and the first problem is kept.
+ *   raw control characters in strings, NaN, Infinity   are read, and noted in `unsound`
+ *   escapes of NUL and of lone surrogates              become U+FFFD when json_text_decode is called
+ *
+ * Neither reader checks UTF-8 or finds keys that come twice: base/json.h does.
+ *
+ * After a failure the reader is at its end: every later call finds nothing, and the first problem is kept. A reader is
+ * used by one thread; the functions keep no state of their own.
  */
 #ifndef BASE_JSON_READER_H
 #define BASE_JSON_READER_H
@@ -29,7 +34,7 @@ enum {
     JSON_MAX_DEPTH = 32,
     JSON_MAX_VALUES = 200000,   /* of a document for a strict reader: each takes some 100 bytes in a tree */
     JSON_NUMBER_MAX_CHARS = 63, /* of a number that is read as it is; longer ones are noted */
-    JSON_KEY_ROOM = 24,         /* for a key that is spelled with escapes; a longer one is read as "" */
+    JSON_KEY_ROOM = 24,         /* for a key that is spelled with escapes; one that decodes to more is read as "" */
 };
 
 /* The raw inside of a JSON string, borrowed from the text that is read. */
@@ -40,7 +45,7 @@ struct json_text {
     bool ascii;   /* printable ASCII throughout */
 };
 
-/* The caller may read all of it, and sets nothing but by json_reader_init. */
+/* The caller may read all members. json_reader_init sets them, and the functions below change them. */
 struct json_reader {
     const char *at; /* what is read next; == end after a failure */
     const char *end;
@@ -48,11 +53,11 @@ struct json_reader {
     const char *problem; /* NULL so far; static, for people: "unexpected end" … */
     const char *key_at;  /* the opening quote of the newest key */
     bool strict;
-    bool unsound;     /* has what JSON doesn't allow; a strict reader fails instead */
-    bool non_ascii;   /* strings have bytes that must be UTF-8 */
-    bool long_number; /* one has more than JSON_NUMBER_MAX_CHARS */
-    size_t values;    /* skipped by a strict reader */
-    char key[JSON_KEY_ROOM];
+    bool unsound;            /* what was read has something that JSON doesn't allow; a strict reader fails instead */
+    bool non_ascii;          /* a string has bytes over 127: the caller has to check them as UTF-8 */
+    bool long_number;        /* a number has more than JSON_NUMBER_MAX_CHARS */
+    size_t values;           /* that json_reader_skip has taken; counted by a strict reader alone */
+    char key[JSON_KEY_ROOM]; /* the newest key, if it was spelled with escapes */
 };
 
 /* Takes a text, which is borrowed as long as the reader is used. */

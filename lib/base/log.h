@@ -1,7 +1,8 @@
 /*
  * Writes one JSON object a line to stderr, each by one write(2): time, level, event, then the thread's subject
  * (request, trace, user, session, message), then the fields given. Callers pass ids, counts and durations, and never
- * message text, tokens or keys. Any thread.
+ * message text, tokens or keys. Any thread. The log of running answers in Redis is another one
+ * (usecases/answer_log.h): `struct log_write` there is no line of this log.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -35,10 +36,10 @@ struct log_field {
 /* Lines below this level are dropped. Process-wide; set before threads start. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
-/* Sets the descriptor for lines (2 by default); -1 drops all. For tests. */
 /* If the log goes to the journal ($JOURNAL_STREAM), makes each line begin with its priority, which the journal removes.
  * Called once, before there are threads. */
 void log_find_journal(void);
+/* Sets the descriptor for lines (2 by default); -1 drops all. For tests. */
 void log_set_fd(int fd);
 /* Sets the calling thread's subject, borrowed until it is changed; NULL clears it. */
 void log_set_subject(const struct log_subject *subject);

@@ -1,4 +1,5 @@
-/* Attaching a client to an answer that is there already. */
+/* Attaching a client to an answer that is there already, running or over; api_stream.c does it. For its own route, and
+ * for a repeat by Idempotency-Key (repeat.c). */
 #ifndef HTTP_ATTACH_H
 #define HTTP_ATTACH_H
 
@@ -18,8 +19,9 @@ struct attach_form {
     struct resume_point at;
 };
 
-/* Takes an answer of the caller's own, and the connection (call->handed_over). Errors, before the connection is taken,
- * are in call->problem too. */
+/* Takes an answer of the caller's own. CHAT_OK: the connection was taken (call->handed_over), and the relay has it.
+ * Errors come before the connection is taken, and are in call->problem too. A request thread; or a step of late.h,
+ * whose reader's place is used then (call->has_reader). */
 enum chat_error attach_to_answer(struct http_call *call, const struct message *message, const struct attach_form *form);
 
 #endif

@@ -1,4 +1,5 @@
-/* One request in the HTTP layer: every handler gets it, and all of them use these functions. */
+/* One request in the HTTP layer: every handler gets it, and all of them use these functions. A call is used by one
+ * thread at a time: its request thread, and later, if it waits, by the job threads that make its steps (late.h). */
 #ifndef HTTP_CALL_H
 #define HTTP_CALL_H
 
@@ -28,7 +29,7 @@ struct http_call {
     const struct chat_ports *ports;
     void *stores; /* of this thread, for app's checks */
     struct http_request *request;
-    struct arena *arena;
+    struct arena *arena; /* of the request; of a later step: gone when the step is over */
     int64_t started_ms;
     int route; /* its row in the routes table; -1: none */
 

@@ -67,7 +67,9 @@ static inline void connection_cork(struct connection *self)
     self->ops->cork(self);
 }
 
-/* Takes all bytes. BLOCKED: some of them wait for room. GONE: the client left, or more than max_pending waits. */
+/* Takes all bytes. BLOCKED: some of them wait for room. GONE: the client left, or too much waits
+ * (fcgi/records.c: 16 MiB).
+ */
 static inline enum connection_state connection_write(struct connection *self, const char *bytes, size_t len)
 {
     return self->ops->write(self, bytes, len);

@@ -13,9 +13,9 @@ enum { COME_AGAIN_S = 2 };
 struct late {
     struct stepped stepped;        /* first */
     struct http_request request;   /* what the call sees in later steps */
-    struct connection *connection; /* NULL: given on */
+    struct connection *connection; /* NULL: a step has given it to a listener */
     struct arena strings;
-    struct http_call call; /* the call as it was; each step begins with it */
+    struct http_call call; /* the call as it was; each step begins with a copy of it */
     late_step *step;
     void *context;
 };

@@ -1,6 +1,7 @@
 /*
- * A connection taken out of its request, with what its response still needs. answer_stream.c (answers) and
- * completion_stream.c (completions) share it. The request thread makes it; then it belongs to the relay loop alone.
+ * A connection taken out of its request, with what its response still needs. answer_stream.c (answers),
+ * completion_stream.c (completions) and export_stream.c (exports) embed one. The request thread makes it, or a step of
+ * late.h. Then it is the relay loop's; of an export also the job's that makes a step, one of them at a time.
  */
 #ifndef HTTP_TAKEN_H
 #define HTTP_TAKEN_H
@@ -23,7 +24,8 @@ struct taken {
     bool finished;
 };
 
-/* Takes the connection out of the call. false: it can't be taken, and there is nothing to close. */
+/* Takes the connection out of the call (call->handed_over), and copies what it needs of the call. false: the connection
+ * can't be taken, and there is nothing to close. */
 bool taken_open(struct taken *taken, struct http_call *call);
 /* Writes the request's log line (499 if it was not finished), closes, and frees all but the struct. */
 void taken_close(struct taken *taken, bool stream);

@@ -1,4 +1,5 @@
-/* A few threads for what may block: each has a context of its own, takes a job, and runs it to its end. */
+/* A pool of a few threads for what may block. Each thread has a context of its own, takes a job, and runs it to its
+ * end; then the loop hears of it. */
 #ifndef LOOP_JOBS_H
 #define LOOP_JOBS_H
 
@@ -16,8 +17,8 @@ struct job {
 
 struct job_pool;
 /* Takes a context for each thread, borrowed until job_pool_close; and `queued`, which is called by any thread with 1
- * for each job that comes and with -1 for each that has run (NULL: nobody counts). Starts the threads. NULL: none to be
- * had. */
+ * for each job that comes and with -1 for each that has run (NULL: nobody counts). Starts the threads. Returns NULL if
+ * they can't be had. */
 struct job_pool *job_pool_open(const void *const *contexts, int threads, void (*queued)(int by));
 /* Takes a job whose `run` is set, and `loop` where it has a `done`. A thread runs it, the oldest first. Never blocks
  * for long, never refuses. Any thread. */

@@ -1,12 +1,15 @@
 /*
  * An event loop: one thread that waits for descriptors, deadlines and what other threads post, and never blocks in what
- * it runs. A turn is
+ * it runs. A turn is, in this order:
  *
- *   epoll_wait ──► events (posts among them) ──► timers that are due ──► the turn's end, phase by phase ──► dead
- * watches
+ *   1. epoll_wait              until an event comes or a timer is due
+ *   2. the events              each watch's `on_event`; one of them runs all posts of other threads
+ *   3. the timers that are due each timer's `fire`
+ *   4. the turn's end          each queued `run`, phase by phase (enum loop_phase)
+ *   5. the dead watches        are freed
  *
- * What a struct of this file is embedded in belongs to the caller: the loop allocates nothing for it. All functions are
- * for the loop's own thread where they don't say more.
+ * A watch, a post, a timer or a turn_end is embedded in a struct of the caller, who owns it: the loop allocates
+ * nothing. All callbacks run on the loop's thread. All functions are for that thread alone where they don't say more.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -25,8 +28,8 @@ enum { TURN_MAX_EVENTS = 64 }; /* what they bring is shown at the turn's end: mo
 /* The struct that `pointer` is the member of. */
 #define LOOP_OWNER(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* A descriptor that is waited for. It is the first member of a malloc'ed block, which the loop frees once it is dead.
- */
+/* A descriptor that the loop waits for. It is the first member of a malloc'ed block: after loop_unwatch the loop frees
+ * the whole block, at the turn's end. */
 struct watch {
     void (*on_event)(struct watch *self, uint32_t events); /* EPOLL* bits; never of a dead one */
     int fd;                                                /* the owner's to close */
@@ -44,9 +47,9 @@ struct post {
 /* What a turn's end does, in this order. */
 enum loop_phase {
     LOOP_SHOW,   /* what the turn brought is shown, in one piece */
-    LOOP_SETTLE, /* what could not be done within a callback */
+    LOOP_SETTLE, /* what could not be done within a callback of some library */
     LOOP_GATHER, /* what takes along all that the turn has brought */
-    LOOP_FREE,   /* what nothing of this turn can point to any more goes */
+    LOOP_FREE,   /* what has to come last: memory is freed that nothing of this turn can point to any more */
     LOOP_PHASES
 };
 

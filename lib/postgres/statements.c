@@ -19,7 +19,7 @@ const char PG_SETTINGS_SQL[] = LOOK ", set_config('statement_timeout', $1::text,
 #define MS(param) "to_timestamp(" param "::bigint / 1000.0)"
 #define US(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
 
-/* The two column lists: rows.c, session_from_row and message_from_row. */
+/* The two column lists, as pg_session_from_row and pg_message_from_row (rows.c) read them. */
 #define SESSION(t) \
     t ".id, " t ".title, " t ".title_source, " t ".model, " US(t ".created_at") ", " US(t ".updated_at") ", " \
     US(t ".last_message_at") ", " t ".message_count, " t ".pinned_at IS NOT NULL, " t ".archived_at IS NOT NULL, " \

@@ -1,5 +1,4 @@
-/* usecases/admission.h on Redis. Keys: chat:rate:<user>:<window>, chat:quota:daily:<user>:<day>,
- * chat:streams:<user>, chat:settled:<answer id>. */
+/* usecases/admission.h on Redis. Its keys are in keys.h. */
 #ifndef REDIS_ADMISSION_H
 #define REDIS_ADMISSION_H
 

@@ -418,7 +418,7 @@ static bool look_at_writers(struct redis_conn *conn, struct writer_look *looks, 
         looks[i].state = WRITER_UNKNOWN;
         if (!writers[i][0]) continue;
         bool lives;
-        if (!redis_processes_take_answer(conn, &lives)) return false;
+        if (!redis_processes_take_lives(conn, &lives)) return false;
         looks[i].state = lives ? WRITER_ALIVE : WRITER_DEAD;
     }
     return true;

@@ -48,7 +48,7 @@ struct redis_conn {
     bool refused;            /* the call begun met a Redis that is no primary: redis_conn_again */
     int64_t deadline_ms;     /* monotonic, of the call begun */
     int64_t late_at_ms;      /* when it last waited in vain; 0: never */
-    int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see learn_time */
+    int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see redis_conn_learn_time */
     struct {
         const char *text;
         char sha[SHA_SIZE]; /* "" = not loaded yet */

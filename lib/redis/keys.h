@@ -1,10 +1,14 @@
 /*
- * How each Redis key is spelled, what it holds, and how long it lives: in no other place. For lib/redis alone.
+ * The one place that says how each Redis key is spelled, what it holds, and how long it lives. For lib/redis alone.
  *
- * What takes values is a format for snprintf. Where a walk over all keys has to know whose a key is (user_keys.c), the
- * part before the user's id has a name of its own. No user id holds a '#', a '*' or another character of a pattern.
- * The scripts (*.lua) are given their keys; their comments name them as here.
- * A change here is one that old and new workers see at once, side by side, as an update runs.
+ *   REDIS_…_KEY      a key; with values, a format for snprintf
+ *   REDIS_…_OF       of a user's keys, the part before the user's id: user_keys.c finds by it whose a key is
+ *   REDIS_…_PREFIX   a format for the beginning of a key; what follows is said with it
+ *
+ * The comment above a key says which values its format takes, then its type, what it holds, and how long it lives. The
+ * files named in the headings know the times. No user id holds a '#', a '*' or another character of a pattern. The
+ * scripts (*.lua) are given their keys; their comments name them as here. While an update runs, old and new workers use
+ * these keys side by side: a change has to suit both.
  */
 #ifndef REDIS_KEYS_H
 #define REDIS_KEYS_H
@@ -49,7 +53,7 @@
 
 /* ---- answers (answer_log.c) ---- */
 
-/* Takes answer id, one of the words below. */
+/* Takes answer id, and one of the four words below, each of which is a key of its own. */
 #define REDIS_ANSWER_KEY "chat:answer:%s:%s"
 /* The text so far; the reasoning so far. 10 minutes, renewed while it is written; a minute once its row is written; a
  * day where it is over and its row couldn't be written yet. */
@@ -65,7 +69,7 @@
 
 /* ---- living processes (processes.c) ---- */
 
-/* Take process id, of which no more than an id's length is read. */
+/* The first three take process id, of which no more than an id's length is read. */
 /* "1": it lives. 6 seconds; said anew each 2. */
 #define REDIS_ALIVE_KEY "chat:process:%.36s:alive"
 /* "1": it lived lately. A minute from its last word. */

@@ -104,7 +104,7 @@ static bool ask_remembered(struct redis_conn *conn, const char *process_id)
     return redis_conn_send(conn, (const char *const[]){"EXISTS", key}, 2);
 }
 
-bool redis_processes_take_answer(struct redis_conn *conn, bool *lives)
+bool redis_processes_take_lives(struct redis_conn *conn, bool *lives)
 {
     redisReply *reply = redis_conn_receive(conn);
     if (!reply) return false;
@@ -125,7 +125,7 @@ static bool look_at_members(struct redis_conn *conn, const redisReply *members, 
     for (size_t i = 0; i < members->elements; i++) {
         const char *id = members->element[i]->str;
         bool lives, is_remembered;
-        if (!redis_processes_take_answer(conn, &lives) || !redis_processes_take_answer(conn, &is_remembered))
+        if (!redis_processes_take_lives(conn, &lives) || !redis_processes_take_lives(conn, &is_remembered))
             return false;
         if (!lives && is_remembered) *died = true;
         if (is_remembered) continue;

@@ -1,15 +1,29 @@
 /*
- *   phase     begins with          text comes   its question is over,   its row is     nobody is
- *                                               a stop, a shut-down     written        attached
- *   ──────    ─────────────────    ──────────   ─────────────────────   ────────────   ─────────────────────────────
- *   WRITTEN   answer_begin         is shown     → SAVING                               ends after grace_ms
- *   SAVING    the end; a job       -            -                       → TOLD         waits
- *             writes the row
- *   TOLD      all have the         -            -                       goes when      goes when its row is written
- *             closing event                                             nobody is
- *                                                                       attached
+ * The life of an answer: what happens in each phase. `-`: it can't come then. docs/architecture.md has the same table.
  *
- * The closing event doesn't wait longer than TELL_AT_LATEST_MS for the row; the job is tried until it is done.
+ *   what comes            WRITING                        SAVING                         TOLD
+ *   ──────────            ───────                        ──────                         ────
+ *   the phase begins      start: registered, provider    answer_end: question stopped,  tell
+ *                         asked, client attached         a job writes the row
+ *   text                  kept, and due for the log;     -                              -
+ *                         shown at the turn's end
+ *   question over         → SAVING: finished or failed   -                              -
+ *   stop, here or there   → SAVING: stopped              nothing                        nothing
+ *   shut-down             → SAVING: lost                 nothing                        nothing
+ *   row saved             -                              → TOLD                         gone, if nobody is attached
+ *   saving failed         -                              again in 0.2 to 2 s            again in 0.2 to 2 s
+ *   2 s since its end     -                              → TOLD, and saved later        -
+ *   a listener comes      given the text so far; ends    given the text; waits          given the text and the closing
+ *                         the grace                                                     event
+ *   a title               given to all; kept             the same                       the same, to whoever is behind
+ *   last listener left    the grace begins (of 0: a      nothing                        gone, if the row is saved
+ *                         stop)
+ *   watched elsewhere     puts the grace off             nothing                        nothing
+ *   grace is over         a stop, unless it is watched   -                              -
+ *
+ * answer_end gives what the decoder still held to the listeners before SAVING begins. TOLD begins with the closing
+ * event to all who are attached. An error that is no outage of a store counts as saved after the fifth try. "Gone": out
+ * of the registry at once; memory and place go at the turn's end (bury_if_over).
  */
 #include "relay/answer.h"
 
@@ -31,22 +45,22 @@ enum {
     FINISH_TRIES_MAX = 5, /* for errors that are no outage */
 };
 
-enum answer_phase { ANSWER_WRITTEN, ANSWER_SAVING, ANSWER_TOLD };
+enum answer_phase { ANSWER_WRITING, ANSWER_SAVING, ANSWER_TOLD };
 
 struct answer {
     struct job job; /* first: writes the row */
     struct post post;
-    struct answer_listener *came; /* with the post, until it is attached */
+    struct answer_listener *came; /* the client that asked, until `start` attaches it */
     struct ground *ground;
     struct exchanges *exchanges;
     struct logged logged;
     struct audience audience;
     struct question *question;
     struct timer timer;
-    struct turn_end burial;
+    struct turn_end burial; /* frees it, at the turn's end */
     enum answer_phase phase;
-    bool gone;
-    bool counted_detached; /* in the metrics */
+    bool gone;             /* burial is due */
+    bool counted_detached; /* in the metrics, as an answer that nobody is attached to */
 
     struct message message;
     struct session session;
@@ -61,7 +75,7 @@ struct answer {
     struct buf content, reasoning;
     int64_t started_ms, first_text_ms, ended_ms;
     int grace_ms;
-    int64_t detach_at_ms; /* 0: somebody is attached */
+    int64_t detach_at_ms; /* when the grace is over; 0: somebody is attached */
 
     struct answer_final final; /* how it ended, from SAVING on */
     struct log_end end;        /* the same, for the log */
@@ -107,7 +121,7 @@ static struct session copy_session(const struct session *session, struct arena *
     return copy;
 }
 
-/* ---- deadlines, and its going ---- */
+/* ---- its deadlines, and its end in memory ---- */
 
 static void sooner(int64_t *at_ms, int64_t candidate_ms)
 {
@@ -123,7 +137,7 @@ static void arm(struct answer *answer)
 {
     if (answer->gone) return;
     int64_t at_ms = INT64_MAX;
-    if (answer->phase == ANSWER_WRITTEN && answer->detach_at_ms) sooner(&at_ms, answer->detach_at_ms);
+    if (answer->phase == ANSWER_WRITING && answer->detach_at_ms) sooner(&at_ms, answer->detach_at_ms);
     if (answer->phase == ANSWER_SAVING) sooner(&at_ms, answer->ended_ms + TELL_AT_LATEST_MS);
     if (is_to_be_saved(answer)) sooner(&at_ms, answer->saving.retry_ms);
     if (at_ms == INT64_MAX) return;
@@ -149,7 +163,7 @@ static void free_buried(struct turn_end *item)
     answer_free(answer);
 }
 
-/* Where nothing is left to do for it: memory goes at the end of the turn. */
+/* Called after whatever may have been the last thing to do for it. */
 static void bury_if_over(struct answer *answer)
 {
     if (answer->gone || answer->phase != ANSWER_TOLD || !answer->saving.done || answer->saving.running) return;
@@ -163,10 +177,10 @@ static void bury_if_over(struct answer *answer)
 
 /* ---- who is attached ---- */
 
-/* After whatever may have changed it. */
+/* Called after whatever may have changed whether somebody is attached. */
 static void count_detached(struct answer *answer)
 {
-    bool detached = !answer->audience.first && answer->phase == ANSWER_WRITTEN;
+    bool detached = !answer->audience.first && answer->phase == ANSWER_WRITING;
     if (detached == answer->counted_detached) return;
     answer->counted_detached = detached;
     metrics_move(&metrics->gauges.answers_detached, detached ? 1 : -1);
@@ -217,7 +231,7 @@ void answer_title(struct answer *answer, const char *title)
 
 /* ---- the text ---- */
 
-/* Listeners get it in this very turn. */
+/* Listeners get it at this turn's end. */
 static void take_text(struct answer *answer, struct buf *to, const char *text, size_t len)
 {
     if (!buf_append(to, text, len)) question_break(answer->question, "answer over its bound");
@@ -346,8 +360,8 @@ void answer_end(struct answer *answer, enum answer_event event, enum chat_error 
     answer->phase = ANSWER_SAVING;
     count_detached(answer);
     answer->final.error = error;
-    /* not the turn's time: a process that was frozen in mid-turn would take the stores for slow, and tell before they
-     * know */
+    /* not the turn's time: a process that was frozen in mid-turn would believe that 2 s have passed, and tell listeners
+     * before the row is written */
     answer->ended_ms = clock_mono_ms(answer->ground->loop.clock);
     answer->message.status = status;
     take_whole_text(answer);
@@ -422,7 +436,7 @@ static void on_timer(void *owner)
 {
     struct answer *answer = owner;
     int64_t now_ms = answer->ground->loop.now_ms;
-    if (answer->phase == ANSWER_WRITTEN && answer->detach_at_ms && now_ms >= answer->detach_at_ms) {
+    if (answer->phase == ANSWER_WRITING && answer->detach_at_ms && now_ms >= answer->detach_at_ms) {
         if (answer->logged.watched_until_ms > now_ms)
             answer->detach_at_ms = answer->logged.watched_until_ms;
         else

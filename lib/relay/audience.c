@@ -7,13 +7,14 @@
 
 enum { PING_MS = 15000 /* of silence */ };
 
+/* A listener in an audience. */
 struct attached {
-    struct watch watch; /* first: a dead attached is freed as its watch */
+    struct watch watch; /* first: the loop frees all of it, after loop_unwatch */
     struct audience *audience;
     struct answer_listener *listener;
     struct attached *next;
-    bool reader; /* has a reader's place */
-    bool blocked;
+    bool reader;              /* has a reader's place */
+    bool blocked;             /* the client is behind: nothing is given until its descriptor is writable */
     bool ended;               /* has got its closing event */
     bool title_due;           /* the title came while it was blocked */
     struct patience patience; /* while blocked */
@@ -47,7 +48,7 @@ static void let_go(struct attached *attached)
     if (!audience->first) audience->left(audience);
 }
 
-/* false: it was let go. */
+/* Does what the listener's state asks for. false: it was let go. */
 static bool settle_state(struct attached *attached, enum listener_state state)
 {
     struct loop *loop = &attached->audience->ground->loop;

@@ -1,5 +1,8 @@
-/* Completions, passed through: what the decoder has found sound goes to the client, event by event; a broken one never
- * does. Nothing is stored. A client that leaves ends its own at once. Loop thread, where nothing else is said. */
+/*
+ * Completions: the provider's events go on to the one client that asked. An event that the decoder finds broken never
+ * reaches the client. Nothing is stored. A client that leaves ends its completion at once. A completion owns itself: it
+ * is freed once its client is closed and its lease has ended. The loop's thread, where nothing else is said.
+ */
 #ifndef RELAY_COMPLETION_H
 #define RELAY_COMPLETION_H
 
@@ -8,21 +11,24 @@
 
 struct completion;
 
+/* All completions of this process. */
 struct completions {
     struct ground *ground;
-    struct buf shown; /* frames of one of them, to be sent together; empty between readings */
-    struct completion *first;
+    struct buf shown;         /* frames of one of them, to be sent together; empty between readings */
+    struct completion *first; /* the newest */
 };
 
+/* Takes completions that are all zero, and the ground, borrowed. */
 void completions_open(struct completions *completions, struct ground *ground);
-/* After the loop and all jobs have ended: those whose client takes nothing, and so has not got its end, go. */
+/* After the loop and all jobs have ended: closes the clients that are left, and frees their completions. */
 void completions_close(struct completions *completions);
-/* Takes the client and the spec's body, and uses a place that was taken. Any thread. */
+/* Takes the client and the spec's body, and takes over a stream's place that the caller holds. Any thread. */
 void completion_begin(struct completions *completions, const struct completion_spec *spec,
                       struct completion_client *client);
-/* Ends all, with CHAT_ERR_SHUTTING_DOWN. */
+/* Ends all, with CHAT_ERR_SHUTTING_DOWN. Their clients are told once the lease has ended, or after 2 s. */
 void completions_shut_down(struct completions *completions);
-/* The ticket of each that holds a lease, in turn; NULL behind the last. *at: NULL before the first. */
+/* Walks along the tickets of those that hold a lease. *at is NULL before the first call. Returns NULL behind the last.
+ */
 const struct admission_ticket *completions_ticket(const struct completions *completions, const struct completion **at);
 
 #endif

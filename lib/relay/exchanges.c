@@ -7,17 +7,18 @@
 #include "usecases/ports.h"
 
 enum {
-    BEAT_MS = 50,          /* notes (a stop, an attacher) are looked for this often: a stop has 200 ms in all */
-    TEXT_BEAT_MS = 450,    /* an answer's text is written this often */
-    FOLLOWED_BEAT_MS = 20, /* both, while an answer is followed in another process, or followed from here */
-    TEXTS_A_BEAT = 64,     /* more are due: exchanges follow one another. Thousands at once would be a burst that chunks
-                            * wait for */
-    TELL_WATCHED_MS = 1000,
-    WATCHED_MS = 4000,  /* how long a word from an attacher elsewhere counts */
-    END_AFTER_MS = 200, /* an answer that is over for so long and not stored: Postgres may be away */
+    BEAT_MS = 50,          /* an exchange is made this often, for the notes of others: a stop has 200 ms in all */
+    TEXT_BEAT_MS = 450,    /* the text of one answer is written this often */
+    FOLLOWED_BEAT_MS = 20, /* both, while another process follows an answer of ours, or we follow one of its */
+    TEXTS_A_BEAT = 64, /* the most texts that one exchange writes; if more are due, the next follows at once. Thousands
+                        * in one would be a burst that chunks wait for */
+    TELL_WATCHED_MS = 1000, /* a follower tells the writer this often that somebody is attached */
+    WATCHED_MS = 4000,      /* and for so long the writer believes it */
+    END_AFTER_MS = 200,     /* after its end an answer that isn't stored goes to the log: Postgres may be away */
 };
 
-/* One of them, from its making until what came back is taken. */
+/* One exchange, from its making until what came back is taken. The loop makes and frees it; between, it is the job's.
+ */
 struct exchange {
     struct job job; /* first */
     struct exchanges *all;
@@ -26,7 +27,7 @@ struct exchange {
     enum chat_error error;
 };
 
-/* Of ours, whose row is written. */
+/* An answer of ours whose row is written: its log may go. */
 struct ended_answer {
     struct ended_answer *next;
     char answer_id[UUID_TEXT_SIZE];
@@ -46,14 +47,14 @@ static void run_exchange(struct job *job, const void *context)
 
 /* ---- when the next is due ---- */
 
-/* Something lives, or has ended: there is an exchange to come. */
+/* Something lives, or has ended: sees to it, at this turn's end, that there is an exchange to come. */
 static void look_later(struct exchanges *exchanges)
 {
     if (!exchanges->under_way && !exchanges->timer.slot)
         loop_at_turn_end(&exchanges->ground->loop, LOOP_GATHER, &exchanges->looking);
 }
 
-/* At the end of this turn, with all that it brings. */
+/* The next exchange is made at the end of this turn, with all that the turn brings. */
 static void due_now(struct exchanges *exchanges)
 {
     exchanges->due = true;
@@ -273,7 +274,7 @@ static void add_logged(struct exchange *exchange, struct logged *logged)
 {
     if (logged->over) {
         if (!logged->end || logged->end_known) return; /* its row is written, or the log knows all */
-        /* what this process knows must survive it */
+        /* how it ended must be known to others, should this process die before the row is written */
         if (now_of(exchange->all) - logged->ended_ms >= END_AFTER_MS)
             add_end(exchange, logged);
         else
@@ -284,7 +285,7 @@ static void add_logged(struct exchange *exchange, struct logged *logged)
 
 static void over(struct job *job);
 
-/* NULL: out of memory, or nothing to say and nobody to hear. */
+/* NULL: out of memory, or there is nothing to write and nothing to ask. */
 static struct exchange *make_exchange(struct exchanges *exchanges)
 {
     size_t texts = exchanges->due_count < TEXTS_A_BEAT ? exchanges->due_count : TEXTS_A_BEAT, ended = 0;
@@ -302,7 +303,8 @@ static struct exchange *make_exchange(struct exchanges *exchanges)
     return exchange;
 }
 
-/* At a turn's end. While an exchange is under way its end sets the next. */
+/* At a turn's end (LOOP_GATHER). Makes the exchange that is due, or sets the timer for the next. While one is under way
+ * nothing is done: `over` sets the next. */
 static void look(struct turn_end *item)
 {
     struct exchanges *exchanges = LOOP_OWNER(item, struct exchanges, looking);
@@ -344,7 +346,7 @@ void exchanges_write_all_anew(struct exchanges *exchanges)
     }
 }
 
-/* NULL: it isn't here, or only followed. */
+/* NULL: this process doesn't write it. */
 static struct logged *find_logged(const struct exchanges *exchanges, const char *answer_id)
 {
     struct registered *found = registry_find(&exchanges->registry, answer_id);
@@ -363,14 +365,14 @@ static void take_read(struct exchanges *exchanges, const struct log_read *read)
     struct registered *found = registry_find(&exchanges->registry, read->answer_id);
     if (!found || found->kind != REGISTERED_FOLLOWER) return;
     struct followed *followed = LOOP_OWNER(found, struct followed, registered);
-    /* another follower of the same answer than the one that asked */
+    /* the follower that asked has gone meanwhile, and another one of the same answer has come */
     if (read->reasoning_at != followed->reasoning->len || read->content_at != followed->content->len) return;
     memcpy(followed->writer, read->writer, UUID_TEXT_SIZE);
     followed->text(followed, read);
     if (!read->writer[0]) followed->unwritten(followed);
 }
 
-/* That counts as attached here. It is told again every few seconds. */
+/* Another process told that somebody is attached there, which counts as attached here. It tells so every second. */
 static void take_watched(struct exchanges *exchanges, struct logged *logged)
 {
     logged->watched_until_ms = now_of(exchanges) + WATCHED_MS;

@@ -20,8 +20,8 @@ struct follower {
     struct timer timer; /* when to look at the row again */
     struct turn_end burial;
     bool gone, replay;
-    bool over;    /* all is there to be told */
-    bool looking; /* the job runs: `row` is its own */
+    bool over;    /* its end is known, and listeners are told */
+    bool looking; /* the job runs: `row` is the job's */
 
     struct message message;
     struct session session;
@@ -86,8 +86,8 @@ static void on_timer(void *owner)
     look(owner);
 }
 
-/* The row has the last word; what the log lacked of it comes now. A log that had more (its writer died before it was
- * saved) is cut back, so that what the closing event says is what is stored. */
+/* The row has the last word: what the log lacked of its text is added now. If the log had more (the writer died before
+ * it was saved), the text is cut back, so that the closing event and the text are what is stored. */
 static void take_text(struct buf *buf, const char *text, size_t len)
 {
     if (len > buf->len)

@@ -1,4 +1,8 @@
-/* What everything in the relay stands on. relay.c makes it; the others borrow it as long as the relay lives. */
+/*
+ * What everything in the relay stands on: the loop, the places, the job threads, the way to the provider. relay.c makes
+ * one and owns it. All others get a pointer to it, borrowed as long as the relay lives. The loop's thread, but for
+ * `places` and loop_post, which any thread may use.
+ */
 #ifndef RELAY_GROUND_H
 #define RELAY_GROUND_H
 
@@ -12,9 +16,9 @@ struct upstream;
 struct ground {
     struct loop loop;
     struct places places;
-    struct buf scratch;    /* for composing, within one call */
-    struct job_pool *jobs; /* with struct chat_ports as their context */
-    struct upstream *upstream;
+    struct buf scratch;        /* for composing; whoever uses it resets it first, and keeps nothing in it */
+    struct job_pool *jobs;     /* borrowed; the context of its threads is a struct chat_ports */
+    struct upstream *upstream; /* the way to the provider; owned */
 };
 
 #endif

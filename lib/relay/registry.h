@@ -1,4 +1,8 @@
-/* The answers that somebody may ask for by their id: those written here, and those followed from here. Loop thread. */
+/*
+ * Finds an answer of this process by its id: one that is written here (struct answer), or one that another process
+ * writes and that is followed from here (struct follower). It owns neither. exchanges.c adds and removes them. The
+ * loop's thread.
+ */
 #ifndef RELAY_REGISTRY_H
 #define RELAY_REGISTRY_H
 
@@ -6,7 +10,8 @@ enum { REGISTRY_BUCKETS = 4096 };
 
 enum registered_kind { REGISTERED_ANSWER, REGISTERED_FOLLOWER };
 
-/* Embedded in what is registered; its kind and id stay as long as it is. */
+/* Embedded in what is registered, as the first member of `struct logged` or `struct followed` (exchanges.h). The caller
+ * sets kind and answer_id, which stay as long as it is registered. By the kind answer_of or follower_of is called. */
 struct registered {
     struct registered *hash_next, *previous, *next;
     enum registered_kind kind;
@@ -21,7 +26,7 @@ struct registry {
 
 void registry_add(struct registry *registry, struct registered *registered);
 void registry_remove(struct registry *registry, struct registered *registered);
-/* NULL: it isn't there. Of several the newest. */
+/* Returns the one that was added last, if several have this id. NULL: none has. */
 struct registered *registry_find(const struct registry *registry, const char *answer_id);
 
 #endif

@@ -78,15 +78,16 @@ static void port_complete(struct answers *self, const struct completion_spec *sp
     completion_begin(&relay_at(self)->completions, spec, client);
 }
 
-/* Somebody comes to an answer. */
+/* A client that is to be attached to an answer, on its way from its request thread to the loop. */
 struct arrival {
     struct post post;
     struct relay *relay;
-    struct follower *follower; /* made for the case that nobody here writes or follows that answer */
+    struct follower *follower; /* made ahead, for the case that this process neither writes nor follows the answer */
     struct answer_listener *listener;
 };
 
-/* A replay is its reader's own. */
+/* Attaches it to the answer, if this process writes it; to its follower, if it is followed already; otherwise to the
+ * follower that came along. A replay is never shared. */
 static void attach(struct arrival *arrival)
 {
     struct relay *relay = arrival->relay;
@@ -103,7 +104,7 @@ static void attach(struct arrival *arrival)
     }
     if (found) follower = follower_of(found);
     follower_attach(follower, arrival->listener);
-    if (relay->shut) follower_let_all_go(follower); /* handed on by a step that was under way */
+    if (relay->shut) follower_let_all_go(follower); /* a step that ran at the shut-down handed it on */
 }
 
 static void arrive(struct post *post)
@@ -161,7 +162,7 @@ static const struct answers_ops relay_port = {
     .stop = port_stop,
 };
 
-/* ---- what others ask the loop for, and wait ---- */
+/* ---- what other threads ask the loop for, and wait until it is done ---- */
 
 /* On the stack of the thread that calls the loop. */
 struct relay_call {
@@ -224,7 +225,8 @@ void relay_log_forgotten(struct relay *relay)
     call_loop(relay, forget_log);
 }
 
-/* Followers say nothing at a shut-down: their answers go on elsewhere, and clients come again. */
+/* Readers of followers and replays get no closing event: their answers go on elsewhere or are over, and clients come
+ * again. */
 static void shut_down(struct post *post)
 {
     struct relay *relay = relay_of(post);
@@ -288,7 +290,7 @@ static bool open_upstream(struct relay *relay)
     return relay->ground.upstream != NULL;
 }
 
-/* Pools of their own, where they are given. */
+/* All parts but loop and upstream. A pool that isn't given is the ground's. */
 static void open_rooms(struct relay *relay)
 {
     const struct relay_settings *settings = &relay->settings;
@@ -350,7 +352,7 @@ void relay_drain(struct relay *relay)
         log_write(LOG_ERROR, "drain_incomplete", LOG_INT("live", relay_live(relay)));
 }
 
-/* Only where the drain was incomplete. */
+/* What is left if the drain was incomplete. */
 static void free_left(struct relay *relay)
 {
     struct registered *next;

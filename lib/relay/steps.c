@@ -7,7 +7,8 @@
 #include "relay/patience.h"
 #include "usecases/ports.h"
 
-/* One of them. While its step runs nothing here is watched, and only `result` and `wait_ms` are the job's. */
+/* A reply that is under way. While its step runs the reply, `result` and `wait_ms` are the job's, and the descriptor
+ * isn't watched. All else is the loop's. */
 struct visit {
     struct watch watch; /* first: a dead visit is freed as its watch */
     struct job job;
@@ -74,7 +75,7 @@ static void watch(struct visit *visit, uint32_t events, int64_t until_ms)
         end(visit);
 }
 
-/* After a step, or when there is room. */
+/* After a step, or when there is room: sends what waits, and then makes the next step, or ends the reply. */
 static void send_on(struct visit *visit)
 {
     int64_t now_ms = visit->steps->ground->loop.now_ms;

@@ -19,7 +19,8 @@ struct titles {
     struct registry *registry; /* of the answers; who reads one is told of the title */
 };
 
-/* Takes the spec's titles. Any thread. */
+/* Takes the two title bodies of the spec, and frees them. A job asks the model, stores the title, and then tells the
+ * answer, if it still lives here. Without a body or a pool nothing is asked. Any thread. */
 void title_start(const struct titles *titles, const struct answer_spec *spec);
 
 #endif

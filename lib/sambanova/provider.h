@@ -1,6 +1,7 @@
 /*
  * SambaNova Cloud behind usecases/provider.h: requests, streams and refusals of its OpenAI-compatible API.
- * provider.c checks the settings, compose.c writes the request, decode.c reads the answer, errors.c reads refusals.
+ * provider.c checks the settings, compose.c writes the request, decode.c reads the stream of an answer, chunk.c one
+ * chunk of it, errors.c refusals.
  */
 #ifndef SAMBANOVA_PROVIDER_H
 #define SAMBANOVA_PROVIDER_H

@@ -1,4 +1,5 @@
-/* What is known of a question (question.h). */
+/* What is known of a question (question.h): question_facts gives it. The loop's thread, until the question is over;
+ * then nothing changes any more, and job threads read it too. */
 #ifndef UPSTREAM_FACTS_H
 #define UPSTREAM_FACTS_H
 
@@ -11,8 +12,8 @@ struct question_facts {
     size_t body_len;          /* of the request */
     const char *starts_at;    /* the message that the body begins with, once its oldest turns were left out; NULL */
     bool answered;            /* in the last try, by what was asked for */
-    bool ending;              /* how it ends is known: `over` has been called, or is at this turn's end */
-    struct provider_end told; /* as far as it came; usage -1: not told */
+    bool ending;              /* how it ends is known: `over` has been called, or will be at this turn's end */
+    struct provider_end told; /* what the decoder made of the stream's end; usage -1: the provider didn't say */
     struct breaker_ticket breaker; /* to report with; of the model asked last */
     enum breaker_outcome outcome;  /* what it says of that model, so far */
     int64_t rest_s;                /* of BREAKER_BUSY */

@@ -1,4 +1,4 @@
-/* Inside lib/upstream: what its files have in common. The loop's thread alone. */
+/* struct upstream, for the files of lib/upstream alone; upstream.c makes and frees it. The loop's thread alone. */
 #ifndef UPSTREAM_INTERNAL_H
 #define UPSTREAM_INTERNAL_H
 
@@ -12,8 +12,8 @@ struct upstream {
     struct warm *warm; /* NULL: none is kept */
     struct curl_slist *headers;
     struct provider_reason reason; /* of the newest refusal */
-    bool calling;                  /* libcurl is, so nothing may be removed from it */
-    struct reading {               /* who was handed pieces, and isn't told yet that the reading is over */
+    bool calling;                  /* libcurl is calling us, so nothing may be removed from it */
+    struct reading {               /* which question was handed pieces, and isn't told yet that the reading is over */
         void *owner;               /* NULL: nobody */
         void (*done)(void *owner);
     } reading;

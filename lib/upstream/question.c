@@ -32,9 +32,9 @@ struct question {
     bool shown;            /* question_fine was called in this try */
     bool paused;           /* libcurl keeps a piece until question_resume */
     bool done;             /* the end marker has come: what follows is dropped, so that the connection serves again */
-    enum chat_error error; /* once facts.ending */
-    const char *problem;   /* of it */
-    const char *broken;    /* by the owner; NULL */
+    enum chat_error error; /* how it ends, once facts.ending is set */
+    const char *problem;   /* the same, for the log; static, NULL */
+    const char *broken;    /* why the owner can't use what came (question_break); NULL */
     struct buf whole;      /* not streamed: the answer's body */
     const struct trace *trace;
     int64_t started_ms, asked_ms, resume_at_ms, last_data_ms, paused_ms;
@@ -99,7 +99,7 @@ static void arm(struct question *question)
 
 /* ---- the end ---- */
 
-/* Not while libcurl calls. The body goes with the transfer that sends it. */
+/* Not within a callback of libcurl. The body goes with the transfer, which sends it. */
 static void close_transfer(struct question *question)
 {
     transfer_close(upstream_of(question), &question->transfer);
@@ -175,7 +175,7 @@ static void end_failed(struct question *question, const struct failure *failure)
                                   .problem = failure->problem});
 }
 
-/* Asks once more after wait_ms, where that is ever. */
+/* Asks once more after wait_ms, or as RETRY_NEVER and RETRY_WHEN_CHANGED say (retry.h). */
 static void go_on(struct question *question, const struct failure *failure, int64_t wait_ms)
 {
     if (wait_ms == RETRY_NEVER) {
@@ -201,7 +201,7 @@ static void fail_or_retry(struct question *question, const struct failure *failu
     go_on(question, failure, retry_next_try(&question->tries, failure));
 }
 
-/* How it ends is known. */
+/* The question has come to an end that is known: ends it, or asks a shorter one. Outside of libcurl's callbacks. */
 static void finish(struct question *question)
 {
     if (question->error == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED && !question->shown) {
@@ -241,7 +241,7 @@ static void conclude(struct question *question, enum chat_error error, const cha
     tally_failure(question->error, false);
 }
 
-/* What is said of the model by the end, where that says more than what came before it. */
+/* If the stream's end says something of the model, that is what the breaker hears. */
 static void take_outcome(struct question *question)
 {
     if (question->tries.facts.told.outcome != BREAKER_NEITHER)
@@ -308,7 +308,8 @@ static void tell_read_done(void *owner)
     question->ops->read_done(question->owner);
 }
 
-/* Whose pieces come now. false: no room for them. */
+/* A piece has come for this question. Another one that was read before is told that its reading is over. false: the
+ * owner has no room, so libcurl keeps the piece. */
 static bool begin_piece(struct question *question)
 {
     struct upstream *upstream = upstream_of(question);
@@ -343,7 +344,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
     return question->tries.facts.ending && !question->done ? 0 : len;
 }
 
-/* Its connection is over, without an end marker where it was streamed. */
+/* The connection is over; of a stream no end marker has come. */
 static void conclude_over(struct question *question)
 {
     if (!question->streamed)

@@ -1,13 +1,15 @@
 /*
  * One question to the provider, over all its tries: the same again, shorter, or to the fallback model, as long as its
  * owner has been shown nothing. It has three limits of time: for the whole, for the first byte, and between two pieces
- * of use.
+ * of use. Its owner is an answer or a completion (relay/).
  *
- *   question_ask ──► asking ──► receiving ──► over
- *                      ▲  │ failed  │ failed, nothing shown
- *                      └─ pausing ◄─┘
+ *   question_new ─► question_ask ──► asking ──► receiving ──► over ─► question_free
+ *                                      ▲  │ failed  │ failed, nothing shown
+ *                                      └─ pausing ◄─┘
  *
- * All is for the loop's thread, where nothing else is said.
+ * What is read from a socket comes to the owner as the sink's calls and `bytes`, within a callback of libcurl. There
+ * the owner may call question_fine, question_alive and question_break; from `bytes`, `room` and `read_done` also
+ * question_stop. All is for the loop's thread, where nothing else is said.
  */
 #ifndef UPSTREAM_QUESTION_H
 #define UPSTREAM_QUESTION_H
@@ -29,17 +31,18 @@ struct question_end {
     const char *problem;                  /* for the log; static, NULL */
 };
 
-/* What it says to its owner. `room`, `bytes` and the sink may be called from within libcurl. */
+/* What a question says to its owner. `room`, `bytes`, `read_done` and the sink may be called from within libcurl. */
 struct question_ops {
     /* Whether the next piece may come. Where not, it is kept, and the provider isn't read until question_resume. NULL:
      * it always may. */
     bool (*room)(void *owner);
     /* A piece of a stream was decoded. NULL: the sink has said it all. */
     void (*bytes)(void *owner);
-    /* What one reading of sockets brought has been decoded; before another question's pieces are. NULL: the owner
-     * doesn't gather. */
+    /* All pieces that one reading of sockets brought to this question have been decoded. It is called before pieces of
+     * another question are. NULL: the owner doesn't gather them. */
     void (*read_done)(void *owner);
-    /* It is over: once, never within a callback of libcurl, and not after question_stop. Not to be freed here. */
+    /* The question is over. Called once, never within a callback of libcurl, and not after question_stop. The question
+     * is not to be freed here. */
     void (*over)(void *owner, const struct question_end *end);
 };
 
@@ -58,23 +61,23 @@ struct question_spec {
     const char *id_name, *id; /* what the log calls it */
 };
 
-/* Where the breaker's ticket is of another model than the body, the body is changed to that one. Aborts without memory.
- * Any thread. */
+/* Takes the spec's body. If the breaker's ticket is of another model than the body names, the body is changed to that
+ * one. Aborts without memory. Returns the question, for question_free. Any thread. */
 struct question *question_new(struct upstream *upstream, const struct question_spec *spec);
-/* The first try, once. `over` may be called at once. */
+/* Starts the first try; called once. `over` may be called before it returns. */
 void question_ask(struct question *question);
-/* What came is of use: it says well of the model, a trial has shown enough, and it won't be asked again. */
+/* The owner has shown something of what came. So no other try follows, and the breaker hears well of the model. */
 void question_fine(struct question *question);
-/* What came shows that the provider still speaks: the limit between two pieces begins anew. */
+/* Something of use came: the limit between two pieces begins anew. */
 void question_alive(struct question *question);
 /* From the sink or `bytes`: what came can't be used. It ends with CHAT_ERR_UPSTREAM_INVALID_RESPONSE. problem: static.
  */
 void question_break(struct question *question, const char *problem);
-/* There is room again. What was kept comes before this returns, unless it ends the question. The time that the provider
- * wasn't read counts for no limit. Not within a callback of libcurl. */
+/* There is room again, after `room` said that there was none. What was kept comes before this returns, unless it ends
+ * the question. The time that the provider wasn't read counts for no limit. Not within a callback of libcurl. */
 void question_resume(struct question *question);
-/* Ends it without `over`. The sink gets what the decoder still holds; the connection is closed, at this turn's end
- * where libcurl calls. Nothing happens where it is over. Not from the sink. */
+/* Ends the question without `over`. Before it returns, the sink gets what the decoder still holds. The connection is
+ * closed; within a callback of libcurl, at this turn's end. Does nothing if it is over. Not from the sink. */
 void question_stop(struct question *question);
 /* Not within a callback of libcurl, nor of its own; from the loop only in LOOP_FREE. NULL is fine. */
 void question_free(struct question *question);

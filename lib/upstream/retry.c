@@ -35,7 +35,7 @@ static bool report(struct upstream *upstream, const struct breaker_ticket *ticke
     return true;
 }
 
-/* Its owner has no more to report with it. */
+/* The question's owner has nothing more to report with this ticket. */
 static void use_up(struct breaker_ticket *ticket)
 {
     *ticket = (struct breaker_ticket){.model = ticket->model};
@@ -79,11 +79,11 @@ static void shorten(struct tries *tries)
 
 /* ---- another model ---- */
 
-/* Leaves one model for another: a job tells the first one's breaker, and asks the other's. */
+/* The way from one model to the fallback: a job reports to the first one's breaker, and asks the other's. */
 struct change_job {
     struct job job; /* first */
     struct upstream *upstream;
-    struct tries *tries;    /* NULL: it has ended meanwhile */
+    struct tries *tries;    /* NULL: the question has ended meanwhile */
     struct failure failure; /* of the first model */
     int64_t wait_ms;        /* before the other is asked */
     struct breaker_ticket left, taken;

@@ -1,7 +1,12 @@
 /*
  * The way to the model provider, over libcurl, which no other folder knows: connections that are kept and shared, one
- * that stands before anybody asks, and what the provider says of this service's account. A question itself, over all
- * its tries, is upstream/question.h.
+ * that stands before anybody asks, and what the provider says of this service's account.
+ *
+ *   for others   upstream.h (its life; warm.c, blocking.c), question.h (one question over all its tries), facts.h (what
+ * is known of a question), settings.h for itself   retry (which try follows), transfer (one request), pools (libcurl's
+ * sockets and timers), warm, tally, internal.h (struct upstream)
+ *
+ * The loop's thread, where nothing else is said.
  */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
@@ -9,15 +14,18 @@
 #include "upstream/settings.h"
 
 struct upstream;
-/* Takes settings, which are copied. The loop need not run yet. NULL: out of resources. */
+/* Takes settings, which are copied. The loop need not run yet. Returns what upstream_close frees; NULL: out of
+ * resources. The thread that starts the loop. */
 struct upstream *upstream_open(const struct upstream_settings *settings);
-/* After the loop and the jobs have ended, and all questions are freed. Closes all connections. NULL is fine. */
+/* After the loop and the jobs have ended, and all questions are freed. Closes all connections. NULL is fine. Any
+ * thread.
+ */
 void upstream_close(struct upstream *upstream);
 
-/* From now on one connection to the provider stands before anybody asks. It is opened again in quiet times, until a
- * quarter of an hour has passed without a question. Without memory there is none. */
+/* From now on one connection to the provider stands before anybody asks (warm.c). It is opened again in quiet times,
+ * until a quarter of an hour has passed without a question. Without memory nothing happens. */
 void upstream_warm_start(struct upstream *upstream);
-/* It is opened no more; a try that is under way is broken off. Fine where none was started. */
+/* The connection is opened no more; a try that is under way is broken off. Fine where none was started. */
 void upstream_warm_stop(struct upstream *upstream);
 
 /* One streamed question, asked once, that its caller waits for. */
@@ -36,8 +44,8 @@ struct blocking_end {
     struct token_usage usage;     /* -1: not told; all 0: nothing was used */
 };
 
-/* From a thread that may block, so never from the loop's. Takes no connection of those above, and counts for no metric.
- */
+/* Asks, and returns once it is over or the time is up (blocking.c). For a thread that may block, so never the loop's.
+ * It takes no connection of those above, and counts for no metric. */
 void upstream_ask_blocking(const struct upstream *upstream, const struct blocking_question *question,
                            struct blocking_end *out);
 

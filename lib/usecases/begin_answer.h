@@ -6,7 +6,9 @@
 #include "domain/problem.h"
 #include "usecases/ports.h"
 
-/* Counted and stored: give it to answers_start, or to answer_abandon. */
+/* An answer that is counted and stored, and holds a place in the relay. The caller sets spec.request_id and spec.trace,
+ * and gives spec to answers_start. spec points into this struct, so it is not to be copied. Other pointers are in
+ * the arena; the bodies are malloc'ed, and answers_start takes them. */
 struct ready_answer {
     struct session session;
     struct message question;

@@ -1,5 +1,6 @@
 /* The counterpart of take_place, for when the provider is no longer needed: it ends the lease, and reports to the
- * breaker. */
+ * breaker. The place in the relay isn't given back here: the relay does that when the answer or the completion goes. A
+ * job thread, or the thread of whoever ends an answer whose process died. */
 #ifndef USECASES_LEAVE_PLACE_H
 #define USECASES_LEAVE_PLACE_H
 

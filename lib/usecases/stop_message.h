@@ -1,4 +1,5 @@
-/* Stops an answer that is being written; the text so far is kept and counted. */
+/* A user's stop of an answer that is being written, until its row shows the end; the text so far is kept and counted.
+ * It asks by stop_answer.h, again and again while another process writes the answer. */
 #ifndef USECASES_STOP_MESSAGE_H
 #define USECASES_STOP_MESSAGE_H
 

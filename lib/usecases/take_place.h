@@ -5,7 +5,7 @@
 #include "domain/problem.h"
 #include "usecases/ports.h"
 
-/* Everything that the request then holds. */
+/* What the request then holds, beside its place in the relay (answers.h), which has no receipt. */
 struct place {
     struct admission_ticket ticket;
     struct breaker_ticket breaker; /* its model is the one to ask; NULL: it wasn't known, and any may be asked */

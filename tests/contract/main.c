@@ -32,8 +32,13 @@ void contract_user(char out[64])
     snprintf(out, 64, "contract:%s", id);
 }
 
-int main(void)
+/* contract-tests [--suites]: all tests, or those of CK_RUN_SUITE; or the suites' names, a line each. */
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--suites") == 0) {
+        for (const struct contract_suite *suite = suites; suite; suite = suite->next) puts(suite->name);
+        return EXIT_SUCCESS;
+    }
     if (!getenv("CONTRACT_LOG")) log_set_fd(-1); /* CONTRACT_LOG=1: see the stores' log lines */
     SRunner *runner = srunner_create(NULL);
     for (const struct contract_suite *suite = suites; suite; suite = suite->next)
