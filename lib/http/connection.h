@@ -68,8 +68,7 @@ static inline void connection_cork(struct connection *self)
 }
 
 /* Takes all bytes. BLOCKED: some of them wait for room. GONE: the client left, or too much waits
- * (fcgi/records.c: 16 MiB).
- */
+ * (fcgi/records.c: 16 MiB). */
 static inline enum connection_state connection_write(struct connection *self, const char *bytes, size_t len)
 {
     return self->ops->write(self, bytes, len);
