@@ -25,7 +25,7 @@ void renewal_step(struct renewal *renewal, struct admission *admission, bool res
 {
     size_t left = renewal->count - renewal->done, step = renewal->count / RENEWAL_STEPS + 1;
     size_t count = rest || left < step ? left : step;
-    bool fine = count == 0 || admission->ops->renew(admission, renewal->leases + renewal->done, count) == CHAT_OK;
+    bool fine = count == 0 || admission_renew(admission, renewal->leases + renewal->done, count) == CHAT_OK;
     if (!fine) log_write(LOG_WARN, "leases_not_renewed", LOG_INT("count", left));
     renewal->done += count;
     if (!fine || count == left) renewal_end(renewal);

@@ -40,7 +40,7 @@ static bool is_single(const char *name)
 }
 
 /* A body that is said to be of two types is of none. */
-static const char *request_param(const struct http_request *self, const char *name)
+static const char *fcgi_param(const struct http_request *self, const char *name)
 {
     if (of(self)->taken) return NULL;
     const char *value = FCGX_GetParam(name, of(self)->fcgi->envp);
@@ -52,12 +52,12 @@ static const char *request_param(const struct http_request *self, const char *na
 /* As long as nginx said it is; 0 where it said nothing. */
 static size_t content_length(const struct http_request *self)
 {
-    const char *text = request_param(self, "CONTENT_LENGTH");
+    const char *text = fcgi_param(self, "CONTENT_LENGTH");
     return text ? (size_t)strtoull(text, NULL, 10) : 0;
 }
 
-static enum chat_error request_read_body(struct http_request *self, size_t limit, struct arena *arena,
-                                         const char **body, size_t *len)
+static enum chat_error fcgi_read_body(struct http_request *self, size_t limit, struct arena *arena, const char **body,
+                                      size_t *len)
 {
     FCGX_Stream *in = of(self)->fcgi->in;
     size_t expected = content_length(self);
@@ -76,7 +76,7 @@ static enum chat_error request_read_body(struct http_request *self, size_t limit
     return *len < expected ? CHAT_ERR_INVALID_REQUEST : CHAT_OK;
 }
 
-static void request_respond(struct http_request *self, const struct http_response *response)
+static void fcgi_respond(struct http_request *self, const struct http_response *response)
 {
     struct buf head;
     buf_init(&head, HEAD_MAX_BYTES);
@@ -89,7 +89,7 @@ static void request_respond(struct http_request *self, const struct http_respons
     buf_fini(&head);
 }
 
-static struct connection *request_take(struct http_request *self)
+static struct connection *fcgi_take(struct http_request *self)
 {
     FCGX_Request *fcgi = of(self)->fcgi;
     struct connection *connection = records_open(fcgi->ipcFd, (uint16_t)fcgi->requestId);
@@ -103,15 +103,15 @@ static struct connection *request_take(struct http_request *self)
 }
 
 static const struct http_request_ops request_ops = {
-    .param = request_param,
-    .read_body = request_read_body,
-    .respond = request_respond,
-    .take = request_take,
+    .param = fcgi_param,
+    .read_body = fcgi_read_body,
+    .respond = fcgi_respond,
+    .take = fcgi_take,
 };
 
 static const char *copied(const struct http_request *self, const char *name, struct arena *arena)
 {
-    const char *value = request_param(self, name);
+    const char *value = fcgi_param(self, name);
     return value ? arena_strdup(arena, value) : "";
 }
 

@@ -101,7 +101,7 @@ void stores_new_request(struct stores *stores)
 enum chat_error stores_check_redis(struct stores *stores)
 {
     struct admission *admission = stores->ports.admission;
-    return admission->ops->ping(admission);
+    return admission_ping(admission);
 }
 
 enum chat_error stores_check_postgres(void *stores)

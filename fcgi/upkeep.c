@@ -27,7 +27,7 @@ static void say_alive(struct upkeep *upkeep)
 {
     struct processes *processes = upkeep->stores.ports.processes;
     bool forgotten;
-    if (processes->ops->say_alive(processes, relay_process_id(upkeep->relay), &forgotten) != CHAT_OK)
+    if (processes_say_alive(processes, relay_process_id(upkeep->relay), &forgotten) != CHAT_OK)
         log_write(LOG_DEBUG, "alive_not_told");
     if (forgotten) relay_log_forgotten(upkeep->relay);
 }

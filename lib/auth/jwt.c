@@ -30,15 +30,14 @@ enum { ES256_BYTES = 64, ES256_DER_MAX = 80 };
 
 static const char *check_public_key(enum jwt_algorithm algorithm, const EVP_PKEY *key)
 {
-    char curve[64];
-    size_t len;
-
     if (algorithm == JWT_RS256) {
         if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) return "RS256 needs an RSA public key";
         if (EVP_PKEY_get_bits(key) < JWT_MIN_RSA_BITS) return "the RSA key has fewer than 2048 bits";
         return NULL;
     }
     if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return "ES256 needs an EC public key";
+    char curve[64];
+    size_t len;
     if (!EVP_PKEY_get_group_name(key, curve, sizeof curve, &len) || strcmp(curve, SN_X9_62_prime256v1) != 0)
         return "ES256 needs a key on the curve P-256";
     return NULL;
@@ -55,10 +54,8 @@ static bool has_two_keys(const struct jwt_policy *policy)
 
 static const char *policy_problem(const struct jwt_policy *policy)
 {
-    const char *problem;
     EVP_PKEY *key = NULL;
     BIO *pem;
-
     if (!policy->key || policy->key_len == 0) return "no key";
     if (policy->key_len > INT_MAX) return "the key is too long";
     if (policy->leeway_s < 0) return "the leeway is negative";
@@ -71,7 +68,8 @@ static const char *policy_problem(const struct jwt_policy *policy)
     if (has_two_keys(policy)) return "the file holds more than one public key; tokens are checked with one";
     pem = BIO_new_mem_buf(policy->key, (int)policy->key_len);
     if (pem) key = PEM_read_bio_PUBKEY(pem, NULL, NULL, NULL);
-    problem = key ? check_public_key(policy->algorithm, key) : "the key is no PEM public key (BEGIN PUBLIC KEY)";
+    const char *problem =
+        key ? check_public_key(policy->algorithm, key) : "the key is no PEM public key (BEGIN PUBLIC KEY)";
     EVP_PKEY_free(key);
     BIO_free(pem);
     return problem;
@@ -90,7 +88,6 @@ static bool is_signed_hs256(const struct jwt_policy *policy, const char *text, s
 {
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned mac_len = 0;
-
     return HMAC(EVP_sha256(), policy->key, (int)policy->key_len, (const unsigned char *)text, len, mac, &mac_len) &&
            mac_len == signature_len && CRYPTO_memcmp(mac, signature, mac_len) == 0;
 }
@@ -102,7 +99,6 @@ static size_t der_of_es256(const unsigned char *raw, size_t len, unsigned char d
     BIGNUM *s = len == ES256_BYTES ? BN_bin2bn(raw + ES256_BYTES / 2, ES256_BYTES / 2, NULL) : NULL;
     ECDSA_SIG *signature = r && s ? ECDSA_SIG_new() : NULL;
     int der_len = 0;
-
     if (signature && ECDSA_SIG_set0(signature, r, s) == 1) {
         r = s = NULL; /* the signature owns them from now on */
         der_len = i2d_ECDSA_SIG(signature, &der);
@@ -116,12 +112,11 @@ static size_t der_of_es256(const unsigned char *raw, size_t len, unsigned char d
 static bool is_signed_by_pair(const struct jwt_policy *policy, const char *text, size_t len,
                               const unsigned char *signature, size_t signature_len)
 {
-    unsigned char der[ES256_DER_MAX];
     BIO *pem = BIO_new_mem_buf(policy->key, (int)policy->key_len);
     EVP_PKEY *key = pem ? PEM_read_bio_PUBKEY(pem, NULL, NULL, NULL) : NULL;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool fine = key && context && !check_public_key(policy->algorithm, key);
-
+    unsigned char der[ES256_DER_MAX];
     if (fine && policy->algorithm == JWT_ES256) {
         signature_len = der_of_es256(signature, signature_len, der);
         signature = der;
@@ -146,10 +141,9 @@ static int base64url_digit(char c)
 /* false: not base64url of RFC 7515 (no padding, nothing left over in the last digit). out: 3/4 of len. */
 static bool decode(const char *text, size_t len, unsigned char *out, size_t *out_len)
 {
+    *out_len = 0;
     unsigned bits = 0;
     int held = 0;
-
-    *out_len = 0;
     for (size_t i = 0; i < len; i++) {
         int digit = base64url_digit(text[i]);
         if (digit < 0) return false;
@@ -170,7 +164,6 @@ static bool decode(const char *text, size_t len, unsigned char *out, size_t *out
 static bool is_text(const struct json *value, const char *text)
 {
     const char *string = json_string(value, NULL);
-
     return string && strcmp(string, text) == 0;
 }
 
@@ -179,7 +172,6 @@ static bool is_access_type(const struct json *typ)
 {
     static const char *const types[] = {"JWT", "at+jwt", "application/jwt", "application/at+jwt"};
     const char *text = json_string(typ, NULL);
-
     if (!typ) return true;
     for (size_t i = 0; text && i < sizeof types / sizeof types[0]; i++)
         if (strcasecmp(text, types[i]) == 0) return true;
@@ -190,7 +182,6 @@ static bool is_access_type(const struct json *typ)
 static bool is_harmless_kid(const struct json *kid)
 {
     const char *text = json_string(kid, NULL);
-
     return !kid || (text && *text && strlen(text) <= 128 &&
                     !text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._=+/-")] &&
                     !strstr(text, ".."));
@@ -210,7 +201,6 @@ static bool integer_claim(const struct json *claims, const char *name, int64_t *
 {
     static const double last = 9007199254740992.0;
     double number;
-
     if (!json_number(json_get(claims, name), &number) || floor(number) != number) return false;
     *out = number >= last ? (int64_t)last : number <= -last ? -(int64_t)last : (int64_t)number;
     return true;
@@ -218,10 +208,9 @@ static bool integer_claim(const struct json *claims, const char *name, int64_t *
 
 static const char *check_times(const struct json *claims, int64_t now_s, int leeway_s, int64_t *expires_at_s)
 {
-    int64_t not_before_s;
-
     if (!integer_claim(claims, "exp", expires_at_s) || *expires_at_s <= 0) return "exp";
     if (now_s - leeway_s >= *expires_at_s) return "expired";
+    int64_t not_before_s;
     if (json_get(claims, "nbf")) {
         if (!integer_claim(claims, "nbf", &not_before_s)) return "nbf";
         if (now_s + leeway_s < not_before_s) return "not yet valid";
@@ -234,7 +223,6 @@ static bool any_string(const struct json *claim, bool (*is_it)(const char *strin
                        const void *context)
 {
     const char *string = json_string(claim, NULL);
-
     if (string) return is_it(string, context);
     if (!claim || json_type(claim) != JSON_ARRAY) return false;
     for (const struct json *item = json_first(claim); item; item = json_next(item)) {
@@ -259,10 +247,9 @@ static bool is_listed(const char *string, const void *context)
 static const struct json *claim_at(const struct json *claims, const char *path)
 {
     const struct json *value = json_get(claims, path);
+    if (value) return value;
     const char *dot;
     char name[JWT_CLAIM_NAME_SIZE];
-
-    if (value) return value;
     for (value = claims; value; path = dot + 1) {
         dot = strchr(path, '.');
         size_t len = dot ? (size_t)(dot - path) : strlen(path);
@@ -284,7 +271,6 @@ static bool add_group(const char *name, const void *context)
 {
     struct jwt_claims *claims = ((const struct group_writer *)context)->claims;
     size_t len = strlen(name);
-
     if (len > 0 && claims->groups_len + len + 2 <= sizeof claims->groups) {
         memcpy(claims->groups + claims->groups_len, name, len + 1);
         claims->groups_len += len + 1;
@@ -297,7 +283,6 @@ bool jwt_is_subject(const char *sub)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@|+=/-";
     size_t len = strspn(sub, allowed);
-
     return len > 0 && len < JWT_SUBJECT_SIZE && !sub[len];
 }
 
@@ -308,7 +293,6 @@ static const char *check_identity(const struct jwt_policy *policy, const struct 
     const struct json *role = claim_at(payload, policy->role_claim ? policy->role_claim : "role");
     const struct json *groups = claim_at(payload, policy->groups_claim ? policy->groups_claim : "groups");
     const struct group_writer writer = {claims};
-
     if (!sub || !jwt_is_subject(sub)) return "sub";
     memcpy(claims->subject, sub, strlen(sub) + 1);
     claims->is_admin = any_string(role, is_listed, policy->admin_values ? policy->admin_values : "admin");
@@ -324,7 +308,6 @@ static const char *check_claims(const struct jwt_policy *policy, int64_t now_s, 
                                 struct jwt_claims *claims)
 {
     const char *broken = check_times(payload, now_s, policy->leeway_s, &claims->expires_at_s);
-
     if (!broken && policy->issuer && !is_text(json_get(payload, "iss"), policy->issuer)) broken = "iss";
     if (!broken && policy->audience && !any_string(json_get(payload, "aud"), is_same, policy->audience)) broken = "aud";
     return broken ? broken : check_identity(policy, payload, claims);
@@ -333,9 +316,8 @@ static const char *check_claims(const struct jwt_policy *policy, int64_t now_s, 
 /* Exactly three segments of base64url, none empty. */
 static bool is_well_formed(const char *token, size_t len, size_t ends[2])
 {
-    size_t dots = 0, segment = 0;
-
     if (len > JWT_MAX_TOKEN_BYTES) return false;
+    size_t dots = 0, segment = 0;
     for (size_t i = 0; i < len; i++) {
         if (token[i] == '.') {
             if (segment == 0 || dots == 2) return false;
@@ -357,7 +339,6 @@ static struct json_doc *read_object(const char *text, size_t len)
     struct json_doc *doc;
     const char *reason;
     size_t bytes_len;
-
     if (!decode(text, len, bytes, &bytes_len) || json_parse((const char *)bytes, bytes_len, &doc, &reason) != CHAT_OK)
         return NULL;
     if (json_type(json_root(doc)) == JSON_OBJECT) return doc;
@@ -369,7 +350,6 @@ static bool is_signed_by_libjwt(const struct jwt_policy *policy, const char *tok
 {
     NOT_ZEROED char text[JWT_MAX_TOKEN_BYTES + 1];
     jwt_t *jwt = NULL;
-
     memcpy(text, token, len);
     text[len] = '\0';
     bool fine = jwt_decode(&jwt, text, policy->key, (int)policy->key_len) == 0 && jwt;
@@ -384,7 +364,6 @@ static bool is_signed(const struct jwt_policy *policy, const char *token, size_t
 {
     NOT_ZEROED unsigned char signature[JWT_MAX_TOKEN_BYTES];
     size_t signature_len;
-
     if (!typ || strcasecmp(json_string(typ, NULL), "JWT") == 0) return is_signed_by_libjwt(policy, token, len);
     if (!decode(token + signed_len + 1, len - signed_len - 1, signature, &signature_len)) return false;
     return (policy->algorithm == JWT_HS256 ? is_signed_hs256 : is_signed_by_pair)(policy, token, signed_len, signature,
@@ -431,7 +410,6 @@ struct basis {
 static void add_bytes(struct basis *basis, const void *bytes, size_t len)
 {
     size_t at = basis->len;
-
     basis->len += len;
     if (basis->len <= sizeof basis->bytes) memcpy(basis->bytes + at, bytes, len);
 }
@@ -449,7 +427,6 @@ static bool digest_of(const struct jwt_policy *policy, const char *token, size_t
     NOT_ZEROED struct basis basis;
     const unsigned char algorithm = (unsigned char)policy->algorithm;
     const uint32_t key_len = (uint32_t)policy->key_len;
-
     basis.len = 0;
     add_bytes(&basis, &algorithm, sizeof algorithm);
     add_bytes(&basis, &key_len, sizeof key_len);
@@ -482,11 +459,9 @@ static void copy_claims(struct jwt_claims *to, const struct jwt_claims *from)
 static bool cache_get(const unsigned char digest[SHA256_DIGEST_LENGTH], int64_t mono_ms, struct jwt_claims *out)
 {
     const struct cache_slot *slot = slot_of(digest);
-    bool hit;
-
     pthread_mutex_lock(&cache_mutex);
-    hit = slot->is_used && mono_ms - slot->kept_at_mono_ms < CACHE_KEEP_MS &&
-          memcmp(slot->digest, digest, sizeof slot->digest) == 0;
+    bool hit = slot->is_used && mono_ms - slot->kept_at_mono_ms < CACHE_KEEP_MS &&
+               memcmp(slot->digest, digest, sizeof slot->digest) == 0;
     if (hit) copy_claims(out, &slot->claims);
     pthread_mutex_unlock(&cache_mutex);
     return hit;
@@ -496,7 +471,6 @@ static void cache_put(const unsigned char digest[SHA256_DIGEST_LENGTH], int64_t 
                       const struct jwt_claims *claims)
 {
     struct cache_slot *slot = slot_of(digest);
-
     pthread_mutex_lock(&cache_mutex);
     memcpy(slot->digest, digest, sizeof slot->digest);
     slot->kept_at_mono_ms = mono_ms;
@@ -523,14 +497,13 @@ enum chat_error jwt_verify(const struct jwt_policy *policy, const struct clock *
                            struct jwt_claims *out)
 {
     const int64_t now_s = clock_wall_ms(clock) / 1000;
-    unsigned char digest[SHA256_DIGEST_LENGTH];
     NOT_ZEROED struct jwt_claims claims;
     const char *broken;
     size_t ends[2];
     bool has_digest;
-
     if (!policy->key || policy->key_len == 0 || policy->key_len > INT_MAX) return refuse("no key");
     if (!is_well_formed(token, len, ends)) return refuse("form");
+    unsigned char digest[SHA256_DIGEST_LENGTH];
     has_digest = digest_of(policy, token, len, digest);
     if (has_digest && cache_get(digest, clock_mono_ms(clock), &claims))
         return now_s - policy->leeway_s >= claims.expires_at_s ? refuse("expired") : accept(&claims, out);

@@ -14,7 +14,6 @@ enum { ROLE_MAX_BYTES = 4096 };
 static struct value_span first_of(const char *list, const char *others)
 {
     struct value_span value;
-
     for (const char *at = list; values_next(&at, &value);)
         if (!others || !values_have(others, value.at, value.len)) return value;
     return (struct value_span){"", 0};
@@ -25,7 +24,6 @@ static void put_roles(struct json_writer *json, const struct jwt_policy *policy,
 {
     const char *admins = policy->admin_values ? policy->admin_values : "admin", *required = policy->required_values;
     struct value_span role = is_admin ? first_of(admins, NULL) : (struct value_span){"user", 4};
-
     json_begin_array(json);
     json_put_string_len(json, role.at, role.len);
     if (required && !values_have(required, role.at, role.len)) {
@@ -38,12 +36,11 @@ static void put_roles(struct json_writer *json, const struct jwt_policy *policy,
 /* The whole name of the claim is tried first, so a path needs no nesting. */
 static bool add_role(jwt_t *jwt, const struct jwt_policy *policy, bool is_admin)
 {
-    struct json_writer json;
-    struct buf text;
-
     if (!policy->role_claim && !policy->admin_values && !policy->required_values)
         return jwt_add_grant(jwt, "role", is_admin ? "admin" : "user") == 0;
+    struct buf text;
     buf_init(&text, ROLE_MAX_BYTES);
+    struct json_writer json;
     json_writer_init(&json, &text);
     json_begin_object(&json);
     json_put_key(&json, policy->role_claim ? policy->role_claim : "role");
@@ -69,17 +66,15 @@ static bool is_as_claimed(const struct jwt_policy *policy, const struct clock *c
                           const struct jwt_claims *claims)
 {
     struct jwt_claims read;
-
     return jwt_verify(policy, clock, token, strlen(token), &read) == CHAT_OK && read.is_admin == claims->is_admin;
 }
 
 char *jwt_issue(const struct jwt_policy *policy, const struct clock *clock, const struct jwt_claims *claims)
 {
-    char *token = NULL;
-    jwt_t *jwt = NULL;
-
     if (policy->algorithm != JWT_HS256 || policy->key_len > INT_MAX || !jwt_is_subject(claims->subject)) return NULL;
+    jwt_t *jwt = NULL;
     if (jwt_new(&jwt) != 0) return NULL;
+    char *token = NULL;
     if (add_claims(jwt, policy, claims, clock_wall_ms(clock) / 1000) &&
         jwt_set_alg(jwt, JWT_ALG_HS256, policy->key, (int)policy->key_len) == 0)
         token = jwt_encode_str(jwt);

@@ -24,7 +24,6 @@ struct arena_block {
 static struct arena_block *block_new(size_t size)
 {
     struct arena_block *block = size <= SIZE_MAX - sizeof *block ? malloc(sizeof *block + size) : NULL;
-
     if (!block) out_of_memory(size);
     block->next = NULL;
     block->size = size;
@@ -45,7 +44,6 @@ void arena_init_small(struct arena *arena)
 void arena_reset(struct arena *arena)
 {
     struct arena_block *kept = NULL;
-
     for (struct arena_block *block = arena->first, *next; block; block = next) {
         next = block->next;
         if (!kept && block->size == arena->block_bytes)
@@ -75,7 +73,6 @@ void arena_fini(struct arena *arena)
 static void *alloc_big(struct arena *arena, size_t size)
 {
     struct arena_block *block = block_new(size);
-
     block->used = size;
     if (arena->first) {
         block->next = arena->first->next;
@@ -92,7 +89,6 @@ static void *take(struct arena *arena, size_t size)
     const size_t align = _Alignof(max_align_t);
     size_t rounded = size ? (size + align - 1) / align * align : align;
     void *room;
-
     if (rounded < size) rounded = size; /* overflow: block_new finds no memory for it */
     arena->used_bytes += rounded;
     if (rounded >= arena->block_bytes / BIG_PART) return alloc_big(arena, rounded);
@@ -118,10 +114,8 @@ char *arena_strdup(struct arena *arena, const char *text)
 
 char *arena_strndup(struct arena *arena, const char *text, size_t len)
 {
-    char *copy;
-
     if (!text) return NULL;
-    copy = take(arena, len == SIZE_MAX ? len : len + 1);
+    char *copy = take(arena, len == SIZE_MAX ? len : len + 1);
     memcpy(copy, text, len);
     copy[len] = '\0';
     return copy;
@@ -130,14 +124,11 @@ char *arena_strndup(struct arena *arena, const char *text, size_t len)
 char *arena_printf(struct arena *arena, const char *fmt, ...)
 {
     va_list args, again;
-    char *text;
-    int len;
-
     va_start(args, fmt);
     va_copy(again, args);
-    len = vsnprintf(NULL, 0, fmt, args);
+    int len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    text = take(arena, len < 0 ? 1 : (size_t)len + 1);
+    char *text = take(arena, len < 0 ? 1 : (size_t)len + 1);
     text[0] = '\0';
     if (len > 0) vsnprintf(text, (size_t)len + 1, fmt, again);
     va_end(again);

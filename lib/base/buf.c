@@ -27,7 +27,6 @@ void buf_reset(struct buf *buf)
 char *buf_take(struct buf *buf, size_t *len)
 {
     char *data = buf->data;
-
     if (len) *len = buf->len;
     *buf = (struct buf){.max = buf->max};
     return data;
@@ -36,8 +35,6 @@ char *buf_take(struct buf *buf, size_t *len)
 static bool grow(struct buf *buf, size_t len)
 {
     size_t cap = buf->cap ? buf->cap : FIRST_BYTES;
-    char *data;
-
     if (buf->len > buf->max || len > buf->max - buf->len) {
         buf->failed = true;
         return false;
@@ -50,7 +47,7 @@ static bool grow(struct buf *buf, size_t len)
         cap *= 2;
     }
     if (cap > buf->max) cap = buf->max;
-    data = realloc(buf->data, cap);
+    char *data = realloc(buf->data, cap);
     if (!data) {
         buf->failed = true;
         return false;
@@ -68,10 +65,8 @@ char *buf_reserve(struct buf *buf, size_t len)
 
 bool buf_append(struct buf *buf, const void *bytes, size_t len)
 {
-    char *room;
-
     if (len == 0) return true;
-    room = buf_reserve(buf, len);
+    char *room = buf_reserve(buf, len);
     if (!room) return false;
     memcpy(room, bytes, len);
     buf->len += len;
@@ -97,7 +92,6 @@ bool buf_append_size(struct buf *buf, size_t number)
 bool buf_append_char(struct buf *buf, char c)
 {
     char *room = buf_reserve(buf, 1);
-
     if (!room) return false;
     *room = c;
     buf->len++;
@@ -109,10 +103,8 @@ bool buf_printf(struct buf *buf, const char *fmt, ...)
     va_list args;
     size_t room = buf->cap - buf->len;
     char *at = buf->data ? buf->data + buf->len : NULL;
-    int len;
-
     va_start(args, fmt);
-    len = vsnprintf(at, room, fmt, args);
+    int len = vsnprintf(at, room, fmt, args);
     va_end(args);
     if (len < 0) {
         buf->failed = true;
@@ -120,8 +112,6 @@ bool buf_printf(struct buf *buf, const char *fmt, ...)
     }
     if ((size_t)len >= room) { /* vsnprintf wants a byte for its NUL, which the text may lack at the very maximum */
         char *text = malloc((size_t)len + 1);
-        bool fits;
-
         if (!text) {
             buf->failed = true;
             return false;
@@ -129,7 +119,7 @@ bool buf_printf(struct buf *buf, const char *fmt, ...)
         va_start(args, fmt);
         vsnprintf(text, (size_t)len + 1, fmt, args);
         va_end(args);
-        fits = buf_append(buf, text, (size_t)len);
+        bool fits = buf_append(buf, text, (size_t)len);
         free(text);
         return fits;
     }

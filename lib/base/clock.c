@@ -8,7 +8,6 @@ enum { DAY_MS = 86400000 };
 static int64_t read_ms(clockid_t id)
 {
     struct timespec now;
-
     clock_gettime(id, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
@@ -35,7 +34,6 @@ static void system_sleep_ms(const struct clock *self, int64_t ms)
 const struct clock *clock_system(void)
 {
     static const struct clock clock = {system_wall_ms, system_mono_ms, system_sleep_ms};
-
     return &clock;
 }
 
@@ -73,7 +71,6 @@ static bool is_leap(int year)
 static int days_in_month(int year, int month)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-
     return month == 2 && is_leap(year) ? 29 : days[month - 1];
 }
 
@@ -81,7 +78,6 @@ static int days_in_month(int year, int month)
 static int64_t days_before_year(int year)
 {
     int64_t y = year - 1;
-
     return y * 365 + y / 4 - y / 100 + y / 400 - 719162;
 }
 
@@ -96,16 +92,14 @@ static void put_digits(char *at, int count, int value)
 /* By hand: gmtime_r takes the time zone's lock, and every log line and message row comes through here. */
 void clock_format_rfc3339(int64_t wall_ms, char out[CLOCK_RFC3339_SIZE])
 {
-    int64_t days;
-    int year, month = 1, ms;
-
     if (wall_ms < 0) wall_ms = 0;
     if (wall_ms > LAST_MS) wall_ms = LAST_MS;
-    days = wall_ms / DAY_MS;
-    ms = (int)(wall_ms % DAY_MS);
-    year = 1971 + (int)(days * 400 / 146097); /* right, or up to two too many */
+    int64_t days = wall_ms / DAY_MS;
+    int ms = (int)(wall_ms % DAY_MS);
+    int year = 1971 + (int)(days * 400 / 146097); /* right, or up to two too many */
     while (days_before_year(year) > days) year--;
     days -= days_before_year(year);
+    int month = 1;
     while (days >= days_in_month(year, month)) days -= days_in_month(year, month++);
     put_digits(out, 4, year);
     out[4] = '-';
@@ -128,8 +122,6 @@ bool clock_parse_rfc3339(const char *text, int64_t *wall_ms)
 {
     static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
     int part[7] = {0}, at = 0;
-    int64_t days;
-
     for (int i = 0; form[i]; i++) {
         if (form[i] != 'd') {
             if (text[i] != form[i]) return false;
@@ -143,7 +135,7 @@ bool clock_parse_rfc3339(const char *text, int64_t *wall_ms)
     if (text[sizeof form - 1] != '\0' || part[0] < 1970 || part[1] < 1 || part[1] > 12 || part[2] < 1 ||
         part[2] > days_in_month(part[0], part[1]) || part[3] > 23 || part[4] > 59 || part[5] > 59)
         return false;
-    days = days_before_year(part[0]) + part[2] - 1;
+    int64_t days = days_before_year(part[0]) + part[2] - 1;
     for (int month = 1; month < part[1]; month++) days += days_in_month(part[0], month);
     *wall_ms = days * DAY_MS + ((part[3] * 60 + part[4]) * 60 + part[5]) * INT64_C(1000) + part[6];
     return true;

@@ -48,7 +48,6 @@ static const char *next_character(const char *at)
 static const char *copy_string(const char *at, const char *end, bool outline, struct buf *out)
 {
     const char *behind = string_end(at), *next = behind, *cut = at + 1;
-
     while (next < end && (*next == ' ' || *next == '\n' || *next == '\r' || *next == '\t')) next++;
     if (!outline || behind - at <= CUT_BYTES || (next < end && *next == ':')) { /* a key stays whole */
         buf_append(out, at, (size_t)(behind - at));
@@ -64,7 +63,6 @@ static const char *copy_string(const char *at, const char *end, bool outline, st
 static const char *copy_number(const char *at, const char *end, struct buf *out)
 {
     size_t len = 0;
-
     while (at + len < end && strchr("+-.0123456789eE", at[len])) len++;
     if (len <= JSON_NUMBER_MAX_CHARS) {
         buf_append(out, at, len);
@@ -72,7 +70,6 @@ static const char *copy_number(const char *at, const char *end, struct buf *out)
     }
     char *text = strndup(at, len);
     double number = text ? strtod(text, NULL) : HUGE_VAL;
-
     free(text);
     if (isfinite(number))
         buf_printf(out, "%.17g", number);
@@ -86,7 +83,6 @@ static const char *copy_number(const char *at, const char *end, struct buf *out)
 static const char *shorten(const char *text, size_t len, bool outline, struct buf *out)
 {
     const char *end = text + len;
-
     while (text < end) {
         if (*text == '"')
             text = copy_string(text, end, outline, out);
@@ -109,8 +105,6 @@ static int compare_keys(const void *left, const void *right)
 static const char *check_keys(const cJSON *object)
 {
     size_t count = 0, at = 0;
-    const char **keys, *reason = NULL;
-
     for (const cJSON *child = object->child; child; child = child->next) count++;
     if (count <= FEW_KEYS) {
         for (const cJSON *child = object->child; child; child = child->next)
@@ -118,10 +112,11 @@ static const char *check_keys(const cJSON *object)
                 if (strcmp(child->string, other->string) == 0) return "duplicate key";
         return NULL;
     }
-    keys = malloc(count * sizeof *keys);
+    const char **keys = malloc(count * sizeof *keys);
     if (!keys) return "out of memory";
     for (const cJSON *child = object->child; child; child = child->next) keys[at++] = child->string;
     qsort(keys, count, sizeof *keys, compare_keys);
+    const char *reason = NULL;
     for (at = 1; at < count && !reason; at++)
         if (strcmp(keys[at - 1], keys[at]) == 0) reason = "duplicate key";
     free(keys);
@@ -132,7 +127,6 @@ static const char *check_keys(const cJSON *object)
 static const char *check_tree(const cJSON *value)
 {
     const char *reason = cJSON_IsObject(value) ? check_keys(value) : NULL;
-
     for (const cJSON *child = value->child; child && !reason; child = child->next) reason = check_tree(child);
     return reason;
 }
@@ -141,7 +135,6 @@ static enum chat_error make_tree(const char *text, size_t len, struct json_doc *
 {
     const char *end = NULL;
     cJSON *root = cJSON_ParseWithLengthOpts(text, len, &end, 0);
-
     if (!root) {
         *reason = "out of memory"; /* the one thing left that can fail */
         return CHAT_ERR_INTERNAL;
@@ -160,10 +153,9 @@ static enum chat_error make_tree(const char *text, size_t len, struct json_doc *
 
 static enum chat_error parse(const char *text, size_t len, bool outline, struct json_doc **doc, const char **reason)
 {
-    struct json_reader reader;
-
     *doc = NULL;
     *reason = NULL;
+    struct json_reader reader;
     json_reader_init(&reader, text, len, true);
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         *reason = "byte order mark";
@@ -243,7 +235,6 @@ const char *json_string(const struct json *value, size_t *len)
 bool json_integer(const struct json *value, int64_t *out)
 {
     double number;
-
     if (!json_number(value, &number) || floor(number) != number || fabs(number) >= 9007199254740992.0) return false;
     *out = (int64_t)number;
     return true;
@@ -367,7 +358,6 @@ void json_put_int(struct json_writer *writer, int64_t number)
     char digits[20];
     size_t at = sizeof digits;
     uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-
     begin_item(writer);
     do {
         digits[--at] = (char)('0' + rest % 10);
@@ -380,14 +370,13 @@ void json_put_int(struct json_writer *writer, int64_t number)
 /* The shortest of 15 to 17 digits that reads back as the same number. */
 void json_put_double(struct json_writer *writer, double number)
 {
-    char text[32];
-    int len = 0;
-
     if (!isfinite(number)) {
         json_put_null(writer);
         return;
     }
     begin_item(writer);
+    char text[32];
+    int len = 0;
     for (int digits = 15; digits <= 17; digits++) {
         len = snprintf(text, sizeof text, "%.*g", digits, number);
         if (strtod(text, NULL) == number) break;
@@ -415,12 +404,11 @@ void json_put_raw(struct json_writer *writer, const char *json, size_t len)
 
 void json_put_time(struct json_writer *writer, int64_t wall_ms)
 {
-    char text[CLOCK_RFC3339_SIZE];
-
     if (wall_ms == 0) {
         json_put_null(writer);
         return;
     }
+    char text[CLOCK_RFC3339_SIZE];
     clock_format_rfc3339(wall_ms, text);
     json_put_string_len(writer, text, sizeof text - 1);
 }
@@ -467,12 +455,11 @@ void json_field_time(struct json_writer *writer, const char *key, int64_t wall_m
  * such a word is looked at byte by byte. */
 static inline uint64_t word_is_special(const char *at)
 {
-    uint64_t word, quote, backslash, del;
-
+    uint64_t word;
     memcpy(&word, at, sizeof word);
-    quote = word ^ REPEAT('"');
-    backslash = word ^ REPEAT('\\');
-    del = word ^ REPEAT(0x7f);
+    uint64_t quote = word ^ REPEAT('"');
+    uint64_t backslash = word ^ REPEAT('\\');
+    uint64_t del = word ^ REPEAT(0x7f);
     return (word | (word - REPEAT(0x20)) | (quote - REPEAT(1)) | (backslash - REPEAT(1)) | (del - REPEAT(1))) &
            REPEAT(0x80);
 }
@@ -483,10 +470,8 @@ static const char *skip_plain(const char *at, const char *end)
     for (;;) {
         while (end - at >= 8 && !word_is_special(at)) at += 8;
         for (int i = 0; i < 8; i++, at++) {
-            unsigned char c;
-
             if (at == end) return at;
-            c = (unsigned char)*at;
+            unsigned char c = (unsigned char)*at;
             if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f || c == 0xc2 || c == 0xe2) return at;
         }
     }
@@ -496,7 +481,6 @@ static bool append_code(struct buf *out, unsigned code)
 {
     static const char hex[] = "0123456789abcdef";
     const char text[6] = {'\\', 'u', hex[code >> 12 & 15], hex[code >> 8 & 15], hex[code >> 4 & 15], hex[code & 15]};
-
     return buf_append(out, text, sizeof text);
 }
 
@@ -504,16 +488,13 @@ bool json_append_escaped(struct buf *out, const char *text, size_t len)
 {
     static const char named[0x20] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
     const char *end = text + len;
-
     while (text < end) {
         const char *stop = skip_plain(text, end);
-        unsigned char c;
-        bool fits;
-
         if (!buf_append(out, text, (size_t)(stop - text))) return false;
         text = stop;
         if (text == end) break;
-        c = (unsigned char)*text;
+        unsigned char c = (unsigned char)*text;
+        bool fits;
         if (c == '"' || c == '\\' || (c < 0x20 && named[c])) {
             const char pair[2] = {'\\', c < 0x20 ? named[c] : (char)c};
             fits = buf_append(out, pair, 2);

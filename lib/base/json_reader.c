@@ -32,7 +32,6 @@ static void slip(struct json_reader *reader, const char *problem)
 static inline size_t plain_bytes(const char *at)
 {
     uint64_t word, special;
-
     memcpy(&word, at, sizeof word);
     word = le64toh(word);
     special =
@@ -43,12 +42,10 @@ static inline size_t plain_bytes(const char *at)
 
 int json_hex4(const char *at, const char *end)
 {
-    int value = 0;
-
     if (end - at < 4) return -1;
+    int value = 0;
     for (int i = 0; i < 4; i++) {
         int c = (unsigned char)at[i], letter = c | 0x20;
-
         if (c >= '0' && c <= '9')
             value = value << 4 | (c - '0');
         else if (letter >= 'a' && letter <= 'f')
@@ -62,13 +59,12 @@ int json_hex4(const char *at, const char *end)
 /* What is wrong with \uXXXX at a backslash, where all four digits are there; NULL. *len: of it, or of the pair. */
 static const char *check_escape(const char *at, const char *end, size_t *len)
 {
-    int unit = json_hex4(at + 2, end), low;
-
+    int unit = json_hex4(at + 2, end);
     *len = 6;
     if (unit == 0) return "NUL in a string";
     if (unit < 0xd800 || unit > 0xdfff) return NULL;
     if (unit > 0xdbff || end - at < 12 || at[6] != '\\' || at[7] != 'u') return "lone surrogate in a string";
-    low = json_hex4(at + 8, end);
+    int low = json_hex4(at + 8, end);
     *len = 12;
     return low < 0xdc00 || low > 0xdfff ? "lone surrogate in a string" : NULL;
 }
@@ -76,12 +72,11 @@ static const char *check_escape(const char *at, const char *end, size_t *len)
 /* At a backslash. Returns the place behind the escape; NULL: the reader has failed. */
 static const char *take_escape(struct json_reader *reader, const char *at)
 {
-    const char *end = reader->end, *problem;
+    const char *end = reader->end;
     size_t len = 6;
-
     if (end - at > 1 && at[1] == 'u' && json_hex4(at + 2, end) >= 0) {
         if (!reader->strict) return at + 6;
-        problem = check_escape(at, end, &len);
+        const char *problem = check_escape(at, end, &len);
         if (!problem) return at + len;
         json_reader_fail(reader, problem);
         return NULL;
@@ -94,7 +89,6 @@ static const char *take_escape(struct json_reader *reader, const char *at)
 void json_reader_string(struct json_reader *reader, struct json_text *out)
 {
     const char *at = reader->at + 1, *end = reader->end;
-
     *out = (struct json_text){.at = at, .ascii = true};
     for (;;) {
         for (size_t plain = 8; plain == 8 && end - at >= 8; at += plain) plain = plain_bytes(at);
@@ -124,10 +118,9 @@ void json_reader_string(struct json_reader *reader, struct json_text *out)
 
 static bool append_code_point(struct buf *out, uint32_t c)
 {
+    if (c == 0 || (c >= 0xd800 && c <= 0xdfff)) c = 0xfffd;
     char bytes[4];
     size_t len;
-
-    if (c == 0 || (c >= 0xd800 && c <= 0xdfff)) c = 0xfffd;
     if (c < 0x80) {
         bytes[0] = (char)c;
         len = 1;
@@ -155,16 +148,14 @@ static const char *append_escape(struct buf *out, const char *at, const char *en
 {
     static const char named[128] = {
         ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t', ['"'] = '"', ['/'] = '/', ['\\'] = '\\'};
-    uint32_t unit, low;
-
     if (*at != 'u') {
         buf_append_char(out, named[(unsigned char)*at & 0x7f]);
         return at + 1;
     }
-    unit = (uint32_t)json_hex4(at + 1, end);
+    uint32_t unit = (uint32_t)json_hex4(at + 1, end);
     at += 5;
     if (unit >= 0xd800 && unit <= 0xdbff && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
-        low = (uint32_t)json_hex4(at + 2, end);
+        uint32_t low = (uint32_t)json_hex4(at + 2, end);
         if (low >= 0xdc00 && low <= 0xdfff) {
             unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
             at += 6;
@@ -177,7 +168,6 @@ static const char *append_escape(struct buf *out, const char *at, const char *en
 bool json_text_decode(const struct json_text *text, struct buf *scratch, const char **out, size_t *len)
 {
     const char *at = text->at, *end = at + text->len;
-
     *out = text->at;
     *len = text->len;
     if (!text->escaped && (text->ascii || (utf8_valid(at, text->len) && !memchr(at, '\0', text->len)))) return true;
@@ -185,7 +175,6 @@ bool json_text_decode(const struct json_text *text, struct buf *scratch, const c
     while (at < end) {
         const char *backslash = memchr(at, '\\', (size_t)(end - at));
         const char *stop = backslash ? backslash : end;
-
         utf8_append_sanitized(scratch, at, (size_t)(stop - at));
         at = backslash ? append_escape(scratch, backslash + 1, end) : end;
     }
@@ -214,10 +203,8 @@ static void enter(struct json_reader *reader)
 /* Goes to the next child, past the comma before it. false: the container ended (and is left), or a failure. */
 static bool next_child(struct json_reader *reader, char closer, bool *first)
 {
-    char c;
-
     if (*first) enter(reader);
-    c = json_reader_peek(reader);
+    char c = json_reader_peek(reader);
     if (c == closer && !reader->problem) {
         reader->at++;
         reader->depth--;
@@ -239,7 +226,6 @@ static bool next_child(struct json_reader *reader, char closer, bool *first)
 static void decode_key(struct json_reader *reader, struct json_text *key)
 {
     struct buf room = {.data = reader->key, .cap = sizeof reader->key, .max = sizeof reader->key};
-
     if (!json_text_decode(key, &room, &key->at, &key->len)) key->len = 0;
     key->escaped = false;
 }
@@ -272,17 +258,15 @@ bool json_reader_item(struct json_reader *reader, bool *first)
 static void skip_digits(struct json_reader *reader)
 {
     const char *start = reader->at;
-
     while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9') reader->at++;
     if (reader->at == start) json_reader_fail(reader, "malformed number");
 }
 
 void json_reader_number(struct json_reader *reader, struct json_text *out)
 {
-    const char *start = reader->at, *digits;
-
+    const char *start = reader->at;
     if (*reader->at == '-') reader->at++;
-    digits = reader->at;
+    const char *digits = reader->at;
     skip_digits(reader);
     if (!reader->problem && *digits == '0' && reader->at - digits > 1) json_reader_fail(reader, "malformed number");
     if (reader->at < reader->end && *reader->at == '.') {
@@ -301,7 +285,6 @@ void json_reader_number(struct json_reader *reader, struct json_text *out)
 static void skip_word(struct json_reader *reader, const char *word)
 {
     size_t len = strlen(word);
-
     if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, word, len) != 0)
         unexpected(reader);
     else
@@ -317,11 +300,10 @@ static void skip_no_number(struct json_reader *reader, const char *word)
 
 void json_reader_skip(struct json_reader *reader)
 {
+    char c = json_reader_peek(reader);
+    if (reader->strict && ++reader->values > JSON_MAX_VALUES) json_reader_fail(reader, "too many values");
     struct json_text ignored;
     bool first = true;
-    char c = json_reader_peek(reader);
-
-    if (reader->strict && ++reader->values > JSON_MAX_VALUES) json_reader_fail(reader, "too many values");
     switch (reader->problem ? '\0' : c) {
     case '"': json_reader_string(reader, &ignored); break;
     case '{': /* recursion is bounded by JSON_MAX_DEPTH */

@@ -48,7 +48,6 @@ void log_find_journal(void)
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat out;
     unsigned long long device, inode;
-
     to_journal = stream && fstat(log_fd, &out) == 0 && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
                  device == (unsigned long long)out.st_dev && inode == (unsigned long long)out.st_ino;
 }
@@ -63,7 +62,6 @@ static void put_text(struct json_writer *line, const char *key, const char *text
     char sane[VALUE_BYTES * 3]; /* each bad byte becomes three */
     struct buf clean = {.data = sane, .cap = sizeof sane, .max = sizeof sane};
     size_t len = strnlen(text, VALUE_BYTES + 1);
-
     if (len > VALUE_BYTES) len = utf8_complete_prefix(text, VALUE_BYTES);
     if (!utf8_valid(text, len) && utf8_append_sanitized(&clean, text, len))
         json_field_string_len(line, key, clean.data, clean.len);
@@ -75,7 +73,6 @@ static void put_text(struct json_writer *line, const char *key, const char *text
 static bool put_field(struct json_writer *line, const struct log_field *field)
 {
     const size_t before = line->out->len;
-
     switch (field->type) {
     case LOG_FIELD_STRING:
         if (field->string) put_text(line, field->key, field->string);
@@ -96,7 +93,6 @@ static void put_subject(struct json_writer *line)
         LOG_STR("span_id", subject->span_id),       LOG_STR("user_id", subject->user_id),
         LOG_STR("session_id", subject->session_id), LOG_STR("message_id", subject->message_id),
     };
-
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) put_field(line, &fields[i]);
 }
 
@@ -110,7 +106,6 @@ void log_write_fields(enum log_level level, const char *event, const struct log_
     struct json_writer line;
     const int fd = log_fd, saved_errno = errno;
     bool whole = true;
-
     if (fd < 0 || !log_enabled(level)) return;
     if (to_journal) buf_append_str(&out, priorities[level]);
     json_writer_init(&line, &out);

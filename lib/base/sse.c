@@ -30,7 +30,6 @@ static enum sse_status copy_data(struct sse_reader *reader, const char *value, s
 static enum sse_status keep_only(struct sse_reader *reader)
 {
     const char *only = reader->only;
-
     reader->only = NULL;
     return only ? copy_data(reader, only, reader->only_len) : SSE_OK;
 }
@@ -43,12 +42,11 @@ static enum sse_status dispatch(struct sse_reader *reader, sse_event_fn *on_even
                               .len = reader->only_len,
                               .bare = !reader->has_data,
                               .joined = reader->joined};
-    bool go_on = true;
-
     if (!reader->only) {
         event.data = reader->data.len ? reader->data.data : "";
         event.len = reader->data.len;
     }
+    bool go_on = true;
     if (reader->has_data || (reader->tell_bare && reader->has_other)) go_on = on_event(context, &event);
     buf_reset(&reader->data);
     reader->only = NULL;
@@ -60,8 +58,6 @@ static enum sse_status dispatch(struct sse_reader *reader, sse_event_fn *on_even
 static enum sse_status take_data(struct sse_reader *reader, const char *value, size_t len)
 {
     const size_t before = reader->only ? reader->only_len : reader->data.len;
-    enum sse_status status;
-
     if (!reader->has_data) {
         reader->has_data = true;
         reader->only = value;
@@ -70,6 +66,7 @@ static enum sse_status take_data(struct sse_reader *reader, const char *value, s
     }
     reader->joined = true;
     if (before >= reader->max_event || len > reader->max_event - before - 1) return SSE_TOO_LONG;
+    enum sse_status status;
     if ((status = keep_only(reader)) != SSE_OK || (status = copy_data(reader, "\n", 1)) != SSE_OK) return status;
     return copy_data(reader, value, len);
 }
@@ -77,15 +74,12 @@ static enum sse_status take_data(struct sse_reader *reader, const char *value, s
 static enum sse_status take_line(struct sse_reader *reader, const char *line, size_t len, sse_event_fn *on_event,
                                  void *context)
 {
-    const char *colon, *value;
-    size_t name_len, value_len;
-
     if (len > reader->max_event) return SSE_TOO_LONG;
     if (len == 0) return dispatch(reader, on_event, context);
-    colon = memchr(line, ':', len);
-    name_len = colon ? (size_t)(colon - line) : len;
-    value = colon ? colon + 1 : line + len;
-    value_len = len - (size_t)(value - line);
+    const char *colon = memchr(line, ':', len);
+    size_t name_len = colon ? (size_t)(colon - line) : len;
+    const char *value = colon ? colon + 1 : line + len;
+    size_t value_len = len - (size_t)(value - line);
     if (value_len > 0 && *value == ' ') {
         value++;
         value_len--;
@@ -118,10 +112,7 @@ static enum sse_status feed_lines(struct sse_reader *reader, const char *at, con
 {
     const char *lf = NULL, *cr = NULL; /* the next ones, end where none */
     enum sse_status status;
-
     while (at < end) {
-        const char *stop;
-
         if (reader->skip_lf) {
             reader->skip_lf = false;
             if (*at == '\n') {
@@ -132,7 +123,7 @@ static enum sse_status feed_lines(struct sse_reader *reader, const char *at, con
         /* Each is looked for again only when passed, so a piece is read twice at most, whatever its line ends. */
         if ((!lf || lf < at) && !(lf = memchr(at, '\n', (size_t)(end - at)))) lf = end;
         if ((!cr || cr < at) && !(cr = memchr(at, '\r', (size_t)(end - at)))) cr = end;
-        stop = lf < cr ? lf : cr;
+        const char *stop = lf < cr ? lf : cr;
         if (stop == end) {
             if ((status = keep_only(reader)) != SSE_OK) return status; /* it may lie where the line goes */
             return buf_append(&reader->line, at, (size_t)(end - at)) ? SSE_OK : SSE_TOO_LONG;
@@ -155,9 +146,8 @@ enum sse_status sse_reader_feed(struct sse_reader *reader, const char *bytes, si
                                 void *context)
 {
     const char *at = bytes, *end = bytes + len;
-    enum sse_status status;
-
     if (len == 0) return SSE_OK;
+    enum sse_status status;
     if (reader->bom_seen != BOM_PASSED && (status = skip_bom(reader, &at, end)) != SSE_OK) return status;
     status = feed_lines(reader, at, end, on_event, context);
     return status == SSE_OK ? keep_only(reader) : status;

@@ -29,12 +29,12 @@ static bool parse(struct trace *trace, const char *text)
 
 void trace_take(struct trace *trace, const char *traceparent, const char *request_id)
 {
-    uint64_t span = 0;
     *trace = (struct trace){0};
     if (!traceparent || !parse(trace, traceparent)) {
         if (!request_id || strlen(request_id) != TRACE_HEX || !is_id(request_id, TRACE_HEX)) return;
         memcpy(trace->trace_id, request_id, TRACE_HEX);
     }
+    uint64_t span = 0;
     while (span == 0)
         if (getrandom(&span, sizeof span, 0) != (ssize_t)sizeof span) span = 1;
     snprintf(trace->span_id, sizeof trace->span_id, "%016llx", (unsigned long long)span);

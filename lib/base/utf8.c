@@ -8,7 +8,6 @@
 static inline uint64_t load8(const char *at)
 {
     uint64_t word;
-
     memcpy(&word, at, sizeof word);
     return word;
 }
@@ -21,11 +20,10 @@ static inline uint64_t load8(const char *at)
 static size_t sequence(const char *text, size_t len, int *missing)
 {
     const unsigned char *s = (const unsigned char *)text;
-    unsigned char low = 0x80, high = 0xbf;
-    size_t need;
-
     *missing = 0;
     if (s[0] < 0x80) return 1;
+    unsigned char low = 0x80, high = 0xbf;
+    size_t need;
     if (s[0] >= 0xc2 && s[0] <= 0xdf) {
         need = 2;
     } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
@@ -64,7 +62,6 @@ static size_t valid_prefix(const char *text, size_t len)
 {
     size_t i = 0;
     int missing;
-
     while (i < len) {
         if (len - i >= 8 && !(load8(text + i) & HIGH_BITS)) {
             i += 8;
@@ -85,7 +82,6 @@ bool utf8_valid(const char *text, size_t len)
 size_t utf8_count(const char *text, size_t len)
 {
     size_t i = 0, continuations = 0;
-
     for (; len - i >= 8; i += 8) {
         uint64_t word = load8(text + i);
         continuations += (size_t)__builtin_popcountll((word >> 7) & ~(word >> 6) & LOW_BITS);
@@ -97,7 +93,6 @@ size_t utf8_count(const char *text, size_t len)
 size_t utf8_prefix(const char *text, size_t len, size_t count)
 {
     size_t i = 0;
-
     for (; i < len; i++) {
         if (((unsigned char)text[i] & 0xc0) == 0x80) continue;
         if (count == 0) break;
@@ -109,11 +104,9 @@ size_t utf8_prefix(const char *text, size_t len, size_t count)
 size_t utf8_decode(const char *text, size_t len, uint32_t *code_point)
 {
     static const unsigned char lead_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    size_t bytes;
-    int missing;
-
     if (len == 0) return 0;
-    bytes = sequence(text, len, &missing);
+    int missing;
+    size_t bytes = sequence(text, len, &missing);
     if (missing) return 0;
     *code_point = (unsigned char)text[0] & lead_mask[bytes];
     for (size_t i = 1; i < bytes; i++) *code_point = *code_point << 6 | ((unsigned char)text[i] & 0x3fu);
@@ -124,9 +117,8 @@ size_t utf8_complete_prefix(const char *text, size_t len)
 {
     for (size_t back = 1; back <= 3 && back <= len; back++) {
         unsigned char c = (unsigned char)text[len - back];
-        int missing;
-
         if ((c & 0xc0) == 0x80) continue;
+        int missing;
         if (c >= 0xc0 && sequence(text + len - back, back, &missing) == back && missing > 0) return len - back;
         break;
     }
@@ -144,13 +136,12 @@ bool utf8_append_sanitized(struct buf *out, const char *text, size_t len)
     while (len > 0) {
         size_t clean = valid_prefix(text, len);
         const char *nul = clean ? memchr(text, '\0', clean) : NULL;
-        size_t skip = 1;
-
         if (nul) clean = (size_t)(nul - text);
         if (!buf_append(out, text, clean)) return false;
         text += clean;
         len -= clean;
         if (len == 0) break;
+        size_t skip = 1;
         if (!nul) {
             int missing;
             skip = sequence(text, len, &missing);

@@ -30,9 +30,9 @@ static bool goes_on(uint32_t c)
 /* Bytes of the piece that text begins with; 0 at the end, and where text is malformed. */
 static size_t piece_of(const char *text, size_t len, uint32_t *first, size_t *first_bytes)
 {
-    uint32_t c;
     size_t at = utf8_decode(text, len, first), bytes = at;
     *first_bytes = at;
+    uint32_t c;
     while (bytes != 0 && (bytes = utf8_decode(text + at, len - at, &c)) != 0 && goes_on(c)) at += bytes;
     return at;
 }
@@ -40,8 +40,8 @@ static size_t piece_of(const char *text, size_t len, uint32_t *first, size_t *fi
 /* A piece of one code point that has no parts: most are. */
 static bool is_plain(uint32_t c)
 {
-    utf8proc_int32_t part;
     if (c < FIRST_MARK || (c >= 0xac00 && c <= 0xd7a3)) return true; /* a syllable's parts make it again */
+    utf8proc_int32_t part;
     return utf8proc_decompose_char((utf8proc_int32_t)c, &part, 1, UTF8PROC_DECOMPOSE, NULL) == 1 &&
            part == (utf8proc_int32_t)c;
 }
@@ -75,11 +75,11 @@ static bool has_marks(const char *text, size_t len)
 
 bool utf8_nfc(const char *text, size_t len, struct buf *out)
 {
+    if (!has_marks(text, len)) return false;
     union composed piece;
     const char *becomes;
     size_t bytes, becomes_len, kept = 0; /* up to where text has been appended */
     bool changed = false;
-    if (!has_marks(text, len)) return false;
     for (size_t at = 0; (bytes = compose(text + at, len - at, &piece, &becomes, &becomes_len)) != 0; at += bytes) {
         if (becomes == text + at) continue;
         changed = true;

@@ -23,7 +23,6 @@ static void random_bytes(unsigned char *out, size_t len)
 {
     while (len > 0) {
         ssize_t got = getrandom(out, len, 0);
-
         if (got > 0) {
             out += got;
             len -= (size_t)got;
@@ -38,11 +37,8 @@ void uuid_v7(int64_t wall_ms, char out[UUID_TEXT_SIZE])
 {
     static const char hex[] = "0123456789abcdef";
     unsigned char bytes[16];
-    unsigned count, seed;
-    size_t at = 0;
-
     random_bytes(bytes + 6, 10);
-    seed = (unsigned)(bytes[6] << 8 | bytes[7]);
+    unsigned seed = (unsigned)(bytes[6] << 8 | bytes[7]);
     pthread_mutex_lock(&mutex);
     if (wall_ms > last_ms || last_ms - wall_ms > HOLD_MS) {
         last_ms = wall_ms;
@@ -54,13 +50,14 @@ void uuid_v7(int64_t wall_ms, char out[UUID_TEXT_SIZE])
         counter = 0;
     }
     wall_ms = last_ms;
-    count = counter;
+    unsigned count = counter;
     pthread_mutex_unlock(&mutex);
 
     for (int i = 0; i < 6; i++) bytes[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
     bytes[6] = (unsigned char)(0x70 | count >> 8);
     bytes[7] = (unsigned char)count;
     bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f));
+    size_t at = 0;
     for (int i = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10) out[at++] = '-';
         out[at++] = hex[bytes[i] >> 4];
@@ -71,12 +68,10 @@ void uuid_v7(int64_t wall_ms, char out[UUID_TEXT_SIZE])
 
 bool uuid_parse(const char *text, size_t len, char out[UUID_TEXT_SIZE])
 {
-    char lower[UUID_TEXT_SIZE];
-
     if (len != UUID_TEXT_SIZE - 1) return false;
+    char lower[UUID_TEXT_SIZE];
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
-
         if (i == 8 || i == 13 || i == 18 || i == 23) {
             if (c != '-') return false;
         } else if (c >= 'A' && c <= 'F') {

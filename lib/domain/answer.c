@@ -8,7 +8,6 @@ bool answer_next(enum message_status from, enum answer_event event, enum message
         [ANSWER_FAILED] = MESSAGE_FAILED,
         [ANSWER_LOST] = MESSAGE_INTERRUPTED,
     };
-
     if (from != MESSAGE_STREAMING && from != MESSAGE_INTERRUPTED) return false;
     if (after[event] == from) return false;
     *to = after[event];

@@ -19,7 +19,6 @@ bool cjk_is(uint32_t code_point)
         {0x1b000, 0x1b16f}, /* kana supplements */
         {0x20000, 0x3ffff}, /* Han extensions */
     };
-
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         if (code_point <= blocks[i].last) return code_point >= blocks[i].first;
     }

@@ -19,7 +19,6 @@ static const struct model_context *find_context(const struct context_list *conte
 static const char *parse_item(const struct model_item *item, struct context_list *out)
 {
     struct model_context *context = &out->contexts[out->count];
-
     if (out->count == MODEL_LIST_MAX) return "at most 64 models";
     if (find_context(out, item->model)) return "a model is named twice";
     if (item->value_len == 0 || item->value_len > TOKENS_DIGITS) return "takes model=tokens, a whole number above 0";
@@ -36,11 +35,10 @@ static const char *parse_item(const struct model_item *item, struct context_list
 
 const char *context_list_parse(const char *text, struct context_list *out)
 {
-    struct model_item item;
-    const char *problem = NULL;
-
     out->count = 0;
     if (text[strspn(text, " \t")] == '\0') return NULL;
+    struct model_item item;
+    const char *problem = NULL;
     while (!problem && model_list_next(&text, &item, &problem)) problem = parse_item(&item, out);
     if (problem) out->count = 0;
     return problem;
@@ -49,7 +47,6 @@ const char *context_list_parse(const char *text, struct context_list *out)
 int64_t context_tokens(const struct context_list *contexts, const char *model)
 {
     const struct model_context *context = model ? find_context(contexts, model) : NULL;
-
     return context ? context->tokens : 0;
 }
 
@@ -89,7 +86,6 @@ static const char *last_model(const struct message *history, size_t count)
 static const char *kept_start(const struct message *history, size_t count, const struct context_rule *rule)
 {
     const char *model = last_model(history, count);
-
     if (!rule->starts_at || !rule->starts_at[0] || !rule->model || !model) return NULL;
     return strcmp(model, rule->model) == 0 ? rule->starts_at : NULL;
 }
@@ -101,13 +97,11 @@ static struct taken take_messages(const struct message *history, size_t count, c
     const char *start = kept_start(history, count, rule);
     struct taken taken = {.messages = arena_alloc(arena, most * sizeof *taken.messages), .first = most, .end = most};
     int64_t room = rule->max_tokens > 0 ? rule->max_tokens : INT64_MAX;
-    bool started = false;
-
     if (rule->system_prompt) room -= context_estimate_tokens(strlen(rule->system_prompt));
+    bool started = false;
     for (size_t i = count; i-- > 0;) {
         const struct message *message = &history[i];
         bool is_question = i == count - 1;
-
         if (!is_question && !context_takes(message)) continue;
         room -= context_estimate_tokens(message->content_len);
         taken.left_out = taken.first == 0 || started || (!is_question && room < 0);
@@ -128,7 +122,6 @@ static const char *starts_at(const struct taken *taken, size_t count, const stru
     if (taken->first == taken->end) return "";
     const struct message *first = taken->messages[taken->first];
     bool cut = count >= (size_t)rule->max_messages && first->parent_id[0] != '\0';
-
     return taken->left_out || cut ? first->id : "";
 }
 
@@ -137,12 +130,10 @@ static const char *starts_at(const struct taken *taken, size_t count, const stru
 static size_t later_half(const struct taken *taken)
 {
     size_t count = taken->end - taken->first, bytes = 0, kept = 0, half = taken->end;
-
     for (size_t i = taken->first; i < taken->end; i++) bytes += taken->messages[i]->content_len;
     for (size_t i = taken->end; count > 1 && i-- > taken->first + 1;) {
         kept += taken->messages[i]->content_len;
         bool too_long = taken->end - i > (count + 1) / 2 || kept * 5 > bytes * 3;
-
         if (i + 1 < taken->end && too_long) break;
         if (taken->messages[i]->role == ROLE_USER) half = i;
     }
@@ -157,14 +148,12 @@ struct prompt context_build(const struct message *history, size_t count, const s
     const size_t half = later_half(&taken);
     struct turn *turns = arena_alloc(arena, (taken.end - taken.first + 1) * sizeof *turns);
     size_t turn_count = 0;
-
     if (has_system)
         turns[turn_count++] = (struct turn){ROLE_SYSTEM, rule->system_prompt, strlen(rule->system_prompt), false};
     struct prompt prompt = {.turns = turns, .starts_at = starts_at(&taken, count, rule), .shorter_starts_at = ""};
     for (size_t i = taken.first; i < taken.end; i++) {
         const struct message *message = taken.messages[i];
         bool joins = i > taken.first && taken.messages[i - 1]->role == message->role;
-
         if (i == half) {
             prompt.shorter_from = turn_count;
             prompt.shorter_starts_at = message->id;

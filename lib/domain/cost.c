@@ -15,7 +15,6 @@ static bool parse_usd(const char *text, size_t len, int64_t *micro)
     size_t digits = 0, decimals = 0;
     bool after_point = false;
     int64_t value = 0;
-
     for (size_t i = 0; i < len; i++) {
         if (text[i] == '.' && !after_point) {
             after_point = true;
@@ -55,7 +54,6 @@ static const char *parse_item(const struct model_item *item, struct price_list *
 {
     const char *at = item->value, *end = item->value + item->value_len;
     struct model_price *price = &out->prices[out->count];
-
     if (!memchr(at, '/', item->value_len)) return "each item must be model=in/out or model=in/out/cached";
     if (out->count == MODEL_LIST_MAX) return "at most 64 models";
     if (find_price(out, item->model)) return "a model is named twice";
@@ -71,11 +69,10 @@ static const char *parse_item(const struct model_item *item, struct price_list *
 
 const char *price_list_parse(const char *text, struct price_list *out)
 {
-    struct model_item item;
-    const char *problem = NULL;
-
     out->count = 0;
     if (text[strspn(text, " \t")] == '\0') return NULL;
+    struct model_item item;
+    const char *problem = NULL;
     while (!problem && model_list_next(&text, &item, &problem)) problem = parse_item(&item, out);
     if (problem) out->count = 0;
     return problem;
@@ -85,7 +82,6 @@ int64_t cost_micro_usd(const struct price_list *prices, const char *model, const
 {
     const struct model_price *price = model ? find_price(prices, model) : NULL;
     __int128 millionths = MICRO / 2; /* rounds to the nearest */
-
     if (!price) return 0;
     int64_t prompt = usage->prompt_tokens > 0 ? usage->prompt_tokens : 0;
     int64_t cached = usage->cached_tokens < prompt ? usage->cached_tokens : prompt;

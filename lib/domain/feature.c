@@ -6,7 +6,6 @@
 int feature_bucket(const char *user_id)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
     for (const unsigned char *byte = (const unsigned char *)user_id; *byte; byte++) {
         hash ^= *byte;
         hash *= UINT64_C(0x100000001b3);

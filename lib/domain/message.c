@@ -44,7 +44,6 @@ const char *message_role_name(enum message_role role)
 bool message_role_parse(const char *name, enum message_role *out)
 {
     int found = find_name(role_names, COUNT(role_names), name);
-
     if (found >= 0) *out = (enum message_role)found;
     return found >= 0;
 }
@@ -57,7 +56,6 @@ const char *message_status_name(enum message_status status)
 bool message_status_parse(const char *name, enum message_status *out)
 {
     int found = find_name(status_names, COUNT(status_names), name);
-
     if (found >= 0) *out = (enum message_status)found;
     return found >= 0;
 }
@@ -70,7 +68,6 @@ const char *message_feedback_name(enum message_feedback feedback)
 bool message_feedback_parse(const char *name, enum message_feedback *out)
 {
     int found = find_name(feedback_names, COUNT(feedback_names), name);
-
     if (found >= 0) *out = (enum message_feedback)found;
     return found >= 0;
 }
@@ -78,7 +75,6 @@ bool message_feedback_parse(const char *name, enum message_feedback *out)
 static bool is_blank(const char *text, size_t len)
 {
     uint32_t code_point = 0;
-
     for (size_t at = 0; at < len;) {
         at += utf8_decode(text + at, len - at, &code_point);
         if (!utf8_is_space(code_point)) return false;
@@ -97,12 +93,10 @@ const char *message_content_problem(const char *content, size_t len, int max_cod
 
 int64_t message_estimate_tokens(const char *text, size_t len)
 {
-    int64_t cjk = 0, others = 0, tokens;
-    uint32_t code_point;
+    int64_t cjk = 0, others = 0;
     size_t bytes;
-
     for (size_t at = 0; at < len; at += bytes) {
-        code_point = 0;
+        uint32_t code_point = 0;
         bytes = utf8_decode(text + at, len - at, &code_point);
         if (bytes == 0) bytes = 1;
         if (cjk_is(code_point))
@@ -110,6 +104,6 @@ int64_t message_estimate_tokens(const char *text, size_t len)
         else
             others++;
     }
-    tokens = cjk + others / 4;
+    int64_t tokens = cjk + others / 4;
     return tokens == 0 && len > 0 ? 1 : tokens;
 }

@@ -91,36 +91,84 @@ struct stale_query {
 };
 
 struct message_repo;
+/* Implemented by lib/postgres; callers use the functions below. */
 struct message_repo_ops {
-    /* Reads the newest `limit` messages before seq `before` (0: from the end), with their session. Gives fewer if they
-     * exceed MESSAGE_PAGE_BYTES, but at least one. */
     enum chat_error (*page)(struct message_repo *self, const char *user_id, const char *session_id, int64_t before,
                             int limit, struct arena *arena, struct message_page *out);
-    /* Reads, for an export, the oldest `limit` messages after seq `after` that are not superseded. Gives fewer if they
-     * exceed MESSAGE_EXPORT_BYTES, but at least one. Sets no active_message_id. */
     enum chat_error (*after)(struct message_repo *self, const char *user_id, const char *session_id, int64_t after,
                              int limit, struct arena *arena, struct message_page *out);
     enum chat_error (*get)(struct message_repo *self, const char *user_id, const char *message_id, struct arena *arena,
                            struct message *out);
-    /* Stores the question and the answer's row, in one round trip. Errors: CHAT_ERR_SESSION_NOT_FOUND;
-     * CHAT_ERR_MESSAGE_NOT_FOUND (replaces_id, regenerates_id); CHAT_ERR_VALIDATION_FAILED (replaces_id is no user
-     * message or superseded already, or regenerates_id is not the last answer); CHAT_ERR_GENERATION_IN_PROGRESS. */
     enum chat_error (*begin_answer)(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
                                     struct answer_begun *out);
-    /* Writes the final row, by compare-and-set on status and epoch: the row must be streaming with this epoch, or
-     * interrupted with this epoch while the new status is not. *written = false: another process ended it. `session`
-     * is filled as it is afterwards, also if it is deleted. */
     enum chat_error (*end_answer)(struct message_repo *self, const struct answer_end *end, struct arena *arena,
                                   bool *written, struct session *session);
     enum chat_error (*set_feedback)(struct message_repo *self, const char *user_id, const char *message_id,
                                     enum message_feedback feedback, const char *comment, struct arena *arena,
                                     struct message *out);
-    /* Reads streaming rows, oldest first, into the arena. */
     enum chat_error (*stale_answers)(struct message_repo *self, const struct stale_query *query, struct arena *arena,
                                      struct stale_answer **out, size_t *count);
 };
 struct message_repo {
     const struct message_repo_ops *ops;
 };
+
+/* Reads the newest `limit` messages before seq `before` (0: from the end), with their session. Gives fewer if they
+ * exceed MESSAGE_PAGE_BYTES, but at least one. */
+static inline enum chat_error message_repo_page(struct message_repo *self, const char *user_id, const char *session_id,
+                                                int64_t before, int limit, struct arena *arena,
+                                                struct message_page *out)
+{
+    return self->ops->page(self, user_id, session_id, before, limit, arena, out);
+}
+
+/* Reads, for an export, the oldest `limit` messages after seq `after` that are not superseded. Gives fewer if they
+ * exceed MESSAGE_EXPORT_BYTES, but at least one. Sets no active_message_id. */
+static inline enum chat_error message_repo_after(struct message_repo *self, const char *user_id, const char *session_id,
+                                                 int64_t after, int limit, struct arena *arena,
+                                                 struct message_page *out)
+{
+    return self->ops->after(self, user_id, session_id, after, limit, arena, out);
+}
+
+/* Reads one message into the arena. */
+static inline enum chat_error message_repo_get(struct message_repo *self, const char *user_id, const char *message_id,
+                                               struct arena *arena, struct message *out)
+{
+    return self->ops->get(self, user_id, message_id, arena, out);
+}
+
+/* Stores the question and the answer's row, in one round trip. Errors: CHAT_ERR_SESSION_NOT_FOUND;
+ * CHAT_ERR_MESSAGE_NOT_FOUND (replaces_id, regenerates_id); CHAT_ERR_VALIDATION_FAILED (replaces_id is no user message
+ * or superseded already, or regenerates_id is not the last answer); CHAT_ERR_GENERATION_IN_PROGRESS. */
+static inline enum chat_error message_repo_begin_answer(struct message_repo *self, const struct answer_begin *begin,
+                                                        struct arena *arena, struct answer_begun *out)
+{
+    return self->ops->begin_answer(self, begin, arena, out);
+}
+
+/* Writes the final row, by compare-and-set on status and epoch: the row must be streaming with this epoch, or
+ * interrupted with this epoch while the new status is not. *written = false: another process ended it. `session` is
+ * filled as it is afterwards, also if it is deleted. */
+static inline enum chat_error message_repo_end_answer(struct message_repo *self, const struct answer_end *end,
+                                                      struct arena *arena, bool *written, struct session *session)
+{
+    return self->ops->end_answer(self, end, arena, written, session);
+}
+
+/* Sets the feedback on a message. comment: NULL for none. *out: the message afterwards, in the arena. */
+static inline enum chat_error message_repo_set_feedback(struct message_repo *self, const char *user_id,
+                                                        const char *message_id, enum message_feedback feedback,
+                                                        const char *comment, struct arena *arena, struct message *out)
+{
+    return self->ops->set_feedback(self, user_id, message_id, feedback, comment, arena, out);
+}
+
+/* Reads streaming rows, oldest first, into the arena. */
+static inline enum chat_error message_repo_stale_answers(struct message_repo *self, const struct stale_query *query,
+                                                         struct arena *arena, struct stale_answer **out, size_t *count)
+{
+    return self->ops->stale_answers(self, query, arena, out, count);
+}
 
 #endif

@@ -19,7 +19,6 @@ static bool is_name(const char *text, size_t len)
 static const char *read_item(const char *text, size_t len, struct model_item *item)
 {
     const char *equals = memchr(text, '=', len);
-
     if (!equals) return "each item must be model=value";
     if (!is_name(text, (size_t)(equals - text))) return "a model's name must be 1 to 127 characters without blanks";
     memset(item->model, 0, sizeof item->model);
@@ -32,7 +31,6 @@ static const char *read_item(const char *text, size_t len, struct model_item *it
 bool model_list_next(const char **at, struct model_item *item, const char **problem)
 {
     const char *text = *at;
-
     if (!text) return false;
     size_t len = strcspn(text, ",");
     *at = text[len] == ',' ? text + len + 1 : NULL;

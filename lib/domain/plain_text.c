@@ -32,7 +32,6 @@ struct writing {
 static void put(struct writing *out, const char *bytes, size_t len)
 {
     size_t room = PLAIN_TEXT_MAX - out->len;
-
     if (len > room) {
         len = room;
         while (len > 0 && ((unsigned char)bytes[len] & 0xc0) == 0x80) len--;
@@ -55,7 +54,6 @@ static bool is_word(char c)
 static size_t run_of(char sign, const char *at, const char *end)
 {
     size_t len = 0;
-
     while (at + len < end && at[len] == sign) len++;
     return len;
 }
@@ -72,10 +70,8 @@ static const char *put_code(struct writing *out, const char *at, const char *end
 {
     size_t run = run_of('`', at, end);
     const char *inside = at + run, *limit = within_reach(at, end);
-
     for (const char *close = inside; (close = memchr(close, '`', (size_t)(limit - close)));) {
         size_t closing = run_of('`', close, limit);
-
         if (closing == run) {
             put(out, inside, (size_t)(close - inside));
             return close + run;
@@ -88,9 +84,8 @@ static const char *put_code(struct writing *out, const char *at, const char *end
 /* Behind the bracket that closes the one at `at`; NULL: none, or a blank line before it. */
 static const char *behind_bracket(const char *at, const char *end, char open, char close)
 {
-    int depth = 0;
-
     end = within_reach(at, end);
+    int depth = 0;
     for (; at < end; at++) {
         if (*at == '\\') {
             at++;
@@ -113,7 +108,6 @@ struct link {
 static struct link find_link(const char *at, const char *end)
 {
     const char *behind = behind_bracket(at, end, '[', ']');
-
     if (!behind || behind == end || *behind != '(') return (struct link){0};
     const char *link_end = behind_bracket(behind, end, '(', ')');
     return link_end ? (struct link){behind - 1, link_end} : (struct link){0};
@@ -123,7 +117,6 @@ static struct link find_link(const char *at, const char *end)
 static const char *put_address(struct writing *out, const char *at, const char *end)
 {
     const char *close = memchr(at, '>', (size_t)(within_reach(at, end) - at));
-
     if (!close) return NULL;
     for (const char *c = at; c < close; c++)
         if (is_blank(*c)) return NULL;
@@ -135,7 +128,6 @@ static const char *put_address(struct writing *out, const char *at, const char *
 static size_t pair_up(struct mark *opening, size_t left)
 {
     size_t both = opening->left < left ? opening->left : left;
-
     opening->left -= both;
     return left - both;
 }
@@ -149,7 +141,6 @@ static const char *put_mark(struct writing *out, const char *start, const char *
     bool in_word = is_word(before) && is_word(after);
     bool closes = !is_blank(before) && !in_word && !strchr("([{", before);
     bool opens = !is_blank(after) && !in_word && !strchr(")]}.,:;?!", after);
-
     if (*at == '~' && run != 2) opens = closes = false;
     if (out->mark_count == MARKS_MAX) opens = closes = false;
     for (size_t i = out->mark_count; closes && left > 0 && i-- > 0;)
@@ -164,7 +155,6 @@ static const char *put_mark(struct writing *out, const char *start, const char *
 static const char *put_run(struct writing *out, const char *at, const char *end)
 {
     size_t run = run_of(*at, at, end);
-
     put(out, at, run);
     return at + run;
 }
@@ -175,7 +165,6 @@ static const char *put_character(struct writing *out, const char *at, const char
     uint32_t c = 0;
     size_t len = utf8_decode(at, (size_t)(end - at), &c);
     bool blank = len > 0 && (c <= ' ' || utf8_is_space(c));
-
     if (len == 0) len = 1;
     if (!blank)
         put(out, at, len);
@@ -188,7 +177,6 @@ static const char *put_character(struct writing *out, const char *at, const char
 static const char *put_piece(struct writing *out, const char *start, const char *at, const char *end)
 {
     const char *next = NULL;
-
     switch (*at) {
     case '\\': /* not before brackets: that is a formula */
         if (at + 1 < end && strchr("*_~`#", at[1])) {
@@ -232,7 +220,6 @@ static bool is_rule(const char *at, const char *end)
 {
     size_t signs = 0;
     char sign = 0;
-
     for (; at < end; at++) {
         if (is_blank(*at)) continue;
         if (!strchr("-*_=", *at) || (sign && *at != sign)) return false;
@@ -246,7 +233,6 @@ static bool is_rule(const char *at, const char *end)
 static size_t fence_of(const char *at, const char *end, char *sign)
 {
     size_t indent = run_of(' ', at, end);
-
     if (indent > FENCE_INDENT || at + indent == end || !strchr("`~", at[indent])) return 0;
     *sign = at[indent];
     size_t run = run_of(*sign, at + indent, end);
@@ -267,7 +253,6 @@ static bool in_code(struct reading *in, const char *line, const char *line_end, 
 {
     char sign = 0;
     size_t fence = fence_of(line, line_end, &sign);
-
     *border = fence > 0 && (!in->fence || (sign == in->fence_sign && fence >= in->fence));
     if (*border && in->fence) {
         in->fence = 0;
@@ -284,7 +269,6 @@ static const char *read_line_start(struct reading *in, struct writing *out, cons
 {
     const char *newline = memchr(at, '\n', (size_t)(in->end - at)), *line_end = newline ? newline : in->end;
     bool border = false, code = in_code(in, at, line_end, &border);
-
     if (!code) {
         const char *inside = skip_block_signs(at, line_end);
         return is_rule(at, line_end) || is_rule(inside, line_end) ? line_end : inside;
@@ -297,7 +281,6 @@ static void read_text(struct reading *in, struct writing *out)
 {
     const char *at = in->text;
     bool line_start = true;
-
     while (at < in->end && !out->full) {
         if (line_start) {
             line_start = false;
@@ -312,7 +295,6 @@ static void read_text(struct reading *in, struct writing *out)
         if (*at == '[' || (*at == '!' && at + 1 < in->end && at[1] == '[')) {
             const char *bracket = *at == '!' ? at + 1 : at;
             struct link link = in->link.end ? (struct link){0} : find_link(bracket, in->end);
-
             if (link.end) {
                 in->link = link;
                 at = bracket + 1;
@@ -329,12 +311,10 @@ static void read_text(struct reading *in, struct writing *out)
 static size_t take_marks_out(struct writing *out)
 {
     size_t written = 0, from = 0;
-
     for (size_t i = 0; i < out->mark_count; i++) {
         const struct mark *mark = &out->marks[i];
         size_t keep = mark->at + mark->left < out->len ? mark->at + mark->left : out->len;
         size_t behind = mark->at + mark->len < out->len ? mark->at + mark->len : out->len;
-
         memmove(out->text + written, out->text + from, keep - from);
         written += keep - from;
         from = behind;
@@ -353,10 +333,8 @@ static bool has_ink(const char *text, size_t len)
 const char *plain_text(const char *text, size_t len, struct arena *arena, size_t *out_len)
 {
     struct writing *out = arena_alloc(arena, sizeof *out);
-
     for (int with_code = 0; with_code < 2; with_code++) {
         struct reading in = {.text = text, .end = text + len, .with_code = with_code};
-
         out->len = out->mark_count = 0;
         out->full = false;
         read_text(&in, out);

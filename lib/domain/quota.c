@@ -19,7 +19,6 @@ int64_t quota_window_reset_s(int64_t wall_ms)
 void quota_day(int64_t wall_ms, char out[QUOTA_DAY_SIZE])
 {
     char time[CLOCK_RFC3339_SIZE];
-
     clock_format_rfc3339(wall_ms, time);
     memcpy(out, time, QUOTA_DAY_SIZE - 1);
     out[QUOTA_DAY_SIZE - 1] = '\0';
@@ -65,6 +64,5 @@ void quota_give_back(struct quota *quota)
 int64_t quota_retry_after_s(int64_t wall_ms, int64_t reset_s)
 {
     int64_t wait_s = (reset_s * 1000 - wall_ms + 999) / 1000;
-
     return wait_s > 1 ? wait_s : 1;
 }

@@ -41,12 +41,11 @@ static bool is_control(uint32_t code_point)
 
 const char *session_title_problem(const char *title, size_t len)
 {
-    uint32_t code_point = 0;
-    bool has_ink = false;
-
     if (len == 0) return "must not be empty";
     if (!utf8_valid(title, len)) return "must be valid UTF-8";
     if (utf8_count(title, len) > SESSION_TITLE_MAX) return "must be at most 200 characters";
+    uint32_t code_point = 0;
+    bool has_ink = false;
     for (size_t at = 0; at < len;) {
         at += utf8_decode(title + at, len - at, &code_point);
         if (is_control(code_point)) return "must not contain control characters";
@@ -92,13 +91,11 @@ static void draft_cut(struct title_draft *draft)
 const char *session_title_from(const char *text, size_t len, struct arena *arena)
 {
     struct title_draft draft = {.len = 0};
+    text = plain_text(text, len, arena, &len);
     bool space_due = false, after_cjk = false;
     size_t bytes;
-
-    text = plain_text(text, len, arena, &len);
     for (size_t at = 0; at < len; at += bytes) {
         uint32_t code_point = 0; /* malformed bytes pass for a control character */
-
         bytes = utf8_decode(text + at, len - at, &code_point);
         if (bytes == 0) bytes = 1;
         if (is_control(code_point) || utf8_is_space(code_point)) {

@@ -47,8 +47,8 @@ struct session_patch {
 };
 
 struct session_repo;
+/* Implemented by lib/postgres; callers use the functions below. */
 struct session_repo_ops {
-    /* Stores all fields given; the caller makes `session->id`. */
     enum chat_error (*create)(struct session_repo *self, const char *user_id, const struct session *session);
     enum chat_error (*list)(struct session_repo *self, const struct session_query *query, struct arena *arena,
                             struct session_page *out);
@@ -56,24 +56,83 @@ struct session_repo_ops {
                            struct session *out);
     enum chat_error (*update)(struct session_repo *self, const char *user_id, const char *session_id,
                               const struct session_patch *patch, struct arena *arena, struct session *out);
-    /* Soft-deletes. Sets `active_answer` to the id of an answer still being written in it, otherwise "". A second time:
-     * CHAT_ERR_SESSION_NOT_FOUND. */
     enum chat_error (*remove)(struct session_repo *self, const char *user_id, const char *session_id, int64_t now_ms,
                               char active_answer[UUID_TEXT_SIZE]);
-    /* Restores a deleted session that isn't purged yet. One that isn't deleted is returned as it is. */
     enum chat_error (*restore)(struct session_repo *self, const char *user_id, const char *session_id,
                                struct arena *arena, struct session *out);
-    /* Stores a title that a model wrote, unless the user has named the session. *taken: it was stored. */
     enum chat_error (*set_model_title)(struct session_repo *self, const char *session_id, const char *title,
                                        int64_t now_ms, bool *taken);
-    /* Sets session.context_starts_at; "" for none. Does nothing for a session that isn't there. */
     enum chat_error (*set_context_start)(struct session_repo *self, const char *session_id, const char *message_id);
-    /* Removes for good, with their messages, at most `limit` sessions that were deleted before `before_ms`. If *purged
-     * is below `limit`, none are left. */
     enum chat_error (*purge)(struct session_repo *self, int64_t before_ms, int limit, int *purged);
 };
 struct session_repo {
     const struct session_repo_ops *ops;
 };
+
+/* Stores all fields given; the caller makes `session->id`. */
+static inline enum chat_error session_repo_create(struct session_repo *self, const char *user_id,
+                                                  const struct session *session)
+{
+    return self->ops->create(self, user_id, session);
+}
+
+/* Reads a page of a user's sessions into the arena. */
+static inline enum chat_error session_repo_list(struct session_repo *self, const struct session_query *query,
+                                                struct arena *arena, struct session_page *out)
+{
+    return self->ops->list(self, query, arena, out);
+}
+
+/* Reads one session into the arena. */
+static inline enum chat_error session_repo_get(struct session_repo *self, const char *user_id, const char *session_id,
+                                               struct arena *arena, struct session *out)
+{
+    return self->ops->get(self, user_id, session_id, arena, out);
+}
+
+/* Changes what the patch names. *out: the session afterwards, in the arena. */
+static inline enum chat_error session_repo_update(struct session_repo *self, const char *user_id,
+                                                  const char *session_id, const struct session_patch *patch,
+                                                  struct arena *arena, struct session *out)
+{
+    return self->ops->update(self, user_id, session_id, patch, arena, out);
+}
+
+/* Soft-deletes. Sets `active_answer` to the id of an answer still being written in it, otherwise "". A second time:
+ * CHAT_ERR_SESSION_NOT_FOUND. */
+static inline enum chat_error session_repo_remove(struct session_repo *self, const char *user_id,
+                                                  const char *session_id, int64_t now_ms,
+                                                  char active_answer[UUID_TEXT_SIZE])
+{
+    return self->ops->remove(self, user_id, session_id, now_ms, active_answer);
+}
+
+/* Restores a deleted session that isn't purged yet. One that isn't deleted is returned as it is. */
+static inline enum chat_error session_repo_restore(struct session_repo *self, const char *user_id,
+                                                   const char *session_id, struct arena *arena, struct session *out)
+{
+    return self->ops->restore(self, user_id, session_id, arena, out);
+}
+
+/* Stores a title that a model wrote, unless the user has named the session. *taken: it was stored. */
+static inline enum chat_error session_repo_set_model_title(struct session_repo *self, const char *session_id,
+                                                           const char *title, int64_t now_ms, bool *taken)
+{
+    return self->ops->set_model_title(self, session_id, title, now_ms, taken);
+}
+
+/* Sets session.context_starts_at; "" for none. Does nothing for a session that isn't there. */
+static inline enum chat_error session_repo_set_context_start(struct session_repo *self, const char *session_id,
+                                                             const char *message_id)
+{
+    return self->ops->set_context_start(self, session_id, message_id);
+}
+
+/* Removes for good, with their messages, at most `limit` sessions that were deleted before `before_ms`. If *purged is
+ * below `limit`, none are left. */
+static inline enum chat_error session_repo_purge(struct session_repo *self, int64_t before_ms, int limit, int *purged)
+{
+    return self->ops->purge(self, before_ms, limit, purged);
+}
 
 #endif

@@ -9,8 +9,8 @@ enum { DAY_MS = 24 * 3600 * 1000 };
 
 bool usage_day_parse(const char *text, int64_t *at_ms)
 {
-    char midnight[CLOCK_RFC3339_SIZE];
     if (strlen(text) != QUOTA_DAY_SIZE - 1) return false;
+    char midnight[CLOCK_RFC3339_SIZE];
     snprintf(midnight, sizeof midnight, "%sT00:00:00.000Z", text);
     return clock_parse_rfc3339(midnight, at_ms);
 }

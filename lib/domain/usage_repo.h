@@ -45,16 +45,36 @@ struct usage_page {
 };
 
 struct usage_repo;
+/* Implemented by lib/postgres; callers use the functions below. */
 struct usage_repo_ops {
     enum chat_error (*count)(struct usage_repo *self, const struct usage_batch *batch);
     enum chat_error (*list)(struct usage_repo *self, const struct usage_query *query, struct arena *arena,
                             struct usage_page *out);
-    /* Reads every day from the one to the other, also those without any use, into the arena. */
     enum chat_error (*engagement)(struct usage_repo *self, const char *from, const char *to, struct arena *arena,
                                   struct engagement_day **out, size_t *count);
 };
 struct usage_repo {
     const struct usage_repo_ops *ops;
 };
+
+/* Adds a batch to the days. */
+static inline enum chat_error usage_repo_count(struct usage_repo *self, const struct usage_batch *batch)
+{
+    return self->ops->count(self, batch);
+}
+
+/* Reads a page of a report into the arena. */
+static inline enum chat_error usage_repo_list(struct usage_repo *self, const struct usage_query *query,
+                                              struct arena *arena, struct usage_page *out)
+{
+    return self->ops->list(self, query, arena, out);
+}
+
+/* Reads every day from the one to the other, also those without any use, into the arena. */
+static inline enum chat_error usage_repo_engagement(struct usage_repo *self, const char *from, const char *to,
+                                                    struct arena *arena, struct engagement_day **out, size_t *count)
+{
+    return self->ops->engagement(self, from, to, arena, out, count);
+}
 
 #endif

@@ -27,22 +27,48 @@ struct user_data_counts {
 };
 
 struct user_data;
+/* Implemented by lib/postgres; callers use the functions below. */
 struct user_data_ops {
-    /* Reads deleted sessions in the order of their ids, after `after_id` ("": from the first), at most `limit`, into
-     * the arena. */
     enum chat_error (*deleted)(struct user_data *self, const char *user_id, const char *after_id, int limit,
                                struct arena *arena, struct deleted_session **out, size_t *count);
-    /* Reads the messages of a session, deleted or not, oldest first, after seq `after`. */
     enum chat_error (*messages)(struct user_data *self, const char *user_id, const char *session_id, int64_t after,
                                 int limit, struct arena *arena, struct stored_message **out, size_t *count);
-    /* Removes for good at most `limit` deleted sessions in which no answer is being written, and as many days of use.
-     * Fills *gone with the counts. */
     enum chat_error (*erase)(struct user_data *self, const char *user_id, int limit, struct user_data_counts *gone);
-    /* Counts what there is: sessions, deleted ones too, and days of use. Messages don't exist without a session. */
     enum chat_error (*count)(struct user_data *self, const char *user_id, struct user_data_counts *out);
 };
 struct user_data {
     const struct user_data_ops *ops;
 };
+
+/* Reads deleted sessions in the order of their ids, after `after_id` ("": from the first), at most `limit`, into the
+ * arena. */
+static inline enum chat_error user_data_deleted(struct user_data *self, const char *user_id, const char *after_id,
+                                                int limit, struct arena *arena, struct deleted_session **out,
+                                                size_t *count)
+{
+    return self->ops->deleted(self, user_id, after_id, limit, arena, out, count);
+}
+
+/* Reads the messages of a session, deleted or not, oldest first, after seq `after`. */
+static inline enum chat_error user_data_messages(struct user_data *self, const char *user_id, const char *session_id,
+                                                 int64_t after, int limit, struct arena *arena,
+                                                 struct stored_message **out, size_t *count)
+{
+    return self->ops->messages(self, user_id, session_id, after, limit, arena, out, count);
+}
+
+/* Removes for good at most `limit` deleted sessions in which no answer is being written, and as many days of use. Fills
+ * *gone with the counts. */
+static inline enum chat_error user_data_erase(struct user_data *self, const char *user_id, int limit,
+                                              struct user_data_counts *gone)
+{
+    return self->ops->erase(self, user_id, limit, gone);
+}
+
+/* Counts what there is: sessions, deleted ones too, and days of use. Messages don't exist without a session. */
+static inline enum chat_error user_data_count(struct user_data *self, const char *user_id, struct user_data_counts *out)
+{
+    return self->ops->count(self, user_id, out);
+}
 
 #endif

@@ -29,30 +29,30 @@ static struct http_listener *of(const struct answer_listener *listener)
     return (struct http_listener *)(uintptr_t)listener;
 }
 
-static int listener_fd(const struct answer_listener *self)
+static int client_fd(const struct answer_listener *self)
 {
     struct connection *connection = of(self)->taken.connection;
-    return connection->ops->fd(connection);
+    return connection_fd(connection);
 }
 
 /* Bytes that wait for the client to read. */
 static size_t pending(const struct http_listener *to)
 {
-    return to->taken.connection->ops->pending(to->taken.connection);
+    return connection_pending(to->taken.connection);
 }
 
-static enum listener_state listener_writable(struct answer_listener *self)
+static enum listener_state client_writable(struct answer_listener *self)
 {
     return taken_flush(&of(self)->taken);
 }
 
-static bool listener_took(struct answer_listener *self)
+static bool client_took(struct answer_listener *self)
 {
     struct connection *connection = of(self)->taken.connection;
-    return connection->ops->took(connection);
+    return connection_took(connection);
 }
 
-static void listener_close(struct answer_listener *self)
+static void client_close(struct answer_listener *self)
 {
     taken_close(&of(self)->taken, true);
     free(self);
@@ -98,7 +98,7 @@ static enum listener_state events_open(struct answer_listener *self, struct buf 
 {
     struct http_listener *to = of(self);
     struct connection *connection = to->taken.connection;
-    if (connection->ops->head(connection, &to->taken.head) == CONNECTION_GONE) return LISTENER_GONE;
+    if (connection_head(connection, &to->taken.head) == CONNECTION_GONE) return LISTENER_GONE;
     if (!to->opening) return taken_flush(&to->taken);
     buf_reset(scratch);
     put_event(scratch, "0.0", "start");
@@ -184,15 +184,15 @@ static enum listener_state events_end(struct answer_listener *self, const struct
 }
 
 static const struct answer_listener_ops events_ops = {
-    .fd = listener_fd,
+    .fd = client_fd,
     .open = events_open,
     .text = events_text,
     .title = events_title,
     .ping = events_ping,
     .end = events_end,
-    .writable = listener_writable,
-    .took = listener_took,
-    .close = listener_close,
+    .writable = client_writable,
+    .took = client_took,
+    .close = client_close,
 };
 
 /* ---- the whole answer as JSON ---- */
@@ -251,15 +251,15 @@ static enum listener_state json_end(struct answer_listener *self, const struct a
 }
 
 static const struct answer_listener_ops json_ops = {
-    .fd = listener_fd,
+    .fd = client_fd,
     .open = json_open,
     .text = json_text,
     .title = json_title,
     .ping = json_ping,
     .end = json_end,
-    .writable = listener_writable,
-    .took = listener_took,
-    .close = listener_close,
+    .writable = client_writable,
+    .took = client_took,
+    .close = client_close,
 };
 
 /* ---- making them ---- */

@@ -13,7 +13,7 @@ enum chat_error api_get_quota(struct http_call *call)
 {
     struct admission *admission = call->ports->admission;
     struct quota quota;
-    enum chat_error error = admission->ops->peek(admission, &call->caller, &quota);
+    enum chat_error error = admission_peek(admission, &call->caller, &quota);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     struct json_writer json = call_json(call);
     view_quota(&json, &quota);

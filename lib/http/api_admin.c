@@ -104,7 +104,7 @@ enum chat_error api_get_engagement(struct http_call *call)
     enum chat_error error = usage_range(call->ports, from, to, ENGAGEMENT_DAYS_MAX, &call->problem, first, last);
     if (error != CHAT_OK) return error;
     struct usage_repo *usage = call->ports->usage;
-    error = usage->ops->engagement(usage, first, last, call->arena, &days, &count);
+    error = usage_repo_engagement(usage, first, last, call->arena, &days, &count);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     struct json_writer json = call_json(call);
     json_begin_object(&json);

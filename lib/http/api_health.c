@@ -29,7 +29,7 @@ static bool write_breakers(struct json_writer *json, struct http_call *call)
     enum breaker_state worst = BREAKER_CLOSED;
     size_t count = policy_asked(call->ports->policy, models);
     int64_t now_ms = clock_wall_ms(call->ports->clock);
-    call->ports->breaker->ops->look(call->ports->breaker, models, count, stand);
+    shared_breaker_look(call->ports->breaker, models, count, stand);
     for (size_t i = 0; i < count; i++) stand[i].state = breaker_state_at(&stand[i], now_ms);
     for (size_t i = 0; i < count; i++)
         if (stand[i].state == BREAKER_OPEN || worst == BREAKER_CLOSED) worst = stand[i].state;
@@ -69,7 +69,7 @@ enum chat_error api_ready(struct http_call *call)
     bool ready = true;
     bool postgres = call->app->check_postgres(call->stores) == CHAT_OK;
     bool migrations = postgres && call->app->check_migrations(call->stores) == CHAT_OK;
-    bool redis = admission->ops->ping(admission) == CHAT_OK;
+    bool redis = admission_ping(admission) == CHAT_OK;
     struct buf parts;
     buf_init(&parts, PARTS_MAX_BYTES);
     struct json_writer checks;

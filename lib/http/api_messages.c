@@ -36,7 +36,7 @@ static enum chat_error hand_over(struct http_call *call, struct ready_answer *re
     if (!listener) abort(); /* out of memory: the row is found and ended as interrupted */
     ready->spec.request_id = call->request->request_id;
     ready->spec.trace = call->trace;
-    call->ports->answers->ops->start(call->ports->answers, &ready->spec, listener);
+    answers_start(call->ports->answers, &ready->spec, listener);
     return CHAT_OK;
 }
 
@@ -140,7 +140,7 @@ enum chat_error api_get_message(struct http_call *call)
 {
     struct message_repo *messages = call->ports->messages;
     struct message message;
-    enum chat_error error = messages->ops->get(messages, call->caller.user_id, call->id, call->arena, &message);
+    enum chat_error error = message_repo_get(messages, call->caller.user_id, call->id, call->arena, &message);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     return send_one(call, &message);
 }

@@ -141,7 +141,7 @@ static void breakers(struct buf *out, const struct chat_ports *ports)
     struct breaker stand[POLICY_MAX_ASKED];
     size_t count = policy_asked(ports->policy, names);
     int64_t now_ms = clock_wall_ms(ports->clock);
-    ports->breaker->ops->look(ports->breaker, names, count, stand);
+    shared_breaker_look(ports->breaker, names, count, stand);
     head(out, "breaker_state", "gauge", "The circuit breaker before each model: 1 for the state it is in.");
     for (size_t i = 0; i < count; i++) {
         for (size_t k = 0; k < sizeof states / sizeof states[0]; k++) {
@@ -163,7 +163,7 @@ static void stores(struct buf *out, struct http_call *call)
 {
     struct admission *admission = call->ports->admission;
     bool postgres = call->app->check_postgres(call->stores) == CHAT_OK;
-    bool redis = admission->ops->ping(admission) == CHAT_OK;
+    bool redis = admission_ping(admission) == CHAT_OK;
     head(out, "store_up", "gauge", "Whether the store answered the worker that was asked for these figures.");
     buf_printf(out, "chat_store_up{store=\"postgres\"} %d\nchat_store_up{store=\"redis\"} %d\n", postgres, redis);
 }

@@ -104,7 +104,7 @@ enum chat_error api_open_session(struct http_call *call)
     struct message_repo *messages = call->ports->messages;
     struct message_page page;
     enum chat_error error =
-        messages->ops->page(messages, call->caller.user_id, call->id, before, limit, call->arena, &page);
+        message_repo_page(messages, call->caller.user_id, call->id, before, limit, call->arena, &page);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     struct json_writer json = call_json(call);
     json_begin_object(&json);
@@ -203,13 +203,13 @@ enum chat_error api_export_session(struct http_call *call)
         call->response.status = 200;
         return CHAT_OK;
     }
-    error = answers->ops->reserve_long(answers, call->caller.user_id);
+    error = answers_reserve_long(answers, call->caller.user_id);
     if (error != CHAT_OK) return no_place(call, error);
     struct stepped *reply = export_stream(call, &at, &session, format);
     if (!reply) {
-        answers->ops->unreserve_long(answers, call->caller.user_id);
+        answers_unreserve_long(answers, call->caller.user_id);
         return no_place(call, CHAT_ERR_OVERLOADED);
     }
-    answers->ops->step(answers, call->caller.user_id, reply, 0);
+    answers_step(answers, call->caller.user_id, reply, 0);
     return CHAT_OK;
 }

@@ -54,14 +54,13 @@ static enum chat_error load_start(struct http_call *call, const struct message *
 {
     const struct chat_ports *ports = call->ports;
     const char *user_id = call->caller.user_id;
-    enum chat_error error =
-        ports->sessions->ops->get(ports->sessions, user_id, message->session_id, call->arena, session);
+    enum chat_error error = session_repo_get(ports->sessions, user_id, message->session_id, call->arena, session);
     if (error == CHAT_OK && message->parent_id[0]) {
-        error = ports->messages->ops->get(ports->messages, user_id, message->parent_id, call->arena, question);
+        error = message_repo_get(ports->messages, user_id, message->parent_id, call->arena, question);
         start->question = question;
     }
     if (error != CHAT_OK) return error;
-    error = ports->admission->ops->peek(ports->admission, &call->caller, quota);
+    error = admission_peek(ports->admission, &call->caller, quota);
     if (error != CHAT_OK) *quota = quota_unknown(call);
     *answer = *message; /* all text comes in the events that follow */
     answer->content = "";
@@ -89,13 +88,13 @@ static enum chat_error hand_over(struct http_call *call, const struct answer_att
 {
     struct answers *answers = call->ports->answers;
     struct answer_listener *listener;
-    enum chat_error error = call->has_reader ? CHAT_OK : answers->ops->reserve_reader(answers, call->caller.user_id);
+    enum chat_error error = call->has_reader ? CHAT_OK : answers_reserve_reader(answers, call->caller.user_id);
     if (error != CHAT_OK) return error;
     error = make_listener(call, form, start, &listener);
     if (error == CHAT_OK)
-        answers->ops->attach(answers, attach, listener);
+        answers_attach(answers, attach, listener);
     else if (!call->has_reader)
-        answers->ops->unreserve_reader(answers, call->caller.user_id);
+        answers_unreserve_reader(answers, call->caller.user_id);
     return error;
 }
 
@@ -134,7 +133,7 @@ enum chat_error api_attach_stream(struct http_call *call)
     struct attach_form form = {0};
     if (!read_resume_point(call, &form.at))
         return problem_set(&call->problem, CHAT_ERR_INVALID_REQUEST, "`Last-Event-ID` must be an id of this stream.");
-    enum chat_error error = messages->ops->get(messages, call->caller.user_id, call->id, call->arena, &message);
+    enum chat_error error = message_repo_get(messages, call->caller.user_id, call->id, call->arena, &message);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     if (message.role != ROLE_ASSISTANT) {
         problem_field(&call->problem, "id", "takes the id of an answer");

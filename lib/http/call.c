@@ -9,7 +9,7 @@
 
 const char *call_header(const struct http_call *call, const char *name)
 {
-    const char *value = call->request->ops->param(call->request, name);
+    const char *value = request_param(call->request, name);
     return value && *value ? value : NULL;
 }
 
@@ -212,12 +212,12 @@ void call_keep_key(struct http_call *call)
 {
     struct idempotency *keys = call->ports->idempotency;
     if (!call->claim.key) return;
-    if (keys->ops->keep(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_kept");
+    if (idempotency_keep(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_kept");
 }
 
 void call_free_key(struct http_call *call)
 {
     struct idempotency *keys = call->ports->idempotency;
     if (!call->claim.key) return;
-    if (keys->ops->give_up(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_freed");
+    if (idempotency_give_up(keys, &call->claim) != CHAT_OK) log_write(LOG_WARN, "idempotency_key_not_freed");
 }

@@ -133,7 +133,7 @@ char *completion_body_for_provider(struct http_call *call, const struct completi
     struct buf body;
     buf_init(&body, call->body_len + ADDED_MAX_BYTES);
     buf_reserve(&body, call->body_len + ADDED_MAX_BYTES); /* copied once: it may be 20 MiB */
-    if (provider->ops->bound(provider, call->body_text, call->body_len, &bounds, &body)) return buf_take(&body, len);
+    if (provider_bound(provider, call->body_text, call->body_len, &bounds, &body)) return buf_take(&body, len);
     if (body.failed) out_of_memory(call->body_len + ADDED_MAX_BYTES);
     buf_fini(&body);
     wrong(call, "body",

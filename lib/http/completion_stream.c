@@ -19,7 +19,7 @@ static struct http_client *of(const struct completion_client *client)
 static int client_fd(const struct completion_client *self)
 {
     struct connection *connection = of(self)->taken.connection;
-    return connection->ops->fd(connection);
+    return connection_fd(connection);
 }
 
 static enum listener_state client_frames(struct completion_client *self, const char *bytes, size_t len)
@@ -31,7 +31,7 @@ static enum listener_state client_frames(struct completion_client *self, const c
         to->taken.head.status = 200;
         http_add_header(&to->taken.head, "Content-Type", "text/event-stream");
         http_add_header(&to->taken.head, "X-Accel-Buffering", "no");
-        if (connection->ops->head(connection, &to->taken.head) == CONNECTION_GONE) return LISTENER_GONE;
+        if (connection_head(connection, &to->taken.head) == CONNECTION_GONE) return LISTENER_GONE;
     }
     return taken_write(&to->taken, bytes, len);
 }
@@ -89,13 +89,13 @@ static enum listener_state client_writable(struct completion_client *self)
 static size_t client_pending(const struct completion_client *self)
 {
     struct connection *connection = of(self)->taken.connection;
-    return connection->ops->pending(connection);
+    return connection_pending(connection);
 }
 
 static bool client_took(struct completion_client *self)
 {
     struct connection *connection = of(self)->taken.connection;
-    return connection->ops->took(connection);
+    return connection_took(connection);
 }
 
 static void client_let_go(struct completion_client *self, struct buf *scratch)
@@ -103,7 +103,7 @@ static void client_let_go(struct completion_client *self, struct buf *scratch)
     struct taken *taken = &of(self)->taken;
     if (of(self)->opened && !taken->finished)
         send_error_frame(self, &(struct problem){.error = CHAT_ERR_INTERRUPTED}, scratch);
-    taken->connection->ops->push(taken->connection);
+    connection_push(taken->connection);
 }
 
 static void client_close(struct completion_client *self)

@@ -65,7 +65,7 @@ static enum step_next send_slice(struct export_reply *self)
 {
     struct connection *connection = self->taken.connection;
     size_t rest = self->piece.len - self->sent, slice = rest < SLICE_BYTES ? rest : SLICE_BYTES;
-    if (!self->opened) connection->ops->head(connection, &self->taken.head);
+    if (!self->opened) connection_head(connection, &self->taken.head);
     self->opened = true;
     taken_write(&self->taken, self->piece.data + self->sent, slice);
     self->sent += slice;
@@ -106,7 +106,7 @@ static enum step_next reply_step(struct stepped *stepped, const struct chat_port
 static int reply_fd(const struct stepped *stepped)
 {
     struct connection *connection = of(stepped)->taken.connection;
-    return connection->ops->fd(connection);
+    return connection_fd(connection);
 }
 
 static enum listener_state reply_writable(struct stepped *stepped)
@@ -117,14 +117,14 @@ static enum listener_state reply_writable(struct stepped *stepped)
 static bool reply_took(struct stepped *stepped)
 {
     struct connection *connection = of(stepped)->taken.connection;
-    return connection->ops->took(connection);
+    return connection_took(connection);
 }
 
 /* Called in mid-file only if the client has left or takes nothing, or this process ends. */
 static void reply_close(struct stepped *stepped)
 {
     struct export_reply *self = of(stepped);
-    if (self->opened && !self->taken.finished) self->taken.connection->ops->tear(self->taken.connection);
+    if (self->opened && !self->taken.finished) connection_tear(self->taken.connection);
     taken_close(&self->taken, true);
     buf_fini(&self->piece);
     free(self);

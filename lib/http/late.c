@@ -53,9 +53,9 @@ static enum chat_error no_body(struct http_request *self, size_t limit, struct a
 static void respond(struct http_request *self, const struct http_response *response)
 {
     struct connection *connection = of_request(self)->connection;
-    connection->ops->head(connection, response);
-    if (response->body && response->body_len) connection->ops->write(connection, response->body, response->body_len);
-    connection->ops->finish(connection);
+    connection_head(connection, response);
+    if (response->body && response->body_len) connection_write(connection, response->body, response->body_len);
+    connection_finish(connection);
 }
 
 static struct connection *take(struct http_request *self)
@@ -73,13 +73,13 @@ static const struct http_request_ops request_ops = {
 
 static int late_fd(const struct stepped *self)
 {
-    return of(self)->connection->ops->fd(of(self)->connection);
+    return connection_fd(of(self)->connection);
 }
 
 static void late_close(struct stepped *self)
 {
     struct late *late = of(self);
-    if (late->connection) late->connection->ops->close(late->connection);
+    if (late->connection) connection_close(late->connection);
     arena_fini(&late->strings);
     free(late);
 }
@@ -107,13 +107,13 @@ static enum step_next late_next(struct stepped *self, const struct chat_ports *p
 static enum listener_state late_writable(struct stepped *self)
 {
     struct connection *connection = of(self)->connection;
-    enum connection_state state = connection->ops->flush(connection);
+    enum connection_state state = connection_flush(connection);
     return state == CONNECTION_READY ? LISTENER_READY : state == CONNECTION_BLOCKED ? LISTENER_BLOCKED : LISTENER_GONE;
 }
 
 static bool late_took(struct stepped *self)
 {
-    return of(self)->connection->ops->took(of(self)->connection);
+    return connection_took(of(self)->connection);
 }
 
 static const struct stepped_ops stepped_ops = {
@@ -141,7 +141,7 @@ static struct late *late_new(struct http_call *call)
                                     .has_reader = true};
     late->call.caller.groups = NULL; /* the request's strings, and the request is over before this */
     memcpy(late->call.id, call->id, sizeof late->call.id);
-    late->connection = call->request->ops->take(call->request);
+    late->connection = request_take(call->request);
     if (late->connection) return late;
     late_close(&late->stepped);
     return NULL;
@@ -150,11 +150,11 @@ static struct late *late_new(struct http_call *call)
 enum chat_error late_take(struct http_call *call, struct late **out)
 {
     struct answers *answers = call->ports->answers;
-    enum chat_error error = answers->ops->reserve_reader(answers, call->caller.user_id);
+    enum chat_error error = answers_reserve_reader(answers, call->caller.user_id);
     if (error == CHAT_OK) {
         *out = late_new(call);
         if (!*out) {
-            answers->ops->unreserve_reader(answers, call->caller.user_id);
+            answers_unreserve_reader(answers, call->caller.user_id);
             error = CHAT_ERR_OVERLOADED;
         }
     }
@@ -172,5 +172,5 @@ void late_start(struct late *late, const struct chat_ports *ports, late_step *st
 {
     late->step = step;
     late->context = context;
-    ports->answers->ops->step(ports->answers, late->call.caller.user_id, &late->stepped, wait_ms);
+    answers_step(ports->answers, late->call.caller.user_id, &late->stepped, wait_ms);
 }

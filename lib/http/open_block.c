@@ -52,7 +52,6 @@ static bool is_blank(char c)
 static size_t run_of(char mark, const char *at, const char *end)
 {
     size_t len = 0;
-
     while (at + len < end && at[len] == mark) len++;
     return len;
 }
@@ -70,7 +69,6 @@ static void find_ink(struct line *line)
 {
     if (line->ink_known) return;
     struct line ahead = *line;
-
     while (ahead.at < ahead.end && is_blank(*ahead.at)) {
         ahead.column += width_at(&ahead);
         ahead.tab_left = 0;
@@ -96,7 +94,6 @@ static void skip_columns(struct line *line, size_t columns)
 {
     while (columns > 0 && line->at < line->end && is_blank(*line->at)) {
         size_t width = width_at(line), used = width < columns ? width : columns;
-
         columns -= used;
         line->column += used;
         line->tab_left = used < width ? width - used : 0;
@@ -152,9 +149,7 @@ static void fill_innermost(struct blocks *blocks)
 static void push(struct blocks *blocks, bool is_item, size_t width)
 {
     struct container container = {.is_item = is_item, .is_empty = true, .width = (uint32_t)width};
-
     uint32_t index = (uint32_t)blocks->depth;
-
     fill_innermost(blocks);
     if (!is_item) {
         if (!buf_append(&blocks->quotes, &index, sizeof index)) out_of_memory(sizeof index);
@@ -177,10 +172,8 @@ static size_t match_blank(struct blocks *blocks, size_t depth, size_t quotes)
 static size_t match_containers(struct blocks *blocks, struct line *line)
 {
     size_t quotes = 0;
-
     for (size_t depth = 0; depth < blocks->depth; depth++) {
         const struct container *container = container_at(blocks, depth);
-
         if (is_at_end(line)) return match_blank(blocks, depth, quotes);
         if (container->is_item) {
             if (indent_of(line) < container->width) return depth;
@@ -200,9 +193,8 @@ static size_t match_containers(struct blocks *blocks, struct line *line)
 
 static bool is_rule(const struct line *line)
 {
-    size_t signs = 0;
-
     if (line->ink < line->rule) return false;
+    size_t signs = 0;
     for (const char *c = line->ink; c < line->end && signs < RULE_MIN; c++) signs += !is_blank(*c);
     return signs == RULE_MIN;
 }
@@ -211,7 +203,6 @@ static bool is_heading(const struct line *line)
 {
     size_t level = run_of('#', line->ink, line->end);
     const char *behind = line->ink + level;
-
     return level >= 1 && level <= HEADING_LEVELS && (behind == line->end || is_blank(*behind));
 }
 
@@ -219,7 +210,6 @@ static bool is_heading(const struct line *line)
 static bool is_underline(const struct line *line)
 {
     const char *behind = line->ink + run_of(*line->ink, line->ink, line->end);
-
     if (*line->ink != '=' && *line->ink != '-') return false;
     while (behind < line->end && is_blank(*behind)) behind++;
     return behind == line->end;
@@ -228,7 +218,6 @@ static bool is_underline(const struct line *line)
 static size_t fence_at(const struct line *line)
 {
     char mark = *line->ink;
-
     if (mark != '`' && mark != '~') return 0;
     size_t run = run_of(mark, line->ink, line->end);
     const char *info = line->ink + run;
@@ -241,7 +230,6 @@ static bool closes_fence(const struct blocks *blocks, const struct line *line)
     if (is_at_end(line) || indent_of(line) >= CODE_INDENT) return false;
     size_t run = run_of(blocks->fence_mark, line->ink, line->end);
     const char *behind = line->ink + run;
-
     while (behind < line->end && is_blank(*behind)) behind++;
     return run >= blocks->fence_len && behind == line->end;
 }
@@ -316,7 +304,6 @@ static bool is_whole_tag(const char *at, const char *end, bool closing)
 {
     while (!closing) {
         const char *blank = skip_blanks(at, end), *next = blank > at ? skip_attribute(blank, end) : NULL;
-
         if (!next) break;
         at = next;
     }
@@ -329,7 +316,6 @@ static bool is_whole_tag(const char *at, const char *end, bool closing)
 static int html_at(const struct line *line, bool in_paragraph, const char **tag)
 {
     const char *at = line->ink, *end = line->end;
-
     if (*at != '<') return 0;
     if (begins_with(at, end, "<!--")) return HTML_COMMENT;
     if (begins_with(at, end, "<?")) return HTML_INSTRUCTION;
@@ -363,7 +349,6 @@ static const char *html_end(enum html html)
 static bool ends_html(const struct blocks *blocks, const char *at, const char *end)
 {
     const char *word = html_end(blocks->html);
-
     if (word) return memmem(at, (size_t)(end - at), word, strlen(word)) != NULL;
     if (blocks->html != HTML_TEXT_TAG) return false;
     for (; (at = memchr(at, '<', (size_t)(end - at))); at++) {
@@ -380,12 +365,10 @@ static bool ends_html(const struct blocks *blocks, const char *at, const char *e
 static size_t list_sign(const struct line *line, bool in_paragraph)
 {
     const char *at = line->ink;
-
     if (*at == '-' || *at == '+' || *at == '*') {
         at++;
     } else {
         size_t digits = 0;
-
         while (at + digits < line->end && is_digit(at[digits])) digits++;
         if (digits == 0 || digits > ORDERED_DIGITS || at + digits == line->end) return 0;
         if (at[digits] != '.' && at[digits] != ')') return 0;
@@ -400,7 +383,6 @@ static size_t list_sign(const struct line *line, bool in_paragraph)
 static void begin_item(struct blocks *blocks, struct line *line, size_t sign)
 {
     size_t indent = indent_of(line);
-
     skip_to_ink(line);
     skip_signs(line, sign);
     size_t spaces = indent_of(line);
@@ -437,10 +419,7 @@ static bool continue_leaf(struct blocks *blocks, const struct line *line)
 /* Begins a block that is no container. false: none begins here. */
 static bool begin_leaf(struct blocks *blocks, const struct line *line, bool in_paragraph, bool lazy, enum leaf *leaf)
 {
-    const char *tag = NULL;
     size_t fence = fence_at(line);
-    int html = 0;
-
     *leaf = LEAF_NONE;
     if (is_heading(line)) return true;
     if (fence) {
@@ -449,7 +428,9 @@ static bool begin_leaf(struct blocks *blocks, const struct line *line, bool in_p
         blocks->fence_mark = *line->ink;
         return true;
     }
-    if ((html = html_at(line, in_paragraph || lazy, &tag))) {
+    const char *tag = NULL;
+    int html = html_at(line, in_paragraph || lazy, &tag);
+    if (html) {
         blocks->html = (enum html)html;
         blocks->html_tag = tag;
         if (!ends_html(blocks, line->ink, line->end)) *leaf = LEAF_HTML;
@@ -470,13 +451,11 @@ static void set_leaf(struct blocks *blocks, size_t depth, enum leaf leaf)
 static void begin_blocks(struct blocks *blocks, struct line *line, size_t depth)
 {
     bool lazy = depth < blocks->depth && blocks->leaf == LEAF_PARAGRAPH; /* its paragraph may go on all the same */
-
     for (; !is_at_end(line); depth = blocks->depth, lazy = false) {
         bool in_paragraph = depth == blocks->depth && blocks->leaf == LEAF_PARAGRAPH;
         bool indented = indent_of(line) >= CODE_INDENT;
         enum leaf leaf;
         size_t sign;
-
         if (!indented && *line->ink == '>') {
             pop_to(blocks, depth);
             skip_to_ink(line);
@@ -500,10 +479,8 @@ static const char *find_rule(const char *at, const char *end)
 {
     const char *from = end;
     char mark = 0;
-
     while (from > at) {
         char c = from[-1];
-
         if (!is_blank(c)) {
             if (!strchr("*-_", c) || (mark && c != mark)) break;
             mark = c;
@@ -516,7 +493,6 @@ static const char *find_rule(const char *at, const char *end)
 static void take_line(struct blocks *blocks, const char *at, const char *end)
 {
     struct line line = {.at = at, .end = end, .rule = find_rule(at, end)};
-
     find_ink(&line);
     size_t depth = match_containers(blocks, &line);
     if (depth == blocks->depth && continue_leaf(blocks, &line)) return;
@@ -539,12 +515,10 @@ void open_block_close(struct buf *out, const char *text, size_t len)
 {
     struct blocks blocks = {.depth = 0};
     const char *at = text, *end = text + len;
-
     buf_init(&blocks.stack, (len + 1) * sizeof(struct container));
     buf_init(&blocks.quotes, (len + 1) * sizeof(uint32_t));
     while (at < end) {
         const char *line_end = find_line_end(at, end);
-
         take_line(&blocks, at, line_end);
         at = line_end + 1;
         if (line_end < end && *line_end == '\r' && at < end && *at == '\n') at++;
@@ -553,7 +527,6 @@ void open_block_close(struct buf *out, const char *text, size_t len)
         for (size_t i = 0; i < blocks.fence_len; i++) buf_append_char(out, blocks.fence_mark);
     if (blocks.depth == 0 && blocks.leaf == LEAF_HTML) {
         const char *word = html_end(blocks.html);
-
         if (word) buf_append_str(out, word);
         if (blocks.html == HTML_TEXT_TAG) buf_printf(out, "</%s>", blocks.html_tag);
     }

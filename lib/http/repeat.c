@@ -26,7 +26,7 @@ struct repeat {
 /* Sets *key to NULL if none was sent. An empty key is a client's mistake, not an absent one. */
 static enum chat_error read_key(struct http_call *call, const char **key)
 {
-    *key = call->request->ops->param(call->request, "HTTP_IDEMPOTENCY_KEY");
+    *key = request_param(call->request, "HTTP_IDEMPOTENCY_KEY");
     if (!*key || idempotency_key_valid(*key)) return CHAT_OK;
     call->problem.param = "Idempotency-Key";
     return problem_set(&call->problem, CHAT_ERR_INVALID_REQUEST,
@@ -44,7 +44,7 @@ static enum chat_error show_answer(struct http_call *call, const struct repeat *
 {
     struct message_repo *messages = call->ports->messages;
     struct message first;
-    enum chat_error error = messages->ops->get(messages, call->caller.user_id, id, call->arena, &first);
+    enum chat_error error = message_repo_get(messages, call->caller.user_id, id, call->arena, &first);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     struct attach_form attach = {
         .as_json = !repeat->form.events, .show_session = repeat->form.show_session, .counted = true};
@@ -56,7 +56,7 @@ static enum chat_error show_first(struct http_call *call, const struct repeat *r
     struct session_repo *sessions = call->ports->sessions;
     struct session first;
     if (!repeat->show) return show_answer(call, repeat, id);
-    enum chat_error error = sessions->ops->get(sessions, call->caller.user_id, id, call->arena, &first);
+    enum chat_error error = session_repo_get(sessions, call->caller.user_id, id, call->arena, &first);
     return error == CHAT_OK ? repeat->show(call, &first) : problem_set(&call->problem, error, NULL);
 }
 
@@ -107,7 +107,7 @@ static enum chat_error look_again(struct http_call *call, void *context, int64_t
     enum key_state state;
     char first_id[UUID_TEXT_SIZE];
     bool wait;
-    enum chat_error error = keys->ops->look(keys, &repeat->claim, &state, first_id);
+    enum chat_error error = idempotency_look(keys, &repeat->claim, &state, first_id);
     if (error != CHAT_OK) return problem_set(&call->problem, error, NULL);
     error = answer_as(call, repeat, state, first_id, &wait);
     if (!wait) return error;
@@ -123,7 +123,7 @@ static enum chat_error wait_for_first(struct http_call *call, const struct repea
     enum chat_error error = late_take(call, &late);
     if (error != CHAT_OK) { /* the response to a counted request has the user's standing */
         call->problem.has_quota =
-            !repeat->show && admission->ops->peek(admission, &call->caller, &call->problem.quota) == CHAT_OK;
+            !repeat->show && admission_peek(admission, &call->caller, &call->problem.quota) == CHAT_OK;
         return error;
     }
     struct arena *strings = late_strings(late);
@@ -150,7 +150,7 @@ static enum chat_error take_key(struct http_call *call, const struct repeat *rep
                                 char first_id[UUID_TEXT_SIZE])
 {
     struct idempotency *keys = call->ports->idempotency;
-    return problem_set(&call->problem, keys->ops->take(keys, &repeat->claim, state, first_id), NULL);
+    return problem_set(&call->problem, idempotency_take(keys, &repeat->claim, state, first_id), NULL);
 }
 
 static enum chat_error take_or_answer(struct http_call *call, const struct repeat *repeat, bool *repeated)
@@ -167,7 +167,7 @@ static enum chat_error take_or_answer(struct http_call *call, const struct repea
     if (!is_abandoned(call, first_id)) return wait_for_first(call, repeat);
     struct key_claim theirs = repeat->claim;
     theirs.our_id = first_id;
-    error = keys->ops->give_up(keys, &theirs);
+    error = idempotency_give_up(keys, &theirs);
     if (error == CHAT_OK) error = take_key(call, repeat, &state, first_id);
     *repeated = error == CHAT_OK && state != KEY_TAKEN;
     return *repeated ? in_progress(call) : problem_set(&call->problem, error, NULL); /* another was faster */

@@ -146,7 +146,7 @@ static enum chat_error refuse(struct http_call *call, enum chat_error error)
 {
     const char *text;
     size_t len;
-    if (call->request->ops->read_body(call->request, 0, call->arena, &text, &len) == CHAT_ERR_INVALID_REQUEST)
+    if (request_read_body(call->request, 0, call->arena, &text, &len) == CHAT_ERR_INVALID_REQUEST)
         log_write(LOG_DEBUG, "body_unread");
     return error;
 }
@@ -154,7 +154,7 @@ static enum chat_error refuse(struct http_call *call, enum chat_error error)
 static enum chat_error read_whole(struct http_call *call, const struct route *route, const char **text, size_t *len)
 {
     size_t limit = route_body_limit(route, call->ports->policy);
-    enum chat_error error = call->request->ops->read_body(call->request, limit, call->arena, text, len);
+    enum chat_error error = request_read_body(call->request, limit, call->arena, text, len);
     if (error == CHAT_ERR_PAYLOAD_TOO_LARGE) call->problem.max_bytes = limit;
     return error;
 }

@@ -30,7 +30,7 @@ static void respond(struct http_call *call)
     http_add_header(response, "Cache-Control", "no-store");
     if (has_body) http_add_header(response, "Content-Length", arena_printf(call->arena, "%zu", response->body_len));
     if (strcmp(call->request->method, "HEAD") == 0) response->body = NULL;
-    call->request->ops->respond(call->request, response);
+    request_respond(call->request, response);
 }
 
 static void finish(struct http_call *call, enum chat_error error)

@@ -14,7 +14,7 @@ static enum listener_state state_of(enum connection_state state)
 bool taken_open(struct taken *taken, struct http_call *call)
 {
     memset(taken, 0, sizeof *taken);
-    taken->connection = call->request->ops->take(call->request);
+    taken->connection = request_take(call->request);
     if (!taken->connection) return false;
     call->handed_over = true;
     taken->clock = call->ports->clock;
@@ -33,14 +33,14 @@ void taken_close(struct taken *taken, bool stream)
 {
     struct log_subject subject = {.request_id = taken->request_id, .user_id = taken->user_id};
     log_set_subject(&subject);
-    bool whole = taken->finished && taken->connection->ops->pending(taken->connection) == 0;
+    bool whole = taken->finished && connection_pending(taken->connection) == 0;
     int status = whole ? taken->head.status : 499;
     int64_t duration_ms = clock_mono_ms(taken->clock) - taken->started_ms;
     metrics_request(taken->route, status, duration_ms);
     log_write(LOG_INFO, "request", LOG_STR("method", taken->method), LOG_STR("path", taken->path),
               LOG_INT("status", status), LOG_BOOL("stream", stream), LOG_INT("duration_ms", duration_ms));
     log_set_subject(NULL);
-    taken->connection->ops->close(taken->connection);
+    connection_close(taken->connection);
     arena_fini(&taken->strings);
 }
 
@@ -63,36 +63,36 @@ static void renew_quota(struct taken *taken, const struct quota *quota)
 
 enum listener_state taken_write(struct taken *taken, const char *bytes, size_t len)
 {
-    return state_of(taken->connection->ops->write(taken->connection, bytes, len));
+    return state_of(connection_write(taken->connection, bytes, len));
 }
 
 void taken_cork(struct taken *taken)
 {
-    taken->connection->ops->cork(taken->connection);
+    connection_cork(taken->connection);
 }
 
 enum listener_state taken_flush(struct taken *taken)
 {
-    return state_of(taken->connection->ops->flush(taken->connection));
+    return state_of(connection_flush(taken->connection));
 }
 
 enum listener_state taken_finish(struct taken *taken)
 {
     taken->finished = true;
-    return state_of(taken->connection->ops->finish(taken->connection));
+    return state_of(connection_finish(taken->connection));
 }
 
 enum listener_state taken_tear(struct taken *taken, enum chat_error error)
 {
     taken->finished = true;
     taken->head.status = error_view(error)->status; /* of the log line */
-    return state_of(taken->connection->ops->tear(taken->connection));
+    return state_of(connection_tear(taken->connection));
 }
 
 enum listener_state taken_send_whole(struct taken *taken, const char *body, size_t len)
 {
     http_add_header(&taken->head, "Content-Length", arena_printf(&taken->strings, "%zu", len));
-    if (taken->connection->ops->head(taken->connection, &taken->head) == CONNECTION_GONE) return LISTENER_GONE;
+    if (connection_head(taken->connection, &taken->head) == CONNECTION_GONE) return LISTENER_GONE;
     return taken_write(taken, body, len);
 }
 

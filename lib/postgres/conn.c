@@ -385,8 +385,8 @@ enum chat_error pg_exec(struct pg_conn *conn, enum pg_statement statement, const
     const struct pg_statement_entry *entry = &PG_STATEMENTS[statement];
     int64_t begun_ms = clock_mono_ms(conn->clock);
     struct attempt attempt = {.deadline_ms = begun_ms + conn->timeout_ms};
-    bool probe;
     *result = NULL;
+    bool probe;
     if (!pg_health_enter(conn->health, &probe)) return CHAT_ERR_DATABASE_UNAVAILABLE;
 
     enum outcome outcome;
@@ -471,9 +471,9 @@ bool pg_bool(const PGresult *result, int row, int column)
 
 enum chat_error pg_ping(struct pg_conn *conn)
 {
+    conn->looked_at_ms = 0; /* the look is the purpose here */
     struct pg_params none = {0};
     PGresult *result;
-    conn->looked_at_ms = 0; /* the look is the purpose here */
     enum chat_error error = pg_exec(conn, PG_PING, &none, &result);
     PQclear(result);
     return error;
@@ -481,9 +481,9 @@ enum chat_error pg_ping(struct pg_conn *conn)
 
 enum chat_error pg_schema_level(struct pg_conn *conn, char out[PG_SCHEMA_LEVEL_SIZE])
 {
+    out[0] = '\0';
     struct pg_params none = {0};
     PGresult *result;
-    out[0] = '\0';
     enum chat_error error = pg_exec(conn, PG_SCHEMA_LEVEL, &none, &result);
     if (error == CHAT_OK) snprintf(out, PG_SCHEMA_LEVEL_SIZE, "%s", PQgetvalue(result, 0, 0));
     PQclear(result);

@@ -39,9 +39,9 @@ void pg_health_close(struct pg_health *health)
 
 bool pg_health_enter(struct pg_health *health, bool *probe)
 {
-    bool in = true;
     *probe = false;
     pthread_mutex_lock(&health->mutex);
+    bool in = true;
     if (health->suspect) {
         in = !health->probing && clock_mono_ms(health->clock) >= health->next_probe_ms;
         if (in) health->probing = *probe = true;

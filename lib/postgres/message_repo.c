@@ -111,14 +111,14 @@ static enum chat_error stale_answers(struct message_repo *self, const struct sta
                                      struct stale_answer **out, size_t *count)
 {
     static const char before_all[] = "00000000-0000-0000-0000-000000000000";
-    struct pg_params params = {0};
-    PGresult *result;
     *out = NULL;
     *count = 0;
+    struct pg_params params = {0};
     pg_add_int(&params, query->before_ms);
     pg_add_int(&params, query->limit);
     pg_add_int(&params, query->after_ms);
     pg_add_text(&params, query->after_id[0] ? query->after_id : before_all);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_MESSAGE_STALE, &params, &result);
     if (error == CHAT_OK) {
         int rows = PQntuples(result);
@@ -173,7 +173,6 @@ static enum chat_error begin_in_new_session(struct message_repo *self, const str
 {
     const struct session *session = begin->new_session;
     struct pg_params params = {0};
-    PGresult *result;
     pg_add_text(&params, session->id);
     pg_add_text(&params, begin->user_id);
     pg_add_text(&params, begin->question_id);
@@ -190,6 +189,7 @@ static enum chat_error begin_in_new_session(struct message_repo *self, const str
     pg_add_int(&params, session->created_at_ms);
     pg_add_text(&params, begin->idempotency_key);
     pg_add_text(&params, begin->idempotency_fingerprint);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_ANSWER_BEGIN_NEW_SESSION, &params, &result);
     if (error == CHAT_OK) {
         pg_session_from_row(result, 0, 0, arena, &out->session);
@@ -279,15 +279,15 @@ static enum verdict verdict_of(const PGresult *result)
 static void find_winner(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
                         char out[UUID_TEXT_SIZE])
 {
-    struct pg_params params = {0};
-    struct message old;
-    PGresult *result;
     const char *session_id = begin->session_id;
+    struct message old;
     if (begin->regenerates_id) {
         if (get(self, begin->user_id, begin->regenerates_id, arena, &old) != CHAT_OK) return;
         session_id = old.session_id;
     }
+    struct pg_params params = {0};
     pg_add_text(&params, session_id);
+    PGresult *result;
     if (pg_exec(conn_of(self), PG_SESSION_ACTIVE, &params, &result) == CHAT_OK && PQntuples(result) > 0)
         pg_id_from_row(result, 0, 0, out);
     PQclear(result);
@@ -298,8 +298,8 @@ static enum chat_error begin_once(struct message_repo *self, const struct answer
                                   bool *stale)
 {
     enum pg_statement statement = begin->regenerates_id ? PG_ANSWER_BEGIN_REGENERATE : PG_ANSWER_BEGIN_SEND;
-    PGresult *result;
     *stale = false;
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), statement, params, &result);
     if (error == CHAT_ERR_GENERATION_IN_PROGRESS) {
         find_winner(self, begin, arena, out->active_message_id);
@@ -327,9 +327,9 @@ static enum chat_error begin_once(struct message_repo *self, const struct answer
 static enum chat_error begin_answer(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
                                     struct answer_begun *out)
 {
-    struct pg_params params = {0};
     *out = (struct answer_begun){0};
     if (begin->new_session) return begin_in_new_session(self, begin, arena, out);
+    struct pg_params params = {0};
     if (begin->regenerates_id)
         add_regenerate_params(begin, &params);
     else
@@ -347,9 +347,8 @@ static enum chat_error begin_answer(struct message_repo *self, const struct answ
 static enum chat_error end_answer(struct message_repo *self, const struct answer_end *end, struct arena *arena,
                                   bool *written, struct session *session)
 {
-    struct pg_params params = {0};
-    PGresult *result;
     *written = false;
+    struct pg_params params = {0};
     pg_add_text(&params, end->message_id);
     pg_add_text(&params, end->session_id);
     pg_add_int(&params, end->epoch);
@@ -370,6 +369,7 @@ static enum chat_error end_answer(struct message_repo *self, const struct answer
     pg_add_text(&params, search_text_words(end->content ? end->content : "", end->content_len, arena));
     pg_add_int(&params, end->supersedes);
     pg_add_int(&params, end->usage.cached_tokens);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_ANSWER_END, &params, &result);
     if (error == CHAT_OK && PQntuples(result) == 0) error = CHAT_ERR_SESSION_NOT_FOUND; /* purged */
     if (error == CHAT_OK) {

@@ -81,9 +81,9 @@ static void composed(const char **text, size_t *len, struct buf *copy)
 const char *search_text_words(const char *text, size_t len, struct arena *arena)
 {
     struct buf out, copy;
-    struct word word;
     composed(&text, &len, &copy);
     buf_init(&out, SEARCH_TEXT_MAX_BYTES);
+    struct word word;
     for (size_t at = 0; next_word(text, len, &at, &word);) {
         if (word.len > TERM_MAX_BYTES) continue; /* base64 and the like: nobody types it */
         if (out.len + 1 + word.len > SEARCH_TEXT_MAX_BYTES) break;
@@ -100,10 +100,10 @@ void search_text_terms(const char *query, struct arena *arena, struct search_ter
 {
     size_t len = strlen(query);
     struct buf copy;
-    struct word word;
-    uint32_t c;
     composed(&query, &len, &copy);
     out->count = 0;
+    struct word word;
+    uint32_t c;
     for (size_t at = 0; out->count < SEARCH_QUERY_MAX_TERMS && next_word(query, len, &at, &word);) {
         if (word.len > TERM_MAX_BYTES) continue;
         /* the last character of a run adds nothing to the pair before it; a run of one is a word */

@@ -25,9 +25,8 @@ static const char *title_words(const char *title, struct arena *arena)
 static enum chat_error create(struct session_repo *self, const char *user_id, const struct session *session)
 {
     struct arena arena;
-    struct pg_params params = {0};
-    PGresult *result;
     arena_init(&arena);
+    struct pg_params params = {0};
     pg_add_text(&params, session->id);
     pg_add_text(&params, user_id);
     pg_add_text(&params, session->title);
@@ -40,6 +39,7 @@ static enum chat_error create(struct session_repo *self, const char *user_id, co
     pg_add_int(&params, session->pinned);
     pg_add_int(&params, session->archived);
     pg_add_text(&params, title_words(session->title, &arena));
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_SESSION_CREATE, &params, &result);
     PQclear(result);
     arena_fini(&arena);
@@ -99,8 +99,8 @@ static enum chat_error restore(struct session_repo *self, const char *user_id, c
 static enum chat_error find_active(struct session_repo *self, const char *session_id, char active[UUID_TEXT_SIZE])
 {
     struct pg_params params = {0};
-    PGresult *result;
     pg_add_text(&params, session_id);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_SESSION_ACTIVE, &params, &result);
     if (error == CHAT_OK && PQntuples(result) > 0) pg_id_from_row(result, 0, 0, active);
     PQclear(result);
@@ -110,12 +110,12 @@ static enum chat_error find_active(struct session_repo *self, const char *sessio
 static enum chat_error remove_session(struct session_repo *self, const char *user_id, const char *session_id,
                                       int64_t now_ms, char active_answer[UUID_TEXT_SIZE])
 {
-    struct pg_params params = {0};
-    PGresult *result;
     active_answer[0] = '\0';
+    struct pg_params params = {0};
     pg_add_text(&params, session_id);
     pg_add_text(&params, user_id);
     pg_add_int(&params, now_ms);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_SESSION_REMOVE, &params, &result);
     if (error == CHAT_OK && PQntuples(result) == 0) error = CHAT_ERR_SESSION_NOT_FOUND;
     PQclear(result);
@@ -129,13 +129,13 @@ static enum chat_error set_model_title(struct session_repo *self, const char *se
                                        int64_t now_ms, bool *taken)
 {
     struct arena arena;
-    struct pg_params params = {0};
-    PGresult *result;
     arena_init(&arena);
+    struct pg_params params = {0};
     pg_add_text(&params, session_id);
     pg_add_text(&params, title);
     pg_add_text(&params, title_words(title, &arena));
     pg_add_int(&params, now_ms);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_SESSION_MODEL_TITLE, &params, &result);
     *taken = error == CHAT_OK && PQntuples(result) > 0;
     PQclear(result);
@@ -192,11 +192,10 @@ static enum chat_error list(struct session_repo *self, const struct session_quer
 {
     bool by_created = query->sort == SORT_CREATED_AT;
     enum pg_statement statement = by_created ? PG_SESSION_LIST_CREATED : PG_SESSION_LIST_UPDATED;
-    struct search_terms terms;
-    struct pg_params params = {0};
-    PGresult *result;
     *out = (struct session_page){0};
+    struct pg_params params = {0};
     add_page_params(&params, query);
+    struct search_terms terms;
     if (query->search) {
         statement = by_created ? PG_SESSION_SEARCH_CREATED : PG_SESSION_SEARCH_UPDATED;
         search_text_terms(query->search, arena, &terms);
@@ -207,6 +206,7 @@ static enum chat_error list(struct session_repo *self, const struct session_quer
         }
         pg_add_text(&params, tsquery);
     }
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), statement, &params, &result);
     if (error == CHAT_OK) read_page(result, query, query->search ? &terms : NULL, arena, out);
     PQclear(result);
@@ -216,9 +216,9 @@ static enum chat_error list(struct session_repo *self, const struct session_quer
 static enum chat_error set_context_start(struct session_repo *self, const char *session_id, const char *message_id)
 {
     struct pg_params params = {0};
-    PGresult *result;
     pg_add_text(&params, session_id);
     pg_add_text(&params, message_id[0] ? message_id : NULL);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_SESSION_CONTEXT_START, &params, &result);
     PQclear(result);
     return error;
@@ -227,9 +227,9 @@ static enum chat_error set_context_start(struct session_repo *self, const char *
 static enum chat_error purge(struct session_repo *self, int64_t before_ms, int limit, int *purged)
 {
     struct pg_params params = {0};
-    PGresult *result;
     pg_add_int(&params, before_ms);
     pg_add_int(&params, limit);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_SESSION_PURGE, &params, &result);
     *purged = error == CHAT_OK ? PQntuples(result) : 0;
     PQclear(result);

@@ -44,15 +44,15 @@ static void write_rows(const struct usage_batch *batch, struct buf *out)
 
 static enum chat_error count(struct usage_repo *self, const struct usage_batch *batch)
 {
-    struct pg_params params = {0};
     struct buf rows;
-    PGresult *result = NULL;
     buf_init(&rows, BATCH_MAX_BYTES);
     write_rows(batch, &rows);
+    struct pg_params params = {0};
     pg_add_text(&params, batch->writer_id);
     pg_add_int(&params, batch->number);
     pg_add_int(&params, batch->now_ms);
     pg_add_bytes(&params, rows.data, rows.len);
+    PGresult *result = NULL;
     enum chat_error error = rows.failed ? CHAT_ERR_INTERNAL : pg_exec(conn_of(self), PG_USAGE_COUNT, &params, &result);
     PQclear(result);
     buf_fini(&rows);
@@ -97,10 +97,10 @@ static void read_key(const PGresult *result, int row, struct usage_key *out)
 static enum chat_error list(struct usage_repo *self, const struct usage_query *query, struct arena *arena,
                             struct usage_page *out)
 {
-    struct pg_params params = {0};
-    PGresult *result;
     *out = (struct usage_page){0};
+    struct pg_params params = {0};
     enum pg_statement statement = add_params(&params, query);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), statement, &params, &result);
     if (error == CHAT_OK) {
         int rows = PQntuples(result);
@@ -120,12 +120,12 @@ static enum chat_error list(struct usage_repo *self, const struct usage_query *q
 static enum chat_error engagement(struct usage_repo *self, const char *from, const char *to, struct arena *arena,
                                   struct engagement_day **out, size_t *days)
 {
-    struct pg_params params = {0};
-    PGresult *result;
     *out = NULL;
     *days = 0;
+    struct pg_params params = {0};
     pg_add_text(&params, from);
     pg_add_text(&params, to);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_USAGE_ENGAGEMENT, &params, &result);
     if (error == CHAT_OK) {
         *days = (size_t)PQntuples(result);

@@ -21,12 +21,12 @@ static struct pg_conn *conn_of(struct user_data *data)
 static enum chat_error deleted(struct user_data *self, const char *user_id, const char *after_id, int limit,
                                struct arena *arena, struct deleted_session **out, size_t *count)
 {
-    struct pg_params params = {0};
-    PGresult *result;
     *count = 0;
+    struct pg_params params = {0};
     pg_add_text(&params, user_id);
     pg_add_text(&params, after_id[0] ? after_id : no_id);
     pg_add_int(&params, limit);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_USER_DELETED, &params, &result);
     if (error == CHAT_OK) {
         *count = (size_t)PQntuples(result);
@@ -43,13 +43,13 @@ static enum chat_error deleted(struct user_data *self, const char *user_id, cons
 static enum chat_error messages(struct user_data *self, const char *user_id, const char *session_id, int64_t after,
                                 int limit, struct arena *arena, struct stored_message **out, size_t *count)
 {
-    struct pg_params params = {0};
-    PGresult *result;
     *count = 0;
+    struct pg_params params = {0};
     pg_add_text(&params, user_id);
     pg_add_text(&params, session_id);
     pg_add_int(&params, after);
     pg_add_int(&params, limit);
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), PG_USER_MESSAGES, &params, &result);
     if (error == CHAT_OK) {
         *count = (size_t)PQntuples(result);
@@ -67,8 +67,8 @@ static enum chat_error messages(struct user_data *self, const char *user_id, con
 static enum chat_error counts(struct user_data *self, enum pg_statement statement, const struct pg_params *params,
                               struct user_data_counts *out)
 {
-    PGresult *result;
     *out = (struct user_data_counts){0};
+    PGresult *result;
     enum chat_error error = pg_exec(conn_of(self), statement, params, &result);
     if (error == CHAT_OK) {
         out->sessions = pg_int(result, 0, 0, 0);

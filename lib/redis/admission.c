@@ -96,7 +96,6 @@ static void put_number(char out[NUMBER_SIZE], int64_t number)
 static int64_t life_ms(int64_t now_ms, int64_t end_s)
 {
     int64_t left_ms = end_s * 1000 - now_ms;
-
     return left_ms > 1000 ? left_ms : 1000;
 }
 
@@ -151,7 +150,6 @@ static void put_args(struct admit_args *args, const struct caller *caller, const
 {
     const bool leases = question->answer_id[0];
     char day[QUOTA_DAY_SIZE];
-
     quota_day(now_ms, day);
     if (leases)
         rate_key(args->rate, caller->user_id, now_ms);
@@ -192,15 +190,12 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
                                 question->rest.model,
                                 question->looks ? "1" : "0",
                                 args.units};
-
     if (!redis_conn_begin(self->conn)) return standing;
     put_args(&args, caller, question, now_ms);
     /* too late although we still wait: Redis' clock was set forward, and is known now */
     for (int attempt = 0; attempt < 2; attempt++) {
-        redisReply *reply;
-
         put_number(args.deadline, redis_conn_deadline_ms(self->conn));
-        reply = redis_conn_eval(self->conn, self->admit_script, 4, list, sizeof list / sizeof list[0]);
+        redisReply *reply = redis_conn_eval(self->conn, self->admit_script, 4, list, sizeof list / sizeof list[0]);
         if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
         if (reply) freeReplyObject(reply);
         if (standing.verdict != TOO_LATE) return standing;
@@ -236,9 +231,8 @@ static bool take_here(const struct redis_admission *self, const char *who, int64
                       int64_t *used)
 {
     const int64_t share = local_rate_share(limit, self->workers);
-    bool taken = true;
-
     if (limit == QUOTA_UNLIMITED) return true;
+    bool taken = true;
     taken = local_rate_take(who, quota_window(now_ms), units, share, used);
     *used += limit - share; /* what others may spend of the whole limit is spent for this process */
     return taken;
@@ -249,7 +243,6 @@ static bool is_used_up_here(const struct redis_admission *self, const char *who,
 {
     const int64_t share = local_rate_share(limit, self->workers);
     const int64_t here = local_rate_used(who, quota_window(now_ms));
-
     *used = here + limit - share;
     return limit != QUOTA_UNLIMITED && here + units > share;
 }
@@ -263,7 +256,6 @@ static struct standing decide_here(const struct redis_admission *self, const str
     const int limit = policy->rate_limit_per_minute;
     const bool has_day = !caller->is_admin && policy->daily_message_quota != QUOTA_UNLIMITED;
     struct standing standing = {.verdict = UNKNOWN};
-
     if (is_used_up_here(self, caller->user_id, now_ms, units, limit, &standing.rate_used))
         standing.verdict = OVER_MINUTE;
     else if (has_day && policy->daily_message_quota == 0)
@@ -283,9 +275,6 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
                               int64_t *retry_after_s)
 {
     const int64_t now_ms = clock_wall_ms(self->clock);
-    struct standing standing;
-    bool by_redis;
-
     memset(ticket, 0, sizeof *ticket);
     snprintf(ticket->user_id, sizeof ticket->user_id, "%s", caller->user_id);
     snprintf(ticket->answer_id, sizeof ticket->answer_id, "%s", answer_id);
@@ -297,8 +286,8 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     struct question question = question_of(self->policy, caller, answer_id);
     question.rest = rest;
     question.units = units;
-    standing = ask_redis(self, caller, &question, now_ms);
-    by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
+    struct standing standing = ask_redis(self, caller, &question, now_ms);
+    bool by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
     if (!by_redis && rest.whose[0]) return CHAT_ERR_UNDECIDED;
     if (!by_redis) standing = decide_here(self, caller, units, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
@@ -319,7 +308,6 @@ static enum chat_error admit_at_rest(struct admission *admission, const char *mo
                                      struct quota *quota, int64_t *retry_after_s)
 {
     const struct at_rest rest = {model ? "one" : "all", model ? model : ""};
-
     return decide(self_of(admission), rest, caller, units, answer_id, ticket, quota, retry_after_s);
 }
 
@@ -330,7 +318,6 @@ static enum chat_error look(struct admission *admission, const struct caller *ca
     const struct chat_policy *policy = self->policy;
     const int64_t now_ms = clock_wall_ms(self->clock);
     struct question question = question_of(policy, caller, "-");
-
     question.looks = true;
     struct standing standing = ask_redis(self, caller, &question, now_ms);
     if (!redis_conn_done(self->conn, "look", standing.verdict != UNKNOWN)) return CHAT_OK;
@@ -345,7 +332,6 @@ static struct standing make_here(const struct redis_admission *self, const struc
 {
     struct standing standing = {.verdict = UNKNOWN};
     char who[USER_ID_SIZE + 8];
-
     snprintf(who, sizeof who, "create %s", caller->user_id); /* no user id has a blank in it */
     standing.verdict = take_here(self, who, now_ms, 1, self->policy->create_rate_per_minute, &standing.rate_used)
                            ? ADMITTED
@@ -361,7 +347,6 @@ static enum chat_error admit_making(struct admission *admission, const struct ca
     const struct question question = {
         .answer_id = "", .units = 1, .rate_limit = self->policy->create_rate_per_minute, .rest = no_breaker};
     struct standing standing = ask_redis(self, caller, &question, now_ms);
-
     if (!redis_conn_done(self->conn, "admit_making", standing.verdict != UNKNOWN))
         standing = make_here(self, caller, now_ms);
     *quota = quota_of(now_ms, self->policy->create_rate_per_minute, standing.rate_used,
@@ -403,7 +388,6 @@ static enum chat_error settle(struct admission *admission, const struct admissio
                                 "86400"};
     struct settled stand = {.known = false};
     redisReply *reply;
-
     if (out) *out = stand;
     if (!ticket->leased && !ticket->daily_counted) return CHAT_OK;
     put_number(units, admission_units(ticket));
@@ -426,7 +410,6 @@ static enum chat_error settle(struct admission *admission, const struct admissio
 static bool send_renewal(struct redis_conn *conn, const struct admission_ticket *ticket, const char *lease_end)
 {
     char key[KEY_SIZE], lease[NUMBER_SIZE];
-
     streams_key(key, ticket->user_id);
     put_number(lease, LEASE_MS);
     return redis_conn_send(conn, (const char *const[]){"ZADD", key, "XX", lease_end, ticket->answer_id}, 5) &&
@@ -436,9 +419,8 @@ static bool send_renewal(struct redis_conn *conn, const struct admission_ticket 
 static bool renew_once(struct redis_admission *self, const struct admission_ticket *const *tickets, size_t count)
 {
     char lease_end[NUMBER_SIZE];
-    size_t due = 0;
-
     put_number(lease_end, clock_wall_ms(self->clock) + LEASE_MS);
+    size_t due = 0;
     for (size_t i = 0; i < count; i++) {
         if (!tickets[i]->leased) continue;
         if (!send_renewal(self->conn, tickets[i], lease_end)) return false;
@@ -446,7 +428,6 @@ static bool renew_once(struct redis_admission *self, const struct admission_tick
     }
     for (; due > 0; due--) {
         redisReply *reply = redis_conn_receive(self->conn);
-
         if (!reply) {
             redis_conn_abandon(self->conn);
             return false;
@@ -466,7 +447,6 @@ static enum chat_error renew(struct admission *admission, const struct admission
 {
     for (size_t at = 0; at < count; at += RENEW_BATCH) {
         size_t batch = count - at < RENEW_BATCH ? count - at : RENEW_BATCH;
-
         if (!renew_batch(self_of(admission), tickets + at, batch)) return CHAT_ERR_REDIS_UNAVAILABLE;
     }
     return CHAT_OK;
@@ -477,20 +457,18 @@ static int64_t age_of(const struct redis_admission *self, const redisReply *leas
     if (settled->type == REDIS_REPLY_INTEGER && settled->integer == 1) return LEASE_GIVEN_BACK;
     if (lease->type != REDIS_REPLY_STRING) return -1;
     int64_t taken_ms = strtoll(lease->str, NULL, 10) - LEASE_MS, now_ms = clock_wall_ms(self->clock);
-
     return now_ms > taken_ms ? now_ms - taken_ms : 0;
 }
 
 static enum chat_error lease_age(struct admission *admission, const struct admission_ticket *ticket, int64_t *age_ms)
 {
     struct redis_admission *self = self_of(admission);
-    char streams[KEY_SIZE], settled[KEY_SIZE];
-    redisReply *lease = NULL, *settled_reply = NULL;
-
     *age_ms = -1;
+    char streams[KEY_SIZE], settled[KEY_SIZE];
     streams_key(streams, ticket->user_id);
     settled_key(settled, ticket->answer_id);
     redis_conn_doubt(self->conn); /* who asks wants to judge */
+    redisReply *lease = NULL, *settled_reply = NULL;
     if (redis_conn_begin(self->conn) &&
         redis_conn_send(self->conn, (const char *const[]){"ZSCORE", streams, ticket->answer_id}, 3) &&
         redis_conn_send(self->conn, (const char *const[]){"EXISTS", settled}, 2) &&
@@ -517,14 +495,12 @@ static enum chat_error peek(struct admission *admission, const struct caller *ca
     struct redis_admission *self = self_of(admission);
     const int64_t now_ms = clock_wall_ms(self->clock);
     char rate[KEY_SIZE], daily[KEY_SIZE], day[QUOTA_DAY_SIZE];
-    redisReply *reply = NULL;
-    bool good;
-
     quota_day(now_ms, day);
     rate_key(rate, caller->user_id, now_ms);
     daily_key(daily, caller->user_id, day);
+    redisReply *reply = NULL;
     if (redis_conn_begin(self->conn)) reply = redis_conn_ask(self->conn, (const char *const[]){"MGET", rate, daily}, 3);
-    good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
+    bool good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
     if (good)
         *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, count_of(reply->element[0]),
                           self->policy->daily_message_quota, count_of(reply->element[1]), caller->is_admin);
@@ -535,9 +511,8 @@ static enum chat_error peek(struct admission *admission, const struct caller *ca
 static enum chat_error ping(struct admission *admission)
 {
     struct redis_conn *conn = self_of(admission)->conn;
-    redisReply *reply = NULL;
-
     redis_conn_doubt(conn);
+    redisReply *reply = NULL;
     if (redis_conn_begin(conn)) reply = redis_conn_ask(conn, (const char *const[]){"PING"}, 1);
     if (!reply) return CHAT_ERR_REDIS_UNAVAILABLE;
     freeReplyObject(reply);
@@ -557,7 +532,6 @@ struct admission *redis_admission_open(struct redis_conn *conn, const struct cha
                                              .peek = peek,
                                              .ping = ping};
     struct redis_admission *self = calloc(1, sizeof *self);
-
     if (!self) return NULL;
     *self =
         (struct redis_admission){.base = {&ops}, .conn = conn, .policy = policy, .clock = clock, .workers = workers};

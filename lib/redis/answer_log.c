@@ -99,9 +99,9 @@ static size_t find_pieces(struct log_write *writes, size_t count, struct piece p
 
 static bool send_pieces(const struct redis_answer_log *self, const struct piece *pieces, size_t count)
 {
+    if (!count) return true;
     const char *args[PIECES_ARGS_MAX];
     size_t lengths[PIECES_ARGS_MAX];
-    if (!count) return true;
     for (size_t i = 0; i < count; i++) {
         const struct piece *piece = &pieces[i];
         const char **keys = &args[2 * i], **values = &args[2 * (count + i)];
@@ -204,13 +204,13 @@ static size_t count_sets(const struct log_write *write)
 
 static bool send_write(struct redis_conn *conn, const struct log_write *write, const char *process_id)
 {
-    char writer[KEY_SIZE];
     if (write->reasoning_len && sets(write, write->reasoning_at) &&
         !send_set(conn, write, REDIS_ANSWER_REASONING, write->reasoning, write->reasoning_len))
         return false;
     if (write->content_len && sets(write, write->content_at) &&
         !send_set(conn, write, REDIS_ANSWER_CONTENT, write->content, write->content_len))
         return false;
+    char writer[KEY_SIZE];
     answer_key(writer, write->answer_id, REDIS_ANSWER_WRITER);
     /* a Redis that came back empty must not know a writer and not that it lives */
     if (write->whole && !redis_processes_send_alive(conn, process_id)) return false;
@@ -415,9 +415,9 @@ static bool look_at_writers(struct redis_conn *conn, struct writer_look *looks, 
     for (size_t i = 0; i < count; i++)
         if (writers[i][0] && !redis_processes_ask(conn, writers[i])) return false;
     for (size_t i = 0; i < count; i++) {
-        bool lives;
         looks[i].state = WRITER_UNKNOWN;
         if (!writers[i][0]) continue;
+        bool lives;
         if (!redis_processes_take_lives(conn, &lives)) return false;
         looks[i].state = lives ? WRITER_ALIVE : WRITER_DEAD;
     }
@@ -427,8 +427,8 @@ static bool look_at_writers(struct redis_conn *conn, struct writer_look *looks, 
 static enum chat_error writer_states(struct answer_log *log, struct writer_look *looks, size_t count)
 {
     struct redis_conn *conn = self_of(log)->conn;
-    char writers[COMMANDS_A_TRIP][UUID_TEXT_SIZE];
     redis_conn_doubt(conn);
+    char writers[COMMANDS_A_TRIP][UUID_TEXT_SIZE];
     for (size_t from = 0; from < count; from += COMMANDS_A_TRIP) {
         size_t batch = count - from < COMMANDS_A_TRIP ? count - from : COMMANDS_A_TRIP;
         if (!find_writers(conn, looks + from, batch, writers) || !look_at_writers(conn, looks + from, batch, writers))
@@ -445,8 +445,8 @@ static bool tell_stop(struct redis_conn *conn, const char *writer, const char *a
 static enum chat_error ask_stop(struct answer_log *log, const char *answer_id, bool *asked)
 {
     struct redis_conn *conn = self_of(log)->conn;
-    char writer[UUID_TEXT_SIZE];
     *asked = false;
+    char writer[UUID_TEXT_SIZE];
     enum chat_error error = find_writer(conn, answer_id, writer);
     if (error != CHAT_OK || !writer[0]) return error;
     *asked = redis_conn_begin(conn) &&
@@ -463,8 +463,8 @@ static enum chat_error read_text(struct answer_log *log, struct log_read *read, 
 
 static bool parse_end(const redisReply *reply, struct arena *arena, struct log_end *out)
 {
-    const char *values[END_FIELD_COUNT];
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != END_FIELD_COUNT) return false;
+    const char *values[END_FIELD_COUNT];
     for (size_t i = 0; i < END_FIELD_COUNT; i++) {
         bool missing = reply->element[i]->type == REDIS_REPLY_NIL && i + 1 == END_FIELD_COUNT;
         if (!missing && reply->element[i]->type != REDIS_REPLY_STRING) return false;

@@ -142,8 +142,8 @@ static void apply(struct breaker *rule, struct step *step)
 /* false: Redis didn't decide. */
 static bool apply_shared(struct redis_breaker *self, const char *op, struct step *step)
 {
-    int taken = -1;
     if (!redis_conn_begin(self->conn)) return false;
+    int taken = -1;
     for (int i = 0; i < TRIES && taken <= 0; i++) {
         char text[BREAKER_TEXT_SIZE];
         if (!load(self, step->model, text)) break;
@@ -161,9 +161,9 @@ static bool apply_shared(struct redis_breaker *self, const char *op, struct step
 
 static void apply_local(struct redis_breaker *self, struct step *step)
 {
-    struct breaker before = {0}, after = {0};
     pthread_mutex_lock(&self->local->lock);
     struct breaker *rule = local_rule(self->local, step->model);
+    struct breaker before = {0}, after = {0};
     if (rule) {
         before = *rule;
         apply(rule, step);

@@ -66,14 +66,12 @@ static int64_t now_ms(void)
 static bool is_address(const char *host)
 {
     struct in6_addr address;
-
     return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 }
 
 struct redis_server *redis_server_open(const char *url, int call_ms, const char **problem)
 {
     struct redis_server *server = calloc(1, sizeof *server);
-
     *problem = server ? redis_url_parse(url, &server->url) : "no memory";
     if (!*problem && !server->url.is_unix && !is_address(server->url.host)) {
         server->resolver = resolver_open(server->url.host);
@@ -122,7 +120,6 @@ static void mark_here(struct redis_server *server)
 static bool may_try(struct redis_server *server)
 {
     long long probe_ms = atomic_load(&server->next_probe_ms);
-
     if (probe_ms == 0) return true;
     return now_ms() >= probe_ms && atomic_compare_exchange_strong(&server->next_probe_ms, &probe_ms, next_probe());
 }
@@ -140,7 +137,6 @@ static void drop_all(struct redis_server *server, unsigned long long generation,
 static void info_field(const redisReply *reply, const char *field, char *out, size_t room)
 {
     const char *at = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, field) : NULL;
-
     if (at) at += strlen(field);
     snprintf(out, room, "%.*s", at ? (int)strcspn(at, "\r\n") : 0, at ? at : "");
 }
@@ -151,7 +147,6 @@ static void note_history(struct redis_conn *conn, const char *replid)
 {
     struct redis_server *server = conn->server;
     char half[17];
-
     snprintf(half, sizeof half, "%.16s", replid);
     unsigned long long history = strtoull(half, NULL, 16), before;
     if (history == 0 || conn->generation != atomic_load(&server->generation)) return;
@@ -164,9 +159,8 @@ static void note_history(struct redis_conn *conn, const char *replid)
 /* Takes a reply to INFO replication. false: no primary. One that may not be asked (an ACL) is taken for one. */
 static bool is_primary(struct redis_conn *conn, const redisReply *reply)
 {
-    char role[16], replid[48];
-
     conn->role_at_ms = now_ms();
+    char role[16], replid[48];
     info_field(reply, "role:", role, sizeof role);
     if (role[0] && strcmp(role, "master") != 0) return false;
     info_field(reply, "master_replid:", replid, sizeof replid);
@@ -179,7 +173,6 @@ static bool is_primary(struct redis_conn *conn, const redisReply *reply)
 struct redis_conn *redis_conn_open(struct redis_server *server)
 {
     struct redis_conn *conn = calloc(1, sizeof *conn);
-
     if (conn) conn->server = server;
     return conn;
 }
@@ -214,12 +207,10 @@ int redis_conn_add_script(struct redis_conn *conn, const char *text)
 static bool wait_for(struct redis_conn *conn, short events)
 {
     struct pollfd wanted = {.fd = conn->context->fd, .events = events};
-
     for (;;) {
         int64_t left_ms = conn->deadline_ms - now_ms();
         /* past the deadline one look is still due: the answer may be there, and only we were late */
         int ready = poll(&wanted, 1, left_ms > 0 ? (int)left_ms : 0);
-
         if (ready > 0) return true;
         if (ready == 0 || errno != EINTR) return false;
     }
@@ -255,7 +246,6 @@ static void give_up(struct redis_conn *conn, const char *reason, enum trouble tr
 static bool flush(struct redis_conn *conn)
 {
     int done = 0;
-
     while (!done) {
         if (redisBufferWrite(conn->context, &done) != REDIS_OK) {
             give_up(conn, "write failed", LOST);
@@ -287,7 +277,6 @@ bool redis_conn_send_binary(struct redis_conn *conn, const char *const *args, co
 static redisReply *read_reply(struct redis_conn *conn)
 {
     void *reply = NULL;
-
     if (!conn->context || !flush(conn)) return NULL;
     for (;;) {
         if (redisGetReplyFromReader(conn->context, &reply) != REDIS_OK) {
@@ -314,7 +303,6 @@ static redisReply *read_reply(struct redis_conn *conn)
 static void meet_no_primary(struct redis_conn *conn, const char *reason)
 {
     bool proven = conn->proven;
-
     if (!proven) {
         give_up(conn, reason, USELESS);
         return;
@@ -329,7 +317,6 @@ static redisReply *receive_any(struct redis_conn *conn)
 {
     if (conn->role_due) {
         redisReply *role = read_reply(conn);
-
         if (!role) return NULL;
         conn->role_due = false;
         bool fine = is_primary(conn, role);
@@ -345,9 +332,8 @@ static redisReply *receive_any(struct redis_conn *conn)
 /* An old Redis hands on what a command of a script met as "ERR Error running script …: -CODE …". */
 static bool has_code(const redisReply *reply, const char *code)
 {
-    char within[32];
-
     if (reply->type != REDIS_REPLY_ERROR) return false;
+    char within[32];
     snprintf(within, sizeof within, ": -%s ", code);
     return strncmp(reply->str, code, strlen(code)) == 0 ||
            (strncmp(reply->str, "ERR Error running script", 24) == 0 && strstr(reply->str, within));
@@ -367,7 +353,6 @@ static redisReply *only_good(struct redis_conn *conn, redisReply *reply)
     static const char *const useless[] = {"BUSY", "NOAUTH", "MISCONF", "OOM", NULL};
     const char *known;
     char code[32];
-
     if (!reply) return NULL;
     if (reply->type != REDIS_REPLY_ERROR) {
         conn->proven = true;
@@ -407,7 +392,6 @@ bool redis_conn_skip(struct redis_conn *conn, size_t count)
 redisReply *redis_conn_ask(struct redis_conn *conn, const char *const *args, size_t count)
 {
     redisReply *reply = ask_once(conn, args, count);
-
     return !reply && redis_conn_again(conn) ? ask_once(conn, args, count) : reply;
 }
 
@@ -422,7 +406,6 @@ int64_t redis_conn_deadline_ms(const struct redis_conn *conn)
 void redis_conn_learn_time(struct redis_conn *conn, int64_t server_ms)
 {
     int64_t offset_ms = server_ms - now_ms();
-
     if (offset_ms > conn->clock_offset_ms || offset_ms < conn->clock_offset_ms - CLOCK_STEP_MS)
         conn->clock_offset_ms = offset_ms;
 }
@@ -435,7 +418,6 @@ static bool connect_socket(struct redis_conn *conn)
     char address[INET6_ADDRSTRLEN];
     int error = 0;
     socklen_t size = sizeof error;
-
     if (conn->server->resolver && !resolver_address(conn->server->resolver, conn->deadline_ms - now_ms(), address))
         return false;
     conn->context = url->is_unix ? redisConnectUnixNonBlock(url->host)
@@ -461,7 +443,6 @@ static bool greeted(struct redis_conn *conn)
 {
     redisReply *reply = receive_any(conn);
     bool good = reply && reply->type == REDIS_REPLY_STATUS;
-
     if (reply) freeReplyObject(reply);
     return good;
 }
@@ -475,7 +456,6 @@ static bool greeted_by_primary(struct redis_conn *conn)
 {
     redisReply *reply = receive_any(conn);
     bool good = reply && is_primary(conn, reply);
-
     if (reply) freeReplyObject(reply);
     return good;
 }
@@ -485,7 +465,6 @@ static bool learned(struct redis_conn *conn)
 {
     redisReply *reply = receive_any(conn);
     bool good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
-
     if (good) {
         conn->clock_offset_ms = strtoll(reply->element[0]->str, NULL, 10) * 1000 +
                                 strtoll(reply->element[1]->str, NULL, 10) / 1000 - now_ms();
@@ -508,9 +487,8 @@ static const char *greet(struct redis_conn *conn)
     const struct redis_url *url = &conn->server->url;
     const bool has_password = url->password[0] != '\0';
     char db[16];
-    bool sent = true;
-
     snprintf(db, sizeof db, "%d", url->db);
+    bool sent = true;
     if (has_password && url->user[0])
         sent = redis_conn_send(conn, (const char *const[]){"AUTH", url->user, url->password}, 3);
     else if (has_password)
@@ -531,7 +509,6 @@ static bool connect_now(struct redis_conn *conn)
 {
     const char *problem = "can't connect";
     int64_t late_before_ms = conn->late_at_ms;
-
     conn->generation = atomic_load(&conn->server->generation);
     if (connect_socket(conn))
         problem = greet(conn);
@@ -551,7 +528,6 @@ static bool connect_now(struct redis_conn *conn)
 static bool is_stale(const struct redis_conn *conn)
 {
     struct pollfd fd = {.fd = conn->context->fd, .events = POLLIN};
-
     return poll(&fd, 1, 0) != 0;
 }
 
@@ -592,14 +568,13 @@ bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine)
 bool redis_conn_send_script(struct redis_conn *conn, int script, int key_count, const char *const *args,
                             const size_t *lengths, size_t count)
 {
-    const char *all[REDIS_SCRIPT_ARGS + 3];
-    size_t all_lengths[REDIS_SCRIPT_ARGS + 3];
-    char keys[16];
-
     if (count > REDIS_SCRIPT_ARGS) abort();
+    const char *all[REDIS_SCRIPT_ARGS + 3];
     all[0] = "EVALSHA";
     all[1] = conn->scripts[script].sha;
+    char keys[16];
     all[2] = keys;
+    size_t all_lengths[REDIS_SCRIPT_ARGS + 3];
     all_lengths[0] = strlen(all[0]);
     all_lengths[1] = strlen(all[1]);
     all_lengths[2] = (size_t)snprintf(keys, sizeof keys, "%d", key_count);
@@ -615,7 +590,6 @@ static redisReply *run_script(struct redis_conn *conn, const char *command, cons
 {
     const char *all[MAX_SCRIPT_ARGS + 3] = {command, script};
     char keys[16];
-
     snprintf(keys, sizeof keys, "%d", key_count);
     all[2] = keys;
     for (size_t i = 0; i < count; i++) all[3 + i] = args[i];
@@ -625,7 +599,6 @@ static redisReply *run_script(struct redis_conn *conn, const char *command, cons
 static redisReply *eval_once(struct redis_conn *conn, int script, int key_count, const char *const *args, size_t count)
 {
     redisReply *reply;
-
     if (!conn->scripts[script].sha[0]) {
         reply = send_script_load(conn, script) ? redis_conn_receive(conn) : NULL;
         if (!reply) return NULL;
@@ -642,10 +615,8 @@ static redisReply *eval_once(struct redis_conn *conn, int script, int key_count,
 
 redisReply *redis_conn_eval(struct redis_conn *conn, int script, int key_count, const char *const *args, size_t count)
 {
-    redisReply *reply;
-
     if (count > MAX_SCRIPT_ARGS) abort();
-    reply = eval_once(conn, script, key_count, args, count);
+    redisReply *reply = eval_once(conn, script, key_count, args, count);
     return !reply && redis_conn_again(conn) ? eval_once(conn, script, key_count, args, count) : reply;
 }
 

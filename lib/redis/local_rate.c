@@ -23,7 +23,6 @@ int64_t local_rate_share(int64_t limit, int workers)
 static uint64_t hash_of(const char *user_id)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
     for (const unsigned char *byte = (const unsigned char *)user_id; *byte; byte++) {
         hash ^= *byte;
         hash *= UINT64_C(0x100000001b3);
@@ -35,7 +34,6 @@ static uint64_t hash_of(const char *user_id)
 static size_t find(uint64_t user)
 {
     size_t at = (size_t)user % SLOTS;
-
     while (slots[at].user && slots[at].user != user) at = (at + 1) % SLOTS;
     return at;
 }
@@ -51,13 +49,11 @@ static void turn_to(int64_t window)
 bool local_rate_take(const char *user_id, int64_t window, int units, int64_t share, int64_t *used)
 {
     const uint64_t user = hash_of(user_id);
-    bool taken = false;
-    size_t at;
-
     pthread_mutex_lock(&lock);
     turn_to(window);
-    at = find(user);
+    size_t at = find(user);
     *used = slots[at].used;
+    bool taken = false;
     if (slots[at].used + units <= share && (slots[at].user || user_count < LOCAL_RATE_USERS)) {
         if (!slots[at].user) user_count++;
         slots[at].user = user;
@@ -73,11 +69,9 @@ bool local_rate_take(const char *user_id, int64_t window, int units, int64_t sha
 
 int64_t local_rate_used(const char *user_id, int64_t window)
 {
-    int64_t used;
-
     pthread_mutex_lock(&lock);
     turn_to(window);
-    used = slots[find(hash_of(user_id))].used;
+    int64_t used = slots[find(hash_of(user_id))].used;
     pthread_mutex_unlock(&lock);
     return used;
 }

@@ -116,12 +116,12 @@ bool redis_processes_take_lives(struct redis_conn *conn, bool *lives)
 /* Whether one of these died; those that nobody remembers are taken out. */
 static bool look_at_members(struct redis_conn *conn, const redisReply *members, bool *died)
 {
-    size_t forgotten = 0;
     if (!redis_conn_begin(conn)) return false;
     for (size_t i = 0; i < members->elements; i++) {
         const char *id = members->element[i]->str;
         if (!redis_processes_ask(conn, id) || !ask_remembered(conn, id)) return false;
     }
+    size_t forgotten = 0;
     for (size_t i = 0; i < members->elements; i++) {
         const char *id = members->element[i]->str;
         bool lives, is_remembered;

@@ -25,8 +25,6 @@ struct resolver {
 struct resolver *resolver_open(const char *host)
 {
     struct resolver *resolver = calloc(1, sizeof *resolver);
-    pthread_condattr_t monotonic;
-
     if (!resolver) return NULL;
     resolver->host = strdup(host);
     if (!resolver->host) {
@@ -35,6 +33,7 @@ struct resolver *resolver_open(const char *host)
     }
     resolver->owners = 1;
     pthread_mutex_init(&resolver->lock, NULL);
+    pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&resolver->changed, &monotonic);
@@ -44,11 +43,9 @@ struct resolver *resolver_open(const char *host)
 
 void resolver_close(struct resolver *resolver)
 {
-    bool is_last;
-
     if (!resolver) return;
     pthread_mutex_lock(&resolver->lock);
-    is_last = --resolver->owners == 0;
+    bool is_last = --resolver->owners == 0;
     pthread_mutex_unlock(&resolver->lock);
     if (!is_last) return;
     pthread_cond_destroy(&resolver->changed);
@@ -61,7 +58,6 @@ static void keep_family(struct resolver *resolver, const struct addrinfo *found,
 {
     for (const struct addrinfo *at = found; at && resolver->count < MAX_ADDRESSES; at = at->ai_next) {
         char *text = resolver->addresses[resolver->count];
-
         if (at->ai_family == family &&
             getnameinfo(at->ai_addr, at->ai_addrlen, text, INET6_ADDRSTRLEN, NULL, 0, NI_NUMERICHOST) == 0)
             resolver->count++;
@@ -72,10 +68,9 @@ static void *look_up(void *context)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct resolver *resolver = context;
-    struct addrinfo *found = NULL;
     pthread_setname_np(pthread_self(), "resolver");
+    struct addrinfo *found = NULL;
     int error = getaddrinfo(resolver->host, NULL, &hints, &found);
-
     pthread_mutex_lock(&resolver->lock);
     resolver->count = 0;
     if (error == 0) {
@@ -93,14 +88,13 @@ static void *look_up(void *context)
 /* With all signals blocked: they are for the threads that expect them. */
 static void start_look_up(struct resolver *resolver)
 {
-    pthread_attr_t detached;
     sigset_t all, before;
-    pthread_t thread;
-
     sigfillset(&all);
+    pthread_attr_t detached;
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
     resolver->looking_up = pthread_create(&thread, &detached, look_up, resolver) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&detached);
@@ -109,10 +103,8 @@ static void start_look_up(struct resolver *resolver)
 
 bool resolver_address(struct resolver *resolver, int64_t wait_ms, char out[INET6_ADDRSTRLEN])
 {
-    struct timespec until;
-    bool known;
-
     if (wait_ms < 0) wait_ms = 0;
+    struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (until.tv_nsec / 1000000 + wait_ms) / 1000;
     until.tv_nsec = (until.tv_nsec / 1000000 + wait_ms) % 1000 * 1000000;
@@ -121,7 +113,7 @@ bool resolver_address(struct resolver *resolver, int64_t wait_ms, char out[INET6
     while (resolver->count == 0 && resolver->looking_up) {
         if (pthread_cond_timedwait(&resolver->changed, &resolver->lock, &until) != 0) break;
     }
-    known = resolver->count > 0;
+    bool known = resolver->count > 0;
     if (known) memcpy(out, resolver->addresses[resolver->turn % resolver->count], INET6_ADDRSTRLEN);
     pthread_mutex_unlock(&resolver->lock);
     return known;

@@ -18,15 +18,12 @@ static int hex_digit(char c)
 static bool decode(const char *text, size_t len, char *out, size_t room)
 {
     size_t used = 0;
-
     for (size_t i = 0; i < len; i++) {
         int byte = (unsigned char)text[i];
-
         if (byte <= ' ' || byte == 0x7f) return false;
         if (byte == '%') {
             int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
             int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-
             byte = low >= 0 ? high * 16 + low : 0;
             i += 2;
         }
@@ -39,9 +36,8 @@ static bool decode(const char *text, size_t len, char *out, size_t room)
 
 static bool number(const char *text, size_t len, int low, int high, int *out)
 {
-    int value = 0;
-
     if (len == 0 || len > 5) return false;
+    int value = 0;
     for (size_t i = 0; i < len; i++) {
         if (text[i] < '0' || text[i] > '9') return false;
         value = value * 10 + (text[i] - '0');
@@ -56,10 +52,8 @@ static bool parse_host(const char *text, size_t len, struct redis_url *out)
 {
     const char *end = text + len;
     const char *host_end = memchr(text, ':', len);
-
     if (len > 0 && text[0] == '[') {
         const char *bracket = memchr(text, ']', len);
-
         if (!bracket || (bracket + 1 < end && bracket[1] != ':')) return false;
         if (!decode(text + 1, (size_t)(bracket - text - 1), out->host, sizeof out->host)) return false;
         host_end = bracket + 1 < end ? bracket + 1 : NULL;
@@ -75,7 +69,6 @@ static bool parse_credentials(const char **text, size_t len, struct redis_url *o
 {
     const char *at = memrchr(*text, '@', len);
     const char *colon = at ? memchr(*text, ':', (size_t)(at - *text)) : NULL;
-
     if (!at) return true;
     if (!colon) return false;
     if (!decode(*text, (size_t)(colon - *text), out->user, sizeof out->user)) return false;
@@ -99,11 +92,10 @@ const char *redis_url_parse(const char *text, struct redis_url *out)
 {
     const char *query = strchr(text, '?');
     const char *end = query ? query : text + strlen(text);
-    const char *rest, *path;
-
     *out = (struct redis_url){.port = 6379};
     if (strncmp(text, "rediss:", 7) == 0) return "TLS is not spoken here: tunnel it, and name the tunnel";
     if (query && !parse_query(query + 1, out)) return FORM;
+    const char *rest, *path;
     if (strncmp(text, "redis://", 8) == 0) {
         rest = text + 8;
         path = memchr(rest, '/', (size_t)(end - rest));

@@ -304,7 +304,7 @@ static void run_saving(struct job *job, const void *context)
         saving->quota = saving->finish.stand.quota;
         saving->has_quota = true;
     } else if (saving->error == CHAT_OK)
-        saving->has_quota = ports->admission->ops->peek(ports->admission, &answer->caller, &saving->quota) == CHAT_OK;
+        saving->has_quota = admission_peek(ports->admission, &answer->caller, &saving->quota) == CHAT_OK;
     arena_fini(&arena);
     log_set_subject(NULL);
 }

@@ -42,7 +42,7 @@ static void let_go(struct attached *attached)
     while (*place != attached) place = &(*place)->next;
     *place = attached->next;
     loop_unwatch(&audience->ground->loop, &attached->watch);
-    attached->listener->ops->close(attached->listener);
+    listener_close(attached->listener);
     attached->listener = NULL;
     if (attached->reader) places_give_reader(&audience->ground->places, audience->user_id);
     if (!audience->first) audience->left(audience);
@@ -58,7 +58,7 @@ static bool settle_state(struct attached *attached, enum listener_state state)
     }
     if (state == LISTENER_BLOCKED && !attached->blocked) {
         patience_begin(&attached->patience, loop->now_ms);
-        attached->listener->ops->took(attached->listener);
+        listener_took(attached->listener);
         attached->blocked = true;
         loop_watch(loop, &attached->watch, EPOLLRDHUP | EPOLLOUT);
         arm(attached->audience);
@@ -75,7 +75,7 @@ static enum listener_state show_title(struct attached *attached)
 {
     struct audience *audience = attached->audience;
     attached->title_due = false;
-    return attached->listener->ops->title(attached->listener, audience->title, &audience->ground->scratch);
+    return listener_title(attached->listener, audience->title, &audience->ground->scratch);
 }
 
 static void pump(struct attached *attached)
@@ -87,10 +87,10 @@ static void pump(struct attached *attached)
     if (attached->ended || attached->blocked) return;
     enum listener_state state = LISTENER_READY;
     if (attached->title_due) state = show_title(attached);
-    if (state == LISTENER_READY) state = attached->listener->ops->text(attached->listener, &text, scratch);
+    if (state == LISTENER_READY) state = listener_text(attached->listener, &text, scratch);
     if (state == LISTENER_READY && audience->final) {
         attached->ended = true;
-        state = attached->listener->ops->end(attached->listener, audience->final, scratch);
+        state = listener_end(attached->listener, audience->final, scratch);
     }
     settle_state(attached, state);
 }
@@ -140,7 +140,7 @@ static void ping_all(struct audience *audience)
     for (struct attached *attached = audience->first; attached; attached = next) {
         next = attached->next;
         if (attached->blocked) continue;
-        settle_state(attached, attached->listener->ops->ping(attached->listener, &audience->ground->scratch));
+        settle_state(attached, listener_ping(attached->listener, &audience->ground->scratch));
     }
     audience->shown_ms = audience->ground->loop.now_ms;
 }
@@ -152,7 +152,7 @@ static void drop_slow(struct audience *audience)
     for (struct attached *attached = audience->first; attached; attached = next) {
         next = attached->next;
         if (!attached->blocked || now_ms < patience_next_ms(&attached->patience)) continue;
-        bool took = attached->listener->ops->took(attached->listener);
+        bool took = listener_took(attached->listener);
         if (patience_over(&attached->patience, took, now_ms)) let_go(attached);
     }
 }
@@ -175,7 +175,7 @@ static void on_listener(struct watch *watch, uint32_t events)
         return;
     }
     if (!(events & EPOLLOUT)) return;
-    enum listener_state state = attached->listener->ops->writable(attached->listener);
+    enum listener_state state = listener_writable(attached->listener);
     patience_begin(&attached->patience, attached->audience->ground->loop.now_ms);
     if (settle_state(attached, state) && state == LISTENER_READY) pump(attached);
 }
@@ -185,7 +185,7 @@ void audience_attach(struct audience *audience, struct answer_listener *listener
     struct loop *loop = &audience->ground->loop;
     struct attached *attached = calloc(1, sizeof *attached);
     if (!attached) abort();
-    attached->watch = (struct watch){.on_event = on_listener, .fd = listener->ops->fd(listener)};
+    attached->watch = (struct watch){.on_event = on_listener, .fd = listener_fd(listener)};
     attached->audience = audience;
     attached->listener = listener;
     attached->reader = reader;
@@ -196,7 +196,7 @@ void audience_attach(struct audience *audience, struct answer_listener *listener
         let_go(attached);
         return;
     }
-    if (settle_state(attached, listener->ops->open(listener, &audience->ground->scratch))) pump(attached);
+    if (settle_state(attached, listener_open(listener, &audience->ground->scratch))) pump(attached);
     arm(audience);
 }
 

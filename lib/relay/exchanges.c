@@ -42,7 +42,7 @@ static void run_exchange(struct job *job, const void *context)
 {
     const struct chat_ports *ports = context;
     struct exchange *exchange = (struct exchange *)job;
-    exchange->error = ports->log->ops->exchange(ports->log, &exchange->words, &exchange->arena);
+    exchange->error = answer_log_exchange(ports->log, &exchange->words, &exchange->arena);
 }
 
 /* ---- when the next is due ---- */

@@ -64,13 +64,13 @@ static void run_look(struct job *job, const void *context)
     struct found_row *row = &follower->row;
     const struct caller *caller = &follower->caller;
     arena_reset(&row->strings);
-    row->has_message = ports->messages->ops->get(ports->messages, caller->user_id, follower_answer_id(follower),
-                                                 &row->strings, &row->message) == CHAT_OK &&
+    row->has_message = message_repo_get(ports->messages, caller->user_id, follower_answer_id(follower), &row->strings,
+                                        &row->message) == CHAT_OK &&
                        answer_is_final(row->message.status);
     if (!row->has_message) return;
-    row->has_session = ports->sessions->ops->get(ports->sessions, caller->user_id, follower->message.session_id,
-                                                 &row->strings, &row->session) == CHAT_OK; /* else it was deleted */
-    row->has_quota = ports->admission->ops->peek(ports->admission, caller, &row->quota) == CHAT_OK;
+    row->has_session = session_repo_get(ports->sessions, caller->user_id, follower->message.session_id, &row->strings,
+                                        &row->session) == CHAT_OK; /* else it was deleted */
+    row->has_quota = admission_peek(ports->admission, caller, &row->quota) == CHAT_OK;
 }
 
 static void look(struct follower *follower)

@@ -30,7 +30,7 @@ static void run_step(struct job *job, const void *context)
 {
     const struct chat_ports *ports = context;
     struct visit *visit = LOOP_OWNER(job, struct visit, job);
-    visit->result = visit->reply->ops->step(visit->reply, ports, &visit->wait_ms);
+    visit->result = stepped_step(visit->reply, ports, &visit->wait_ms);
 }
 
 /* Out of the list; its memory goes at the end of the turn. */
@@ -50,7 +50,7 @@ static void end(struct visit *visit)
 {
     struct ground *ground = visit->steps->ground;
     loop_rest(&ground->loop, &visit->watch); /* before its descriptor is closed */
-    visit->reply->ops->close(visit->reply);
+    stepped_close(visit->reply);
     if (visit->is_long)
         places_give_long(&ground->places, visit->user_id);
     else
@@ -79,10 +79,10 @@ static void watch(struct visit *visit, uint32_t events, int64_t until_ms)
 static void send_on(struct visit *visit)
 {
     int64_t now_ms = visit->steps->ground->loop.now_ms;
-    enum listener_state state = visit->reply->ops->writable(visit->reply);
+    enum listener_state state = stepped_writable(visit->reply);
     if (state == LISTENER_BLOCKED) {
         patience_begin(&visit->patience, now_ms);
-        if (!visit->blocked) visit->reply->ops->took(visit->reply);
+        if (!visit->blocked) stepped_took(visit->reply);
         visit->blocked = true;
         watch(visit, EPOLLRDHUP | EPOLLOUT, patience_next_ms(&visit->patience));
     } else if (state == LISTENER_READY && visit->result == STEP_ON)
@@ -97,7 +97,7 @@ static void on_timer(void *owner)
     int64_t now_ms = visit->steps->ground->loop.now_ms;
     if (!visit->blocked)
         submit(visit);
-    else if (patience_over(&visit->patience, visit->reply->ops->took(visit->reply), now_ms))
+    else if (patience_over(&visit->patience, stepped_took(visit->reply), now_ms))
         end(visit);
     else
         watch(visit, EPOLLRDHUP | EPOLLOUT, patience_next_ms(&visit->patience));
@@ -141,7 +141,7 @@ void steps_begin(struct steps *steps, const char *user_id, struct stepped *reply
 {
     struct visit *visit = calloc(1, sizeof *visit);
     if (!visit) abort();
-    visit->watch = (struct watch){.on_event = on_event, .fd = reply->ops->fd(reply)};
+    visit->watch = (struct watch){.on_event = on_event, .fd = stepped_fd(reply)};
     visit->job = (struct job){.run = run_step, .done = stepped, .loop = &steps->ground->loop};
     visit->post.run = begin;
     visit->steps = steps;

@@ -15,7 +15,6 @@ static void skip_counted(struct json_reader *reader, size_t *bytes)
 {
     struct json_text text;
     bool first = true;
-
     switch (json_reader_peek(reader)) {
     case '"':
         json_reader_string(reader, &text);
@@ -47,7 +46,6 @@ static void read_text(struct json_reader *reader, struct json_text *out)
 static void read_code(struct json_reader *reader, struct json_text *out)
 {
     char c = json_reader_peek(reader);
-
     *out = (struct json_text){0};
     if (c == '"')
         json_reader_string(reader, out);
@@ -60,19 +58,16 @@ static void read_code(struct json_reader *reader, struct json_text *out)
 /* Whole numbers 0 to CHUNK_MAX_TOKENS in any spelling (43, 43.0, 4.3e1); anything else leaves *out as it is. */
 static void read_count(struct json_reader *reader, int64_t *out)
 {
-    struct json_text digits;
-    char text[JSON_NUMBER_MAX_CHARS + 1];
-    int64_t whole = 0;
-    double number;
     char c = json_reader_peek(reader);
-    size_t i;
-
     if (c < '0' || c > '9') {
         json_reader_skip(reader);
         return;
     }
+    struct json_text digits;
     json_reader_number(reader, &digits);
     if (reader->problem) return;
+    int64_t whole = 0;
+    size_t i;
     for (i = 0; i < digits.len && i < 9 && digits.at[i] >= '0' && digits.at[i] <= '9'; i++)
         whole = whole * 10 + (digits.at[i] - '0');
     if (i == digits.len) {
@@ -80,21 +75,21 @@ static void read_count(struct json_reader *reader, int64_t *out)
         return;
     }
     if (digits.len > JSON_NUMBER_MAX_CHARS) return;
+    char text[JSON_NUMBER_MAX_CHARS + 1];
     memcpy(text, digits.at, digits.len);
     text[digits.len] = '\0';
-    number = strtod(text, NULL);
+    double number = strtod(text, NULL);
     if (number <= CHUNK_MAX_TOKENS && floor(number) == number) *out = (int64_t)number;
 }
 
 static void read_prompt_details(struct json_reader *reader, struct token_usage *usage)
 {
-    struct json_text key;
-    bool first = true;
-
     if (json_reader_peek(reader) != '{') {
         json_reader_skip(reader);
         return;
     }
+    struct json_text key;
+    bool first = true;
     while (json_reader_member(reader, &first, &key)) {
         if (JSON_TEXT_IS(key, "cached_tokens"))
             read_count(reader, &usage->cached_tokens);
@@ -105,13 +100,12 @@ static void read_prompt_details(struct json_reader *reader, struct token_usage *
 
 static void read_usage(struct json_reader *reader, struct token_usage *usage)
 {
-    struct json_text key;
-    bool first = true;
-
     if (json_reader_peek(reader) != '{') {
         json_reader_skip(reader);
         return;
     }
+    struct json_text key;
+    bool first = true;
     while (json_reader_member(reader, &first, &key)) {
         if (JSON_TEXT_IS(key, "prompt_tokens"))
             read_count(reader, &usage->prompt_tokens);
@@ -128,11 +122,10 @@ static void read_usage(struct json_reader *reader, struct token_usage *usage)
 
 static void read_error(struct json_reader *reader, struct chunk_error *error)
 {
+    char c = json_reader_peek(reader);
+    *error = (struct chunk_error){0};
     struct json_text key;
     bool first = true;
-    char c = json_reader_peek(reader);
-
-    *error = (struct chunk_error){0};
     if (c == '{') {
         error->present = true;
         while (json_reader_member(reader, &first, &key)) {
@@ -161,7 +154,6 @@ static void read_content(struct json_reader *reader, struct chunk *chunk)
     chunk->content_parts = (struct json_text){0};
     if (json_reader_peek(reader) == '[') {
         const char *start = reader->at;
-
         chunk->content = (struct json_text){0};
         json_reader_skip(reader);
         if (!reader->problem)
@@ -173,15 +165,14 @@ static void read_content(struct json_reader *reader, struct chunk *chunk)
 
 static void read_delta(struct json_reader *reader, struct chunk *chunk)
 {
-    struct json_text key;
-    bool first = true;
-
     chunk->content = chunk->content_parts = chunk->reasoning = chunk->reasoning_content = chunk->channel =
         (struct json_text){0};
     if (json_reader_peek(reader) != '{') {
         json_reader_skip(reader);
         return;
     }
+    struct json_text key;
+    bool first = true;
     while (json_reader_member(reader, &first, &key)) {
         if (JSON_TEXT_IS(key, "content"))
             read_content(reader, chunk);
@@ -204,7 +195,6 @@ static int64_t read_choice(struct json_reader *reader, struct chunk *chunk)
     struct json_text key;
     int64_t index = -1;
     bool first = true;
-
     while (json_reader_member(reader, &first, &key)) {
         if (JSON_TEXT_IS(key, "delta"))
             read_delta(reader, chunk);
@@ -226,7 +216,6 @@ static int64_t read_choice(struct json_reader *reader, struct chunk *chunk)
 static void clear_choice(struct chunk *chunk)
 {
     size_t other = chunk->other_bytes + chunk->content.len + chunk->content_parts.len + chunk->reasoning.len;
-
     if (!chunk->reasoning.len) other += chunk->reasoning_content.len; /* otherwise they are copies */
     *chunk = (struct chunk){.usage = chunk->usage,
                             .usage_member = chunk->usage_member,
@@ -240,29 +229,26 @@ static void clear_choice(struct chunk *chunk)
 /* Takes the first choice whose index is 0. The index of a choice without one is its place in the array. */
 static void read_choices(struct json_reader *reader, struct chunk *chunk)
 {
-    bool first = true;
-
     if (chunk->has_choice) clear_choice(chunk); /* the key a second time */
     if (json_reader_peek(reader) != '[') {
         json_reader_skip(reader);
         return;
     }
+    bool first = true;
     for (int64_t place = 0; json_reader_item(reader, &first); place++) {
-        struct chunk found = {0};
-        int64_t index;
-
         if (json_reader_peek(reader) != '{') {
             json_reader_skip(reader);
             continue;
         }
         chunk->choice_count++;
+        struct chunk found = {0};
         if (chunk->has_choice) {
             read_choice(reader, &found);
             clear_choice(&found);
             chunk->other_bytes += found.other_bytes;
             continue;
         }
-        index = read_choice(reader, chunk);
+        int64_t index = read_choice(reader, chunk);
         chunk->has_choice = index == 0 || (index < 0 && place == 0);
         if (!chunk->has_choice) clear_choice(chunk);
     }
@@ -278,7 +264,6 @@ static struct chunk_span span_of(const char *at, const char *end)
 static struct chunk_span member_of(const char *json, const char *key, struct json_reader *reader)
 {
     const char *before = key - 1;
-
     while (before > json && strchr(" \n\r\t", *before)) before--;
     if (*before == ',') return span_of(before, reader->at);
     const char *behind = reader->at;
@@ -289,16 +274,14 @@ static struct chunk_span member_of(const char *json, const char *key, struct jso
 /* `created` is often a float; strict clients take only integers. */
 static void read_created(struct json_reader *reader, struct chunk_span *created)
 {
-    struct json_text digits;
     char c = json_reader_peek(reader);
-
     if (c != '-' && (c < '0' || c > '9')) {
         json_reader_skip(reader);
         return;
     }
     const char *at = reader->at;
     json_reader_skip(reader);
-    digits = (struct json_text){.at = at, .len = (size_t)(reader->at - at)};
+    struct json_text digits = {.at = at, .len = (size_t)(reader->at - at)};
     if (memchr(digits.at, '.', digits.len) || memchr(digits.at, 'e', digits.len) || memchr(digits.at, 'E', digits.len))
         *created = span_of(at, reader->at);
 }
@@ -311,7 +294,6 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out)
     struct chunk_error whole = {0}; /* {"object":"error","code":…}: the chunk is the error */
     struct json_text key;
     bool first = true;
-
     *out = (struct chunk){.usage = USAGE_UNKNOWN};
     if (json_reader_peek(&reader) != '{') {
         json_reader_skip(&reader);
@@ -337,7 +319,6 @@ const char *chunk_read(const char *json, size_t len, struct chunk *out)
             read_error(&reader, &error);
         } else if (JSON_TEXT_IS(key, "object")) {
             struct json_text object;
-
             read_text(&reader, &object);
             whole.present = json_text_is(&object, "error");
         } else if (JSON_TEXT_IS(key, "code")) {
@@ -370,7 +351,6 @@ static int append_integer(const struct chunk_span *number, char out[JSON_NUMBER_
 {
     char text[JSON_NUMBER_MAX_CHARS + 1];
     double seconds = 0;
-
     if (number->len <= JSON_NUMBER_MAX_CHARS) {
         memcpy(text, number->at, number->len);
         text[number->len] = '\0';
@@ -391,7 +371,6 @@ static void append_created(const char **at, const struct chunk_span *created, st
 {
     char integer[JSON_NUMBER_MAX_CHARS + 1];
     int len = append_integer(created, integer);
-
     append_before(at, created, out);
     buf_append(out, integer, (size_t)len);
 }
@@ -400,7 +379,6 @@ void chunk_pass(const struct chunk *chunk, const char *json, size_t len, struct 
 {
     const char *at = json;
     bool created = chunk->created.at, usage = chunk->usage_member.at;
-
     if (created && usage && chunk->usage_member.at < chunk->created.at) {
         append_before(&at, &chunk->usage_member, out);
         usage = false;
@@ -418,7 +396,6 @@ void chunk_pass_usage(const struct chunk *chunk, const char *json, size_t len, s
     const struct chunk_span *spans[] = {&chunk->choices, &chunk->created, told ? &nothing : &chunk->usage_member};
     const char *at = json;
     size_t comma = 0;
-
     if (!chunk->choices.at) {
         const char *brace = memchr(json, '{', len);
         buf_append(out, json, (size_t)(brace + 1 - json));
@@ -446,10 +423,9 @@ void chunk_pass_usage(const struct chunk *chunk, const char *json, size_t len, s
 bool chunk_mend_created(const struct chunk *chunk, struct buf *json)
 {
     const struct chunk_span *created = &chunk->created;
-    char integer[JSON_NUMBER_MAX_CHARS + 1];
-
     if (!created->at) return true;
     size_t at = (size_t)(created->at - json->data), behind = at + created->len;
+    char integer[JSON_NUMBER_MAX_CHARS + 1];
     size_t len = (size_t)append_integer(created, integer);
     if (len > created->len && !buf_reserve(json, len - created->len)) return false;
     memmove(json->data + at + len, json->data + behind, json->len - behind);
@@ -504,7 +480,6 @@ static struct chunk_span found_span(const struct chunk_form *form, const struct 
                                     size_t len)
 {
     const char *formed = form->json.data, *end = formed + form->json.len;
-
     if (span->at < formed + form->head_len) return (struct chunk_span){json + (span->at - formed), span->len};
     return (struct chunk_span){json + len - (end - span->at), span->len};
 }
@@ -512,7 +487,6 @@ static struct chunk_span found_span(const struct chunk_form *form, const struct 
 static bool has_form(const struct chunk_form *form, const char *json, size_t len, struct chunk *out)
 {
     size_t head = form->head_len, tail = form->tail_len;
-
     if (form->json.len == 0 || len < head + tail || memcmp(json, form->json.data, head) != 0 ||
         memcmp(json + len - tail, form->json.data + form->json.len - tail, tail) != 0)
         return false;
@@ -546,14 +520,12 @@ void chunk_each_part(const struct chunk *chunk, chunk_part_fn *on_part, void *co
 {
     struct json_reader reader = {.at = chunk->content_parts.at,
                                  .end = chunk->content_parts.at + chunk->content_parts.len};
-    bool first = true;
-
     if (!chunk->content_parts.at) return;
+    bool first = true;
     while (json_reader_item(&reader, &first)) {
         struct json_text text = {0}, type = {0}, key;
         bool first_member = true;
         char c = json_reader_peek(&reader);
-
         if (c == '"') {
             read_text(&reader, &text);
         } else if (c == '{') {

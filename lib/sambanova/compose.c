@@ -17,7 +17,6 @@ static size_t put_turn(struct json_writer *writer, const struct prompt *prompt, 
     json_put_raw(writer, "\"", 1);
     do {
         const struct turn *turn = &prompt->turns[at];
-
         if (turn->joins) json_append_escaped(writer->out, "\n\n", 2);
         if (at == prompt->shorter_from) *shorter_at = writer->out->len;
         json_append_escaped(writer->out, turn->content, turn->content_len);
@@ -38,10 +37,9 @@ static bool takes_effort(const char *model)
 bool compose_request(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut)
 {
     static const char user[] = "{\"role\":\"user\",\"content\":\"";
-    struct json_writer writer;
     size_t first = prompt->turn_count > 0 && prompt->turns[0].role == ROLE_SYSTEM, first_at = 0, shorter_at = 0;
-
     (void)self;
+    struct json_writer writer;
     json_writer_init(&writer, out);
     json_begin_object(&writer);
     json_field_string(&writer, "model", prompt->model);
@@ -94,10 +92,10 @@ struct our_key {
 static bool find_ours(const char *object, size_t len, struct our_key *ours, size_t count)
 {
     struct json_reader reader;
-    struct json_text key;
-    bool first = true;
     json_reader_init(&reader, object, len, false);
     if (json_reader_peek(&reader) != '{') return false;
+    struct json_text key;
+    bool first = true;
     while (json_reader_member(&reader, &first, &key)) {
         bool escaped = key.at != reader.key_at + 1;
         struct span value = take_value(&reader);
@@ -113,12 +111,11 @@ static bool find_ours(const char *object, size_t len, struct our_key *ours, size
 bool compose_set_model(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out)
 {
     struct our_key ours = {.name = "model"};
-    struct json_writer writer;
-
     (void)self;
     if (!find_ours(body, len, &ours, 1) || !ours.value.at || *ours.value.at != '"') return false;
     const char *behind = ours.value.at + ours.value.len;
     buf_append(out, body, (size_t)(ours.value.at - body));
+    struct json_writer writer;
     json_writer_init(&writer, out);
     json_put_string(&writer, model);
     buf_append(out, behind, (size_t)(body + len - behind));
@@ -260,13 +257,13 @@ static void rename_roles(struct json_reader *reader, struct shortening *to)
  * it is shorter. */
 static void rename_developers(struct buf *body)
 {
+    if (!memmem(body->data, body->len, "developer", 9) && !memmem(body->data, body->len, "\\u", 2)) return;
     struct json_reader reader;
+    json_reader_init(&reader, body->data, body->len, false);
+    if (json_reader_peek(&reader) != '{') return;
     struct json_text key;
     struct shortening to = {0};
     bool first = true;
-    if (!memmem(body->data, body->len, "developer", 9) && !memmem(body->data, body->len, "\\u", 2)) return;
-    json_reader_init(&reader, body->data, body->len, false);
-    if (json_reader_peek(&reader) != '{') return;
     while (json_reader_member(&reader, &first, &key)) {
         if (JSON_TEXT_IS(key, "messages") && json_reader_peek(&reader) == '[')
             rename_roles(&reader, &to);
@@ -284,14 +281,13 @@ bool compose_bound(const struct provider *self, const char *body, size_t len, co
 {
     struct our_key ours[] = {
         {.name = "max_tokens"}, {.name = "max_completion_tokens"}, {.name = "stream_options"}, {.name = "model"}};
-    const char *end = body + len, *brace = memchr(body, '{', len), *at;
+    const char *end = body + len, *brace = memchr(body, '{', len);
     const struct span *options = &ours[2].value;
     struct edits edits = {.count = 0};
-    char most[24];
-
     (void)self;
     if (!brace || !find_ours(body, len, ours, sizeof ours / sizeof *ours)) return false;
     if (options->at && !ask_for_usage(options, bounds->stream, &edits)) return false;
+    char most[24];
     snprintf(most, sizeof most, "%" PRId64, bounds->max_tokens);
     for (size_t i = 0; i < 2; i++) {
         const struct span *value = &ours[i].value;
@@ -300,7 +296,7 @@ bool compose_bound(const struct provider *self, const char *body, size_t len, co
     buf_append(out, body, (size_t)(brace - body));
     put_missing(bounds, !ours[0].value.at && !ours[1].value.at, bounds->stream && !options->at, is_empty(brace, end),
                 out);
-    at = brace + 1;
+    const char *at = brace + 1;
     for (size_t i = 0; i < edits.count; i++) {
         buf_append(out, at, (size_t)(edits.each[i].at - at));
         buf_append_str(out, edits.each[i].text);

@@ -53,7 +53,6 @@ struct decoder {
 struct decoder *decode_new(const struct provider *self)
 {
     struct decoder *decoder = calloc(1, sizeof *decoder);
-
     (void)self;
     if (!decoder) return NULL;
     sse_reader_init(&decoder->events, DECODE_MAX_EVENT);
@@ -136,7 +135,6 @@ static void emit_tagged(struct decoder *decoder, const char *text, size_t len)
 static void take_content(struct decoder *decoder, const char *text, size_t len)
 {
     const char *at = text, *end = text + len, *begin;
-
     if (decoder->skip_space) {
         while (at < end && is_space(*at)) at++;
         if (at == end) return;
@@ -172,7 +170,6 @@ static void release_held(struct decoder *decoder)
 {
     char held[sizeof decoder->held];
     size_t len = decoder->held_len;
-
     memcpy(held, decoder->held, len);
     decoder->held_len = 0;
     decoder->tags = TAGS_CONTENT;
@@ -187,11 +184,9 @@ static bool begins(const char *tag, size_t tag_len, const char *part, size_t len
 static void take_start(struct decoder *decoder, const char *text, size_t len)
 {
     size_t i = 0;
-
     for (; i < len && decoder->tags == TAGS_START; i++) {
         const char *part = decoder->held + decoder->held_space;
         size_t part_len = decoder->held_len - decoder->held_space;
-
         if (part_len == 0 && is_space(text[i]) && decoder->held_space < MAX_LEADING_SPACE) {
             decoder->held[decoder->held_len++] = text[i];
             decoder->held_space++;
@@ -230,7 +225,6 @@ static bool take_reasoning_text(struct decoder *decoder, const struct json_text 
 {
     const char *text;
     size_t len;
-
     if (!decode_text(decoder, raw, &text, &len)) return false;
     emit_reasoning(decoder, text, len);
     return true;
@@ -240,7 +234,6 @@ static bool take_content_text(struct decoder *decoder, const struct json_text *r
 {
     const char *text;
     size_t len;
-
     if (!decode_text(decoder, raw, &text, &len)) return false;
     if (decoder->tags == TAGS_START)
         take_start(decoder, text, len);
@@ -278,7 +271,6 @@ static bool take_finish_reason(struct decoder *decoder, const struct json_text *
         {"abort", NULL},
         {"cancelled", NULL},
     };
-
     if (reason->len == 0) return true;
     decoder->finish_reason = "stop"; /* any other word means that the answer is over: eos, end_turn … */
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
@@ -307,7 +299,6 @@ static bool take_chunk(struct decoder *decoder, const struct chunk *chunk, const
 {
     const struct json_text *reasoning = chunk->reasoning.len > 0 ? &chunk->reasoning : &chunk->reasoning_content;
     const bool aloud = json_text_is(&chunk->channel, "analysis") || json_text_is(&chunk->channel, "commentary");
-
     decoder->saw_chunk = true;
     decoder->other_bytes += chunk->other_bytes;
     if (chunk->usage_member.at) take_usage(&decoder->usage, &chunk->usage);
@@ -330,7 +321,6 @@ static void pass_comment(struct decoder *decoder)
 {
     static const char comment[] = ": waiting\n\n";
     const struct passed *passed = decoder->sink->passed;
-
     if (passed && passed->open) buf_append(passed->out, comment, sizeof comment - 1);
 }
 
@@ -345,7 +335,6 @@ static void join_lines(struct buf *out, size_t from)
 static void keep_last(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len)
 {
     const bool tells = chunk->usage.prompt_tokens >= 0 || chunk->usage.completion_tokens >= 0;
-
     if (decoder->last.len && !tells) return;
     buf_reset(&decoder->last);
     chunk_pass_usage(chunk, json, len, &decoder->last);
@@ -357,7 +346,6 @@ static void keep_last(struct decoder *decoder, const struct chunk *chunk, const 
 static bool pass_chunk(struct decoder *decoder, const struct chunk *chunk, const char *json, size_t len, bool joined)
 {
     struct passed *passed = decoder->sink->passed;
-
     if (!passed) return true;
     if (passed->usage) keep_last(decoder, chunk, json, len);
     if (chunk->choice_count == 0) return true;
@@ -375,15 +363,13 @@ static bool on_event(void *context, const struct sse_event *event)
     struct decoder *decoder = context;
     const char *data = event->data, *end = data + event->len;
     struct passed *passed = decoder->sink->passed;
-    const char *problem;
-    struct chunk chunk;
-
     if (event->bare) {
         pass_comment(decoder);
         return true;
     }
     while (data < end && is_space(*data)) data++;
     while (data < end && is_space(end[-1])) end--;
+    struct chunk chunk;
     if (strcmp(event->name, "error") == 0) {
         (void)chunk_read(data, (size_t)(end - data), &chunk);
         return fail_told(decoder, &chunk, data, (size_t)(end - data), "an event named error");
@@ -402,7 +388,7 @@ static bool on_event(void *context, const struct sse_event *event)
         return true;
     }
     if (passed) passed->events++;
-    problem = chunk_read_like(&decoder->form, data, (size_t)(end - data), &chunk);
+    const char *problem = chunk_read_like(&decoder->form, data, (size_t)(end - data), &chunk);
     if (problem) {
         if (strcmp(problem, "nested too deep") == 0) /* clearer than "malformed" */
             return fail_unfit(decoder, "a chunk nested deeper than 32");
@@ -421,7 +407,6 @@ static bool begin(struct decoder *decoder, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)bytes[i];
-
         if (is_space((char)c) || c == 0xef || c == 0xbb || c == 0xbf) continue;
         decoder->began = true;
         if (c == '<') return fail_broken(decoder, "an HTML page instead of a stream");
@@ -435,7 +420,6 @@ static bool begin(struct decoder *decoder, const char *bytes, size_t len)
 enum chat_error decode_feed(struct decoder *decoder, const char *bytes, size_t len, const struct delta_sink *sink)
 {
     const size_t room = DECODE_MAX_BODY - decoder->body_bytes;
-
     if (decoder->error || decoder->done) return decoder->error;
     if (!decoder->began && !begin(decoder, bytes, len)) return decoder->error;
     decoder->sink = sink;
@@ -456,7 +440,6 @@ bool decode_done(const struct decoder *decoder)
 void decode_last(const struct decoder *decoder, const struct token_usage *usage, struct buf *out)
 {
     const struct buf *last = &decoder->last;
-
     if (!last->len) return;
     buf_append_str(out, "data: ");
     buf_append(out, last->data, decoder->last_tells ? last->len : last->len - 1); /* without the closing brace */
@@ -472,7 +455,6 @@ void decode_whole(const struct provider *self, struct buf *body, struct provider
 {
     struct chunk chunk;
     const char *text = body->data ? body->data : "", *problem = chunk_read(text, body->len, &chunk);
-
     (void)self;
     *out = (struct provider_end){.usage = USAGE_UNKNOWN};
     if (problem) {
@@ -510,12 +492,10 @@ static void release_rest(struct decoder *decoder)
 
 void decode_end(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out)
 {
-    bool length;
-
     decoder->sink = sink;
     release_rest(decoder);
     decoder->sink = NULL;
-    length = decoder->finish_reason && strcmp(decoder->finish_reason, "length") == 0;
+    bool length = decoder->finish_reason && strcmp(decoder->finish_reason, "length") == 0;
     if (decoder->error)
         ;
     else if (decoder->body_bytes == 0)
@@ -541,7 +521,6 @@ bool decode_is_stream(const struct provider *self, const char *content_type)
 {
     static const char *const possible[] = {"", "text/event-stream", "text/plain", "application/octet-stream"};
     size_t len;
-
     (void)self;
     if (!content_type) return true;
     content_type += strspn(content_type, " \t");

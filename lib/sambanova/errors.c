@@ -12,7 +12,6 @@ enum { REASON_MAX_BYTES = 64 << 10 }; /* more than three times the bytes of a re
 static bool contains(const char *text, size_t len, const char *part)
 {
     size_t part_len = strlen(part);
-
     for (size_t i = 0; i + part_len <= len; i++)
         if (strncasecmp(text + i, part, part_len) == 0) return true;
     return false;
@@ -39,7 +38,6 @@ enum chat_error errors_classify(const struct chunk_error *error)
         {"too_many_requests", CHAT_ERR_UPSTREAM_RATE_LIMITED},
         {"timeout", CHAT_ERR_UPSTREAM_TIMEOUT},
     };
-
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (says(error, codes[i].part)) return codes[i].means;
     if (json_text_is(&error->code, "429")) return CHAT_ERR_UPSTREAM_RATE_LIMITED;
@@ -53,7 +51,6 @@ enum chat_error errors_classify(const struct chunk_error *error)
 static bool is_server_status(const struct json_text *code)
 {
     bool digits = code->at && code->len == 3 && code->at[0] == '5';
-
     for (size_t i = 1; digits && i < 3; i++) digits = code->at[i] >= '0' && code->at[i] <= '9';
     return digits;
 }
@@ -61,7 +58,6 @@ static bool is_server_status(const struct json_text *code)
 enum breaker_outcome errors_outcome(const struct chunk_error *error, const char *json, size_t len)
 {
     static const char *const servers[] = {"server_error", "internal_error", "overloaded", "unavailable", "bad_gateway"};
-
     if (errors_classify(error) == CHAT_ERR_UPSTREAM_RATE_LIMITED) return BREAKER_BUSY;
     if (contains(json, len, "error_model_output")) return BREAKER_NEITHER; /* it failed on what the model wrote */
     if (is_server_status(&error->code)) return BREAKER_FAILURE;
@@ -79,7 +75,6 @@ static int64_t parse_retry_after(const char *text, int64_t wall_ms)
                                         "%a %b %d %H:%M:%S %Y"};
     int64_t seconds = 0;
     const char *at;
-
     if (!text) return -1;
     while (*text == ' ' || *text == '\t') text++;
     for (at = text; *at >= '0' && *at <= '9'; at++)
@@ -87,7 +82,6 @@ static int64_t parse_retry_after(const char *text, int64_t wall_ms)
     if (at > text) {
         if (*at == '.') {
             bool whole = true;
-
             for (at++; *at >= '0' && *at <= '9'; at++) whole = whole && *at == '0';
             if (!whole) seconds++;
         }
@@ -96,7 +90,6 @@ static int64_t parse_retry_after(const char *text, int64_t wall_ms)
     } else {
         const char *end = NULL;
         struct tm tm;
-
         for (size_t i = 0; i < sizeof forms / sizeof *forms && !end; i++) {
             memset(&tm, 0, sizeof tm);
             end = strptime(text, forms[i], &tm);
@@ -113,7 +106,6 @@ static int64_t parse_retry_after(const char *text, int64_t wall_ms)
 static enum chat_error request_problem(const struct chunk_error *error, const char *body, size_t len)
 {
     enum chat_error means = errors_classify(error);
-
     if (means == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED || means == CHAT_ERR_MODEL_NOT_FOUND) return means;
     return contains(body, len, "maximum context length") ? CHAT_ERR_CONTEXT_LENGTH_EXCEEDED : CHAT_ERR_UPSTREAM_ERROR;
 }
@@ -140,10 +132,8 @@ static void show(const char *text, size_t len, char *out, size_t size)
 {
     static const char more[] = "…";
     size_t at = 0, kept = 0;
-
     while (at < len && kept + 1 < size) {
         size_t control = control_at((const unsigned char *)text + at, len - at);
-
         out[kept++] = control ? ' ' : text[at];
         at += control ? control : 1;
     }
@@ -159,19 +149,17 @@ static void show(const char *text, size_t len, char *out, size_t size)
 static bool holds_key(const struct provider *self, const char *text, size_t len)
 {
     const char *key = self && self->authorization ? strrchr(self->authorization, ' ') : NULL;
-
     return key && memmem(text, len, key + 1, strlen(key + 1));
 }
 
 static void show_text(const struct provider *self, const struct json_text *raw, char *out, size_t size)
 {
-    struct buf scratch;
-    const char *text;
-    size_t len;
-
     out[0] = '\0';
     if (!raw->at) return;
+    struct buf scratch;
     buf_init(&scratch, REASON_MAX_BYTES);
+    const char *text;
+    size_t len;
     if (json_text_decode(raw, &scratch, &text, &len) && !holds_key(self, text, len)) show(text, len, out, size);
     buf_fini(&scratch);
 }
@@ -200,7 +188,6 @@ struct provider_refusal errors_refusal(const struct provider *self, int status, 
         .retry_after_s = parse_retry_after(retry_after, wall_ms),
     };
     struct chunk chunk;
-
     (void)chunk_read(len ? body : "", len, &chunk); /* of a body that is no JSON, or cut: the part that was read */
     take_reason(self, &chunk.error, &refusal.reason);
     switch (status) {

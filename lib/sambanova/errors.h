@@ -7,8 +7,8 @@
 
 enum { REFUSAL_MAX_RETRY_AFTER_S = 3600 };
 
-/* provider_ops.refusal. Takes a body that may be JSON, text, HTML or garbage, whole or cut. Only the words of its error
- * object are handed on, cleaned. */
+/* provider_read_refusal. Takes a body that may be JSON, text, HTML or garbage, whole or cut. Only the words of its
+ * error object are handed on, cleaned. */
 struct provider_refusal errors_refusal(const struct provider *self, int status, const char *body, size_t len,
                                        const char *retry_after, int64_t wall_ms);
 /* Takes an error object of a stream. Returns its error; UPSTREAM_ERROR if its codes mean nothing more. */

@@ -38,31 +38,27 @@ static bool all_graphic(const char *text)
  * elsewhere later. */
 static bool is_loopback(const char *host)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-
     if (strcasecmp(host, "localhost") == 0) return true;
+    struct in_addr v4;
     if (inet_pton(AF_INET, host, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+    struct in6_addr v6;
     return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 /* Reads host[:port], with an IPv6 address in brackets. It allows no user part, so that the host is plain to see. */
 static bool split_authority(const char *text, size_t len, char host[HOST_SIZE])
 {
-    const char *end = text + len, *host_end;
+    const char *end = text + len;
     struct in6_addr v6;
-    long port = 0;
-
     if (len > 0 && *text == '[') {
         text++;
-        host_end = memchr(text, ']', (size_t)(end - text));
+        const char *host_end = memchr(text, ']', (size_t)(end - text));
         if (!host_end || host_end - text >= HOST_SIZE) return false;
         snprintf(host, HOST_SIZE, "%.*s", (int)(host_end - text), text);
         if (inet_pton(AF_INET6, host, &v6) != 1) return false;
         text = host_end + 1;
     } else {
         size_t host_len = 0;
-
         while (text + host_len < end &&
                (strchr("-._", text[host_len]) || (text[host_len] >= '0' && text[host_len] <= '9') ||
                 ((text[host_len] | 0x20) >= 'a' && (text[host_len] | 0x20) <= 'z')))
@@ -73,6 +69,7 @@ static bool split_authority(const char *text, size_t len, char host[HOST_SIZE])
     }
     if (text == end) return true;
     if (*text++ != ':' || text == end || end - text > 5) return false;
+    long port = 0;
     for (; text < end; text++) {
         if (*text < '0' || *text > '9') return false;
         port = port * 10 + (*text - '0');
@@ -82,13 +79,12 @@ static bool split_authority(const char *text, size_t len, char host[HOST_SIZE])
 
 static const char *base_problem(const char *base)
 {
-    char host[HOST_SIZE];
     bool tls = strncasecmp(base, "https://", 8) == 0;
     const char *authority = base + (tls ? 8 : 7);
-
     if (!tls && strncasecmp(base, "http://", 7) != 0) return "the API base must begin with https://";
     if (!all_graphic(base) || strpbrk(base, "?#\\\"<>")) return "the API base holds a character that no base has";
     if (strlen(base) > BASE_MAX_CHARS) return "the API base is too long";
+    char host[HOST_SIZE];
     if (!split_authority(authority, strcspn(authority, "/"), host))
         return "the API base needs a host, and at most a port and a path behind it";
     if (!tls && !is_loopback(host)) return "the API base may be http for a loopback host alone";
@@ -99,17 +95,16 @@ static const char *base_problem(const char *base)
  * be on this machine. */
 static const char *proxy_problem(const char *proxy, const char *base)
 {
-    char host[HOST_SIZE];
-    const char *authority = proxy + 7, *end, *at;
-
+    const char *authority = proxy + 7;
     if (!*proxy) return NULL;
     if (strncasecmp(proxy, "http://", 7) != 0) return "the proxy must begin with http://";
     if (!all_graphic(proxy) || strpbrk(proxy, "?#\\\"<>")) return "the proxy holds a character that no proxy has";
     if (strlen(proxy) > BASE_MAX_CHARS) return "the proxy is too long";
-    end = authority + strcspn(authority, "/");
+    const char *end = authority + strcspn(authority, "/");
     if (end[0] && end[1]) return "the proxy takes no path";
-    at = memrchr(authority, '@', (size_t)(end - authority));
+    const char *at = memrchr(authority, '@', (size_t)(end - authority));
     if (at) authority = at + 1;
+    char host[HOST_SIZE];
     if (!split_authority(authority, (size_t)(end - authority), host)) return "the proxy needs a host, and a port";
     if (strncasecmp(base, "http://", 7) == 0 && !is_loopback(host))
         return "before an API base that is http the proxy must be on a loopback host too";
@@ -131,15 +126,12 @@ static const char *settings_problem(const struct sambanova_settings *settings)
 
 struct provider *sambanova_open(const struct sambanova_settings *settings, const char **problem)
 {
-    struct provider *provider;
-    char *completions = NULL, *models = NULL, *authorization = NULL, *proxy = NULL;
-    int base_len;
-
     *problem = settings_problem(settings);
     if (*problem) return NULL;
-    base_len = (int)strlen(settings->api_base);
+    int base_len = (int)strlen(settings->api_base);
     if (settings->api_base[base_len - 1] == '/') base_len--;
-    provider = calloc(1, sizeof *provider);
+    struct provider *provider = calloc(1, sizeof *provider);
+    char *completions = NULL, *models = NULL, *authorization = NULL, *proxy = NULL;
     if (!provider || asprintf(&completions, "%.*s/chat/completions", base_len, settings->api_base) < 0 ||
         asprintf(&models, "%.*s/models", base_len, settings->api_base) < 0 ||
         asprintf(&authorization, "Authorization: Bearer %s", settings->api_key) < 0 ||

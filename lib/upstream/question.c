@@ -67,7 +67,7 @@ const struct buf *question_whole(const struct question *question)
 
 void question_last(const struct question *question, const struct token_usage *usage, struct buf *out)
 {
-    provider_of(question)->ops->decoder_last(question->transfer.decoder, usage, out);
+    provider_decoder_last(provider_of(question), question->transfer.decoder, usage, out);
 }
 
 /* ---- deadlines ---- */
@@ -121,7 +121,7 @@ static void end_as(struct question *question, const struct question_end *end)
     struct transfer *transfer = &question->transfer;
     set_over(question);
     question->ops->over(question->owner, end);
-    if (transfer->decoder) provider_of(question)->ops->decoder_free(transfer->decoder);
+    if (transfer->decoder) provider_decoder_free(provider_of(question), transfer->decoder);
     transfer->decoder = NULL;
     /* a connection whose answer is whole may be used again: its own end is awaited */
     if (end->error != CHAT_OK || transfer->pooled.over) close_transfer(question);
@@ -131,7 +131,8 @@ static void end_as(struct question *question, const struct question_end *end)
 static void hear_out(struct question *question)
 {
     if (!question->transfer.decoder) return;
-    provider_of(question)->ops->decoder_end(question->transfer.decoder, &question->sink, &question->tries.facts.told);
+    provider_decoder_end(provider_of(question), question->transfer.decoder, &question->sink,
+                         &question->tries.facts.told);
 }
 
 void question_stop(struct question *question)
@@ -277,7 +278,7 @@ static void conclude_whole(struct question *question)
                                   .usage = USAGE_UNKNOWN,
                                   .problem = "cut, or over its bound"};
     if (question->transfer.pooled.result == CURLE_OK && !question->whole.failed)
-        provider->ops->whole(provider, &question->whole, told);
+        provider_whole(provider, &question->whole, told);
     question->tries.facts.outcome = told->outcome;
     conclude(question, told->error, told->problem);
 }
@@ -285,12 +286,12 @@ static void conclude_whole(struct question *question)
 /* Within a callback of libcurl. */
 static void take_piece(struct question *question, const char *bytes, size_t len)
 {
-    const struct provider_ops *ops = provider_of(question)->ops;
+    const struct provider *provider = provider_of(question);
     struct decoder *decoder = question->transfer.decoder;
-    enum chat_error error = ops->decoder_feed(decoder, bytes, len, &question->sink);
+    enum chat_error error = provider_decoder_feed(provider, decoder, bytes, len, &question->sink);
     if (question->ops->bytes) question->ops->bytes(question->owner);
     if (question->tries.facts.ending) return; /* stopped */
-    question->done = !error && !question->broken && ops->decoder_done(decoder);
+    question->done = !error && !question->broken && provider_decoder_done(provider, decoder);
     if (question->sink.passed && question->done)
         conclude_passed(question, true);
     else if (error || question->broken || question->done)

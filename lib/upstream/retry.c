@@ -21,7 +21,7 @@ static void run_report(struct job *job, const void *context)
 {
     const struct chat_ports *ports = context;
     struct report_job *report = (struct report_job *)job;
-    ports->breaker->ops->report(ports->breaker, &report->ticket, report->outcome, 0);
+    shared_breaker_report(ports->breaker, &report->ticket, report->outcome, 0);
     free(report);
 }
 
@@ -56,7 +56,7 @@ bool retry_change_model(struct tries *tries, const char *model)
     struct question_facts *facts = &tries->facts;
     struct buf body;
     buf_init(&body, facts->body_len + ESCAPED_MAX * strlen(model));
-    if (!provider->ops->set_model(provider, tries->body, facts->body_len, model, &body)) {
+    if (!provider_set_model(provider, tries->body, facts->body_len, model, &body)) {
         buf_fini(&body);
         return false;
     }
@@ -94,9 +94,9 @@ static void run_change(struct job *job, const void *context)
     const struct chat_ports *ports = context;
     struct change_job *change = (struct change_job *)job;
     int64_t wait_s;
-    ports->breaker->ops->report(ports->breaker, &change->left, change->failure.outcome, change->failure.retry_after_s);
-    if (ports->breaker->ops->allow(ports->breaker, change->upstream->settings.fallback_model, &change->taken,
-                                   &wait_s) != CHAT_OK)
+    shared_breaker_report(ports->breaker, &change->left, change->failure.outcome, change->failure.retry_after_s);
+    if (shared_breaker_allow(ports->breaker, change->upstream->settings.fallback_model, &change->taken, &wait_s) !=
+        CHAT_OK)
         change->taken.asked = false;
 }
 

@@ -30,11 +30,10 @@ void transfer_check(struct upstream *upstream, struct transfer *transfer, bool s
     transfer->checked = true;
     curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(transfer->pooled.easy, CURLINFO_CONTENT_TYPE, &type);
-    transfer->is_answer =
-        status == 200 && !transfer->encoded && (!streamed || provider->ops->is_stream(provider, type));
+    transfer->is_answer = status == 200 && !transfer->encoded && (!streamed || provider_is_stream(provider, type));
     if (status == 200) tally_account(ACCOUNT_FINE);
     if (transfer->is_answer && streamed) {
-        transfer->decoder = provider->ops->decoder_new(provider);
+        transfer->decoder = provider_decoder_new(provider);
         transfer->is_answer = transfer->decoder != NULL;
     }
 }
@@ -179,7 +178,7 @@ bool transfer_get_models(struct upstream *upstream, struct transfer *transfer, c
 
 void transfer_close(struct upstream *upstream, struct transfer *transfer)
 {
-    if (transfer->decoder) upstream->settings.provider->ops->decoder_free(transfer->decoder);
+    if (transfer->decoder) provider_decoder_free(upstream->settings.provider, transfer->decoder);
     transfer->decoder = NULL;
     buf_fini(&transfer->refusal);
     if (!transfer->pooled.easy) return;
@@ -206,7 +205,7 @@ static struct failure connection_failed(const struct transfer *transfer)
 static struct failure refused(struct upstream *upstream, const struct transfer *transfer, int status)
 {
     const struct provider *provider = upstream->settings.provider;
-    struct provider_refusal refusal = provider->ops->refusal(
+    struct provider_refusal refusal = provider_read_refusal(
         provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
         transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(upstream->settings.clock));
     tally_failure(refusal.error, refusal.alert);
@@ -232,7 +231,7 @@ bool transfer_looked_at(const struct upstream *upstream, const struct transfer *
     const struct provider *provider = upstream->settings.provider;
     long status = 0;
     curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
-    bool refused = status >= 400 && provider->ops->refusal(provider, (int)status, "", 0, NULL, 0).account;
+    bool refused = status >= 400 && provider_read_refusal(provider, (int)status, "", 0, NULL, 0).account;
     if (refused || status == 200) tally_account(refused ? ACCOUNT_REFUSED : ACCOUNT_FINE);
     return refused;
 }

@@ -31,47 +31,103 @@ struct settled {
 };
 
 struct admission;
+/* Implemented by lib/redis; callers use the functions below. */
 struct admission_ops {
-    /* Takes `units` of the minute and of the day, all or none, and one lease. Returns CHAT_OK if they are counted and
-     * leased. With CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS or _QUOTA_UNAVAILABLE nothing was counted.
-     * Sets *quota to the user's standing after the step, except with QUOTA_UNAVAILABLE, and *retry_after_s with a
-     * refusal. */
     enum chat_error (*admit)(struct admission *self, const struct caller *caller, int units, const char *answer_id,
                              struct admission_ticket *ticket, struct quota *quota, int64_t *retry_after_s);
-    /* The usual case in one step: as admit, if the model's shared breaker (shared_breaker.h) is at rest. It is at rest
-     * if it is closed, without a counted failure, never changed, and its model doesn't rest. If `model` is NULL, the
-     * model isn't known yet, and all models' breakers must be at rest. CHAT_ERR_UNDECIDED: nothing was decided or
-     * counted; ask the breaker, and then admit. It is also returned while the store is away. */
     enum chat_error (*admit_at_rest)(struct admission *self, const char *model, const struct caller *caller, int units,
                                      const char *answer_id, struct admission_ticket *ticket, struct quota *quota,
                                      int64_t *retry_after_s);
-    /* Returns what admit would return now, for its limits alone; counts and leases nothing. CHAT_OK while Redis is
-     * away, too. */
     enum chat_error (*look)(struct admission *self, const struct caller *caller, struct quota *quota,
                             int64_t *retry_after_s);
-    /* Counts one thing that is made and is no answer, against a limit a minute of its own. Sets *quota to the user's
-     * standing, with this limit in place of the minute's. CHAT_ERR_RATE_LIMITED: nothing was counted, and
-     * *retry_after_s is set. While Redis is away, this process counts at its share. */
     enum chat_error (*admit_making)(struct admission *self, const struct caller *caller, struct quota *quota,
                                     int64_t *retry_after_s);
-    /* Ends the lease; with `refund` it gives the day's units back too. It works once for each ticket, however often and
-     * from wherever it is called. A call without `refund`, after one with it, takes the units again. Sets *out each
-     * time (NULL: not wanted). CHAT_ERR_REDIS_UNAVAILABLE: Redis is away; call again later. */
     enum chat_error (*settle)(struct admission *self, const struct admission_ticket *ticket, bool refund,
                               struct settled *out);
-    /* Keeps leases alive for LEASE_SECONDS from now. */
     enum chat_error (*renew)(struct admission *self, const struct admission_ticket *const *tickets, size_t count);
-    /* Sets *age_ms to the time since the lease was taken or renewed, by the clocks of this process and that one. -1:
-     * there is no lease. LEASE_GIVEN_BACK: it was settled. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
     enum chat_error (*lease_age)(struct admission *self, const struct admission_ticket *ticket, int64_t *age_ms);
-    /* Sets *quota to the user's standing; counts nothing. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
     enum chat_error (*peek)(struct admission *self, const struct caller *caller, struct quota *quota);
-    /* Returns CHAT_OK if the store answers now; for readiness. */
     enum chat_error (*ping)(struct admission *self);
 };
 struct admission {
     const struct admission_ops *ops;
 };
+
+/* Takes `units` of the minute and of the day, all or none, and one lease. Returns CHAT_OK if they are counted and
+ * leased. With CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS or _QUOTA_UNAVAILABLE nothing was counted.
+ * Sets *quota to the user's standing after the step, except with QUOTA_UNAVAILABLE, and *retry_after_s with a refusal.
+ */
+static inline enum chat_error admission_admit(struct admission *self, const struct caller *caller, int units,
+                                              const char *answer_id, struct admission_ticket *ticket,
+                                              struct quota *quota, int64_t *retry_after_s)
+{
+    return self->ops->admit(self, caller, units, answer_id, ticket, quota, retry_after_s);
+}
+
+/* The usual case in one step: as admit, if the model's shared breaker (shared_breaker.h) is at rest. It is at rest if
+ * it is closed, without a counted failure, never changed, and its model doesn't rest. If `model` is NULL, the model
+ * isn't known yet, and all models' breakers must be at rest. CHAT_ERR_UNDECIDED: nothing was decided or counted; ask
+ * the breaker, and then admit. It is also returned while the store is away. */
+static inline enum chat_error admission_admit_at_rest(struct admission *self, const char *model,
+                                                      const struct caller *caller, int units, const char *answer_id,
+                                                      struct admission_ticket *ticket, struct quota *quota,
+                                                      int64_t *retry_after_s)
+{
+    return self->ops->admit_at_rest(self, model, caller, units, answer_id, ticket, quota, retry_after_s);
+}
+
+/* Returns what admit would return now, for its limits alone; counts and leases nothing. CHAT_OK while Redis is away,
+ * too. */
+static inline enum chat_error admission_look(struct admission *self, const struct caller *caller, struct quota *quota,
+                                             int64_t *retry_after_s)
+{
+    return self->ops->look(self, caller, quota, retry_after_s);
+}
+
+/* Counts one thing that is made and is no answer, against a limit a minute of its own. Sets *quota to the user's
+ * standing, with this limit in place of the minute's. CHAT_ERR_RATE_LIMITED: nothing was counted, and *retry_after_s is
+ * set. While Redis is away, this process counts at its share. */
+static inline enum chat_error admission_admit_making(struct admission *self, const struct caller *caller,
+                                                     struct quota *quota, int64_t *retry_after_s)
+{
+    return self->ops->admit_making(self, caller, quota, retry_after_s);
+}
+
+/* Ends the lease; with `refund` it gives the day's units back too. It works once for each ticket, however often and
+ * from wherever it is called. A call without `refund`, after one with it, takes the units again. Sets *out each time
+ * (NULL: not wanted). CHAT_ERR_REDIS_UNAVAILABLE: Redis is away; call again later. */
+static inline enum chat_error admission_settle(struct admission *self, const struct admission_ticket *ticket,
+                                               bool refund, struct settled *out)
+{
+    return self->ops->settle(self, ticket, refund, out);
+}
+
+/* Keeps leases alive for LEASE_SECONDS from now. */
+static inline enum chat_error admission_renew(struct admission *self, const struct admission_ticket *const *tickets,
+                                              size_t count)
+{
+    return self->ops->renew(self, tickets, count);
+}
+
+/* Sets *age_ms to the time since the lease was taken or renewed, by the clocks of this process and that one. -1: there
+ * is no lease. LEASE_GIVEN_BACK: it was settled. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
+static inline enum chat_error admission_lease_age(struct admission *self, const struct admission_ticket *ticket,
+                                                  int64_t *age_ms)
+{
+    return self->ops->lease_age(self, ticket, age_ms);
+}
+
+/* Sets *quota to the user's standing; counts nothing. Errors: CHAT_ERR_REDIS_UNAVAILABLE. */
+static inline enum chat_error admission_peek(struct admission *self, const struct caller *caller, struct quota *quota)
+{
+    return self->ops->peek(self, caller, quota);
+}
+
+/* Returns CHAT_OK if the store answers now; for readiness. */
+static inline enum chat_error admission_ping(struct admission *self)
+{
+    return self->ops->ping(self);
+}
 
 static inline int admission_units(const struct admission_ticket *ticket)
 {

@@ -73,20 +73,49 @@ struct writer_look {
 };
 
 struct answer_log;
+/* Implemented by lib/redis; callers use the functions below. */
 struct answer_log_ops {
     enum chat_error (*exchange)(struct answer_log *self, struct log_exchange *exchange, struct arena *arena);
-    /* Reads what the log has of one answer, for ending one whose process died. */
     enum chat_error (*read)(struct answer_log *self, struct log_read *read, struct arena *arena);
-    /* Reads how it ended, with strings in the arena. *known = false: it hasn't ended, or its row is written. */
     enum chat_error (*read_end)(struct answer_log *self, const char *answer_id, struct arena *arena, bool *known,
                                 struct log_end *out);
-    /* Fills the state of each writer, for many answers in few round trips. */
     enum chat_error (*writer_states)(struct answer_log *self, struct writer_look *looks, size_t count);
-    /* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */
     enum chat_error (*ask_stop)(struct answer_log *self, const char *answer_id, bool *asked);
 };
 struct answer_log {
     const struct answer_log_ops *ops;
 };
+
+/* Writes and reads all that the exchange names. Texts that are read are in the arena. */
+static inline enum chat_error answer_log_exchange(struct answer_log *self, struct log_exchange *exchange,
+                                                  struct arena *arena)
+{
+    return self->ops->exchange(self, exchange, arena);
+}
+
+/* Reads what the log has of one answer, for ending one whose process died. */
+static inline enum chat_error answer_log_read(struct answer_log *self, struct log_read *read, struct arena *arena)
+{
+    return self->ops->read(self, read, arena);
+}
+
+/* Reads how it ended, with strings in the arena. *known = false: it hasn't ended, or its row is written. */
+static inline enum chat_error answer_log_read_end(struct answer_log *self, const char *answer_id, struct arena *arena,
+                                                  bool *known, struct log_end *out)
+{
+    return self->ops->read_end(self, answer_id, arena, known, out);
+}
+
+/* Fills the state of each writer, for many answers in few round trips. */
+static inline enum chat_error answer_log_writer_states(struct answer_log *self, struct writer_look *looks, size_t count)
+{
+    return self->ops->writer_states(self, looks, count);
+}
+
+/* Asks the process that writes the answer to stop it. *asked = false: nobody is known to write it. */
+static inline enum chat_error answer_log_ask_stop(struct answer_log *self, const char *answer_id, bool *asked)
+{
+    return self->ops->ask_stop(self, answer_id, asked);
+}
 
 #endif

@@ -1,4 +1,4 @@
-/* The answers being written now, as the use cases see them. Implemented by the relay; any thread may call. */
+/* The answers being written now, as the use cases see them. Any thread may call. */
 #ifndef USECASES_ANSWERS_H
 #define USECASES_ANSWERS_H
 
@@ -43,35 +43,95 @@ struct answer_attach {
 enum answer_stop_result { STOP_REQUESTED, STOP_NOT_HERE };
 
 struct answers;
+/* Implemented by lib/relay; callers use the functions below. */
 struct answers_ops {
-    /* Takes a place for one more stream, before anything is counted or taken over. Errors: CHAT_ERR_OVERLOADED,
-     * CHAT_ERR_SHUTTING_DOWN. */
     enum chat_error (*reserve)(struct answers *self);
     void (*unreserve)(struct answers *self);
-    /* Takes a reader's place, before the connection is taken. A reader reads what is there already. These places are
-     * separate from those above, so that no question is ever refused for a reader. Errors: CHAT_ERR_TOO_MANY_STREAMS
-     * (this user has as many as a user may), CHAT_ERR_OVERLOADED, CHAT_ERR_SHUTTING_DOWN. */
     enum chat_error (*reserve_reader)(struct answers *self, const char *user_id);
     void (*unreserve_reader)(struct answers *self, const char *user_id);
-    /* As reserve_reader, for a reply of any length; a user has one of these at a time in a process. */
     enum chat_error (*reserve_long)(struct answers *self, const char *user_id);
     void (*unreserve_long)(struct answers *self, const char *user_id);
-    /* Takes the listener, and uses the reserved place. Cannot fail. */
     void (*start)(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener);
-    /* Takes the listener, and uses the caller's reserved reader's place. Cannot fail. The relay shows an answer that is
-     * over from attach->answer. If this process writes the answer, the listener is attached to it. If another does, the
-     * listener is attached to a follower, which follows the log and the row until the answer is over. */
     void (*attach)(struct answers *self, const struct answer_attach *attach, struct answer_listener *listener);
-    /* Takes the reply, and uses the caller's reserved reader's place. Its first step runs after wait_ms. Cannot fail.
-     */
     void (*step)(struct answers *self, const char *user_id, struct stepped *reply, int64_t wait_ms);
-    /* Takes the client and the spec's body, and uses the reserved place. Cannot fail. */
     void (*complete)(struct answers *self, const struct completion_spec *spec, struct completion_client *client);
-    /* Asks for a stop; the row shows when it is settled. Waits for a turn of the loop at most. */
     enum answer_stop_result (*stop)(struct answers *self, const char *answer_id);
 };
 struct answers {
     const struct answers_ops *ops;
 };
+
+/* Takes a place for one more stream, before anything is counted or taken over. Errors: CHAT_ERR_OVERLOADED,
+ * CHAT_ERR_SHUTTING_DOWN. */
+static inline enum chat_error answers_reserve(struct answers *self)
+{
+    return self->ops->reserve(self);
+}
+
+/* Gives the place back. */
+static inline void answers_unreserve(struct answers *self)
+{
+    self->ops->unreserve(self);
+}
+
+/* Takes a reader's place, before the connection is taken. A reader reads what is there already. These places are
+ * separate from those above, so that no question is ever refused for a reader. Errors: CHAT_ERR_TOO_MANY_STREAMS (this
+ * user has as many as a user may), CHAT_ERR_OVERLOADED, CHAT_ERR_SHUTTING_DOWN. */
+static inline enum chat_error answers_reserve_reader(struct answers *self, const char *user_id)
+{
+    return self->ops->reserve_reader(self, user_id);
+}
+
+/* Gives a reader's place back. */
+static inline void answers_unreserve_reader(struct answers *self, const char *user_id)
+{
+    self->ops->unreserve_reader(self, user_id);
+}
+
+/* As reserve_reader, for a reply of any length; a user has one of these at a time in a process. */
+static inline enum chat_error answers_reserve_long(struct answers *self, const char *user_id)
+{
+    return self->ops->reserve_long(self, user_id);
+}
+
+/* Gives the place of a long reply back. */
+static inline void answers_unreserve_long(struct answers *self, const char *user_id)
+{
+    self->ops->unreserve_long(self, user_id);
+}
+
+/* Takes the listener, and uses the reserved place. Cannot fail. */
+static inline void answers_start(struct answers *self, const struct answer_spec *spec, struct answer_listener *listener)
+{
+    self->ops->start(self, spec, listener);
+}
+
+/* Takes the listener, and uses the caller's reserved reader's place. Cannot fail. The relay shows an answer that is
+ * over from attach->answer. If this process writes the answer, the listener is attached to it. If another does, the
+ * listener is attached to a follower, which follows the log and the row until the answer is over. */
+static inline void answers_attach(struct answers *self, const struct answer_attach *attach,
+                                  struct answer_listener *listener)
+{
+    self->ops->attach(self, attach, listener);
+}
+
+/* Takes the reply, and uses the caller's reserved reader's place. Its first step runs after wait_ms. Cannot fail. */
+static inline void answers_step(struct answers *self, const char *user_id, struct stepped *reply, int64_t wait_ms)
+{
+    self->ops->step(self, user_id, reply, wait_ms);
+}
+
+/* Takes the client and the spec's body, and uses the reserved place. Cannot fail. */
+static inline void answers_complete(struct answers *self, const struct completion_spec *spec,
+                                    struct completion_client *client)
+{
+    self->ops->complete(self, spec, client);
+}
+
+/* Asks for a stop; the row shows when it is settled. Waits for a turn of the loop at most. */
+static inline enum answer_stop_result answers_stop(struct answers *self, const char *answer_id)
+{
+    return self->ops->stop(self, answer_id);
+}
 
 #endif

@@ -17,9 +17,9 @@ enum {
 /* Gives back what was taken: the request failed after it was counted. */
 static void give_back(const struct chat_ports *ports, struct problem *problem, struct ready_answer *out)
 {
-    ports->answers->ops->unreserve(ports->answers);
-    ports->breaker->ops->report(ports->breaker, &out->spec.breaker, BREAKER_NEITHER, 0);
-    if (ports->admission->ops->settle(ports->admission, &out->spec.ticket, true, NULL) != CHAT_OK)
+    answers_unreserve(ports->answers);
+    shared_breaker_report(ports->breaker, &out->spec.breaker, BREAKER_NEITHER, 0);
+    if (admission_settle(ports->admission, &out->spec.ticket, true, NULL) != CHAT_OK)
         log_write(LOG_WARN, "give_back_failed", LOG_STR("message_id", out->spec.ticket.answer_id));
     else if (out->spec.ticket.daily_counted) {
         metrics_add(&metrics->counters.quota[QUOTA_GIVEN_BACK], 1);
@@ -32,7 +32,7 @@ static bool is_unsettled(const struct chat_ports *ports, const char *answer_id, 
 {
     struct log_end end;
     bool known;
-    return ports->log->ops->read_end(ports->log, answer_id, arena, &known, &end) == CHAT_OK && known;
+    return answer_log_read_end(ports->log, answer_id, arena, &known, &end) == CHAT_OK && known;
 }
 
 static enum chat_error store_problem(struct problem *problem, enum chat_error error, const struct answer_begin *begin,
@@ -76,7 +76,7 @@ static bool compose_prompt(const struct chat_ports *ports, const struct answer_b
     prompt.max_tokens = policy->max_tokens;
     struct buf body;
     buf_init(&body, PROMPT_MAX_BYTES);
-    if (!ports->provider->ops->compose(ports->provider, &prompt, &body, &out->spec.cut) || body.failed) {
+    if (!provider_compose(ports->provider, &prompt, &body, &out->spec.cut) || body.failed) {
         buf_fini(&body);
         return false;
     }
@@ -111,7 +111,7 @@ static void abandon(const struct chat_ports *ports, const struct answer_begun *b
     answer_next(begun->answer.status, ANSWER_FAILED, &end.status);
     bool written;
     struct session session;
-    if (ports->messages->ops->end_answer(ports->messages, &end, arena, &written, &session) != CHAT_OK)
+    if (message_repo_end_answer(ports->messages, &end, arena, &written, &session) != CHAT_OK)
         log_write(LOG_ERROR, "abandoned_answer_not_ended", LOG_STR("message_id", begun->answer.id));
 }
 
@@ -130,12 +130,12 @@ static const char *session_model(const struct chat_ports *ports, void *context)
     struct message answer;
     struct session session;
     if (lookup->begin->regenerates_id) {
-        if (ports->messages->ops->get(ports->messages, user_id, lookup->begin->regenerates_id, lookup->arena,
-                                      &answer) != CHAT_OK)
+        if (message_repo_get(ports->messages, user_id, lookup->begin->regenerates_id, lookup->arena, &answer) !=
+            CHAT_OK)
             return NULL;
         session_id = answer.session_id;
     }
-    bool found = ports->sessions->ops->get(ports->sessions, user_id, session_id, lookup->arena, &session) == CHAT_OK;
+    bool found = session_repo_get(ports->sessions, user_id, session_id, lookup->arena, &session) == CHAT_OK;
     return found ? session.model : NULL;
 }
 
@@ -175,7 +175,7 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
     begin->epoch = 1;
     begin->context_messages = ports->policy->max_context_messages;
     struct answer_begun begun = {0};
-    error = ports->messages->ops->begin_answer(ports->messages, begin, arena, &begun);
+    error = message_repo_begin_answer(ports->messages, begin, arena, &begun);
     if (error != CHAT_OK) {
         give_back(ports, problem, out);
         if (error == CHAT_ERR_GENERATION_IN_PROGRESS && is_unsettled(ports, begun.active_message_id, arena))

@@ -7,8 +7,8 @@
 #include "usecases/ports.h"
 
 /* An answer that is counted and stored, and holds a place in the relay. The caller sets spec.request_id and spec.trace,
- * and gives spec to answers->ops->start. spec points into this struct, so it is not to be copied. Other pointers are in
- * the arena; the bodies are malloc'ed, and `start` takes them. */
+ * and gives spec to answers_start. spec points into this struct, so it is not to be copied. Other pointers are in
+ * the arena; the bodies are malloc'ed, and answers_start takes them. */
 struct ready_answer {
     struct session session;
     struct message question;

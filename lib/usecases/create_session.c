@@ -17,7 +17,7 @@ enum chat_error create_session(const struct chat_ports *ports, const struct crea
 {
     int64_t now_ms = clock_wall_ms(ports->clock);
     enum chat_error error =
-        ports->admission->ops->admit_making(ports->admission, in->caller, &problem->quota, &problem->retry_after_s);
+        admission_admit_making(ports->admission, in->caller, &problem->quota, &problem->retry_after_s);
     problem->has_quota = error != CHAT_OK;
     if (error != CHAT_OK) return problem_set(problem, error, "Too many chats made this minute; see `Retry-After`.");
     *out = (struct session){
@@ -31,5 +31,5 @@ enum chat_error create_session(const struct chat_ports *ports, const struct crea
         memcpy(out->id, in->session_id, UUID_TEXT_SIZE);
     else
         uuid_v7(now_ms, out->id);
-    return problem_set(problem, ports->sessions->ops->create(ports->sessions, in->caller->user_id, out), NULL);
+    return problem_set(problem, session_repo_create(ports->sessions, in->caller->user_id, out), NULL);
 }

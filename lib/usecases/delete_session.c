@@ -7,8 +7,8 @@ enum { NEWLY_BEGUN_MS = 500, ASK_AGAIN_MS = 50 };
 enum chat_error delete_session(const struct chat_ports *ports, const struct caller *caller, const char *session_id)
 {
     char active_answer[UUID_TEXT_SIZE];
-    enum chat_error error = ports->sessions->ops->remove(ports->sessions, caller->user_id, session_id,
-                                                         clock_wall_ms(ports->clock), active_answer);
+    enum chat_error error =
+        session_repo_remove(ports->sessions, caller->user_id, session_id, clock_wall_ms(ports->clock), active_answer);
     if (error != CHAT_OK || !active_answer[0]) return error;
     /* one that began a moment ago may not be known to the log yet */
     int64_t until_ms = clock_mono_ms(ports->clock) + NEWLY_BEGUN_MS;

@@ -18,7 +18,7 @@ static enum chat_error delete_all(const struct chat_ports *ports, const char *us
     arena_init(&arena);
     while (error == CHAT_OK && page.has_more) {
         arena_reset(&arena);
-        error = ports->sessions->ops->list(ports->sessions, &query, &arena, &page); /* those before are not in it */
+        error = session_repo_list(ports->sessions, &query, &arena, &page); /* those before are not in it */
         for (size_t i = 0; error == CHAT_OK && i < page.count; i++) {
             error = delete_session(ports, &caller, page.items[i].id);
             if (error == CHAT_ERR_SESSION_NOT_FOUND) error = CHAT_OK; /* the user was faster */
@@ -48,10 +48,10 @@ static enum chat_error pass(const struct chat_ports *ports, struct user_data *da
     *gone = (struct user_data_counts){0};
     enum chat_error error = delete_all(ports, user_id);
     do {
-        if (error == CHAT_OK) error = data->ops->erase(data, user_id, ERASE_BATCH, &batch);
+        if (error == CHAT_OK) error = user_data_erase(data, user_id, ERASE_BATCH, &batch);
         if (error == CHAT_OK) add(gone, &batch);
     } while (error == CHAT_OK && !none(&batch));
-    return error == CHAT_OK ? keys->ops->erase(keys, user_id, &gone->redis_keys) : error;
+    return error == CHAT_OK ? user_keys_erase(keys, user_id, &gone->redis_keys) : error;
 }
 
 enum chat_error erase_user(const struct chat_ports *ports, struct user_data *data, struct user_keys *keys,
@@ -63,7 +63,7 @@ enum chat_error erase_user(const struct chat_ports *ports, struct user_data *dat
         if (i) clock_sleep_ms(ports->clock, ERASE_PAUSE_MS);
         enum chat_error error = pass(ports, data, keys, user_id, &found);
         add(gone, &found); /* a pass that failed may have taken some */
-        if (error == CHAT_OK) error = data->ops->count(data, user_id, left);
+        if (error == CHAT_OK) error = user_data_count(data, user_id, left);
         if (error != CHAT_OK) return error;
         left->redis_keys = found.redis_keys; /* of the last pass, some may be back */
         if (none(&found) && none(left)) break;

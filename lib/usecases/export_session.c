@@ -7,7 +7,7 @@ enum chat_error export_session_open(const struct chat_ports *ports, const struct
 {
     struct message_repo *messages = ports->messages;
     struct message_page newest;
-    enum chat_error error = messages->ops->page(messages, caller->user_id, session_id, 0, 1, arena, &newest);
+    enum chat_error error = message_repo_page(messages, caller->user_id, session_id, 0, 1, arena, &newest);
     if (error != CHAT_OK) return error;
     *out = (struct session_export){.last = newest.count ? newest.items[0].seq : 0, .over = newest.count == 0};
     memcpy(out->user_id, caller->user_id, USER_ID_SIZE);
@@ -24,8 +24,8 @@ enum chat_error export_session_next(const struct chat_ports *ports, struct sessi
     struct arena arena;
     if (self->over) return CHAT_OK;
     arena_init(&arena);
-    enum chat_error error = messages->ops->after(messages, self->user_id, self->session_id, self->after,
-                                                 EXPORT_PAGE_MESSAGES, &arena, &page);
+    enum chat_error error =
+        message_repo_after(messages, self->user_id, self->session_id, self->after, EXPORT_PAGE_MESSAGES, &arena, &page);
     for (size_t i = 0; i < page.count && page.items[i].seq <= self->last; i++) {
         sink->message(sink, &page.items[i]);
         self->after = page.items[i].seq;

@@ -15,7 +15,7 @@ static enum chat_error give_messages(struct user_data *data, const char *user_id
     arena_init(&arena);
     while (error == CHAT_OK && count == PAGE_LIMIT_MAX) {
         arena_reset(&arena);
-        error = data->ops->messages(data, user_id, session_id, after, PAGE_LIMIT_MAX, &arena, &messages, &count);
+        error = user_data_messages(data, user_id, session_id, after, PAGE_LIMIT_MAX, &arena, &messages, &count);
         for (size_t i = 0; error == CHAT_OK && i < count; i++) {
             sink->message(sink, &messages[i]);
             after = messages[i].message.seq;
@@ -44,7 +44,7 @@ static enum chat_error give_standing(const struct chat_ports *ports, struct user
     arena_init(&arena);
     while (error == CHAT_OK && page.has_more) {
         arena_reset(&arena);
-        error = ports->sessions->ops->list(ports->sessions, &query, &arena, &page);
+        error = session_repo_list(ports->sessions, &query, &arena, &page);
         for (size_t i = 0; error == CHAT_OK && i < page.count; i++)
             error = give_session(data, user_id, &page.items[i], 0, sink);
         query.has_after = true;
@@ -64,7 +64,7 @@ static enum chat_error give_deleted(struct user_data *data, const char *user_id,
     arena_init(&arena);
     while (error == CHAT_OK && count == PAGE_LIMIT_MAX) {
         arena_reset(&arena);
-        error = data->ops->deleted(data, user_id, after_id, PAGE_LIMIT_MAX, &arena, &sessions, &count);
+        error = user_data_deleted(data, user_id, after_id, PAGE_LIMIT_MAX, &arena, &sessions, &count);
         for (size_t i = 0; error == CHAT_OK && i < count; i++)
             error = give_session(data, user_id, &sessions[i].session, sessions[i].deleted_at_ms, sink);
         if (error == CHAT_OK && count) memcpy(after_id, sessions[count - 1].session.id, UUID_TEXT_SIZE);
@@ -86,7 +86,7 @@ static enum chat_error give_usage(const struct chat_ports *ports, const char *us
     arena_init(&arena);
     while (error == CHAT_OK && page.has_more) {
         arena_reset(&arena);
-        error = ports->usage->ops->list(ports->usage, &query, &arena, &page);
+        error = usage_repo_list(ports->usage, &query, &arena, &page);
         for (size_t i = 0; error == CHAT_OK && i < page.count; i++) sink->usage(sink, &page.items[i]);
         query.has_after = true;
         if (error == CHAT_OK && page.count) query.after = page.items[page.count - 1].key;

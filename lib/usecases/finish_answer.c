@@ -55,11 +55,11 @@ static enum chat_error write_row(const struct chat_ports *ports, struct finish_a
     bool written = false;
     if (in->context_starts_at) {
         enum chat_error error =
-            ports->sessions->ops->set_context_start(ports->sessions, message->session_id, in->context_starts_at);
+            session_repo_set_context_start(ports->sessions, message->session_id, in->context_starts_at);
         if (error != CHAT_OK) return error;
         in->context_starts_at = NULL;
     }
-    enum chat_error error = ports->messages->ops->end_answer(ports->messages, &end, arena, &written, session);
+    enum chat_error error = message_repo_end_answer(ports->messages, &end, arena, &written, session);
     if (error != CHAT_OK) return error;
     if (!written) log_write(LOG_WARN, "answer_already_ended", LOG_STR("message_id", message->id));
     if (written) count(&end);

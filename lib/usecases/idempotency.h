@@ -27,21 +27,44 @@ struct key_claim {
 };
 
 struct idempotency;
+/* Implemented by lib/redis; callers use the functions below. */
 struct idempotency_ops {
-    /* Takes the key if it is free: TAKEN. Otherwise sets *state and first_id to who has it. A user who has
-     * IDEMPOTENCY_KEYS_MAX loses the oldest. CHAT_ERR_REDIS_UNAVAILABLE: it can't be known now. */
     enum chat_error (*take)(struct idempotency *self, const struct key_claim *claim, enum key_state *state,
                             char first_id[UUID_TEXT_SIZE]);
-    /* Sets the same without taking it. */
     enum chat_error (*look)(struct idempotency *self, const struct key_claim *claim, enum key_state *state,
                             char first_id[UUID_TEXT_SIZE]);
-    /* Notes that what the request makes is stored. Does nothing if the key is no longer ours. */
     enum chat_error (*keep)(struct idempotency *self, const struct key_claim *claim);
-    /* Gives the key up, if it is still our_id's: the request was refused. */
     enum chat_error (*give_up)(struct idempotency *self, const struct key_claim *claim);
 };
 struct idempotency {
     const struct idempotency_ops *ops;
 };
+
+/* Takes the key if it is free: TAKEN. Otherwise sets *state and first_id to who has it. A user who has
+ * IDEMPOTENCY_KEYS_MAX loses the oldest. CHAT_ERR_REDIS_UNAVAILABLE: it can't be known now. */
+static inline enum chat_error idempotency_take(struct idempotency *self, const struct key_claim *claim,
+                                               enum key_state *state, char first_id[UUID_TEXT_SIZE])
+{
+    return self->ops->take(self, claim, state, first_id);
+}
+
+/* Sets the same without taking it. */
+static inline enum chat_error idempotency_look(struct idempotency *self, const struct key_claim *claim,
+                                               enum key_state *state, char first_id[UUID_TEXT_SIZE])
+{
+    return self->ops->look(self, claim, state, first_id);
+}
+
+/* Notes that what the request makes is stored. Does nothing if the key is no longer ours. */
+static inline enum chat_error idempotency_keep(struct idempotency *self, const struct key_claim *claim)
+{
+    return self->ops->keep(self, claim);
+}
+
+/* Gives the key up, if it is still our_id's: the request was refused. */
+static inline enum chat_error idempotency_give_up(struct idempotency *self, const struct key_claim *claim)
+{
+    return self->ops->give_up(self, claim);
+}
 
 #endif

@@ -13,8 +13,8 @@ bool keep_title(const struct chat_ports *ports, const char *session_id, const ch
     bool taken = false;
     *stored = NULL;
     if (title &&
-        ports->sessions->ops->set_model_title(ports->sessions, session_id, title, clock_wall_ms(ports->clock),
-                                              &taken) == CHAT_OK &&
+        session_repo_set_model_title(ports->sessions, session_id, title, clock_wall_ms(ports->clock), &taken) ==
+            CHAT_OK &&
         taken)
         *stored = title;
     return title != NULL;

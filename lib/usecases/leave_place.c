@@ -5,7 +5,7 @@
 void leave_place_tell(const struct chat_ports *ports, struct leaving *leaving)
 {
     if (!leaving->told && leaving->breaker)
-        ports->breaker->ops->report(ports->breaker, leaving->breaker, leaving->outcome, leaving->rest_s);
+        shared_breaker_report(ports->breaker, leaving->breaker, leaving->outcome, leaving->rest_s);
     leaving->told = true;
 }
 
@@ -19,7 +19,7 @@ static bool may_be_no_news(const struct leaving *leaving)
 enum chat_error leave_place(const struct chat_ports *ports, struct leaving *leaving, bool refund, struct settled *out)
 {
     if (!may_be_no_news(leaving)) leave_place_tell(ports, leaving);
-    enum chat_error error = ports->admission->ops->settle(ports->admission, leaving->ticket, refund, out);
+    enum chat_error error = admission_settle(ports->admission, leaving->ticket, refund, out);
     if (error == CHAT_OK && out->known && out->breaker_at_rest) leaving->told = true;
     leave_place_tell(ports, leaving);
     if (error == CHAT_OK && refund && leaving->ticket->daily_counted)

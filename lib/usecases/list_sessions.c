@@ -31,5 +31,5 @@ enum chat_error list_sessions(const struct chat_ports *ports, const struct calle
             return problem_field(problem, "q", "takes at most 200 characters");
         if (only_space(mine.search)) mine.search = NULL;
     }
-    return problem_set(problem, ports->sessions->ops->list(ports->sessions, &mine, arena, out), NULL);
+    return problem_set(problem, session_repo_list(ports->sessions, &mine, arena, out), NULL);
 }

@@ -43,5 +43,5 @@ enum chat_error list_usage(const struct chat_ports *ports, const struct usage_qu
         return problem_field(problem, "user", "takes at most 255 characters");
     if (query->model && strlen(query->model) >= MODEL_NAME_SIZE)
         return problem_field(problem, "model", "takes at most 127 characters");
-    return problem_set(problem, ports->usage->ops->list(ports->usage, query, arena, out), NULL);
+    return problem_set(problem, usage_repo_list(ports->usage, query, arena, out), NULL);
 }

@@ -39,24 +39,77 @@ enum listener_state {
 };
 
 struct answer_listener;
+/* Implemented by lib/http; callers use the functions below. */
 struct answer_listener_ops {
-    int (*fd)(const struct answer_listener *self); /* watched for a peer that left, and for room while BLOCKED */
-    /* Opens the stream; called once, before anything else. `scratch` is the loop's, for composing. */
+    int (*fd)(const struct answer_listener *self);
     enum listener_state (*open)(struct answer_listener *self, struct buf *scratch);
-    /* Takes the whole text so far. A client may be any distance behind: only a part is sent at a time, and BLOCKED
-     * means that more of this text is to come. Never called while BLOCKED; nor are title and ping. */
     enum listener_state (*text)(struct answer_listener *self, const struct answer_text *text, struct buf *scratch);
     enum listener_state (*title)(struct answer_listener *self, const char *title, struct buf *scratch);
     enum listener_state (*ping)(struct answer_listener *self, struct buf *scratch);
-    /* Called once, after all text, and never while BLOCKED. */
     enum listener_state (*end)(struct answer_listener *self, const struct answer_final *final, struct buf *scratch);
     enum listener_state (*writable)(struct answer_listener *self);
-    /* Returns whether the client has taken any byte since the last call. */
     bool (*took)(struct answer_listener *self);
-    void (*close)(struct answer_listener *self); /* frees it */
+    void (*close)(struct answer_listener *self);
 };
 struct answer_listener {
     const struct answer_listener_ops *ops;
 };
+
+/* Returns the descriptor. It is watched for a peer that left, and for room while BLOCKED. */
+static inline int listener_fd(const struct answer_listener *self)
+{
+    return self->ops->fd(self);
+}
+
+/* Opens the stream; called once, before anything else. `scratch` is the loop's, for composing. */
+static inline enum listener_state listener_open(struct answer_listener *self, struct buf *scratch)
+{
+    return self->ops->open(self, scratch);
+}
+
+/* Takes the whole text so far. A client may be any distance behind: only a part is sent at a time, and BLOCKED means
+ * that more of this text is to come. Never called while BLOCKED; nor are title and ping. */
+static inline enum listener_state listener_text(struct answer_listener *self, const struct answer_text *text,
+                                                struct buf *scratch)
+{
+    return self->ops->text(self, text, scratch);
+}
+
+/* Takes the session's new title. */
+static inline enum listener_state listener_title(struct answer_listener *self, const char *title, struct buf *scratch)
+{
+    return self->ops->title(self, title, scratch);
+}
+
+/* Bridges silence. */
+static inline enum listener_state listener_ping(struct answer_listener *self, struct buf *scratch)
+{
+    return self->ops->ping(self, scratch);
+}
+
+/* Called once, after all text, and never while BLOCKED. */
+static inline enum listener_state listener_end(struct answer_listener *self, const struct answer_final *final,
+                                               struct buf *scratch)
+{
+    return self->ops->end(self, final, scratch);
+}
+
+/* Called once the descriptor is writable: sends what waits. */
+static inline enum listener_state listener_writable(struct answer_listener *self)
+{
+    return self->ops->writable(self);
+}
+
+/* Returns whether the client has taken any byte since the last call. */
+static inline bool listener_took(struct answer_listener *self)
+{
+    return self->ops->took(self);
+}
+
+/* Frees it. */
+static inline void listener_close(struct answer_listener *self)
+{
+    self->ops->close(self);
+}
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The relay's view of a provider: how to ask it, and how its bytes become deltas. lib/sambanova implements it. All of
- * it is pure computation: no I/O, safe in the relay loop.
+ * The relay's view of a provider: how to ask it, and how its bytes become deltas. All of it is pure computation:
+ * no I/O, safe in the relay loop.
  */
 #ifndef USECASES_PROVIDER_H
 #define USECASES_PROVIDER_H
@@ -77,41 +77,22 @@ struct completion_bounds {
 struct decoder; /* one stream's; state only, bounded */
 
 struct provider;
+/* Implemented by lib/sambanova; callers use the functions below. */
 struct provider_ops {
-    /* Writes the request body for a streamed answer to `out`, and into *cut how it becomes the shorter one that the
-     * prompt names. false: it would exceed out's max. */
     bool (*compose)(const struct provider *self, const struct prompt *prompt, struct buf *out, struct body_cut *cut);
-    /* Takes a request body: a JSON object, composed by us or checked by the gate. Writes the same for another model to
-     * `out`. false: it names no model, or would exceed out's max. */
     bool (*set_model)(const struct provider *self, const char *body, size_t len, const char *model, struct buf *out);
-    /* Takes a completion's request body: a JSON object, checked by the gate, with numbers as its token limits. Writes
-     * it to `out` within its bounds, with the roles that the models know. false: a key that is set or bounded is
-     * spelled with escapes, or it would exceed out's max (out->failed). */
     bool (*bound)(const struct provider *self, const char *body, size_t len, const struct completion_bounds *bounds,
                   struct buf *out);
-    /* Returns a decoder for one stream, which the caller frees; NULL: no memory. */
     struct decoder *(*decoder_new)(const struct provider *self);
     void (*decoder_free)(struct decoder *decoder);
-    /* Takes body bytes of a 200 as they come, however they are split. CHAT_OK: go on (also after the end marker: the
-     * rest is ignored). An error: the stream is broken; stop reading. decoder_end reports the same. */
     enum chat_error (*decoder_feed)(struct decoder *decoder, const char *bytes, size_t len,
                                     const struct delta_sink *sink);
-    /* Returns true once [DONE] was seen: nothing after it counts. */
     bool (*decoder_done)(const struct decoder *decoder);
-    /* If usage was to be passed: writes the event with it, the last before the end marker. Takes it from `usage` if the
-     * provider sent none. */
     void (*decoder_last)(const struct decoder *decoder, const struct token_usage *usage, struct buf *out);
-    /* Called after the last byte, whether it ended cleanly or not. Hands on text that was held back (a cut tag, an open
-     * character), and fills *out. */
     void (*decoder_end)(struct decoder *decoder, const struct delta_sink *sink, struct provider_end *out);
-    /* Takes the body of a 200 that is not streamed, and mends in it what clients would refuse. If out->error is
-     * CHAT_OK, it is an answer which may go on to a completion's client, and its usage is filled. */
     void (*whole)(const struct provider *self, struct buf *body, struct provider_end *out);
-    /* Takes the first bytes (up to 8 KiB) of an error answer, its Retry-After header (or NULL), and the time now, for
-     * dates. Returns what the answer means. */
     struct provider_refusal (*refusal)(const struct provider *self, int status, const char *body, size_t len,
                                        const char *retry_after, int64_t wall_ms);
-    /* Returns whether a 200 with this Content-Type (or NULL) can be an event stream at all. */
     bool (*is_stream)(const struct provider *self, const char *content_type);
 };
 struct provider {
@@ -125,5 +106,93 @@ struct provider {
     int idle_timeout_ms;
     int total_timeout_ms;
 };
+
+/* Writes the request body for a streamed answer to `out`, and into *cut how it becomes the shorter one that the prompt
+ * names. false: it would exceed out's max. */
+static inline bool provider_compose(const struct provider *self, const struct prompt *prompt, struct buf *out,
+                                    struct body_cut *cut)
+{
+    return self->ops->compose(self, prompt, out, cut);
+}
+
+/* Takes a request body: a JSON object, composed by us or checked by the gate. Writes the same for another model to
+ * `out`. false: it names no model, or would exceed out's max. */
+static inline bool provider_set_model(const struct provider *self, const char *body, size_t len, const char *model,
+                                      struct buf *out)
+{
+    return self->ops->set_model(self, body, len, model, out);
+}
+
+/* Takes a completion's request body: a JSON object, checked by the gate, with numbers as its token limits. Writes it to
+ * `out` within its bounds, with the roles that the models know. false: a key that is set or bounded is spelled with
+ * escapes, or it would exceed out's max (out->failed). */
+static inline bool provider_bound(const struct provider *self, const char *body, size_t len,
+                                  const struct completion_bounds *bounds, struct buf *out)
+{
+    return self->ops->bound(self, body, len, bounds, out);
+}
+
+/* Returns a decoder for one stream, which the caller frees; NULL: no memory. */
+static inline struct decoder *provider_decoder_new(const struct provider *self)
+{
+    return self->ops->decoder_new(self);
+}
+
+/* Frees a decoder. */
+static inline void provider_decoder_free(const struct provider *self, struct decoder *decoder)
+{
+    self->ops->decoder_free(decoder);
+}
+
+/* Takes body bytes of a 200 as they come, however they are split. CHAT_OK: go on (also after the end marker: the rest
+ * is ignored). An error: the stream is broken; stop reading. decoder_end reports the same. */
+static inline enum chat_error provider_decoder_feed(const struct provider *self, struct decoder *decoder,
+                                                    const char *bytes, size_t len, const struct delta_sink *sink)
+{
+    return self->ops->decoder_feed(decoder, bytes, len, sink);
+}
+
+/* Returns true once [DONE] was seen: nothing after it counts. */
+static inline bool provider_decoder_done(const struct provider *self, const struct decoder *decoder)
+{
+    return self->ops->decoder_done(decoder);
+}
+
+/* If usage was to be passed: writes the event with it, the last before the end marker. Takes it from `usage` if the
+ * provider sent none. */
+static inline void provider_decoder_last(const struct provider *self, const struct decoder *decoder,
+                                         const struct token_usage *usage, struct buf *out)
+{
+    self->ops->decoder_last(decoder, usage, out);
+}
+
+/* Called after the last byte, whether it ended cleanly or not. Hands on text that was held back (a cut tag, an open
+ * character), and fills *out. */
+static inline void provider_decoder_end(const struct provider *self, struct decoder *decoder,
+                                        const struct delta_sink *sink, struct provider_end *out)
+{
+    self->ops->decoder_end(decoder, sink, out);
+}
+
+/* Takes the body of a 200 that is not streamed, and mends in it what clients would refuse. If out->error is CHAT_OK, it
+ * is an answer which may go on to a completion's client, and its usage is filled. */
+static inline void provider_whole(const struct provider *self, struct buf *body, struct provider_end *out)
+{
+    self->ops->whole(self, body, out);
+}
+
+/* Takes the first bytes (up to 8 KiB) of an error answer, its Retry-After header (or NULL), and the time now, for
+ * dates. Returns what the answer means. */
+static inline struct provider_refusal provider_read_refusal(const struct provider *self, int status, const char *body,
+                                                            size_t len, const char *retry_after, int64_t wall_ms)
+{
+    return self->ops->refusal(self, status, body, len, retry_after, wall_ms);
+}
+
+/* Returns whether a 200 with this Content-Type (or NULL) can be an event stream at all. */
+static inline bool provider_is_stream(const struct provider *self, const char *content_type)
+{
+    return self->ops->is_stream(self, content_type);
+}
 
 #endif

@@ -21,7 +21,7 @@ static bool is_orphan(const struct chat_ports *ports, enum writer_state state, c
 {
     int64_t lease_age_ms;
     if (state != WRITER_UNKNOWN) return state == WRITER_DEAD;
-    if (ports->admission->ops->lease_age(ports->admission, ticket, &lease_age_ms) != CHAT_OK) return false;
+    if (admission_lease_age(ports->admission, ticket, &lease_age_ms) != CHAT_OK) return false;
     if (lease_age_ms >= 0) return lease_age_ms > PROCESS_ALIVE_SECONDS * 1000;
     return clock_wall_ms(ports->clock) - message->created_at_ms > longest_ms;
 }
@@ -31,7 +31,7 @@ static bool take_log(const struct chat_ports *ports, struct message *message, st
 {
     struct log_read read = {0};
     memcpy(read.answer_id, message->id, UUID_TEXT_SIZE);
-    if (ports->log->ops->read(ports->log, &read, arena) != CHAT_OK) return false;
+    if (answer_log_read(ports->log, &read, arena) != CHAT_OK) return false;
     if (read.content_len) {
         message->content = read.content;
         message->content_len = read.content_len;
@@ -46,7 +46,7 @@ static bool take_end(const struct chat_ports *ports, struct message *message, st
 {
     struct log_end end;
     bool known;
-    if (ports->log->ops->read_end(ports->log, message->id, arena, &known, &end) != CHAT_OK) return false;
+    if (answer_log_read_end(ports->log, message->id, arena, &known, &end) != CHAT_OK) return false;
     if (!answer_next(message->status, known ? end.event : ANSWER_LOST, &message->status)) return false;
     /* Nothing records any more whether it was asked again. If it wasn't, no answer to its question came before it. */
     *supersedes = !known || end.supersedes_id;
@@ -71,7 +71,7 @@ static struct admission_ticket ticket_of(const struct stale_answer *stale)
 static bool log_is_believed(const struct chat_ports *ports, const struct reaper *reaper)
 {
     bool may;
-    return ports->processes->ops->may_judge(ports->processes, reaper->process_id, &may) == CHAT_OK && may;
+    return processes_may_judge(ports->processes, reaper->process_id, &may) == CHAT_OK && may;
 }
 
 /* Reads again, at one moment, all that is known of it: many were looked at together, perhaps seconds ago. */
@@ -80,7 +80,7 @@ static bool look_closely(const struct chat_ports *ports, const struct reaper *re
 {
     struct writer_look look;
     memcpy(look.answer_id, message->id, UUID_TEXT_SIZE);
-    return ports->log->ops->writer_states(ports->log, &look, 1) == CHAT_OK &&
+    return answer_log_writer_states(ports->log, &look, 1) == CHAT_OK &&
            is_orphan(ports, look.state, message, ticket, reaper->longest_ms) && take_log(ports, message, arena) &&
            take_end(ports, message, arena, supersedes) && log_is_believed(ports, reaper);
 }
@@ -109,7 +109,7 @@ static struct writer_look *look_at_writers(const struct chat_ports *ports, const
 {
     struct writer_look *looks = arena_alloc(arena, count * sizeof *looks);
     for (size_t i = 0; i < count; i++) memcpy(looks[i].answer_id, stale[i].message.id, UUID_TEXT_SIZE);
-    return ports->log->ops->writer_states(ports->log, looks, count) == CHAT_OK ? looks : NULL;
+    return answer_log_writer_states(ports->log, looks, count) == CHAT_OK ? looks : NULL;
 }
 
 /* Notes where the page ended; the next look goes on there. If each process read thousands of running ones and asked for
@@ -126,7 +126,7 @@ int reap_answers(const struct chat_ports *ports, struct reaper *reaper)
 {
     bool died;
     if (!log_is_believed(ports, reaper)) return 0;
-    if (ports->processes->ops->died(ports->processes, &died) != CHAT_OK) return 0;
+    if (processes_died(ports->processes, &died) != CHAT_OK) return 0;
     struct stale_query query = {
         .before_ms = clock_wall_ms(ports->clock) - PROCESS_ALIVE_SECONDS * 1000,
         .after_ms = died ? 0 : reaper->after_ms,
@@ -138,7 +138,7 @@ int reap_answers(const struct chat_ports *ports, struct reaper *reaper)
     size_t count;
     int reaped = 0;
     arena_init(&arena);
-    if (ports->messages->ops->stale_answers(ports->messages, &query, &arena, &stale, &count) == CHAT_OK) {
+    if (message_repo_stale_answers(ports->messages, &query, &arena, &stale, &count) == CHAT_OK) {
         const struct writer_look *looks = count ? look_at_writers(ports, stale, count, &arena) : NULL;
         int64_t until_ms = clock_mono_ms(ports->clock) + REAP_ROUND_MS;
         for (size_t i = 0; looks && i < count && clock_mono_ms(ports->clock) < until_ms; i++)

@@ -30,7 +30,7 @@ enum chat_error set_feedback(const struct chat_ports *ports, const struct set_fe
     }
     if (!fine) return problem->error;
 
-    enum chat_error error = messages->ops->get(messages, in->caller->user_id, in->message_id, arena, out);
+    enum chat_error error = message_repo_get(messages, in->caller->user_id, in->message_id, arena, out);
     if (error != CHAT_OK) return problem_set(problem, error, NULL);
     if (out->role != ROLE_ASSISTANT) {
         problem_field(problem, "id", "takes the id of an answer");
@@ -39,7 +39,7 @@ enum chat_error set_feedback(const struct chat_ports *ports, const struct set_fe
     const char *comment = NULL;
     if (rating != FEEDBACK_NONE && in->comment && has_ink(in->comment, in->comment_len))
         comment = arena_strndup(arena, in->comment, in->comment_len);
-    error = messages->ops->set_feedback(messages, in->caller->user_id, in->message_id, rating, comment, arena, out);
+    error = message_repo_set_feedback(messages, in->caller->user_id, in->message_id, rating, comment, arena, out);
     if (error == CHAT_OK)
         metrics_add(&metrics->counters.feedback[rating == FEEDBACK_UP     ? RATED_UP
                                                 : rating == FEEDBACK_DOWN ? RATED_DOWN

@@ -20,20 +20,39 @@ struct breaker_ticket {
 };
 
 struct shared_breaker;
+/* Implemented by lib/redis; callers use the functions below. */
 struct shared_breaker_ops {
-    /* Decides whether the model may be asked. CHAT_OK: ask the provider, and report once with this ticket.
-     * CHAT_ERR_API_UNAVAILABLE (open) or _UPSTREAM_RATE_LIMITED (the model rests): *retry_after_s is set. */
     enum chat_error (*allow)(struct shared_breaker *self, const char *model, struct breaker_ticket *ticket,
                              int64_t *retry_after_s);
-    /* Reports how the request of this ticket went. rest_s: of BREAKER_BUSY, as in breaker_report. */
     void (*report)(struct shared_breaker *self, const struct breaker_ticket *ticket, enum breaker_outcome outcome,
                    int64_t rest_s);
-    /* Copies the breakers of these models, POLICY_MAX_ASKED at most, in their order. */
     void (*look)(struct shared_breaker *self, const char *const *models, size_t count, struct breaker *out);
 };
 struct shared_breaker {
     const struct shared_breaker_ops *ops;
 };
+
+/* Decides whether the model may be asked. CHAT_OK: ask the provider, and report once with this ticket.
+ * CHAT_ERR_API_UNAVAILABLE (open) or _UPSTREAM_RATE_LIMITED (the model rests): *retry_after_s is set. */
+static inline enum chat_error shared_breaker_allow(struct shared_breaker *self, const char *model,
+                                                   struct breaker_ticket *ticket, int64_t *retry_after_s)
+{
+    return self->ops->allow(self, model, ticket, retry_after_s);
+}
+
+/* Reports how the request of this ticket went. rest_s: of BREAKER_BUSY, as in breaker_report. */
+static inline void shared_breaker_report(struct shared_breaker *self, const struct breaker_ticket *ticket,
+                                         enum breaker_outcome outcome, int64_t rest_s)
+{
+    self->ops->report(self, ticket, outcome, rest_s);
+}
+
+/* Copies the breakers of these models, POLICY_MAX_ASKED at most, in their order. */
+static inline void shared_breaker_look(struct shared_breaker *self, const char *const *models, size_t count,
+                                       struct breaker *out)
+{
+    self->ops->look(self, models, count, out);
+}
 
 static inline enum chat_error shared_breaker_error(enum breaker_verdict verdict)
 {

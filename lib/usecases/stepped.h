@@ -4,7 +4,7 @@
  * client that leaves. So no thread waits for a client or for another request, and a body of any length goes out in
  * pieces.
  *
- *   request thread ──answers->step──► loop ──job──► step ──► loop: waits ──job──► step … ──► over, or handed on
+ *   request thread ──answers_step──► loop ──job──► step ──► loop: waits ──job──► step … ──► over, or handed on
  *
  * A step has the connection to itself. It may ask the stores, and never waits for anything else. All other calls come
  * from the loop's thread, and never while a step runs.
@@ -27,16 +27,47 @@ enum step_next {
 };
 
 struct stepped;
+/* Implemented by lib/http; callers use the functions below. */
 struct stepped_ops {
-    int (*fd)(const struct stepped *self); /* watched for a peer that left, and for room */
+    int (*fd)(const struct stepped *self);
     enum step_next (*step)(struct stepped *self, const struct chat_ports *ports, int64_t *wait_ms);
-    enum listener_state (*writable)(struct stepped *self); /* sends what waits */
-    bool (*took)(struct stepped *self);                    /* as answer_listener_ops' */
-    void (*close)(struct stepped *self);                   /* frees it */
+    enum listener_state (*writable)(struct stepped *self);
+    bool (*took)(struct stepped *self);
+    void (*close)(struct stepped *self);
 };
 struct stepped {
     const struct stepped_ops *ops;
-    bool is_long; /* it holds the place of its user's one long reply (answers.h: reserve_long) */
+    bool is_long; /* it holds the place of its user's one long reply (answers_reserve_long) */
 };
+
+/* Returns the descriptor. It is watched for a peer that left, and for room. */
+static inline int stepped_fd(const struct stepped *self)
+{
+    return self->ops->fd(self);
+}
+
+/* Does one step. Sets *wait_ms with STEP_LATER. */
+static inline enum step_next stepped_step(struct stepped *self, const struct chat_ports *ports, int64_t *wait_ms)
+{
+    return self->ops->step(self, ports, wait_ms);
+}
+
+/* Sends what waits. */
+static inline enum listener_state stepped_writable(struct stepped *self)
+{
+    return self->ops->writable(self);
+}
+
+/* As listener_took. */
+static inline bool stepped_took(struct stepped *self)
+{
+    return self->ops->took(self);
+}
+
+/* Frees it. */
+static inline void stepped_close(struct stepped *self)
+{
+    self->ops->close(self);
+}
 
 #endif

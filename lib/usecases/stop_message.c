@@ -19,7 +19,7 @@ enum chat_error stop_message(const struct chat_ports *ports, const struct caller
     int64_t now_ms = clock_mono_ms(ports->clock);
     if (!stopping->until_ms) *stopping = (struct stopping){.until_ms = now_ms + STOP_WAIT_MS, .wait_ms = LOOK_FIRST_MS};
     *wait_ms = 0;
-    enum chat_error error = ports->messages->ops->get(ports->messages, caller->user_id, message_id, arena, out);
+    enum chat_error error = message_repo_get(ports->messages, caller->user_id, message_id, arena, out);
     if (error != CHAT_OK || out->status != MESSAGE_STREAMING || now_ms >= stopping->until_ms) return error;
     ask(ports, message_id, stopping, now_ms);
     *wait_ms = stopping->wait_ms;

@@ -23,8 +23,8 @@ static enum chat_error admit(const struct chat_ports *ports, const struct caller
                              const char *answer_id, struct problem *problem, struct place *out)
 {
     int64_t retry_after_s = 0;
-    enum chat_error error = ports->admission->ops->admit(ports->admission, caller, units, answer_id, &out->ticket,
-                                                         &out->quota, &retry_after_s);
+    enum chat_error error =
+        admission_admit(ports->admission, caller, units, answer_id, &out->ticket, &out->quota, &retry_after_s);
     return admitted(error, retry_after_s, &out->quota, problem);
 }
 
@@ -34,8 +34,8 @@ static enum chat_error admit_at_rest(const struct chat_ports *ports, const struc
                                      struct place *out)
 {
     int64_t retry_after_s = 0;
-    enum chat_error error = ports->admission->ops->admit_at_rest(ports->admission, model, caller, units, answer_id,
-                                                                 &out->ticket, &out->quota, &retry_after_s);
+    enum chat_error error = admission_admit_at_rest(ports->admission, model, caller, units, answer_id, &out->ticket,
+                                                    &out->quota, &retry_after_s);
     /* generation 0: never changed */
     out->breaker = (struct breaker_ticket){.model = model, .asked = error == CHAT_OK, .shared = true};
     return error == CHAT_ERR_UNDECIDED ? error : admitted(error, retry_after_s, &out->quota, problem);
@@ -46,7 +46,7 @@ static enum chat_error refused_by_breaker(const struct chat_ports *ports, const 
                                           enum chat_error error, struct problem *problem)
 {
     if (error == CHAT_ERR_UPSTREAM_RATE_LIMITED)
-        problem->has_quota = ports->admission->ops->peek(ports->admission, caller, &problem->quota) == CHAT_OK;
+        problem->has_quota = admission_peek(ports->admission, caller, &problem->quota) == CHAT_OK;
     log_write(LOG_INFO, "model_refused", LOG_STR("code", error_code(error)),
               LOG_INT("retry_after", problem->retry_after_s));
     return problem_set(problem, error, NULL);
@@ -58,10 +58,10 @@ static enum chat_error ask_breaker(const struct chat_ports *ports, const struct 
 {
     const char *fallback = ports->policy->fallback_model;
     int64_t fallback_wait_s;
-    enum chat_error error = ports->breaker->ops->allow(ports->breaker, model, &out->breaker, &problem->retry_after_s);
+    enum chat_error error = shared_breaker_allow(ports->breaker, model, &out->breaker, &problem->retry_after_s);
     if (error == CHAT_OK) return CHAT_OK;
     if (!fallback || strcmp(fallback, model) == 0 ||
-        ports->breaker->ops->allow(ports->breaker, fallback, &out->breaker, &fallback_wait_s) != CHAT_OK)
+        shared_breaker_allow(ports->breaker, fallback, &out->breaker, &fallback_wait_s) != CHAT_OK)
         return refused_by_breaker(ports, caller, error, problem);
     log_write(LOG_WARN, "upstream_fallback", LOG_STR("code", error_code(error)), LOG_STR("model", fallback),
               LOG_INT("attempt", 0), LOG_INT("wait_ms", 0));
@@ -86,7 +86,7 @@ static enum chat_error take_held(const struct chat_ports *ports, const struct ca
     error = ask_breaker(ports, caller, find_model(ports, wanted), problem, out);
     if (error != CHAT_OK) return error;
     error = admit(ports, caller, units, answer_id, problem, out);
-    if (error != CHAT_OK) ports->breaker->ops->report(ports->breaker, &out->breaker, BREAKER_NEITHER, 0);
+    if (error != CHAT_OK) shared_breaker_report(ports->breaker, &out->breaker, BREAKER_NEITHER, 0);
     return error;
 }
 
@@ -94,13 +94,13 @@ static enum chat_error take(const struct chat_ports *ports, const struct caller 
                             const struct wanted_model *wanted, const char *answer_id, struct problem *problem,
                             struct place *out)
 {
-    enum chat_error error = ports->answers->ops->reserve(ports->answers);
+    enum chat_error error = answers_reserve(ports->answers);
     if (error != CHAT_OK) {
         problem->retry_after_s = OVERLOADED_RETRY_AFTER_S;
         return problem_set(problem, error, NULL);
     }
     error = take_held(ports, caller, wanted, answer_id, problem, out);
-    if (error != CHAT_OK) ports->answers->ops->unreserve(ports->answers);
+    if (error != CHAT_OK) answers_unreserve(ports->answers);
     return error;
 }
 
@@ -134,7 +134,7 @@ enum chat_error look_for_place(const struct chat_ports *ports, const struct call
 {
     struct quota quota = {0};
     int64_t retry_after_s = 0;
-    enum chat_error error = ports->admission->ops->look(ports->admission, caller, &quota, &retry_after_s);
+    enum chat_error error = admission_look(ports->admission, caller, &quota, &retry_after_s);
     if (error == CHAT_OK) return CHAT_OK;
     metrics_add(&metrics->counters.admissions[result_of(error)], 1);
     return admitted(error, retry_after_s, &quota, problem);

@@ -23,8 +23,8 @@ struct wanted_model {
 
 /* Takes a place in the relay, asks the model's breaker, or else the fallback's, and then counts the limits. answer_id
  * names the lease. Returns CHAT_OK with *out; otherwise nothing is held, and *problem says why. The caller then gives
- * the place in the relay to answers->ops->start or complete, or back by unreserve. It settles the one ticket and
- * reports with the other, once. */
+ * the place in the relay to answers_start or answers_complete, or back by answers_unreserve. It settles the one ticket
+ * and reports with the other, once. */
 enum chat_error take_place(const struct chat_ports *ports, const struct caller *caller,
                            const struct wanted_model *wanted, const char *answer_id, struct problem *problem,
                            struct place *out) MUST_CHECK;

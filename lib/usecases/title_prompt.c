@@ -34,8 +34,7 @@ char *title_prompt(const struct chat_ports *ports, const struct message *questio
     struct body_cut cut;
     struct buf body;
     buf_init(&body, TITLE_BODY_MAX_BYTES);
-    if (ports->provider->ops->compose(ports->provider, &prompt, &body, &cut) && !body.failed)
-        return buf_take(&body, len);
+    if (provider_compose(ports->provider, &prompt, &body, &cut) && !body.failed) return buf_take(&body, len);
     buf_fini(&body);
     return NULL;
 }

@@ -6,7 +6,7 @@ enum chat_error update_session(const struct chat_ports *ports, const struct upda
     struct session_repo *sessions = ports->sessions;
     const char *user_id = in->caller->user_id;
     if (!in->title && in->pinned < 0 && in->archived < 0)
-        return problem_set(problem, sessions->ops->get(sessions, user_id, in->session_id, arena, out), NULL);
+        return problem_set(problem, session_repo_get(sessions, user_id, in->session_id, arena, out), NULL);
     if (in->title) {
         const char *wrong = session_title_problem(in->title, in->title_len);
         if (wrong) return problem_field(problem, "title", wrong);
@@ -17,5 +17,5 @@ enum chat_error update_session(const struct chat_ports *ports, const struct upda
         .archived = in->archived,
         .now_ms = clock_wall_ms(ports->clock),
     };
-    return problem_set(problem, sessions->ops->update(sessions, user_id, in->session_id, &patch, arena, out), NULL);
+    return problem_set(problem, session_repo_update(sessions, user_id, in->session_id, &patch, arena, out), NULL);
 }

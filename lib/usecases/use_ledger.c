@@ -118,7 +118,7 @@ bool use_ledger_flush(struct use_ledger *ledger, struct usage_repo *repo)
     struct usage_batch *batch = &ledger->batch;
     if (!batch->rows) take_gathered(ledger);
     batch->now_ms = clock_wall_ms(ledger->clock);
-    enum chat_error error = batch->count ? repo->ops->count(repo, batch) : CHAT_OK;
+    enum chat_error error = batch->count ? usage_repo_count(repo, batch) : CHAT_OK;
     if (error == CHAT_ERR_DATABASE_UNAVAILABLE) return false;
     if (error != CHAT_OK)
         log_write(LOG_ERROR, "use_not_counted", LOG_STR("code", error_code(error)), LOG_INT("rows", batch->count));

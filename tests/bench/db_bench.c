@@ -226,7 +226,7 @@ static enum chat_error list(struct database *database, const struct sample *samp
     struct session_page page;
     query.user_id = sample->user;
     query.limit = 20;
-    enum chat_error error = database->sessions->ops->list(database->sessions, &query, arena, &page);
+    enum chat_error error = session_repo_list(database->sessions, &query, arena, &page);
     if (error == CHAT_OK) database->rows += page.count;
     return error;
 }
@@ -251,8 +251,7 @@ static enum chat_error list_onwards(struct database *database, const struct samp
 static enum chat_error open_session(struct database *database, const struct sample *sample, struct arena *arena)
 {
     struct message_page page;
-    enum chat_error error =
-        database->messages->ops->page(database->messages, sample->user, sample->session, 0, 50, arena, &page);
+    enum chat_error error = message_repo_page(database->messages, sample->user, sample->session, 0, 50, arena, &page);
     if (error == CHAT_OK) database->rows += page.count;
     return error;
 }

@@ -129,23 +129,24 @@ static void run_chunks(long count)
     fake_service_serve(&service, &request);
     listener = service.chat.answers.listener;
     if (!listener) die("no stream");
-    decoder = provider->ops->decoder_new(provider);
+    decoder = provider_decoder_new(provider);
     buf_init(&answer.content, 64 << 20);
     if (!decoder || !buf_reserve(&answer.content, (size_t)count * 32)) die("no memory");
-    listener->ops->open(listener, &service.chat.answers.scratch);
+    listener_open(listener, &service.chat.answers.scratch);
     for (long i = 0; i < count; i++) {
         for (long digit = 5, rest = i; digit >= 0; digit--, rest /= 10) number[digit] = (char)('0' + rest % 10);
         if (i == count / 2) before = allocations;
-        if (provider->ops->decoder_feed(decoder, chunk, sizeof chunk - 1, &sink) != CHAT_OK) die("a chunk was refused");
+        if (provider_decoder_feed(provider, decoder, chunk, sizeof chunk - 1, &sink) != CHAT_OK)
+            die("a chunk was refused");
         const struct answer_text text = {NULL, 0, answer.content.data, answer.content.len};
-        if (listener->ops->text(listener, &text, &service.chat.answers.scratch) != LISTENER_READY) die("not sent");
+        if (listener_text(listener, &text, &service.chat.answers.scratch) != LISTENER_READY) die("not sent");
         drain();
     }
     printf("{\"chunks\":%ld,\"allocations_in_second_half\":%ld}\n", count, allocations - before);
     if (answer.content.len != (size_t)count * strlen(" token 000000")) die("text is missing");
     if (answer.client_bytes < answer.content.len) die("the client got less than the text");
-    provider->ops->decoder_free(decoder);
-    listener->ops->close(listener);
+    provider_decoder_free(provider, decoder);
+    listener_close(listener);
     service.chat.answers.listener = NULL;
     close(answer.pair[1]);
     buf_fini(&answer.content);

@@ -137,8 +137,7 @@ static inline struct outcome desk_admit_units(struct desk *desk, const struct ca
     int64_t began_ms = clock_mono_ms(clock_system());
 
     uuid_v7(clock_wall_ms(clock_system()), id);
-    out.error =
-        desk->admission->ops->admit(desk->admission, caller, units, id, &out.ticket, &out.quota, &out.retry_after_s);
+    out.error = admission_admit(desk->admission, caller, units, id, &out.ticket, &out.quota, &out.retry_after_s);
     out.took_ms = clock_mono_ms(clock_system()) - began_ms;
     return out;
 }
@@ -155,12 +154,12 @@ static inline struct outcome desk_admit(struct desk *desk)
 
 static inline enum chat_error desk_settle(struct desk *desk, const struct outcome *admitted, bool refund)
 {
-    return desk->admission->ops->settle(desk->admission, &admitted->ticket, refund, NULL);
+    return admission_settle(desk->admission, &admitted->ticket, refund, NULL);
 }
 
 static inline enum chat_error desk_ping(struct desk *desk)
 {
-    return desk->admission->ops->ping(desk->admission);
+    return admission_ping(desk->admission);
 }
 
 /* Counts as they stand in Redis, -1 where there is no key. */

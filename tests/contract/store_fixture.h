@@ -136,7 +136,7 @@ static inline char *store_add_session(struct store *store, const char *title)
     };
     char *id = store_new_id(store);
     memcpy(session.id, id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(store->sessions->ops->create(store->sessions, store->user, &session), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(store->sessions, store->user, &session), CHAT_OK);
     store->now_ms += 1000;
     return id;
 }
@@ -162,7 +162,7 @@ static inline enum chat_error store_begin(struct store *store, const struct answ
                                           struct answer_begun *begun)
 {
     store->now_ms += 1000;
-    return store->messages->ops->begin_answer(store->messages, begin, &store->arena, begun);
+    return message_repo_begin_answer(store->messages, begin, &store->arena, begun);
 }
 
 static inline struct answer_end store_end_of(struct store *store, const struct message *answer,
@@ -188,8 +188,7 @@ static inline bool store_end(struct store *store, const struct answer_end *end)
 {
     bool written;
     struct session session;
-    ck_assert_int_eq(store->messages->ops->end_answer(store->messages, end, &store->arena, &written, &session),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_end_answer(store->messages, end, &store->arena, &written, &session), CHAT_OK);
     return written;
 }
 
@@ -208,8 +207,7 @@ static inline struct answer_begun store_exchange(struct store *store, const char
 static inline struct message store_get(struct store *store, const char *message_id)
 {
     struct message message;
-    ck_assert_int_eq(store->messages->ops->get(store->messages, store->user, message_id, &store->arena, &message),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_get(store->messages, store->user, message_id, &store->arena, &message), CHAT_OK);
     return message;
 }
 

@@ -57,7 +57,7 @@ static struct quota peek_at(const char *rfc3339)
 
     desk.policy.rate_limit_per_minute = desk.policy.daily_message_quota = 1000; /* so that none hides a count */
     desk.clock.now_wall_ms = desk_time(rfc3339);
-    ck_assert_int_eq(desk.admission->ops->peek(desk.admission, &desk.user, &quota), CHAT_OK);
+    ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_OK);
     desk.clock.now_wall_ms = now_ms;
     desk.policy = policy;
     return quota;
@@ -213,7 +213,7 @@ END_TEST
 
 static enum chat_error make(struct quota *quota, int64_t *retry_after_s)
 {
-    return desk.admission->ops->admit_making(desk.admission, &desk.user, quota, retry_after_s);
+    return admission_admit_making(desk.admission, &desk.user, quota, retry_after_s);
 }
 
 /* (A7) */
@@ -224,21 +224,18 @@ START_TEST(a_look_says_what_would_be_and_counts_nothing)
     struct outcome held[3];
 
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
+        ck_assert_int_eq(admission_look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
         held[i] = desk_admit(&desk);
     }
-    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s),
-                     CHAT_ERR_TOO_MANY_STREAMS);
+    ck_assert_int_eq(admission_look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_ERR_TOO_MANY_STREAMS);
     ck_assert_int_eq(retry_after_s, 5);
     ck_assert_int_eq(quota.rate_remaining, 7);
     desk_settle(&desk, &held[0], false);
-    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
+    ck_assert_int_eq(admission_look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
     desk.policy.daily_message_quota = 3;
-    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s),
-                     CHAT_ERR_QUOTA_EXCEEDED);
+    ck_assert_int_eq(admission_look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_ERR_QUOTA_EXCEEDED);
     desk.policy.rate_limit_per_minute = 3;
-    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s),
-                     CHAT_ERR_RATE_LIMITED);
+    ck_assert_int_eq(admission_look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_ERR_RATE_LIMITED);
     ck_assert_int_eq(retry_after_s, 50);
     expect_used("2026-01-31T12:00:10.000Z", 3, 3);
     expect_streams(2);
@@ -296,7 +293,7 @@ START_TEST(a_renewed_lease_lives_on)
     desk.policy.max_concurrent_streams = 1;
     for (int i = 0; i < 4; i++) {
         manual_clock_advance(&desk.clock, 10000);
-        ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 300), CHAT_OK);
+        ck_assert_int_eq(admission_renew(desk.admission, tickets, 300), CHAT_OK);
         ck_assert_int_eq(desk_admit(&desk).error, CHAT_ERR_TOO_MANY_STREAMS);
     }
     manual_clock_advance(&desk.clock, 15000);
@@ -310,8 +307,8 @@ START_TEST(a_settled_lease_is_not_renewed_into_being)
     const struct admission_ticket *const tickets[] = {&held.ticket};
 
     ck_assert_int_eq(desk_settle(&desk, &held, false), CHAT_OK);
-    ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 1), CHAT_OK);
-    ck_assert_int_eq(desk.admission->ops->renew(desk.admission, NULL, 0), CHAT_OK);
+    ck_assert_int_eq(admission_renew(desk.admission, tickets, 1), CHAT_OK);
+    ck_assert_int_eq(admission_renew(desk.admission, NULL, 0), CHAT_OK);
     expect_streams(0);
 }
 END_TEST
@@ -361,19 +358,19 @@ START_TEST(settling_tells_where_the_user_stands_then)
     struct outcome first = desk_admit(&desk), second = desk_admit(&desk);
     struct settled stand;
 
-    ck_assert_int_eq(desk.admission->ops->settle(desk.admission, &first.ticket, true, &stand), CHAT_OK);
+    ck_assert_int_eq(admission_settle(desk.admission, &first.ticket, true, &stand), CHAT_OK);
     ck_assert(stand.known && stand.breaker_at_rest);
     ck_assert_int_eq(stand.quota.rate_remaining, 8);
     ck_assert_int_eq(stand.quota.daily_used, 1);
     ck_assert_int_eq(stand.quota.daily_reset_s, SECONDS("2026-02-01T00:00:00.000Z"));
     /* again, and on another day: nothing changes but the day */
     desk.clock.now_wall_ms = desk_time("2026-02-01T00:00:01.000Z");
-    ck_assert_int_eq(desk.admission->ops->settle(desk.admission, &first.ticket, true, &stand), CHAT_OK);
+    ck_assert_int_eq(admission_settle(desk.admission, &first.ticket, true, &stand), CHAT_OK);
     ck_assert_int_eq(stand.quota.daily_used, 0);
     ck_assert_int_eq(stand.quota.rate_remaining, 10);
     struct admission_ticket none = second.ticket;
     none.leased = none.daily_counted = false;
-    ck_assert_int_eq(desk.admission->ops->settle(desk.admission, &none, true, &stand), CHAT_OK);
+    ck_assert_int_eq(admission_settle(desk.admission, &none, true, &stand), CHAT_OK);
     ck_assert(!stand.known);
 }
 END_TEST
@@ -452,12 +449,12 @@ START_TEST(peeking_counts_nothing)
     struct quota quota;
 
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(desk.admission->ops->peek(desk.admission, &desk.user, &quota), CHAT_OK);
+        ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_OK);
         ck_assert_int_eq(quota.rate_remaining, 10);
         ck_assert_int_eq(quota.daily_used, 0);
     }
     desk_admit(&desk);
-    ck_assert_int_eq(desk.admission->ops->peek(desk.admission, &desk.user, &quota), CHAT_OK);
+    ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_OK);
     ck_assert_int_eq(quota.rate_remaining, 9);
     ck_assert_int_eq(quota.daily_used, 1);
     ck_assert_int_eq(quota.daily_reset_s, SECONDS("2026-02-01T00:00:00.000Z"));

@@ -66,7 +66,7 @@ START_TEST(a_connection_killed_between_calls_is_replaced_unseen)
     struct session out;
     const char *id = store_add_session(&store, "killed");
     end_backend();
-    ck_assert_int_eq(store.sessions->ops->get(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_get(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
     end_backend();
     /* a write that may not be sent twice goes through too: the loss is seen before it is sent */
     store_exchange(&store, id, "question", "answer");
@@ -101,7 +101,7 @@ START_TEST(a_connection_killed_during_a_call_is_replaced_where_repeating_is_safe
     PQclear(PQexec(admin, sql));
     pthread_create(&thread, NULL, end_soon, NULL);
     int64_t begun_ms = now_ms();
-    enum chat_error error = store.sessions->ops->update(store.sessions, store.user, id, &patch, &store.arena, &out);
+    enum chat_error error = session_repo_update(store.sessions, store.user, id, &patch, &store.arena, &out);
     int64_t took_ms = now_ms() - begun_ms;
     pthread_join(thread, NULL);
     /* still held: the second try runs into the time limit */
@@ -110,7 +110,7 @@ START_TEST(a_connection_killed_during_a_call_is_replaced_where_repeating_is_safe
     ck_assert_int_lt(took_ms, 3000);
     PQclear(PQexec(admin, "ROLLBACK"));
     for (int i = 0; i < 30; i++) {
-        error = store.sessions->ops->update(store.sessions, store.user, id, &patch, &store.arena, &out);
+        error = session_repo_update(store.sessions, store.user, id, &patch, &store.arena, &out);
         if (error == CHAT_OK) break;
         sleep_ms(100);
     }
@@ -146,7 +146,7 @@ START_TEST(a_frozen_server_is_given_up_in_time_and_taken_again)
     ck_assert_int_gt(pid, 0);
     ck_assert_msg(kill(pid, SIGSTOP) == 0, "needs the right to stop the server's process");
     int64_t begun_ms = now_ms();
-    enum chat_error error = store.sessions->ops->get(store.sessions, store.user, id, &store.arena, &out);
+    enum chat_error error = session_repo_get(store.sessions, store.user, id, &store.arena, &out);
     int64_t took_ms = now_ms() - begun_ms;
     bool suspect = pg_health_suspect(store.health);
     kill(pid, SIGCONT);
@@ -154,7 +154,7 @@ START_TEST(a_frozen_server_is_given_up_in_time_and_taken_again)
     ck_assert_int_lt(took_ms, 4000);
     ck_assert(suspect);
     for (begun_ms = now_ms(); error != CHAT_OK && now_ms() - begun_ms < 3000; sleep_ms(20))
-        error = store.sessions->ops->get(store.sessions, store.user, id, &store.arena, &out);
+        error = session_repo_get(store.sessions, store.user, id, &store.arena, &out);
     ck_assert_int_eq(error, CHAT_OK);
     ck_assert(!pg_health_suspect(store.health));
 }

@@ -119,8 +119,8 @@ static void *call(void *context)
         struct session session = {.title = "pooled", .title_source = TITLE_USER, .model = "m"}, found;
         session.created_at_ms = session.updated_at_ms = store.now_ms;
         uuid_v7(store.now_ms, session.id);
-        if (store.sessions->ops->create(store.sessions, store.user, &session) != CHAT_OK ||
-            store.sessions->ops->get(store.sessions, store.user, session.id, &store.arena, &found) != CHAT_OK)
+        if (session_repo_create(store.sessions, store.user, &session) != CHAT_OK ||
+            session_repo_get(store.sessions, store.user, session.id, &store.arena, &found) != CHAT_OK)
             self->failed++;
         arena_reset(&store.arena);
     }

@@ -15,14 +15,13 @@ static void close_store(void)
 
 static enum chat_error get(const char *id, struct session *out)
 {
-    return store.sessions->ops->get(store.sessions, store.user, id, &store.arena, out);
+    return session_repo_get(store.sessions, store.user, id, &store.arena, out);
 }
 
 static size_t messages_in(const char *session_id)
 {
     struct message_page page;
-    ck_assert_int_eq(store.messages->ops->page(store.messages, store.user, session_id, 0, 10, &store.arena, &page),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_page(store.messages, store.user, session_id, 0, 10, &store.arena, &page), CHAT_OK);
     return page.count;
 }
 
@@ -67,7 +66,7 @@ START_TEST(what_no_text_can_hold_is_refused_as_the_callers_mistake)
     ck_assert_int_eq(get("no-uuid", &out), CHAT_ERR_INVALID_REQUEST);
     struct session_patch bad = {.title = "\xff\xfe", .pinned = -1, .archived = -1, .now_ms = store.now_ms};
     const char *id = store_add_session(&store, "t");
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &bad, &store.arena, &out),
+    ck_assert_int_eq(session_repo_update(store.sessions, store.user, id, &bad, &store.arena, &out),
                      CHAT_ERR_INVALID_REQUEST);
     ck_assert_int_eq(get(id, &out), CHAT_OK); /* the connection goes on */
 }
@@ -77,20 +76,20 @@ START_TEST(the_tables_hold_the_domains_rules)
 {
     struct session in = {.title = "", .model = "m", .created_at_ms = 1, .updated_at_ms = 1};
     memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(session_repo_create(store.sessions, store.user, &in), CHAT_ERR_INTERNAL);
     in.title = "fine";
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "not a user id", &in), CHAT_ERR_INTERNAL);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "", &in), CHAT_ERR_INTERNAL);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "with%20percent", &in), CHAT_ERR_INTERNAL);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, "line\n", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(session_repo_create(store.sessions, "not a user id", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(session_repo_create(store.sessions, "", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(session_repo_create(store.sessions, "with%20percent", &in), CHAT_ERR_INTERNAL);
+    ck_assert_int_eq(session_repo_create(store.sessions, "line\n", &in), CHAT_ERR_INTERNAL);
     char longest[257] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@|+=/-";
     size_t alphabet = strlen(longest);
     memset(longest + alphabet, 'x', sizeof longest - 1 - alphabet);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, longest, &in), CHAT_ERR_INTERNAL); /* 256 */
+    ck_assert_int_eq(session_repo_create(store.sessions, longest, &in), CHAT_ERR_INTERNAL); /* 256 */
     longest[255] = '\0';
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, longest, &in), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(store.sessions, longest, &in), CHAT_OK);
     memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(store.sessions, store.user, &in), CHAT_OK);
 }
 END_TEST
 
@@ -152,12 +151,12 @@ START_TEST(a_purged_session_can_not_be_restored)
     const char *id = store_add_session(&store, "back");
     store_exchange(&store, id, "question", "answer");
     /* long ago, so that the purge below meets no session of another test */
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, 1000, active), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->purge(store.sessions, 500, 100, &purged), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, 1000, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_purge(store.sessions, 500, 100, &purged), CHAT_OK);
     ck_assert_int_eq(purged, 0);
-    ck_assert_int_eq(store.sessions->ops->purge(store.sessions, 2000, 100, &purged), CHAT_OK);
+    ck_assert_int_eq(session_repo_purge(store.sessions, 2000, 100, &purged), CHAT_OK);
     ck_assert_int_ge(purged, 1);
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out),
+    ck_assert_int_eq(session_repo_restore(store.sessions, store.user, id, &store.arena, &out),
                      CHAT_ERR_SESSION_NOT_FOUND);
 }
 END_TEST
@@ -169,16 +168,16 @@ START_TEST(a_purge_does_not_wait_for_another)
     struct session out;
     int purged;
     const char *held = store_add_session(&store, "held"), *free_one = store_add_session(&store, "free");
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, held, 3000, active), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, free_one, 3001, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, held, 3000, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, free_one, 3001, active), CHAT_OK);
     PGconn *other = PQconnectdb(contract_env("DATABASE_URL"));
     snprintf(sql, sizeof sql, "BEGIN; SELECT 1 FROM chat_sessions WHERE id = '%s' FOR UPDATE", held);
     PQclear(PQexec(other, sql));
-    ck_assert_int_eq(store.sessions->ops->purge(store.sessions, 4000, 100, &purged), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, free_one, &store.arena, &out),
+    ck_assert_int_eq(session_repo_purge(store.sessions, 4000, 100, &purged), CHAT_OK);
+    ck_assert_int_eq(session_repo_restore(store.sessions, store.user, free_one, &store.arena, &out),
                      CHAT_ERR_SESSION_NOT_FOUND);
     PQfinish(other);
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, held, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_restore(store.sessions, store.user, held, &store.arena, &out), CHAT_OK);
 }
 END_TEST
 

@@ -141,7 +141,7 @@ static struct session_page search_as(const char *user, const char *words, int li
     struct session_page page;
     struct session_query query = {.user_id = user, .limit = limit, .search = words};
     if (before) query.has_after = true, query.after = before->last;
-    ck_assert_int_eq(store.sessions->ops->list(store.sessions, &query, &store.arena, &page), CHAT_OK);
+    ck_assert_int_eq(session_repo_list(store.sessions, &query, &store.arena, &page), CHAT_OK);
     ck_assert_ptr_nonnull(page.matches);
     return page;
 }
@@ -232,8 +232,7 @@ START_TEST(letters_with_marks_are_found_however_they_are_spelt)
             begun = store_exchange(&store, id, "z", written);
             ck_assert_str_eq(search(searched).matches[0].message_id, begun.answer.id);
             char active[UUID_TEXT_SIZE];
-            ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active),
-                             CHAT_OK);
+            ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
         }
     ck_assert_uint_eq(search("cafe au lait").count, 0); /* a mark is still a mark */
 }
@@ -250,18 +249,18 @@ START_TEST(titles_with_marks_are_found_however_they_are_spelt)
             const char *made = store_add_session(&store, written), *modelled = store_add_session(&store, NULL);
             const char *renamed = store_add_session(&store, "x");
             store_exchange(&store, modelled, "q", "a");
-            ck_assert_int_eq(
-                store.sessions->ops->set_model_title(store.sessions, modelled, written, store.now_ms, &taken), CHAT_OK);
+            ck_assert_int_eq(session_repo_set_model_title(store.sessions, modelled, written, store.now_ms, &taken),
+                             CHAT_OK);
             struct session_patch rename = {.title = written, .pinned = -1, .archived = -1, .now_ms = store.now_ms};
-            ck_assert_int_eq(
-                store.sessions->ops->update(store.sessions, store.user, renamed, &rename, &store.arena, &out), CHAT_OK);
+            ck_assert_int_eq(session_repo_update(store.sessions, store.user, renamed, &rename, &store.arena, &out),
+                             CHAT_OK);
             ck_assert_str_eq(out.title, written);
             struct session_page page = search(searched);
             ck_assert_msg(page.count == 3, "%s: %zu found", searched, page.count);
             for (size_t at = 0; at < page.count; at++) ck_assert_str_eq(page.matches[at].snippet, written);
             const char *const ids[] = {made, modelled, renamed};
             for (size_t at = 0; at < 3; at++)
-                ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, ids[at], store.now_ms, active),
+                ck_assert_int_eq(session_repo_remove(store.sessions, store.user, ids[at], store.now_ms, active),
                                  CHAT_OK);
         }
 }
@@ -279,10 +278,10 @@ START_TEST(nobody_finds_what_is_anothers_deleted_or_superseded)
     ck_assert_int_eq(store_begin(&store, &edit, &begun), CHAT_OK);
     ck_assert_uint_eq(search("zucchini").count, 0);
     ck_assert_uint_eq(search("courgette").count, 1);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
     ck_assert_uint_eq(search("courgette").count, 0);
     struct session out;
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
     ck_assert_uint_eq(search("courgette").count, 1);
 }
 END_TEST
@@ -294,12 +293,11 @@ START_TEST(a_new_title_is_found_and_the_old_one_is_not)
     const char *id = store_add_session(&store, NULL);
     store_exchange(&store, id, "q", "a"); /* takes the title "from the first message" */
     ck_assert_uint_eq(search("from first").count, 1);
-    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "Volcanoes", store.now_ms, &taken),
-                     CHAT_OK);
+    ck_assert_int_eq(session_repo_set_model_title(store.sessions, id, "Volcanoes", store.now_ms, &taken), CHAT_OK);
     ck_assert_uint_eq(search("from first").count, 0);
     ck_assert_uint_eq(search("volcano").count, 1);
     struct session_patch rename = {.title = "Geysers", .pinned = -1, .archived = -1, .now_ms = store.now_ms};
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &rename, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_update(store.sessions, store.user, id, &rename, &store.arena, &out), CHAT_OK);
     ck_assert_uint_eq(search("volcano").count, 0);
     ck_assert_uint_eq(search("geysers").count, 1);
 }
@@ -402,7 +400,7 @@ static void assert_found_as_plainly(PGconn *pg, const char *words, const char *t
     struct session_page page = {.has_more = true};
     int row = 0;
     while (page.has_more) {
-        ck_assert_int_eq(store.sessions->ops->list(store.sessions, &query, &store.arena, &page), CHAT_OK);
+        ck_assert_int_eq(session_repo_list(store.sessions, &query, &store.arena, &page), CHAT_OK);
         for (size_t i = 0; i < page.count; i++, row++) {
             ck_assert_msg(row < PQntuples(rows), "%s: more than there are", words);
             ck_assert_msg(strcmp(page.items[i].id, PQgetvalue(rows, row, 0)) == 0, "%s, %d: another session", words,

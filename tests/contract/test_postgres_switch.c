@@ -94,7 +94,7 @@ static void make_read_only(struct store *at)
 static enum chat_error get(struct store *at, const char *id)
 {
     struct session out;
-    return at->sessions->ops->get(at->sessions, at->user, id, &at->arena, &out);
+    return session_repo_get(at->sessions, at->user, id, &at->arena, &out);
 }
 
 /* (postgres-demoted-reads) */
@@ -162,7 +162,7 @@ START_TEST(one_that_is_read_only_is_as_good_as_none)
     ck_assert_int_eq(pg_ping(read_only.conn), CHAT_ERR_DATABASE_UNAVAILABLE);
     ck_assert(pg_health_suspect(read_only.health));
     for (int i = 0; i < 20; i++) {
-        ck_assert_int_eq(read_only.sessions->ops->get(read_only.sessions, store.user, id, &store.arena, &out),
+        ck_assert_int_eq(session_repo_get(read_only.sessions, store.user, id, &store.arena, &out),
                          CHAT_ERR_DATABASE_UNAVAILABLE);
         usleep(20000);
     }
@@ -333,7 +333,7 @@ START_TEST(what_may_have_been_done_is_repeated_only_where_twice_is_as_good_as_on
 
     struct session out;
     atomic_store(&cuts_left, 1);
-    ck_assert_int_eq(broken.sessions->ops->get(broken.sessions, broken.user, id, &broken.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_get(broken.sessions, broken.user, id, &broken.arena, &out), CHAT_OK);
     ck_assert_int_eq(atomic_load(&cuts_left), 0);
 
     struct answer_begin begin = store_send_of(&broken, id, "once");

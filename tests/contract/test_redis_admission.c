@@ -44,7 +44,7 @@ START_TEST(a_renewed_lease_s_key_lives_on)
     const struct admission_ticket *const tickets[] = {&held.ticket};
 
     raw_number(desk.raw, "PEXPIRE chat:streams:%s 1000", desk.user.user_id);
-    ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 1), CHAT_OK);
+    ck_assert_int_eq(admission_renew(desk.admission, tickets, 1), CHAT_OK);
     ck_assert_int_gt(raw_number(desk.raw, "PTTL chat:streams:%s", desk.user.user_id), 5000);
 }
 END_TEST
@@ -56,16 +56,16 @@ START_TEST(a_lease_has_the_age_of_its_last_renewal)
     int64_t age_ms;
 
     desk.clock.now_wall_ms += 4000;
-    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert_int_eq(admission_lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
     ck_assert_int_eq(age_ms, 4000);
-    ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 1), CHAT_OK);
-    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert_int_eq(admission_renew(desk.admission, tickets, 1), CHAT_OK);
+    ck_assert_int_eq(admission_lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
     ck_assert_int_eq(age_ms, 0);
     ck_assert_int_eq(desk_settle(&desk, &held, false), CHAT_OK);
-    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert_int_eq(admission_lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
     ck_assert(age_ms == LEASE_GIVEN_BACK);
     raw_number(desk.raw, "DEL chat:settled:%s", held.ticket.answer_id);
-    ck_assert_int_eq(desk.admission->ops->lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
+    ck_assert_int_eq(admission_lease_age(desk.admission, &held.ticket, &age_ms), CHAT_OK);
     ck_assert_int_eq(age_ms, -1);
 }
 END_TEST
@@ -238,8 +238,8 @@ static struct outcome admit_at_rest(const char *model)
     char id[UUID_TEXT_SIZE];
 
     uuid_v7(clock_wall_ms(clock_system()), id);
-    out.error = desk.admission->ops->admit_at_rest(desk.admission, model, &desk.user, 1, id, &out.ticket, &out.quota,
-                                                   &out.retry_after_s);
+    out.error =
+        admission_admit_at_rest(desk.admission, model, &desk.user, 1, id, &out.ticket, &out.quota, &out.retry_after_s);
     return out;
 }
 

@@ -86,7 +86,7 @@ static struct log_exchange exchange(const char *process_id, struct log_write *wr
 {
     struct log_exchange out = {.process_id = process_id, .writes = writes, .write_count = count};
 
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(answers, &out, &arena), CHAT_OK);
     return out;
 }
 
@@ -133,7 +133,7 @@ static struct log_read read_from(size_t reasoning_at, size_t content_at)
     struct log_read read = {.reasoning_at = reasoning_at, .content_at = content_at};
 
     memcpy(read.answer_id, answer_id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_read(answers, &read, &arena), CHAT_OK);
     return read;
 }
 
@@ -149,7 +149,7 @@ static bool ask_stop(const char *id)
 {
     bool asked = true;
 
-    ck_assert_int_eq(answers->ops->ask_stop(answers, id, &asked), CHAT_OK);
+    ck_assert_int_eq(answer_log_ask_stop(answers, id, &asked), CHAT_OK);
     return asked;
 }
 
@@ -259,7 +259,7 @@ static bool end_known(struct log_end *end)
 {
     bool known;
 
-    ck_assert_int_eq(answers->ops->read_end(answers, answer_id, &arena, &known, end), CHAT_OK);
+    ck_assert_int_eq(answer_log_read_end(answers, answer_id, &arena, &known, end), CHAT_OK);
     return known;
 }
 
@@ -316,7 +316,7 @@ START_TEST(several_answers_of_an_exchange_stay_apart)
     memcpy(reads[COUNT].answer_id, answer_id, UUID_TEXT_SIZE); /* there is none */
     both.write_count = COUNT;
     both.read_count = COUNT + 1;
-    ck_assert_int_eq(answers->ops->exchange(answers, &both, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(answers, &both, &arena), CHAT_OK);
     for (size_t i = 0; i < COUNT; i++) {
         ck_assert(!writes[i].lost);
         ck_assert_str_eq(reads[i].writer, ours);
@@ -350,7 +350,7 @@ static void tell_watched(const char *writer)
 
     memcpy(read.answer_id, answer_id, UUID_TEXT_SIZE);
     memcpy(read.writer, writer, strlen(writer) + 1);
-    ck_assert_int_eq(answers->ops->exchange(answers, &from_them, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(answers, &from_them, &arena), CHAT_OK);
     ck_assert_uint_eq(from_them.note_count, 0);
 }
 
@@ -389,7 +389,7 @@ static enum writer_state writer_state(void)
     struct writer_look look = {0};
 
     memcpy(look.answer_id, answer_id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_OK);
+    ck_assert_int_eq(answer_log_writer_states(answers, &look, 1), CHAT_OK);
     return look.state;
 }
 
@@ -398,7 +398,7 @@ static bool say_alive(const char *process_id)
 {
     bool forgotten;
 
-    ck_assert_int_eq(processes->ops->say_alive(processes, process_id, &forgotten), CHAT_OK);
+    ck_assert_int_eq(processes_say_alive(processes, process_id, &forgotten), CHAT_OK);
     return forgotten;
 }
 
@@ -480,7 +480,7 @@ static bool a_process_died(void)
 {
     bool died;
 
-    ck_assert_int_eq(processes->ops->died(processes, &died), CHAT_OK);
+    ck_assert_int_eq(processes_died(processes, &died), CHAT_OK);
     return died;
 }
 
@@ -584,7 +584,7 @@ START_TEST(more_fits_into_one_exchange_than_into_one_trip)
         writes[i].whole = true;
         memcpy(reads[i].answer_id, id, UUID_TEXT_SIZE);
     }
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(answers, &out, &arena), CHAT_OK);
     raw_number(desk.raw, "DEL chat:answer:%s:content", writes[200].answer_id);
     for (int i = 0; i < COUNT; i++) {
         ck_assert(!writes[i].lost);
@@ -597,10 +597,10 @@ START_TEST(more_fits_into_one_exchange_than_into_one_trip)
     }
     out.reads = reads;
     out.read_count = COUNT;
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(answers, &out, &arena), CHAT_OK);
     ck_assert_uint_eq(out.note_count, 0); /* what was told before it */
     struct log_exchange next = {.process_id = ours};
-    ck_assert_int_eq(answers->ops->exchange(answers, &next, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(answers, &next, &arena), CHAT_OK);
     ck_assert_uint_eq(next.note_count, 3);
     for (int i = 0; i < COUNT; i++) {
         ck_assert_int_eq(writes[i].lost, i == 200);
@@ -701,7 +701,7 @@ START_TEST(a_key_of_another_kind_confuses_no_later_call)
     writes[0].content_at = 1; /* a piece: what begins a key replaces whatever was there */
     writes[1] = write_of(other_id, "", "other");
     writes[1].whole = true;
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answer_log_exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(writer_state(), WRITER_UNKNOWN);
     ck_assert(!write_whole("hm", "Because"));
     expect_text("hm", "Because");
@@ -727,9 +727,9 @@ START_TEST(a_failed_exchange_leaves_nothing_for_the_next_call)
     memset(reads, 0, sizeof reads);
     memcpy(reads[0].answer_id, bad_id, UUID_TEXT_SIZE);
     memcpy(reads[1].answer_id, other_id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answer_log_exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
     memcpy(read.answer_id, answer_id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_read(answers, &read, &arena), CHAT_OK);
     assert_text(read.reasoning, read.reasoning_len, "hm", 2);
     assert_text(read.content, read.content_len, "Bec", 3);
 }
@@ -748,15 +748,15 @@ START_TEST(while_redis_is_away_every_call_says_so_in_time)
     ck_assert(!write_whole("", "Bec"));
     own_redis_kill(&redis);
     began_ms = clock_mono_ms(clock_system());
-    ck_assert_int_eq(answers->ops->exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
-    ck_assert_int_eq(answers->ops->read(answers, &read, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
-    ck_assert_int_eq(processes->ops->say_alive(processes, ours, &forgotten), CHAT_ERR_REDIS_UNAVAILABLE);
-    ck_assert_int_eq(processes->ops->died(processes, &died), CHAT_ERR_REDIS_UNAVAILABLE);
-    ck_assert_int_eq(processes->ops->may_judge(processes, ours, &may), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answer_log_exchange(answers, &out, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answer_log_read(answers, &read, &arena), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(processes_say_alive(processes, ours, &forgotten), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(processes_died(processes, &died), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(processes_may_judge(processes, ours, &may), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!may);
-    ck_assert_int_eq(answers->ops->writer_states(answers, &look, 1), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answer_log_writer_states(answers, &look, 1), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(look.state, WRITER_UNKNOWN);
-    ck_assert_int_eq(answers->ops->ask_stop(answers, answer_id, &asked), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(answer_log_ask_stop(answers, answer_id, &asked), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!asked);
     ck_assert_int_lt(clock_mono_ms(clock_system()) - began_ms, 6 * DECIDED_MS);
     own_redis_start(&redis);
@@ -773,7 +773,7 @@ static bool may_judge(void)
 {
     bool may;
 
-    ck_assert_int_eq(processes->ops->may_judge(processes, ours, &may), CHAT_OK);
+    ck_assert_int_eq(processes_may_judge(processes, ours, &may), CHAT_OK);
     return may;
 }
 
@@ -859,7 +859,7 @@ START_TEST(one_that_takes_no_writes_is_not_believed)
         bool may = true;
 
         raw_number(desk.raw, ways[i][0]);
-        ck_assert_msg(processes->ops->may_judge(processes, ours, &may) == CHAT_ERR_REDIS_UNAVAILABLE, "%s", ways[i][0]);
+        ck_assert_msg(processes_may_judge(processes, ours, &may) == CHAT_ERR_REDIS_UNAVAILABLE, "%s", ways[i][0]);
         ck_assert(!may);
         raw_number(desk.raw, ways[i][1]);
         redis_conn_new_request(desk.conn);

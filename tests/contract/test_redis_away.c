@@ -49,10 +49,10 @@ START_TEST(a_killed_redis_refuses_in_time_and_comes_back)
     own_redis_kill(&redis);
     expect_refused_fast(20);
     ck_assert(redis_server_is_away(desk.server));
-    ck_assert_int_eq(desk.admission->ops->peek(desk.admission, &desk.user, &quota), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert_int_eq(desk_settle(&desk, &held, true), CHAT_ERR_REDIS_UNAVAILABLE);
     const struct admission_ticket *const tickets[] = {&held.ticket};
-    ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 1), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(admission_renew(desk.admission, tickets, 1), CHAT_ERR_REDIS_UNAVAILABLE);
 
     own_redis_start(&redis);
     wait_until_back(); /* AUTH, SELECT and scripts anew */
@@ -204,7 +204,7 @@ START_TEST(a_look_lets_pass_without_redis)
     int64_t retry_after_s;
 
     own_redis_kill(&redis);
-    ck_assert_int_eq(desk.admission->ops->look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
+    ck_assert_int_eq(admission_look(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
     own_redis_start(&redis);
 }
 END_TEST
@@ -217,10 +217,8 @@ START_TEST(making_goes_on_at_this_process_s_share)
 
     own_redis_kill(&redis);
     for (int i = 0; i < 2; i++) /* 4 a minute, two workers */
-        ck_assert_int_eq(desk.admission->ops->admit_making(desk.admission, &desk.user, &quota, &retry_after_s),
-                         CHAT_OK);
-    ck_assert_int_eq(desk.admission->ops->admit_making(desk.admission, &desk.user, &quota, &retry_after_s),
-                     CHAT_ERR_RATE_LIMITED);
+        ck_assert_int_eq(admission_admit_making(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_OK);
+    ck_assert_int_eq(admission_admit_making(desk.admission, &desk.user, &quota, &retry_after_s), CHAT_ERR_RATE_LIMITED);
     ck_assert_int_eq(retry_after_s, 50);
     desk.policy.quota_fail_open = true;
     ck_assert_int_eq(desk_admit(&desk).quota.rate_remaining, 4); /* of their own share of 5 */
@@ -294,7 +292,7 @@ static void *hammer(void *context)
         struct outcome got = desk_admit(&own);
 
         if (got.took_ms > longest_ms) longest_ms = got.took_ms;
-        if (got.error == CHAT_OK) own.admission->ops->settle(own.admission, &got.ticket, true, NULL);
+        if (got.error == CHAT_OK) admission_settle(own.admission, &got.ticket, true, NULL);
         usleep(1000);
     }
     redis_admission_close(own.admission);

@@ -64,7 +64,7 @@ static void expect_claim(const struct key_claim *claim, enum key_state state, co
     enum key_state got = KEY_OTHER;
     char first[UUID_TEXT_SIZE] = "";
 
-    ck_assert_int_eq(keys->ops->take(keys, claim, &got, first), CHAT_OK);
+    ck_assert_int_eq(idempotency_take(keys, claim, &got, first), CHAT_OK);
     ck_assert_int_eq(got, state);
     ck_assert_str_eq(first, first_id);
 }
@@ -90,7 +90,7 @@ static void expect_look(const char *key, const char *fingerprint, const char *ou
     enum key_state got = KEY_OTHER;
     char first[UUID_TEXT_SIZE] = "";
 
-    ck_assert_int_eq(keys->ops->look(keys, &claim, &got, first), CHAT_OK);
+    ck_assert_int_eq(idempotency_look(keys, &claim, &got, first), CHAT_OK);
     ck_assert_int_eq(got, state);
 }
 
@@ -98,14 +98,14 @@ static enum chat_error keep(const char *key, const char *our_id)
 {
     const struct key_claim claim = claim_of(key, OURS, our_id);
 
-    return keys->ops->keep(keys, &claim);
+    return idempotency_keep(keys, &claim);
 }
 
 static enum chat_error give_up(const char *key, const char *our_id)
 {
     const struct key_claim claim = claim_of(key, OURS, our_id);
 
-    return keys->ops->give_up(keys, &claim);
+    return idempotency_give_up(keys, &claim);
 }
 
 START_TEST(the_first_takes_the_key_and_the_same_request_learns_its_id)
@@ -196,7 +196,7 @@ START_TEST(only_the_holder_gives_it_up)
     expect_take("k", OURS, first, KEY_TAKEN, first);
     ck_assert_int_eq(give_up("k", second), CHAT_OK);
     nobodys.user_id = "contract:nobody";
-    ck_assert_int_eq(keys->ops->give_up(keys, &nobodys), CHAT_OK);
+    ck_assert_int_eq(idempotency_give_up(keys, &nobodys), CHAT_OK);
     ck_assert_int_eq(give_up("other", first), CHAT_OK);
     expect_take("k", OURS, second, KEY_PENDING, first);
 }
@@ -313,7 +313,7 @@ START_TEST(one_that_only_makes_a_session_goes_after_an_hour)
     ck_assert(left_s > 3600 - 60 && left_s <= 3600);
     left_s = raw_number(desk.raw, "TTL chat:keys:hour:%s", user);
     ck_assert(left_s > 3600 - 60 && left_s <= 3600);
-    ck_assert_int_eq(keys->ops->give_up(keys, &claim), CHAT_OK);
+    ck_assert_int_eq(idempotency_give_up(keys, &claim), CHAT_OK);
     ck_assert_int_eq(raw_number(desk.raw, "EXISTS %s chat:keys:hour:%s", name, user), 0);
 }
 END_TEST
@@ -367,11 +367,11 @@ START_TEST(a_value_of_another_form_decides_nothing)
     expect_take("k", OURS, first, KEY_TAKEN, first);
     name_of_key(name);
     raw_number(desk.raw, "SET %s x", name);
-    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
-    ck_assert_int_eq(keys->ops->look(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(idempotency_take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(idempotency_look(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
     raw_number(desk.raw, "DEL %s", name);
     raw_number(desk.raw, "LPUSH %s x", name);
-    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
+    ck_assert_int_eq(idempotency_take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
     ck_assert(!redis_server_is_away(desk.server));
     raw_number(desk.raw, "DEL %s", name);
     expect_take("k", OURS, first, KEY_TAKEN, first);
@@ -414,7 +414,7 @@ static void *race(void *context)
         new_id(racer->id[i]);
         pthread_barrier_wait(racer->barrier);
         struct key_claim claim = claim_of(key, OURS, racer->id[i]);
-        racer->error[i] = racer->keys->ops->take(racer->keys, &claim, &racer->state[i], racer->told[i]);
+        racer->error[i] = idempotency_take(racer->keys, &claim, &racer->state[i], racer->told[i]);
     }
     return NULL;
 }
@@ -465,7 +465,7 @@ START_TEST(while_redis_is_away_nobody_can_tell)
     for (int i = 0; i < 10; i++) {
         int64_t began_ms = clock_mono_ms(clock_system());
         struct key_claim claim = claim_of("k", OURS, first);
-        ck_assert_int_eq(keys->ops->take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
+        ck_assert_int_eq(idempotency_take(keys, &claim, &state, told), CHAT_ERR_REDIS_UNAVAILABLE);
         ck_assert_int_eq(give_up("k", first), CHAT_ERR_REDIS_UNAVAILABLE);
         ck_assert_int_lt(clock_mono_ms(clock_system()) - began_ms, 2 * DECIDED_MS);
     }

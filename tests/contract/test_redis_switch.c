@@ -105,11 +105,11 @@ START_TEST(one_refusal_renews_the_connections_that_only_read)
     struct quota quota;
 
     for (int i = 0; i < 3; i++) ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
-    ck_assert_int_eq(other.admission->ops->peek(other.admission, &desk.user, &quota), CHAT_OK);
+    ck_assert_int_eq(admission_peek(other.admission, &desk.user, &quota), CHAT_OK);
     ck_assert_int_eq(quota.daily_used, 3);
     switch_over();
     ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
-    ck_assert_int_eq(other.admission->ops->peek(other.admission, &desk.user, &quota), CHAT_OK);
+    ck_assert_int_eq(admission_peek(other.admission, &desk.user, &quota), CHAT_OK);
     ck_assert_int_eq(quota.daily_used, 1);
 }
 END_TEST
@@ -121,7 +121,7 @@ START_TEST(who_only_reads_looks_for_the_role_within_two_seconds)
     ck_assert_int_eq(desk_admit(&desk).error, CHAT_OK);
     switch_over();
     for (int i = 0; i < 20; i++) {
-        ck_assert_int_eq(desk.admission->ops->peek(desk.admission, &desk.user, &quota), CHAT_OK);
+        ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_OK);
         if (quota.daily_used == 0) return;
         usleep(100000);
     }
@@ -148,7 +148,7 @@ START_TEST(a_connection_to_another_primary_renews_the_others)
     point_to(&new); /* the old one goes on as it was */
     redis_conn_abandon(other.conn);
     ck_assert_int_eq(desk_ping(&other), CHAT_OK);
-    ck_assert_int_eq(desk.admission->ops->peek(desk.admission, &desk.user, &quota), CHAT_OK);
+    ck_assert_int_eq(admission_peek(desk.admission, &desk.user, &quota), CHAT_OK);
     ck_assert_int_eq(quota.daily_used, 0);
     ck_assert_int_eq(connections_of(&new), 2);
 }
@@ -174,11 +174,11 @@ START_TEST(renewals_and_words_of_life_go_to_the_new_one_at_once)
     const struct admission_ticket *const tickets[] = {&held.ticket};
 
     uuid_v7(clock_wall_ms(clock_system()), process_id);
-    ck_assert_int_eq(processes->ops->say_alive(processes, process_id, &forgotten), CHAT_OK);
+    ck_assert_int_eq(processes_say_alive(processes, process_id, &forgotten), CHAT_OK);
     switch_over();
-    ck_assert_int_eq(processes->ops->say_alive(processes, process_id, &forgotten), CHAT_OK);
+    ck_assert_int_eq(processes_say_alive(processes, process_id, &forgotten), CHAT_OK);
     ck_assert(forgotten); /* so the texts are written anew */
-    ck_assert_int_eq(desk.admission->ops->renew(desk.admission, tickets, 1), CHAT_OK);
+    ck_assert_int_eq(admission_renew(desk.admission, tickets, 1), CHAT_OK);
     look_behind(&desk, &new);
     ck_assert_int_eq(raw_number(desk.raw, "EXISTS chat:process:%s:alive", process_id), 1);
     redis_processes_close(processes);
@@ -197,15 +197,15 @@ START_TEST(texts_go_to_the_new_one_at_once)
     uuid_v7(clock_wall_ms(clock_system()), process_id);
     uuid_v7(clock_wall_ms(clock_system()), write.answer_id);
     exchange.process_id = process_id;
-    ck_assert_int_eq(log->ops->exchange(log, &exchange, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(log, &exchange, &arena), CHAT_OK);
     switch_over();
     write.whole = false;
     write.content = " it is", write.content_len = 6, write.content_at = 7;
-    ck_assert_int_eq(log->ops->exchange(log, &exchange, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(log, &exchange, &arena), CHAT_OK);
     ck_assert(write.lost);
     write.whole = true;
     write.content = "Because it is", write.content_len = 13, write.content_at = 0;
-    ck_assert_int_eq(log->ops->exchange(log, &exchange, &arena), CHAT_OK);
+    ck_assert_int_eq(answer_log_exchange(log, &exchange, &arena), CHAT_OK);
     look_behind(&desk, &new);
     ck_assert_int_eq(raw_number(desk.raw, "STRLEN chat:answer:%s:content", write.answer_id), 13);
     arena_fini(&arena);
@@ -220,9 +220,9 @@ START_TEST(the_breaker_is_told_to_the_new_one)
     struct breaker_ticket ticket;
     int64_t retry_after_s;
 
-    ck_assert_int_eq(breaker->ops->allow(breaker, "llama", &ticket, &retry_after_s), CHAT_OK);
+    ck_assert_int_eq(shared_breaker_allow(breaker, "llama", &ticket, &retry_after_s), CHAT_OK);
     switch_over();
-    breaker->ops->report(breaker, &ticket, BREAKER_FAILURE, 0);
+    shared_breaker_report(breaker, &ticket, BREAKER_FAILURE, 0);
     look_behind(&desk, &new);
     ck_assert_int_eq(raw_number(desk.raw, "EXISTS %s", REDIS_BREAKER_KEY), 1);
     redis_breaker_close(breaker);

@@ -56,13 +56,13 @@ static void set_up_fake(void)
 
 static enum chat_error ask(struct shared_breaker *breaker, struct breaker_ticket *ticket)
 {
-    return breaker->ops->allow(breaker, "llama", ticket, &retry_after_s);
+    return shared_breaker_allow(breaker, "llama", ticket, &retry_after_s);
 }
 
 static struct breaker look(struct shared_breaker *breaker, const char *model)
 {
     struct breaker out;
-    breaker->ops->look(breaker, &model, 1, &out);
+    shared_breaker_look(breaker, &model, 1, &out);
     return out;
 }
 
@@ -70,7 +70,7 @@ static void answer(struct shared_breaker *breaker, enum breaker_outcome outcome)
 {
     struct breaker_ticket ticket;
     ck_assert_int_eq(ask(breaker, &ticket), CHAT_OK);
-    breaker->ops->report(breaker, &ticket, outcome, 0);
+    shared_breaker_report(breaker, &ticket, outcome, 0);
 }
 
 static void open_it(void)
@@ -98,7 +98,7 @@ START_TEST(one_trial_is_let_through_among_all)
     ck_assert_int_eq(ask(one, &trial), CHAT_OK);
     ck_assert_int_eq(ask(other, &ticket), CHAT_ERR_API_UNAVAILABLE);
     ck_assert_int_eq(look(other, "llama").state, BREAKER_HALF_OPEN);
-    one->ops->report(one, &trial, BREAKER_SUCCESS, 0);
+    shared_breaker_report(one, &trial, BREAKER_SUCCESS, 0);
     ck_assert_int_eq(look(other, "llama").state, BREAKER_CLOSED);
     ck_assert_int_eq(ask(other, &ticket), CHAT_OK);
 }
@@ -109,7 +109,7 @@ START_TEST(what_was_begun_before_decides_nothing)
     struct breaker_ticket early;
     ck_assert_int_eq(ask(other, &early), CHAT_OK);
     open_it();
-    other->ops->report(other, &early, BREAKER_SUCCESS, 0);
+    shared_breaker_report(other, &early, BREAKER_SUCCESS, 0);
     ck_assert_int_eq(look(one, "llama").state, BREAKER_OPEN);
 }
 END_TEST
@@ -117,7 +117,7 @@ END_TEST
 START_TEST(a_request_that_never_asked_reports_nothing)
 {
     struct breaker_ticket none = {0};
-    for (int i = 0; i < BREAKER_FAILURES; i++) one->ops->report(one, &none, BREAKER_FAILURE, 0);
+    for (int i = 0; i < BREAKER_FAILURES; i++) shared_breaker_report(one, &none, BREAKER_FAILURE, 0);
     ck_assert_int_eq(look(one, "llama").state, BREAKER_CLOSED);
 }
 END_TEST
@@ -129,9 +129,9 @@ START_TEST(one_models_trouble_leaves_the_others_alone)
     struct breaker_ticket ticket;
     struct breaker both[2];
     open_it();
-    ck_assert_int_eq(other->ops->allow(other, "spare", &ticket, &retry_after_s), CHAT_OK);
+    ck_assert_int_eq(shared_breaker_allow(other, "spare", &ticket, &retry_after_s), CHAT_OK);
     ck_assert_str_eq(ticket.model, "spare");
-    one->ops->look(one, models, 2, both);
+    shared_breaker_look(one, models, 2, both);
     ck_assert_int_eq(both[0].state, BREAKER_OPEN);
     ck_assert_int_eq(both[1].state, BREAKER_CLOSED);
 }
@@ -142,7 +142,7 @@ START_TEST(a_model_that_is_told_to_rest_by_one_rests_for_all_until_its_time_is_o
 {
     struct breaker_ticket ticket;
     ck_assert_int_eq(ask(one, &ticket), CHAT_OK);
-    one->ops->report(one, &ticket, BREAKER_BUSY, 7);
+    shared_breaker_report(one, &ticket, BREAKER_BUSY, 7);
     ck_assert(breaker_rests(&(struct breaker[]){look(other, "llama")}[0], clock_wall_ms(&watch.clock)));
     ck_assert_int_eq(ask(other, &ticket), CHAT_ERR_UPSTREAM_RATE_LIMITED);
     ck_assert_int_eq(retry_after_s, 7);
@@ -157,7 +157,7 @@ static void *race(void *breaker)
     struct breaker_ticket ticket;
     int64_t wait_s;
     struct shared_breaker *port = breaker;
-    return port->ops->allow(port, "llama", &ticket, &wait_s) == CHAT_OK ? breaker : NULL;
+    return shared_breaker_allow(port, "llama", &ticket, &wait_s) == CHAT_OK ? breaker : NULL;
 }
 
 START_TEST(of_two_that_race_one_is_the_trial)
@@ -188,7 +188,7 @@ START_TEST(a_rest_is_remembered_as_long_as_it_lasts)
 {
     struct breaker_ticket ticket;
     ck_assert_int_eq(ask(one, &ticket), CHAT_OK);
-    one->ops->report(one, &ticket, BREAKER_BUSY, 7);
+    shared_breaker_report(one, &ticket, BREAKER_BUSY, 7);
     long long life_ms = raw_number(raw, "PTTL chat:breakers");
     ck_assert(life_ms > 0 && life_ms <= 7000);
     manual_clock_advance(&watch, 7000); /* where the key lives on, another model's being there */
@@ -201,8 +201,8 @@ START_TEST(a_rest_does_not_shorten_what_others_left)
 {
     struct breaker_ticket ticket;
     open_it();
-    ck_assert_int_eq(one->ops->allow(one, "spare", &ticket, &retry_after_s), CHAT_OK);
-    one->ops->report(one, &ticket, BREAKER_BUSY, 7);
+    ck_assert_int_eq(shared_breaker_allow(one, "spare", &ticket, &retry_after_s), CHAT_OK);
+    shared_breaker_report(one, &ticket, BREAKER_BUSY, 7);
     ck_assert_int_gt(raw_number(raw, "PTTL chat:breakers"), 60000);
 }
 END_TEST

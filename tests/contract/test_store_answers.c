@@ -20,8 +20,7 @@ static void close_store(void)
 static struct message_page page_by(struct store *by, const char *session_id, int64_t before, int limit)
 {
     struct message_page page;
-    ck_assert_int_eq(by->messages->ops->page(by->messages, by->user, session_id, before, limit, &by->arena, &page),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_page(by->messages, by->user, session_id, before, limit, &by->arena, &page), CHAT_OK);
     return page;
 }
 
@@ -146,7 +145,7 @@ START_TEST(a_send_into_a_session_that_is_not_there_is_refused)
     struct answer_begun begun;
     char active[UUID_TEXT_SIZE];
     const char *gone = store_add_session(&store, "gone"), *mine = store_add_session(&store, "mine");
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, gone, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, gone, store.now_ms, active), CHAT_OK);
     struct answer_begin begin = store_send_of(&store, gone, "x");
     ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_ERR_SESSION_NOT_FOUND);
     begin.session_id = store_new_id(&store);
@@ -296,7 +295,7 @@ START_TEST(an_end_stores_all_it_is_given)
     end.tokens_estimated = true;
     struct session session;
     bool written;
-    ck_assert_int_eq(store.messages->ops->end_answer(store.messages, &end, &store.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end_answer(store.messages, &end, &store.arena, &written, &session), CHAT_OK);
     ck_assert(written);
     ck_assert_str_eq(session.id, id);
     ck_assert_int_eq(session.message_count, 2);
@@ -391,7 +390,7 @@ START_TEST(an_end_of_an_answer_that_is_not_there_writes_nothing)
     end.message_id = begun.question.id;
     ck_assert(!store_end(&store, &end));
     end.session_id = store_new_id(&store);
-    ck_assert_int_eq(store.messages->ops->end_answer(store.messages, &end, &store.arena, &written, &session),
+    ck_assert_int_eq(message_repo_end_answer(store.messages, &end, &store.arena, &written, &session),
                      CHAT_ERR_SESSION_NOT_FOUND);
     ck_assert_int_eq(store_get(&store, begun.answer.id).status, MESSAGE_STREAMING);
 }
@@ -404,10 +403,10 @@ START_TEST(an_end_in_a_deleted_session_is_written)
     const char *id = store_add_session(&store, "gone");
     struct answer_begin begin = store_send_of(&store, id, "q");
     struct answer_begun begun = begin_ok(&begin);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_STOPPED, "par");
     ck_assert(store_end(&store, &end));
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &session), CHAT_OK);
+    ck_assert_int_eq(session_repo_restore(store.sessions, store.user, id, &store.arena, &session), CHAT_OK);
     ck_assert_int_eq(store_get(&store, begun.answer.id).status, MESSAGE_STOPPED);
     ck_assert_str_eq(page_of(id, 0, 5).active_message_id, "");
 }
@@ -418,8 +417,7 @@ static size_t stale_count;
 
 static void look_for_stale(struct stale_query query)
 {
-    ck_assert_int_eq(store.messages->ops->stale_answers(store.messages, &query, &store.arena, &stale, &stale_count),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_stale_answers(store.messages, &query, &store.arena, &stale, &stale_count), CHAT_OK);
 }
 
 START_TEST(stale_answers_are_those_begun_long_ago)
@@ -620,7 +618,7 @@ START_TEST(a_regenerate_in_a_deleted_session_finds_nothing)
     char active[UUID_TEXT_SIZE];
     const char *id = store_add_session(&store, "gone");
     struct answer_begun old = store_exchange(&store, id, "q", "a");
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
     struct answer_begin begin = regenerate_of(old.answer.id);
     ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_ERR_MESSAGE_NOT_FOUND);
 }
@@ -657,17 +655,20 @@ START_TEST(a_foreign_or_deleted_message_is_not_there)
     const char *id = store_add_session(&store, "mine");
     struct answer_begun begun = store_exchange(&store, id, "q", "a");
     struct message_repo *repo = store.messages;
-    ck_assert_int_eq(repo->ops->get(repo, "somebody-else", begun.answer.id, &store.arena, &out),
+    ck_assert_int_eq(message_repo_get(repo, "somebody-else", begun.answer.id, &store.arena, &out),
                      CHAT_ERR_MESSAGE_NOT_FOUND);
     ck_assert_int_eq(
-        repo->ops->set_feedback(repo, "somebody-else", begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
+        message_repo_set_feedback(repo, "somebody-else", begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
         CHAT_ERR_MESSAGE_NOT_FOUND);
-    ck_assert_int_eq(repo->ops->page(repo, "somebody-else", id, 0, 5, &store.arena, &page), CHAT_ERR_SESSION_NOT_FOUND);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
-    ck_assert_int_eq(repo->ops->get(repo, store.user, begun.answer.id, &store.arena, &out), CHAT_ERR_MESSAGE_NOT_FOUND);
-    ck_assert_int_eq(repo->ops->set_feedback(repo, store.user, begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
+    ck_assert_int_eq(message_repo_page(repo, "somebody-else", id, 0, 5, &store.arena, &page),
+                     CHAT_ERR_SESSION_NOT_FOUND);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(message_repo_get(repo, store.user, begun.answer.id, &store.arena, &out),
                      CHAT_ERR_MESSAGE_NOT_FOUND);
-    ck_assert_int_eq(repo->ops->page(repo, store.user, id, 0, 5, &store.arena, &page), CHAT_ERR_SESSION_NOT_FOUND);
+    ck_assert_int_eq(
+        message_repo_set_feedback(repo, store.user, begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
+        CHAT_ERR_MESSAGE_NOT_FOUND);
+    ck_assert_int_eq(message_repo_page(repo, store.user, id, 0, 5, &store.arena, &page), CHAT_ERR_SESSION_NOT_FOUND);
 }
 END_TEST
 
@@ -678,12 +679,12 @@ START_TEST(feedback_is_kept_and_taken_back)
     struct answer_begun begun = store_exchange(&store, id, "q", "a");
     struct message_repo *repo = store.messages;
     ck_assert_int_eq(
-        repo->ops->set_feedback(repo, store.user, begun.answer.id, FEEDBACK_DOWN, "wrong", &store.arena, &out),
+        message_repo_set_feedback(repo, store.user, begun.answer.id, FEEDBACK_DOWN, "wrong", &store.arena, &out),
         CHAT_OK);
     ck_assert_int_eq(out.feedback, FEEDBACK_DOWN);
     ck_assert_int_eq(store_get(&store, begun.answer.id).feedback, FEEDBACK_DOWN);
     ck_assert_int_eq(
-        repo->ops->set_feedback(repo, store.user, begun.answer.id, FEEDBACK_NONE, NULL, &store.arena, &out), CHAT_OK);
+        message_repo_set_feedback(repo, store.user, begun.answer.id, FEEDBACK_NONE, NULL, &store.arena, &out), CHAT_OK);
     ck_assert_int_eq(out.feedback, FEEDBACK_NONE);
 }
 END_TEST

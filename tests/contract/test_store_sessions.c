@@ -20,7 +20,7 @@ static void close_store(void)
 
 static enum chat_error get(const char *id, struct session *out)
 {
-    return store.sessions->ops->get(store.sessions, store.user, id, &store.arena, out);
+    return session_repo_get(store.sessions, store.user, id, &store.arena, out);
 }
 
 START_TEST(a_session_comes_back_as_it_was_stored)
@@ -32,7 +32,7 @@ START_TEST(a_session_comes_back_as_it_was_stored)
                               .updated_at_ms = 1790000000456,
                               .pinned = true};
     memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(store.sessions, store.user, &in), CHAT_OK);
     ck_assert_int_eq(get(in.id, &out), CHAT_OK);
     ck_assert_str_eq(out.id, in.id);
     ck_assert_str_eq(out.title, in.title);
@@ -53,7 +53,7 @@ START_TEST(every_millisecond_is_kept_exactly)
         struct session out,
             in = {.title = "t", .model = "m", .created_at_ms = 1799999999000 + ms, .updated_at_ms = 4102444800000 + ms};
         memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
-        ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
+        ck_assert_int_eq(session_repo_create(store.sessions, store.user, &in), CHAT_OK);
         ck_assert_int_eq(get(in.id, &out), CHAT_OK);
         ck_assert_int_eq(out.created_at_ms, in.created_at_ms);
         ck_assert_int_eq(out.updated_at_ms, in.updated_at_ms);
@@ -67,19 +67,18 @@ START_TEST(foreign_deleted_and_missing_sessions_are_alike)
     struct session_patch patch = {.title = "x", .pinned = -1, .archived = -1, .now_ms = store.now_ms};
     char active[UUID_TEXT_SIZE];
     const char *mine = store_add_session(&store, "mine"), *gone = store_add_session(&store, "gone");
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, gone, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, gone, store.now_ms, active), CHAT_OK);
     const struct {
         const char *user, *id;
     } cases[] = {{"somebody-else", mine}, {store.user, gone}, {store.user, store_new_id(&store)}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *user = cases[i].user, *id = cases[i].id;
-        ck_assert_int_eq(store.sessions->ops->get(store.sessions, user, id, &store.arena, &out),
+        ck_assert_int_eq(session_repo_get(store.sessions, user, id, &store.arena, &out), CHAT_ERR_SESSION_NOT_FOUND);
+        ck_assert_int_eq(session_repo_update(store.sessions, user, id, &patch, &store.arena, &out),
                          CHAT_ERR_SESSION_NOT_FOUND);
-        ck_assert_int_eq(store.sessions->ops->update(store.sessions, user, id, &patch, &store.arena, &out),
-                         CHAT_ERR_SESSION_NOT_FOUND);
-        ck_assert_int_eq(store.sessions->ops->remove(store.sessions, user, id, 1, active), CHAT_ERR_SESSION_NOT_FOUND);
+        ck_assert_int_eq(session_repo_remove(store.sessions, user, id, 1, active), CHAT_ERR_SESSION_NOT_FOUND);
     }
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, "somebody-else", gone, &store.arena, &out),
+    ck_assert_int_eq(session_repo_restore(store.sessions, "somebody-else", gone, &store.arena, &out),
                      CHAT_ERR_SESSION_NOT_FOUND);
 }
 END_TEST
@@ -89,18 +88,18 @@ START_TEST(a_change_touches_only_what_it_names)
     struct session out;
     const char *id = store_add_session(&store, NULL);
     struct session_patch pin = {.pinned = 1, .archived = -1, .now_ms = store.now_ms};
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &pin, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_update(store.sessions, store.user, id, &pin, &store.arena, &out), CHAT_OK);
     ck_assert(out.pinned && !out.archived);
     ck_assert_str_eq(out.title, SESSION_DEFAULT_TITLE);
     ck_assert_int_eq(out.title_source, TITLE_DEFAULT);
     ck_assert_int_eq(out.updated_at_ms, store.now_ms);
     struct session_patch rename = {.title = "Mine", .pinned = -1, .archived = 1, .now_ms = store.now_ms + 5};
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &rename, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_update(store.sessions, store.user, id, &rename, &store.arena, &out), CHAT_OK);
     ck_assert(out.pinned && out.archived);
     ck_assert_str_eq(out.title, "Mine");
     ck_assert_int_eq(out.title_source, TITLE_USER);
     struct session_patch unpin = {.pinned = 0, .archived = 0, .now_ms = store.now_ms + 6};
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &unpin, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_update(store.sessions, store.user, id, &unpin, &store.arena, &out), CHAT_OK);
     ck_assert(!out.pinned && !out.archived);
 }
 END_TEST
@@ -113,14 +112,14 @@ START_TEST(a_deleted_session_can_be_restored)
     struct answer_begun begun = store_exchange(&store, id, "question", "answer");
     struct session before;
     ck_assert_int_eq(get(id, &before), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
     ck_assert_str_eq(active, "");
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
     ck_assert_str_eq(out.title, "back");
     ck_assert_int_eq(out.updated_at_ms, before.updated_at_ms); /* where it was in the list */
     ck_assert_int_eq(out.message_count, 2);
     /* a second time: as it is */
-    ck_assert_int_eq(store.sessions->ops->restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_restore(store.sessions, store.user, id, &store.arena, &out), CHAT_OK);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
     ck_assert_str_eq(store_get(&store, begun.answer.id).content, "answer");
 }
@@ -133,7 +132,7 @@ START_TEST(a_delete_names_the_answer_that_is_being_written)
     const char *id = store_add_session(&store, "busy");
     struct answer_begin begin = store_send_of(&store, id, "question");
     ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
     ck_assert_str_eq(active, begun.answer.id);
     /* and its end is still written */
     struct answer_end end = store_end_of(&store, &begun.answer, MESSAGE_STOPPED, "par");
@@ -146,20 +145,19 @@ START_TEST(a_model_title_never_replaces_the_users)
     struct session out;
     bool taken;
     const char *id = store_add_session(&store, NULL);
-    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "By model", store.now_ms, &taken),
-                     CHAT_OK);
+    ck_assert_int_eq(session_repo_set_model_title(store.sessions, id, "By model", store.now_ms, &taken), CHAT_OK);
     ck_assert(taken);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
     ck_assert_str_eq(out.title, "By model");
     ck_assert_int_eq(out.title_source, TITLE_MODEL);
     struct session_patch rename = {.title = "By me", .pinned = -1, .archived = -1, .now_ms = store.now_ms};
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &rename, &store.arena, &out), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "Again", store.now_ms, &taken), CHAT_OK);
+    ck_assert_int_eq(session_repo_update(store.sessions, store.user, id, &rename, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_model_title(store.sessions, id, "Again", store.now_ms, &taken), CHAT_OK);
     ck_assert(!taken);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
     ck_assert_str_eq(out.title, "By me");
-    ck_assert_int_eq(
-        store.sessions->ops->set_model_title(store.sessions, store_new_id(&store), "x", store.now_ms, &taken), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_model_title(store.sessions, store_new_id(&store), "x", store.now_ms, &taken),
+                     CHAT_OK);
     ck_assert(!taken);
 }
 END_TEST
@@ -170,17 +168,17 @@ START_TEST(where_a_context_starts_is_kept_and_taken_back)
     const char *id = store_add_session(&store, "long"), *message_id = store_new_id(&store);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
     ck_assert_str_eq(out.context_starts_at, "");
-    ck_assert_int_eq(store.sessions->ops->set_context_start(store.sessions, id, message_id), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_context_start(store.sessions, id, message_id), CHAT_OK);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
     ck_assert_str_eq(out.context_starts_at, message_id);
     struct answer_begun begun;
     struct answer_begin begin = store_send_of(&store, id, "q");
     ck_assert_int_eq(store_begin(&store, &begin, &begun), CHAT_OK);
     ck_assert_str_eq(begun.session.context_starts_at, message_id);
-    ck_assert_int_eq(store.sessions->ops->set_context_start(store.sessions, id, ""), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_context_start(store.sessions, id, ""), CHAT_OK);
     ck_assert_int_eq(get(id, &out), CHAT_OK);
     ck_assert_str_eq(out.context_starts_at, "");
-    ck_assert_int_eq(store.sessions->ops->set_context_start(store.sessions, store_new_id(&store), message_id), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_context_start(store.sessions, store_new_id(&store), message_id), CHAT_OK);
 }
 END_TEST
 
@@ -189,9 +187,8 @@ START_TEST(a_deleted_session_takes_no_model_title)
     char active[UUID_TEXT_SIZE];
     bool taken;
     const char *id = store_add_session(&store, NULL);
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "By model", store.now_ms, &taken),
-                     CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_model_title(store.sessions, id, "By model", store.now_ms, &taken), CHAT_OK);
     ck_assert(!taken);
 }
 END_TEST
@@ -203,9 +200,9 @@ START_TEST(no_time_goes_backwards)
     int64_t made_ms = store.now_ms - 1000;
     bool taken;
     struct session_patch late = {.pinned = 1, .archived = -1, .now_ms = made_ms - 500};
-    ck_assert_int_eq(store.sessions->ops->update(store.sessions, store.user, id, &late, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(session_repo_update(store.sessions, store.user, id, &late, &store.arena, &out), CHAT_OK);
     ck_assert_int_eq(out.updated_at_ms, made_ms);
-    ck_assert_int_eq(store.sessions->ops->set_model_title(store.sessions, id, "x", made_ms - 500, &taken), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_model_title(store.sessions, id, "x", made_ms - 500, &taken), CHAT_OK);
     struct answer_begun begun;
     struct answer_begin begin = store_send_of(&store, id, "q");
     begin.now_ms = made_ms - 500;
@@ -219,12 +216,12 @@ START_TEST(the_same_session_twice_is_made_once)
     struct session out;
     struct session in = {.title = "first", .model = "m", .created_at_ms = 5, .updated_at_ms = 5};
     memcpy(in.id, store_new_id(&store), UUID_TEXT_SIZE);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->create(store.sessions, store.user, &in), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(store.sessions, store.user, &in), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(store.sessions, store.user, &in), CHAT_OK);
     ck_assert_int_eq(get(in.id, &out), CHAT_OK);
     struct session_page page;
     struct session_query query = {.user_id = store.user, .sort = SORT_CREATED_AT, .limit = 5};
-    ck_assert_int_eq(store.sessions->ops->list(store.sessions, &query, &store.arena, &page), CHAT_OK);
+    ck_assert_int_eq(session_repo_list(store.sessions, &query, &store.arena, &page), CHAT_OK);
     ck_assert_uint_eq(page.count, 1);
 }
 END_TEST
@@ -239,7 +236,7 @@ static struct session_page list_after(const struct session_page *before, enum se
         query.has_after = true;
         query.after = before->last;
     }
-    ck_assert_int_eq(store.sessions->ops->list(store.sessions, &query, &store.arena, &page), CHAT_OK);
+    ck_assert_int_eq(session_repo_list(store.sessions, &query, &store.arena, &page), CHAT_OK);
     return page;
 }
 
@@ -248,7 +245,7 @@ START_TEST(the_list_is_newest_first_and_leaves_deleted_ones_out)
     char active[UUID_TEXT_SIZE];
     const char *a = store_add_session(&store, "a"), *b = store_add_session(&store, "b"),
                *c = store_add_session(&store, "c");
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, b, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, b, store.now_ms, active), CHAT_OK);
     store_exchange(&store, a, "moves a up", "yes");
     struct session_page page = list_after(NULL, SORT_CREATED_AT, 20);
     ck_assert_uint_eq(page.count, 2);

@@ -30,7 +30,7 @@ static struct usage_query query_by(unsigned group)
 static struct usage_page list(const struct usage_query *query)
 {
     struct usage_page page;
-    ck_assert_int_eq(store.usage->ops->list(store.usage, query, &store.arena, &page), CHAT_OK);
+    ck_assert_int_eq(usage_repo_list(store.usage, query, &store.arena, &page), CHAT_OK);
     return page;
 }
 
@@ -67,9 +67,9 @@ static struct answer_begun begin_again(const char *answer_id)
 static void rate(const char *message_id, enum message_feedback feedback)
 {
     struct message message;
-    ck_assert_int_eq(store.messages->ops->set_feedback(store.messages, store.user, message_id, feedback, NULL,
-                                                       &store.arena, &message),
-                     CHAT_OK);
+    ck_assert_int_eq(
+        message_repo_set_feedback(store.messages, store.user, message_id, feedback, NULL, &store.arena, &message),
+        CHAT_OK);
 }
 
 START_TEST(an_ended_answer_counts_on_the_day_it_began)
@@ -203,8 +203,8 @@ START_TEST(use_outlives_its_session)
     int purged;
     store_exchange(&store, session, "Why?", "Because.");
     /* deleted long before anything that other tests delete: the one that goes */
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, session, 1, active), CHAT_OK);
-    ck_assert_int_eq(store.sessions->ops->purge(store.sessions, 2, 100, &purged), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, session, 1, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_purge(store.sessions, 2, 100, &purged), CHAT_OK);
     ck_assert_int_eq(total().answers, 1);
     ck_assert_int_eq(total().cost_micro_usd, 42);
 }
@@ -300,10 +300,10 @@ START_TEST(a_batch_that_is_sent_again_counts_once)
 {
     const struct usage_row rows[] = {use_of("2026-03-01", "model-b", 2), use_of("2026-02-28", "model-a", 3)};
     struct usage_batch batch = batch_of(1, rows, 2);
-    for (int i = 0; i < 3; i++) ck_assert_int_eq(store.usage->ops->count(store.usage, &batch), CHAT_OK);
+    for (int i = 0; i < 3; i++) ck_assert_int_eq(usage_repo_count(store.usage, &batch), CHAT_OK);
     ck_assert_int_eq(total().completions, 5);
     batch = batch_of(2, rows, 1);
-    ck_assert_int_eq(store.usage->ops->count(store.usage, &batch), CHAT_OK);
+    ck_assert_int_eq(usage_repo_count(store.usage, &batch), CHAT_OK);
     struct usage_counts counts = total();
     ck_assert_int_eq(counts.completions, 7);
     ck_assert_int_eq(counts.prompt_tokens, 70);
@@ -324,7 +324,7 @@ static void fill(char models[2][MODEL_NAME_SIZE])
     for (int i = 0; i < 2; i++) snprintf(models[i], MODEL_NAME_SIZE, "%s-%d", store.user, i);
     for (int i = 0; i < 6; i++) rows[i] = use_of(days[i / 2], models[i % 2], INT64_C(1) << i);
     struct usage_batch batch = batch_of(1, rows, 6);
-    ck_assert_int_eq(store.usage->ops->count(store.usage, &batch), CHAT_OK);
+    ck_assert_int_eq(usage_repo_count(store.usage, &batch), CHAT_OK);
 }
 
 static const struct {
@@ -409,10 +409,10 @@ START_TEST(days_are_told_with_those_who_were_there)
                                use_of(days[2], "n", 1)};
     strcat(rows[1].key.user_id, "+");
     struct usage_batch batch = batch_of(1, rows, 4);
-    ck_assert_int_eq(store.usage->ops->count(store.usage, &batch), CHAT_OK);
+    ck_assert_int_eq(usage_repo_count(store.usage, &batch), CHAT_OK);
     struct engagement_day *told;
     size_t count;
-    ck_assert_int_eq(store.usage->ops->engagement(store.usage, days[0], days[9], &store.arena, &told, &count), CHAT_OK);
+    ck_assert_int_eq(usage_repo_engagement(store.usage, days[0], days[9], &store.arena, &told, &count), CHAT_OK);
     ck_assert_uint_eq(count, 10);
     static const int64_t daily[] = {0, 2, 1, 0, 0, 0, 0, 0, 0, 0}, weekly[] = {0, 2, 2, 2, 2, 2, 2, 2, 1, 0};
     for (int i = 0; i < 10; i++) {

@@ -24,7 +24,7 @@ static char *neighbour(void)
 static void delete_session(const char *id)
 {
     char active[UUID_TEXT_SIZE];
-    ck_assert_int_eq(store.sessions->ops->remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
 }
 
 static void add_days(const char *user_id, int count)
@@ -37,15 +37,14 @@ static void add_days(const char *user_id, int count)
     for (int i = 0; i < count; i++) {
         batch.number++;
         quota_day(store.now_ms - i * day_ms, row.key.day);
-        ck_assert_int_eq(store.usage->ops->count(store.usage, &batch), CHAT_OK);
+        ck_assert_int_eq(usage_repo_count(store.usage, &batch), CHAT_OK);
     }
 }
 
 static size_t deleted(const char *user_id, const char *after_id, int limit, struct deleted_session **out)
 {
     size_t count;
-    ck_assert_int_eq(store.data->ops->deleted(store.data, user_id, after_id, limit, &store.arena, out, &count),
-                     CHAT_OK);
+    ck_assert_int_eq(user_data_deleted(store.data, user_id, after_id, limit, &store.arena, out, &count), CHAT_OK);
     return count;
 }
 
@@ -53,8 +52,8 @@ static size_t messages(const char *user_id, const char *session_id, int64_t afte
                        struct stored_message **out)
 {
     size_t count;
-    ck_assert_int_eq(
-        store.data->ops->messages(store.data, user_id, session_id, after, limit, &store.arena, out, &count), CHAT_OK);
+    ck_assert_int_eq(user_data_messages(store.data, user_id, session_id, after, limit, &store.arena, out, &count),
+                     CHAT_OK);
     return count;
 }
 
@@ -69,14 +68,14 @@ static void expect_counts(const struct user_data_counts *counts, int64_t session
 static void expect_gone(const char *user_id, int limit, int64_t sessions, int64_t messages, int64_t usage_rows)
 {
     struct user_data_counts gone;
-    ck_assert_int_eq(store.data->ops->erase(store.data, user_id, limit, &gone), CHAT_OK);
+    ck_assert_int_eq(user_data_erase(store.data, user_id, limit, &gone), CHAT_OK);
     expect_counts(&gone, sessions, messages, usage_rows);
 }
 
 static void expect_there(const char *user_id, int64_t sessions, int64_t usage_rows)
 {
     struct user_data_counts there;
-    ck_assert_int_eq(store.data->ops->count(store.data, user_id, &there), CHAT_OK);
+    ck_assert_int_eq(user_data_count(store.data, user_id, &there), CHAT_OK);
     expect_counts(&there, sessions, 0, usage_rows);
 }
 
@@ -108,8 +107,8 @@ START_TEST(messages_are_paged_by_seq_with_their_comments_in_deleted_sessions_too
     struct answer_begun first = store_exchange(&store, id, "Q1", "A1");
     struct answer_begin again = store_send_of(&store, id, "Q2");
     struct answer_begun second;
-    ck_assert_int_eq(store.messages->ops->set_feedback(store.messages, store.user, first.answer.id, FEEDBACK_DOWN,
-                                                       "Too short.", &store.arena, &rated),
+    ck_assert_int_eq(message_repo_set_feedback(store.messages, store.user, first.answer.id, FEEDBACK_DOWN, "Too short.",
+                                               &store.arena, &rated),
                      CHAT_OK);
     again.replaces_id = first.question.id;
     ck_assert_int_eq(store_begin(&store, &again, &second), CHAT_OK);

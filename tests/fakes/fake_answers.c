@@ -65,7 +65,7 @@ static void start(struct answers *port, const struct answer_spec *spec, struct a
 
 static enum listener_state settle(struct answer_listener *listener, enum listener_state state)
 {
-    while (state == LISTENER_BLOCKED) state = listener->ops->writable(listener);
+    while (state == LISTENER_BLOCKED) state = listener_writable(listener);
     return state;
 }
 
@@ -76,12 +76,12 @@ static void replay(struct fake_answers *self, const struct answer_attach *spec, 
     const struct answer_text text = {row->reasoning, row->reasoning_len, row->content, row->content_len};
     const struct answer_final final = {
         .error = answer_error(row->status), .message = row, .session = spec->session, .quota = spec->quota};
-    enum listener_state state = settle(listener, listener->ops->open(listener, &self->scratch));
+    enum listener_state state = settle(listener, listener_open(listener, &self->scratch));
 
-    while (state == LISTENER_READY && (state = listener->ops->text(listener, &text, &self->scratch)) != LISTENER_READY)
+    while (state == LISTENER_READY && (state = listener_text(listener, &text, &self->scratch)) != LISTENER_READY)
         state = settle(listener, state);
-    if (state == LISTENER_READY) settle(listener, listener->ops->end(listener, &final, &self->scratch));
-    listener->ops->close(listener);
+    if (state == LISTENER_READY) settle(listener, listener_end(listener, &final, &self->scratch));
+    listener_close(listener);
     self->readers--;
 }
 
@@ -114,18 +114,18 @@ static void step(struct answers *port, const char *user_id, struct stepped *repl
 enum step_next fake_answers_step(struct fake_answers *self, const struct chat_ports *ports)
 {
     struct stepped *reply = self->stepped;
-    enum step_next next = reply->ops->step(reply, ports, &self->step_in_ms);
+    enum step_next next = stepped_step(reply, ports, &self->step_in_ms);
 
     if (next == STEP_LATER) return next;
     if (next == STEP_HANDED_ON) {
         self->stepped = NULL;
         return next;
     }
-    while (reply->ops->writable(reply) == LISTENER_BLOCKED) {}
+    while (stepped_writable(reply) == LISTENER_BLOCKED) {}
     if (next == STEP_ON) return next;
     self->stepped = NULL;
     if (reply->is_long) self->longs--;
-    reply->ops->close(reply);
+    stepped_close(reply);
     self->readers--;
     return next;
 }
@@ -174,8 +174,8 @@ void fake_answers_init(struct fake_answers *self)
 
 void fake_answers_fini(struct fake_answers *self)
 {
-    if (self->listener) self->listener->ops->close(self->listener);
-    if (self->stepped) self->stepped->ops->close(self->stepped);
+    if (self->listener) listener_close(self->listener);
+    if (self->stepped) stepped_close(self->stepped);
     free(self->body);
     buf_fini(&self->scratch);
 }

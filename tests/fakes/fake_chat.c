@@ -84,7 +84,7 @@ const char *fake_chat_session(struct fake_chat *chat)
     struct session_repo *sessions = chat->ports.sessions;
 
     uuid_v7(now_ms, session.id);
-    if (sessions->ops->create(sessions, "alice", &session) != CHAT_OK) abort();
+    if (session_repo_create(sessions, "alice", &session) != CHAT_OK) abort();
     return arena_strdup(&chat->arena, session.id);
 }
 
@@ -117,9 +117,9 @@ const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, c
     uuid_v7(begin.now_ms, answer_id);
     begin.question_id = question_id;
     begin.answer_id = end.message_id = answer_id;
-    if (messages->ops->begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
+    if (message_repo_begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
     if (status != MESSAGE_STREAMING &&
-        messages->ops->end_answer(messages, &end, &chat->arena, &written, &session) != CHAT_OK)
+        message_repo_end_answer(messages, &end, &chat->arena, &written, &session) != CHAT_OK)
         abort();
     return arena_strdup(&chat->arena, answer_id);
 }
@@ -137,7 +137,7 @@ const char *fake_chat_regenerate(struct fake_chat *chat, const char *answer_id)
     struct answer_begun begun;
 
     uuid_v7(begin.now_ms, new_id);
-    if (messages->ops->begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
+    if (message_repo_begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
     return arena_strdup(&chat->arena, new_id);
 }
 
@@ -154,7 +154,7 @@ void fake_chat_use(struct fake_chat *chat, const char *user_id, const char *mode
     for (int i = 0; i < days; i++) {
         batch.number = fake_repo_calls(chat->repo, FAKE_USAGE_COUNT) + 1;
         quota_day(from_ms + i * day_ms, row.key.day);
-        if (chat->ports.usage->ops->count(chat->ports.usage, &batch) != CHAT_OK) abort();
+        if (usage_repo_count(chat->ports.usage, &batch) != CHAT_OK) abort();
     }
 }
 

@@ -13,7 +13,7 @@ static struct fake_listener *of(const struct answer_listener *listener)
     return (struct fake_listener *)(uintptr_t)listener;
 }
 
-static int listener_fd(const struct answer_listener *self)
+static int fake_fd(const struct answer_listener *self)
 {
     return of(self)->fd;
 }
@@ -24,7 +24,7 @@ static enum listener_state state_of(const struct fake_listener *self)
     return self->blocked ? LISTENER_BLOCKED : LISTENER_READY;
 }
 
-static enum listener_state listener_open(struct answer_listener *port, struct buf *scratch)
+static enum listener_state fake_open(struct answer_listener *port, struct buf *scratch)
 {
     struct fake_listener *self = of(port);
     enum listener_state state;
@@ -37,8 +37,7 @@ static enum listener_state listener_open(struct answer_listener *port, struct bu
     return state;
 }
 
-static enum listener_state listener_text(struct answer_listener *port, const struct answer_text *text,
-                                         struct buf *scratch)
+static enum listener_state fake_text(struct answer_listener *port, const struct answer_text *text, struct buf *scratch)
 {
     struct fake_listener *self = of(port);
     enum listener_state state;
@@ -60,7 +59,7 @@ static enum listener_state listener_text(struct answer_listener *port, const str
     return state;
 }
 
-static enum listener_state listener_title(struct answer_listener *port, const char *title, struct buf *scratch)
+static enum listener_state fake_title(struct answer_listener *port, const char *title, struct buf *scratch)
 {
     (void)port;
     (void)title;
@@ -68,7 +67,7 @@ static enum listener_state listener_title(struct answer_listener *port, const ch
     return LISTENER_READY;
 }
 
-static enum listener_state listener_ping(struct answer_listener *port, struct buf *scratch)
+static enum listener_state fake_ping(struct answer_listener *port, struct buf *scratch)
 {
     struct fake_listener *self = of(port);
 
@@ -79,8 +78,7 @@ static enum listener_state listener_ping(struct answer_listener *port, struct bu
     return LISTENER_READY;
 }
 
-static enum listener_state listener_end(struct answer_listener *port, const struct answer_final *final,
-                                        struct buf *scratch)
+static enum listener_state fake_end(struct answer_listener *port, const struct answer_final *final, struct buf *scratch)
 {
     struct fake_listener *self = of(port);
 
@@ -95,7 +93,7 @@ static enum listener_state listener_end(struct answer_listener *port, const stru
     return LISTENER_READY;
 }
 
-static enum listener_state listener_writable(struct answer_listener *port)
+static enum listener_state fake_writable(struct answer_listener *port)
 {
     struct fake_listener *self = of(port);
 
@@ -107,7 +105,7 @@ static enum listener_state listener_writable(struct answer_listener *port)
 }
 
 /* As a connection of FastCGI looks: what the kernel holds has become less. */
-static bool listener_took(struct answer_listener *port)
+static bool fake_took(struct answer_listener *port)
 {
     struct fake_listener *self = of(port);
     int held = 0, before = self->held;
@@ -117,7 +115,7 @@ static bool listener_took(struct answer_listener *port)
     return held < before;
 }
 
-static void listener_close(struct answer_listener *port)
+static void fake_close(struct answer_listener *port)
 {
     struct fake_listener *self = of(port);
 
@@ -131,15 +129,15 @@ static void listener_close(struct answer_listener *port)
 void fake_listener_init(struct fake_listener *self)
 {
     static const struct answer_listener_ops ops = {
-        .fd = listener_fd,
-        .open = listener_open,
-        .text = listener_text,
-        .title = listener_title,
-        .ping = listener_ping,
-        .end = listener_end,
-        .writable = listener_writable,
-        .took = listener_took,
-        .close = listener_close,
+        .fd = fake_fd,
+        .open = fake_open,
+        .text = fake_text,
+        .title = fake_title,
+        .ping = fake_ping,
+        .end = fake_end,
+        .writable = fake_writable,
+        .took = fake_took,
+        .close = fake_close,
     };
     int pair[2];
 

@@ -43,12 +43,12 @@ static enum connection_state state_of(const struct fake_request *self)
     return self->waiting.len ? CONNECTION_BLOCKED : CONNECTION_READY;
 }
 
-static int connection_fd(const struct connection *self)
+static int fake_fd(const struct connection *self)
 {
     return ((const struct taken *)self)->pair[0];
 }
 
-static enum connection_state connection_head(struct connection *connection, const struct http_response *response)
+static enum connection_state fake_head(struct connection *connection, const struct http_response *response)
 {
     struct fake_request *self = of_connection(connection);
 
@@ -57,13 +57,13 @@ static enum connection_state connection_head(struct connection *connection, cons
     return state_of(self);
 }
 
-static void connection_cork(struct connection *connection)
+static void fake_cork(struct connection *connection)
 {
     of_connection(connection)->corked = true;
     of_connection(connection)->held = true;
 }
 
-static enum connection_state connection_write(struct connection *connection, const char *bytes, size_t len)
+static enum connection_state fake_write(struct connection *connection, const char *bytes, size_t len)
 {
     struct fake_request *self = of_connection(connection);
     size_t now = self->waiting.len ? 0 : self->room && len > self->room ? self->room : len;
@@ -74,7 +74,7 @@ static enum connection_state connection_write(struct connection *connection, con
     return state_of(self);
 }
 
-static enum connection_state connection_flush(struct connection *connection)
+static enum connection_state fake_flush(struct connection *connection)
 {
     struct fake_request *self = of_connection(connection);
     size_t now = self->room && self->waiting.len > self->room ? self->room : self->waiting.len;
@@ -86,7 +86,7 @@ static enum connection_state connection_flush(struct connection *connection)
     return state_of(self);
 }
 
-static enum connection_state connection_finish(struct connection *connection)
+static enum connection_state fake_finish(struct connection *connection)
 {
     struct fake_request *self = of_connection(connection);
 
@@ -96,7 +96,7 @@ static enum connection_state connection_finish(struct connection *connection)
     return state_of(self);
 }
 
-static enum connection_state connection_tear(struct connection *connection)
+static enum connection_state fake_tear(struct connection *connection)
 {
     struct fake_request *self = of_connection(connection);
 
@@ -105,23 +105,23 @@ static enum connection_state connection_tear(struct connection *connection)
     return state_of(self);
 }
 
-static bool connection_took(struct connection *self)
+static bool fake_took(struct connection *self)
 {
     (void)self;
     return false;
 }
 
-static void connection_push(struct connection *self)
+static void fake_push(struct connection *self)
 {
     (void)self;
 }
 
-static size_t connection_pending(const struct connection *self)
+static size_t fake_pending(const struct connection *self)
 {
     return of_connection(self)->waiting.len;
 }
 
-static void connection_close(struct connection *connection)
+static void fake_close(struct connection *connection)
 {
     struct taken *taken = (struct taken *)connection;
 
@@ -133,7 +133,7 @@ static void connection_close(struct connection *connection)
 
 /* ---- the request ---- */
 
-static const char *request_param(const struct http_request *request, const char *name)
+static const char *fake_param(const struct http_request *request, const char *name)
 {
     const struct fake_request *self = of(request);
 
@@ -142,8 +142,8 @@ static const char *request_param(const struct http_request *request, const char 
     return NULL;
 }
 
-static enum chat_error request_read_body(struct http_request *request, size_t limit, struct arena *arena,
-                                         const char **body, size_t *len)
+static enum chat_error fake_read_body(struct http_request *request, size_t limit, struct arena *arena,
+                                      const char **body, size_t *len)
 {
     struct fake_request *self = of(request);
 
@@ -157,7 +157,7 @@ static enum chat_error request_read_body(struct http_request *request, size_t li
     return CHAT_OK;
 }
 
-static void request_respond(struct http_request *request, const struct http_response *response)
+static void fake_respond(struct http_request *request, const struct http_response *response)
 {
     struct fake_request *self = of(request);
 
@@ -166,20 +166,20 @@ static void request_respond(struct http_request *request, const struct http_resp
     self->finished = true;
 }
 
-static struct connection *request_take(struct http_request *request)
+static struct connection *fake_take(struct http_request *request)
 {
     static const struct connection_ops ops = {
-        .fd = connection_fd,
-        .head = connection_head,
-        .cork = connection_cork,
-        .write = connection_write,
-        .flush = connection_flush,
-        .finish = connection_finish,
-        .pending = connection_pending,
-        .took = connection_took,
-        .tear = connection_tear,
-        .push = connection_push,
-        .close = connection_close,
+        .fd = fake_fd,
+        .head = fake_head,
+        .cork = fake_cork,
+        .write = fake_write,
+        .flush = fake_flush,
+        .finish = fake_finish,
+        .pending = fake_pending,
+        .took = fake_took,
+        .tear = fake_tear,
+        .push = fake_push,
+        .close = fake_close,
     };
     struct fake_request *self = of(request);
     struct taken *taken = self->take_fails ? NULL : calloc(1, sizeof *taken);
@@ -195,7 +195,7 @@ static struct connection *request_take(struct http_request *request)
 void fake_request_init(struct fake_request *self, const char *method, const char *path)
 {
     static const struct http_request_ops ops = {
-        .param = request_param, .read_body = request_read_body, .respond = request_respond, .take = request_take};
+        .param = fake_param, .read_body = fake_read_body, .respond = fake_respond, .take = fake_take};
 
     memset(self, 0, sizeof *self);
     self->request =

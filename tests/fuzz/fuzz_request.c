@@ -142,7 +142,7 @@ static void must_have_body(struct fcgi_request *request, const struct pairs *pai
     char scratch[8192];
     const char *read = NULL, *length = sent(pairs, "CONTENT_LENGTH", scratch, sizeof scratch);
     size_t read_len = 0;
-    enum chat_error error = request->request.ops->read_body(&request->request, limit, arena, &read, &read_len);
+    enum chat_error error = request_read_body(&request->request, limit, arena, &read, &read_len);
     must(read_len <= limit && (read_len == 0 || memcmp(read, body, read_len) == 0));
     bool number = length && strspn(length, "0123456789") == strlen(length) && strlen(length) < 18;
     if (length && !number) return; /* nginx writes nothing else */
@@ -160,15 +160,15 @@ static void must_answer(struct fcgi_request *request, bool take)
     struct http_response response = {.status = 418, .body = "so", .body_len = 2};
     http_add_header(&response, "X-Try", request->request.request_id);
     if (!take) {
-        request->request.ops->respond(&request->request, &response);
+        request_respond(&request->request, &response);
         return;
     }
-    struct connection *connection = request->request.ops->take(&request->request);
-    must(connection != NULL && request->request.ops->param(&request->request, "REQUEST_METHOD") == NULL);
-    must(connection->ops->head(connection, &response) == CONNECTION_READY);
-    must(connection->ops->write(connection, "so", 2) == CONNECTION_READY);
-    must(connection->ops->finish(connection) == CONNECTION_READY && connection->ops->pending(connection) == 0);
-    connection->ops->close(connection);
+    struct connection *connection = request_take(&request->request);
+    must(connection != NULL && request_param(&request->request, "REQUEST_METHOD") == NULL);
+    must(connection_head(connection, &response) == CONNECTION_READY);
+    must(connection_write(connection, "so", 2) == CONNECTION_READY);
+    must(connection_finish(connection) == CONNECTION_READY && connection_pending(connection) == 0);
+    connection_close(connection);
 }
 
 static void serve_one(int listen_fd, int client, const struct pairs *pairs, const uint8_t *body, size_t len,
@@ -190,7 +190,7 @@ static void serve_one(int listen_fd, int client, const struct pairs *pairs, cons
     }
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         const char *value = expected(pairs, asked[i], scratch, sizeof scratch);
-        const char *found = request.request.ops->param(&request.request, asked[i]);
+        const char *found = request_param(&request.request, asked[i]);
         must(value ? found && strcmp(found, value) == 0 : !found);
     }
     must_have_body(&request, pairs, body, len, limit, &arena);

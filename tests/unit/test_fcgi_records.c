@@ -24,14 +24,14 @@ static void set_up(void)
     ck_assert_int_eq(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
     connection = records_open(pair[0], REQUEST_ID);
     ck_assert_ptr_nonnull(connection);
-    ck_assert_int_eq(connection->ops->fd(connection), pair[0]);
+    ck_assert_int_eq(connection_fd(connection), pair[0]);
     peer = pair[1];
     buf_init(&wire, 64 << 20);
 }
 
 static void tear_down(void)
 {
-    if (connection) connection->ops->close(connection);
+    if (connection) connection_close(connection);
     if (peer >= 0) close(peer);
     buf_fini(&wire);
 }
@@ -50,7 +50,7 @@ static bool receive(void)
 static void drain(void)
 {
     do receive();
-    while (connection->ops->flush(connection) == CONNECTION_BLOCKED);
+    while (connection_flush(connection) == CONNECTION_BLOCKED);
     receive();
 }
 
@@ -112,12 +112,12 @@ START_TEST(a_response_is_head_body_and_end)
 
     http_add_header(&response, "Content-Type", "text/event-stream");
     http_add_header(&response, "X-Bad", "a\r\nSet-Cookie: b"); /* left out */
-    ck_assert_int_eq(connection->ops->head(connection, &response), CONNECTION_READY);
-    ck_assert_int_eq(connection->ops->write(connection, "data: 1\n\n", 9), CONNECTION_READY);
-    ck_assert_int_eq(connection->ops->write(connection, "", 0), CONNECTION_READY); /* no record: it would be the end */
-    ck_assert_int_eq(connection->ops->write(connection, "data: 2\n\n", 9), CONNECTION_READY);
-    ck_assert_int_eq(connection->ops->finish(connection), CONNECTION_READY);
-    ck_assert_uint_eq(connection->ops->pending(connection), 0);
+    ck_assert_int_eq(connection_head(connection, &response), CONNECTION_READY);
+    ck_assert_int_eq(connection_write(connection, "data: 1\n\n", 9), CONNECTION_READY);
+    ck_assert_int_eq(connection_write(connection, "", 0), CONNECTION_READY); /* no record: it would be the end */
+    ck_assert_int_eq(connection_write(connection, "data: 2\n\n", 9), CONNECTION_READY);
+    ck_assert_int_eq(connection_finish(connection), CONNECTION_READY);
+    ck_assert_uint_eq(connection_pending(connection), 0);
     receive();
     parsed = parse();
     ck_assert_int_eq(parsed.records, 5);
@@ -139,10 +139,10 @@ START_TEST(a_head_goes_out_with_what_follows)
 {
     struct http_response response = {.status = 200};
     uint64_t before = sends();
-    ck_assert_int_eq(connection->ops->head(connection, &response), CONNECTION_READY);
-    ck_assert_uint_eq(connection->ops->pending(connection), 0);
+    ck_assert_int_eq(connection_head(connection, &response), CONNECTION_READY);
+    ck_assert_uint_eq(connection_pending(connection), 0);
     ck_assert_uint_eq(sends(), before);
-    ck_assert_int_eq(connection->ops->write(connection, "data: 1\n\n", 9), CONNECTION_READY);
+    ck_assert_int_eq(connection_write(connection, "data: 1\n\n", 9), CONNECTION_READY);
     ck_assert_uint_eq(sends(), before + 1);
     receive();
     struct parsed parsed = parse();
@@ -156,8 +156,8 @@ END_TEST
 START_TEST(a_head_with_nothing_behind_it_is_sent_by_flush)
 {
     struct http_response response = {.status = 200};
-    connection->ops->head(connection, &response);
-    ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_READY);
+    connection_head(connection, &response);
+    ck_assert_int_eq(connection_flush(connection), CONNECTION_READY);
     receive();
     struct parsed parsed = parse();
     ck_assert_int_eq(parsed.records, 1);
@@ -168,14 +168,14 @@ END_TEST
 START_TEST(the_last_bytes_go_out_with_the_end)
 {
     struct http_response response = {.status = 200};
-    connection->ops->head(connection, &response);
-    connection->ops->write(connection, "first ", 6);
+    connection_head(connection, &response);
+    connection_write(connection, "first ", 6);
     uint64_t before = sends();
-    connection->ops->cork(connection);
-    ck_assert_int_eq(connection->ops->write(connection, "last ", 5), CONNECTION_READY);
-    ck_assert_int_eq(connection->ops->write(connection, "words", 5), CONNECTION_READY);
+    connection_cork(connection);
+    ck_assert_int_eq(connection_write(connection, "last ", 5), CONNECTION_READY);
+    ck_assert_int_eq(connection_write(connection, "words", 5), CONNECTION_READY);
     ck_assert_uint_eq(sends(), before);
-    ck_assert_int_eq(connection->ops->finish(connection), CONNECTION_READY);
+    ck_assert_int_eq(connection_finish(connection), CONNECTION_READY);
     ck_assert_uint_eq(sends(), before + 1);
     receive();
     struct parsed parsed = parse();
@@ -191,13 +191,13 @@ START_TEST(what_is_held_and_finds_no_room_comes_in_order)
 {
     struct http_response response = {.status = 200};
     char *bytes = pattern(300000);
-    connection->ops->head(connection, &response);
-    if (_i == 0) connection->ops->cork(connection);
-    connection->ops->write(connection, bytes, 300000);
-    if (_i == 1) connection->ops->cork(connection); /* while it is blocked */
-    connection->ops->write(connection, "tail", 4);
-    ck_assert_int_eq(connection->ops->finish(connection), CONNECTION_BLOCKED);
-    ck_assert_uint_gt(connection->ops->pending(connection), 0);
+    connection_head(connection, &response);
+    if (_i == 0) connection_cork(connection);
+    connection_write(connection, bytes, 300000);
+    if (_i == 1) connection_cork(connection); /* while it is blocked */
+    connection_write(connection, "tail", 4);
+    ck_assert_int_eq(connection_finish(connection), CONNECTION_BLOCKED);
+    ck_assert_uint_gt(connection_pending(connection), 0);
     drain();
     struct parsed parsed = parse();
     ck_assert_int_eq(parsed.ends, 1);
@@ -219,15 +219,15 @@ START_TEST(what_the_socket_does_not_take_waits_and_comes_in_order)
     size_t len = sizes[_i];
     char *bytes = pattern(len);
     struct parsed parsed;
-    enum connection_state state = connection->ops->write(connection, bytes, len);
+    enum connection_state state = connection_write(connection, bytes, len);
 
     ck_assert(state == CONNECTION_READY || state == CONNECTION_BLOCKED);
-    ck_assert_int_eq(state == CONNECTION_BLOCKED, connection->ops->pending(connection) > 0);
+    ck_assert_int_eq(state == CONNECTION_BLOCKED, connection_pending(connection) > 0);
     if (len > 1000000) ck_assert_int_eq(state, CONNECTION_BLOCKED);
-    connection->ops->write(connection, "tail", 4); /* behind what waits */
-    connection->ops->finish(connection);
+    connection_write(connection, "tail", 4); /* behind what waits */
+    connection_finish(connection);
     drain();
-    ck_assert_uint_eq(connection->ops->pending(connection), 0);
+    ck_assert_uint_eq(connection_pending(connection), 0);
     parsed = parse();
     ck_assert_uint_eq(parsed.out.len, len + 4);
     ck_assert_int_eq(memcmp(parsed.out.data, bytes, len), 0);
@@ -244,11 +244,11 @@ START_TEST(after_it_was_drained_it_sends_at_once_again)
     char *bytes = pattern(500000);
     struct parsed parsed;
 
-    ck_assert_int_eq(connection->ops->write(connection, bytes, 500000), CONNECTION_BLOCKED);
-    ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_BLOCKED); /* nobody read */
+    ck_assert_int_eq(connection_write(connection, bytes, 500000), CONNECTION_BLOCKED);
+    ck_assert_int_eq(connection_flush(connection), CONNECTION_BLOCKED); /* nobody read */
     drain();
-    ck_assert_int_eq(connection->ops->write(connection, "x", 1), CONNECTION_READY);
-    ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_READY); /* nothing to do */
+    ck_assert_int_eq(connection_write(connection, "x", 1), CONNECTION_READY);
+    ck_assert_int_eq(connection_flush(connection), CONNECTION_READY); /* nothing to do */
     receive();
     parsed = parse();
     ck_assert_uint_eq(parsed.out.len, 500001);
@@ -262,9 +262,9 @@ START_TEST(nothing_overtakes_what_waits)
     char *bytes = pattern(500000);
     struct parsed parsed;
 
-    ck_assert_int_eq(connection->ops->write(connection, bytes, 500000), CONNECTION_BLOCKED);
+    ck_assert_int_eq(connection_write(connection, bytes, 500000), CONNECTION_BLOCKED);
     receive(); /* there is room again, but nobody has flushed */
-    ck_assert_int_eq(connection->ops->write(connection, "tail", 4), CONNECTION_BLOCKED);
+    ck_assert_int_eq(connection_write(connection, "tail", 4), CONNECTION_BLOCKED);
     drain();
     parsed = parse();
     ck_assert_uint_eq(parsed.out.len, 500004);
@@ -279,10 +279,10 @@ START_TEST(a_client_that_left_is_gone_without_a_signal)
 {
     close(peer);
     peer = -1;
-    ck_assert_int_eq(connection->ops->write(connection, "x", 1), CONNECTION_GONE);
-    ck_assert_int_eq(connection->ops->write(connection, "x", 1), CONNECTION_GONE);
-    ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_GONE);
-    ck_assert_int_eq(connection->ops->finish(connection), CONNECTION_GONE);
+    ck_assert_int_eq(connection_write(connection, "x", 1), CONNECTION_GONE);
+    ck_assert_int_eq(connection_write(connection, "x", 1), CONNECTION_GONE);
+    ck_assert_int_eq(connection_flush(connection), CONNECTION_GONE);
+    ck_assert_int_eq(connection_finish(connection), CONNECTION_GONE);
 }
 END_TEST
 
@@ -290,10 +290,10 @@ START_TEST(a_client_that_leaves_while_bytes_wait_is_gone)
 {
     char *bytes = pattern(1000000);
 
-    ck_assert_int_eq(connection->ops->write(connection, bytes, 1000000), CONNECTION_BLOCKED);
+    ck_assert_int_eq(connection_write(connection, bytes, 1000000), CONNECTION_BLOCKED);
     close(peer);
     peer = -1;
-    ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_GONE);
+    ck_assert_int_eq(connection_flush(connection), CONNECTION_GONE);
     free(bytes);
 }
 END_TEST
@@ -305,12 +305,12 @@ START_TEST(what_may_wait_is_bounded)
     int written = 0;
 
     while (state != CONNECTION_GONE && written < 64) {
-        state = connection->ops->write(connection, bytes, 1 << 20);
+        state = connection_write(connection, bytes, 1 << 20);
         written++;
     }
     ck_assert_int_eq(state, CONNECTION_GONE);
     ck_assert_int_gt(written, 8);
-    ck_assert_uint_le(connection->ops->pending(connection), PENDING_MAX);
+    ck_assert_uint_le(connection_pending(connection), PENDING_MAX);
     free(bytes);
 }
 END_TEST
@@ -323,15 +323,15 @@ START_TEST(a_client_that_is_always_behind_gets_more_than_may_ever_wait)
     size_t got = 0;
 
     for (int i = 0; i < PIECES; i++) {
-        ck_assert_int_eq(connection->ops->write(connection, bytes, PIECE), CONNECTION_BLOCKED);
-        while (connection->ops->pending(connection) > PIECE / 2) {
+        ck_assert_int_eq(connection_write(connection, bytes, PIECE), CONNECTION_BLOCKED);
+        while (connection_pending(connection) > PIECE / 2) {
             receive();
             got += wire.len;
             buf_reset(&wire);
-            ck_assert_int_eq(connection->ops->flush(connection), CONNECTION_BLOCKED);
+            ck_assert_int_eq(connection_flush(connection), CONNECTION_BLOCKED);
         }
     }
-    while (connection->ops->flush(connection) == CONNECTION_BLOCKED) {
+    while (connection_flush(connection) == CONNECTION_BLOCKED) {
         receive();
         got += wire.len;
         buf_reset(&wire);
@@ -347,16 +347,16 @@ START_TEST(what_the_client_took_is_seen_also_where_it_makes_no_room_yet)
     char *bytes = pattern(4 << 20), one[1024];
     int big = 1 << 20;
 
-    ck_assert_int_eq(setsockopt(connection->ops->fd(connection), SOL_SOCKET, SO_SNDBUF, &big, sizeof big), 0);
-    ck_assert_int_eq(connection->ops->write(connection, bytes, 4 << 20), CONNECTION_BLOCKED);
-    ck_assert(connection->ops->took(connection));
-    ck_assert(!connection->ops->took(connection));
+    ck_assert_int_eq(setsockopt(connection_fd(connection), SOL_SOCKET, SO_SNDBUF, &big, sizeof big), 0);
+    ck_assert_int_eq(connection_write(connection, bytes, 4 << 20), CONNECTION_BLOCKED);
+    ck_assert(connection_took(connection));
+    ck_assert(!connection_took(connection));
     for (int i = 0; i < 64; i++) ck_assert_int_eq(recv(peer, one, sizeof one, MSG_DONTWAIT), (int)sizeof one);
-    ck_assert(connection->ops->took(connection));
-    ck_assert(!connection->ops->took(connection));
+    ck_assert(connection_took(connection));
+    ck_assert(!connection_took(connection));
     receive();
-    connection->ops->flush(connection);
-    ck_assert(connection->ops->took(connection));
+    connection_flush(connection);
+    ck_assert(connection_took(connection));
     free(bytes);
 }
 END_TEST
@@ -366,10 +366,10 @@ START_TEST(what_is_pushed_is_there_for_a_client_that_reads_later)
     char *bytes = pattern(100000);
     struct parsed parsed;
 
-    ck_assert_int_eq(connection->ops->write(connection, bytes, 100000), CONNECTION_BLOCKED);
-    connection->ops->push(connection);
-    ck_assert_uint_eq(connection->ops->pending(connection), 0);
-    connection->ops->close(connection);
+    ck_assert_int_eq(connection_write(connection, bytes, 100000), CONNECTION_BLOCKED);
+    connection_push(connection);
+    ck_assert_uint_eq(connection_pending(connection), 0);
+    connection_close(connection);
     connection = NULL;
     ck_assert(!receive());
     parsed = parse();
@@ -382,7 +382,7 @@ END_TEST
 
 START_TEST(closing_closes_the_descriptor)
 {
-    connection->ops->close(connection);
+    connection_close(connection);
     connection = NULL;
     ck_assert(!receive());
 }

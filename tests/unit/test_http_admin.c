@@ -86,7 +86,7 @@ START_TEST(the_next_page_goes_on_where_the_first_ended)
     const struct usage_batch batch = {.writer_id = "w", .number = 1, .rows = rows, .count = 2};
     const char *query = "user=bob&from=2020-02-01&to=2020-02-02&limit=1";
 
-    ck_assert_int_eq(service.chat.ports.usage->ops->count(service.chat.ports.usage, &batch), CHAT_OK);
+    ck_assert_int_eq(usage_repo_count(service.chat.ports.usage, &batch), CHAT_OK);
     const struct json *json = ask("admin", USAGE, query);
     ck_assert_int_eq(number(json_first(json_get(json, "items")), "completions"), 1);
     json = ask("admin", USAGE,

@@ -59,14 +59,14 @@ static struct answer_listener *listener(void)
 
 static enum listener_state open_it(void)
 {
-    return listener()->ops->open(listener(), &answers->scratch);
+    return listener_open(listener(), &answers->scratch);
 }
 
 static enum listener_state text(const char *reasoning, const char *content)
 {
     const struct answer_text so_far = {reasoning, strlen(reasoning), content, strlen(content)};
 
-    return listener()->ops->text(listener(), &so_far, &answers->scratch);
+    return listener_text(listener(), &so_far, &answers->scratch);
 }
 
 static enum listener_state end_as(enum chat_error error, enum message_status status, const char *content)
@@ -82,12 +82,12 @@ static enum listener_state end_as(enum chat_error error, enum message_status sta
     message.status = status;
     message.content = content;
     message.content_len = strlen(content);
-    return listener()->ops->end(listener(), &final, &answers->scratch);
+    return listener_end(listener(), &final, &answers->scratch);
 }
 
 static void close_it(void)
 {
-    listener()->ops->close(listener());
+    listener_close(listener());
     answers->listener = NULL;
 }
 
@@ -253,8 +253,8 @@ START_TEST(pings_and_titles_have_no_id)
     send_it("{\"content\":\"Hi\"}");
     open_it();
     request.out.len = 0;
-    ck_assert_int_eq(listener()->ops->ping(listener(), &answers->scratch), LISTENER_READY);
-    ck_assert_int_eq(listener()->ops->title(listener(), "A \"title\"", &answers->scratch), LISTENER_READY);
+    ck_assert_int_eq(listener_ping(listener(), &answers->scratch), LISTENER_READY);
+    ck_assert_int_eq(listener_title(listener(), "A \"title\"", &answers->scratch), LISTENER_READY);
     ck_assert_str_eq(fake_request_body(&request),
                      "event: ping\ndata: {}\n\nevent: title\ndata: {\"title\":\"A \\\"title\\\"\"}\n\n");
     close_it();
@@ -290,7 +290,7 @@ START_TEST(a_client_that_reads_slowly_is_blocked_and_then_gets_the_rest_in_order
     request.room = 10;
     ck_assert_int_eq(open_it(), LISTENER_BLOCKED);
     ck_assert_int_eq(text("", "Hel"), LISTENER_BLOCKED);
-    while (listener()->ops->writable(listener()) == LISTENER_BLOCKED) {}
+    while (listener_writable(listener()) == LISTENER_BLOCKED) {}
     request.room = 0;
     ck_assert_int_eq(text("", "Hello"), LISTENER_READY);
     ck_assert_str_eq(joined("delta", 0, 0), "Hello");
@@ -309,13 +309,13 @@ START_TEST(a_client_far_behind_gets_all_of_the_text_a_part_at_a_time)
     send_it("{\"content\":\"Hi\"}");
     request.room = 5000;
     while (open_it() == LISTENER_BLOCKED)
-        while (listener()->ops->writable(listener()) == LISTENER_BLOCKED) {}
+        while (listener_writable(listener()) == LISTENER_BLOCKED) {}
     for (int parts = 1; text("", long_text) == LISTENER_BLOCKED; parts++) {
         ck_assert_int_le(parts, LONG_BYTES / PIECE_BYTES);
         ck_assert_uint_le(request.waiting.len, AHEAD_BYTES + PIECE_BYTES);
         ck_assert_int_eq(text("", long_text), LISTENER_BLOCKED); /* no more while that waits */
         ck_assert_uint_le(request.waiting.len, AHEAD_BYTES + PIECE_BYTES);
-        while (listener()->ops->writable(listener()) == LISTENER_BLOCKED) {}
+        while (listener_writable(listener()) == LISTENER_BLOCKED) {}
     }
     ck_assert_str_eq(joined("delta", 0, 0), long_text);
     close_it();
@@ -381,7 +381,7 @@ START_TEST(a_client_that_left_is_gone_at_every_step)
     request.client_gone = true;
     ck_assert_int_eq(open_it(), LISTENER_GONE);
     ck_assert_int_eq(text("", "x"), LISTENER_GONE);
-    ck_assert_int_eq(listener()->ops->ping(listener(), &answers->scratch), LISTENER_GONE);
+    ck_assert_int_eq(listener_ping(listener(), &answers->scratch), LISTENER_GONE);
     ck_assert_int_eq(end_as(CHAT_OK, MESSAGE_COMPLETE, "x"), LISTENER_GONE);
     close_it();
     ck_assert(request.closed && !request.finished);
@@ -398,8 +398,8 @@ START_TEST(an_answer_as_json_has_question_answer_and_quota)
     ck_assert_int_eq(request.responses, 0); /* nothing before the end */
     ck_assert_int_eq(open_it(), LISTENER_READY);
     ck_assert_int_eq(text("", "Hello"), LISTENER_READY);
-    ck_assert_int_eq(listener()->ops->ping(listener(), &answers->scratch), LISTENER_READY);
-    ck_assert_int_eq(listener()->ops->title(listener(), "T", &answers->scratch), LISTENER_READY);
+    ck_assert_int_eq(listener_ping(listener(), &answers->scratch), LISTENER_READY);
+    ck_assert_int_eq(listener_title(listener(), "T", &answers->scratch), LISTENER_READY);
     ck_assert_int_eq(request.responses, 0);
     ck_assert_int_eq(end_as(CHAT_OK, MESSAGE_COMPLETE, "Hello"), LISTENER_READY);
     close_it();

@@ -60,8 +60,8 @@ static void end_answer(const char *content, enum message_status status)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(messages->ops->end_answer(messages, &end, &service.arena, &written, &session), CHAT_OK);
-    answers->listener->ops->close(answers->listener);
+    ck_assert_int_eq(message_repo_end_answer(messages, &end, &service.arena, &written, &session), CHAT_OK);
+    listener_close(answers->listener);
     answers->listener = NULL;
 }
 
@@ -113,7 +113,7 @@ START_TEST(a_question_sent_again_attaches_to_the_running_answer_and_counts_nothi
     ck_assert_int_eq(service.chat.answers.attached, 1);
     ck_assert_int_eq(service.chat.admission.admitted, 1);
     ck_assert_ptr_ne(service.chat.answers.listener, listener);
-    listener->ops->close(listener);
+    listener_close(listener);
 }
 END_TEST
 
@@ -245,7 +245,7 @@ static const char *take_for_another(const char *const *same, size_t count, bool 
 
     uuid_v7(clock_wall_ms(service.chat.ports.clock), id);
     idempotency_fingerprint(same, count, fingerprint);
-    ck_assert_int_eq(keys->ops->take(keys, &claim, &state, none), CHAT_OK);
+    ck_assert_int_eq(idempotency_take(keys, &claim, &state, none), CHAT_OK);
     return service.chat.keys.keys[0].id;
 }
 
@@ -269,7 +269,7 @@ static void store_session(const char *id)
     struct session_repo *sessions = service.chat.ports.sessions;
 
     memcpy(session.id, id, UUID_TEXT_SIZE);
-    ck_assert_int_eq(sessions->ops->create(sessions, "alice", &session), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(sessions, "alice", &session), CHAT_OK);
 }
 
 static void store_answer(const char *id, enum message_status status)
@@ -433,7 +433,7 @@ START_TEST(a_session_that_was_deleted_since_is_404_at_once)
 
     call(SESSIONS, "k", "{\"title\":\"Birds\"}");
     snprintf(id, sizeof id, "%s", fake_service_text(fake_service_json(&service, &request), "id"));
-    ck_assert_int_eq(sessions->ops->remove(sessions, "alice", id, 1, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(sessions, "alice", id, 1, active), CHAT_OK);
     gets = fake_repo_calls(service.chat.repo, FAKE_SESSION_GET);
     ck_assert_str_eq(call(SESSIONS, "k", "{\"title\":\"Birds\"}"), "session_not_found");
     ck_assert_int_eq(request.status, 404);
@@ -455,7 +455,7 @@ START_TEST(an_answer_whose_session_was_deleted_since_is_404_at_once)
     call_as(&first, "alice", MESSAGES, "k", "{\"content\":\"Hi\"}");
     snprintf(id, sizeof id, "%s", answers()->answer.id);
     end_answer("Hello", MESSAGE_COMPLETE);
-    ck_assert_int_eq(sessions->ops->remove(sessions, "alice", answers()->answer.session_id, 1, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(sessions, "alice", answers()->answer.session_id, 1, active), CHAT_OK);
     for (int i = 0; i < 2; i++) {
         ck_assert_str_eq(call(MESSAGES, "k", i ? "{\"content\":\"Hi\"}" : "{\"content\":\"Hi\",\"stream\":false}"),
                          "message_not_found");
@@ -496,7 +496,7 @@ START_TEST(a_key_whose_first_never_stored_anything_is_taken_over_after_a_while)
     manual_clock_advance(&service.chat.clock, 14000);
     call(MESSAGES, "k", "{\"content\":\"Hi\"}");
     ck_assert_int_eq(answers()->started, 0);
-    answers()->stepped->ops->close(answers()->stepped);
+    stepped_close(answers()->stepped);
     answers()->stepped = NULL;
     manual_clock_advance(&service.chat.clock, 2000);
     call_as(&first, "alice", MESSAGES, "k", "{\"content\":\"Hi\"}");

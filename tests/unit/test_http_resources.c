@@ -239,7 +239,7 @@ static void end_as_stopped(const char *id)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(messages->ops->end_answer(messages, &end, &service.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end_answer(messages, &end, &service.arena, &written, &session), CHAT_OK);
 }
 
 START_TEST(a_stop_is_waited_for_without_a_thread)
@@ -296,7 +296,7 @@ START_TEST(an_answer_is_written_anew_as_asked)
     ck_assert_int_eq(service.chat.answers.started, 1);
     ck_assert_str_eq(service.chat.answers.answer.model, "qwen");
     ck_assert(request.taken);
-    service.chat.answers.listener->ops->close(service.chat.answers.listener);
+    listener_close(service.chat.answers.listener);
     service.chat.answers.listener = NULL;
     ck_assert_str_eq(
         fake_service_text(call("POST", below(answer_path, "/regenerate"), "{\"content\":\"x\"}"), "error.param"),

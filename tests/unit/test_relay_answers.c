@@ -167,7 +167,7 @@ static void ask_of(struct fake_listener *to, const char *session_id)
     ck_assert_int_eq(send_message(&chat.ports, &in, &chat.arena, &problem, &ready), CHAT_OK);
     memcpy(answer_id, ready.answer.id, UUID_TEXT_SIZE);
     ready.spec.request_id = "req-1";
-    chat.ports.answers->ops->start(chat.ports.answers, &ready.spec, &to->listener);
+    answers_start(chat.ports.answers, &ready.spec, &to->listener);
 }
 
 static void ask_for(struct fake_listener *to)
@@ -197,11 +197,10 @@ static bool attach_to(struct relay *to, struct fake_listener *reader)
     const struct answer_attach attach = {
         .caller = &chat.alice, .answer = &message, .session = &session, .quota = &quota, .request_id = "req-2"};
 
-    ck_assert_int_eq(
-        chat.ports.sessions->ops->get(chat.ports.sessions, "alice", message.session_id, &chat.arena, &session),
-        CHAT_OK);
-    if (answers->ops->reserve_reader(answers, "alice") != CHAT_OK) return false;
-    answers->ops->attach(answers, &attach, &reader->listener);
+    ck_assert_int_eq(session_repo_get(chat.ports.sessions, "alice", message.session_id, &chat.arena, &session),
+                     CHAT_OK);
+    if (answers_reserve_reader(answers, "alice") != CHAT_OK) return false;
+    answers_attach(answers, &attach, &reader->listener);
     return true;
 }
 
@@ -552,10 +551,10 @@ START_TEST(readers_take_no_place_of_answers_and_one_user_has_only_so_many)
         fake_listener_block(&readers[i]);
         ck_assert(attach_to(relay, &readers[i]));
     }
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_ERR_TOO_MANY_STREAMS);
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "bob"), CHAT_OK);
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "carol"), CHAT_ERR_OVERLOADED);
-    answers->ops->unreserve_reader(answers, "bob");
+    ck_assert_int_eq(answers_reserve_reader(answers, "alice"), CHAT_ERR_TOO_MANY_STREAMS);
+    ck_assert_int_eq(answers_reserve_reader(answers, "bob"), CHAT_OK);
+    ck_assert_int_eq(answers_reserve_reader(answers, "carol"), CHAT_ERR_OVERLOADED);
+    answers_unreserve_reader(answers, "bob");
     fake_server_reply(server, hello);
     ask(); /* there is a place for a question */
     ck_assert(fake_listener_wait_closed(&listener));
@@ -563,10 +562,10 @@ START_TEST(readers_take_no_place_of_answers_and_one_user_has_only_so_many)
     fake_listener_leave(&readers[0]);
     ck_assert(fake_listener_wait_closed(&readers[0]));
     while (relay_live(relay) > READERS_A_USER - 1) turn_clock(0);
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_OK);
-    answers->ops->unreserve_reader(answers, "alice");
+    ck_assert_int_eq(answers_reserve_reader(answers, "alice"), CHAT_OK);
+    answers_unreserve_reader(answers, "alice");
     relay_refuse(relay);
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "dave"), CHAT_ERR_SHUTTING_DOWN);
+    ck_assert_int_eq(answers_reserve_reader(answers, "dave"), CHAT_ERR_SHUTTING_DOWN);
     close_relay(); /* a drain lets readers go */
     for (int i = 0; i < READERS_A_USER; i++) {
         ck_assert_int_eq(readers[i].closes, 1);
@@ -741,8 +740,7 @@ END_TEST
 START_TEST(an_answer_that_is_not_here_cannot_be_stopped)
 {
     open_relay(30000);
-    ck_assert_int_eq(chat.ports.answers->ops->stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000"),
-                     STOP_NOT_HERE);
+    ck_assert_int_eq(answers_stop(chat.ports.answers, "00000000-0000-7000-8000-000000000000"), STOP_NOT_HERE);
 }
 END_TEST
 
@@ -756,7 +754,7 @@ START_TEST(two_stops_at_once_are_one)
     ask();
     ck_assert(fake_listener_wait_content(&listener, "one"));
     fake_admission_hold_settle(&chat.admission, true); /* so that the answer is not over before the second */
-    for (int i = 0; i < 2; i++) ck_assert_int_eq(answers->ops->stop(answers, answer_id), STOP_REQUESTED);
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(answers_stop(answers, answer_id), STOP_REQUESTED);
     fake_admission_hold_settle(&chat.admission, false);
     assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
 }
@@ -772,9 +770,9 @@ START_TEST(who_only_follows_an_answer_does_not_claim_to_have_stopped_it)
     ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
     ck_assert(attach_second(other));
     ck_assert(fake_listener_wait_content(&second, "one"));
-    ck_assert_int_eq(relay_answers(other)->ops->stop(relay_answers(other), answer_id), STOP_NOT_HERE);
+    ck_assert_int_eq(answers_stop(relay_answers(other), answer_id), STOP_NOT_HERE);
     ck_assert_int_eq(row().status, MESSAGE_STREAMING);
-    ck_assert_int_eq(relay_answers(relay)->ops->stop(relay_answers(relay), answer_id), STOP_REQUESTED);
+    ck_assert_int_eq(answers_stop(relay_answers(relay), answer_id), STOP_REQUESTED);
     ck_assert(fake_listener_wait_closed(&second));
     assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
 }
@@ -1022,8 +1020,7 @@ static struct session stored_session(void)
 {
     struct session session = {0};
 
-    ck_assert_int_eq(chat.ports.sessions->ops->get(chat.ports.sessions, "alice", long_session, &chat.arena, &session),
-                     CHAT_OK);
+    ck_assert_int_eq(session_repo_get(chat.ports.sessions, "alice", long_session, &chat.arena, &session), CHAT_OK);
     return session;
 }
 
@@ -1619,7 +1616,7 @@ START_TEST(a_stop_asked_elsewhere_reaches_the_writer)
     open_relay(30000);
     ask();
     ck_assert(fake_log_wait_content(&chat.log, answer_id, "one"));
-    ck_assert_int_eq(chat.log.log.ops->ask_stop(&chat.log.log, answer_id, &asked), CHAT_OK);
+    ck_assert_int_eq(answer_log_ask_stop(&chat.log.log, answer_id, &asked), CHAT_OK);
     ck_assert(asked);
     ck_assert(fake_server_wait_left(server, 1));
     assert_ended(&listener, CHAT_OK, MESSAGE_STOPPED);
@@ -1646,8 +1643,7 @@ static void end_row(const char *content, enum message_status status)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(chat.ports.messages->ops->end_answer(chat.ports.messages, &end, &chat.arena, &written, &session),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
 }
 
 START_TEST(an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it)
@@ -1775,16 +1771,16 @@ START_TEST(there_are_so_many_places_and_no_more)
 
     open_relay_for(&chat.provider.provider, 30000, 2);
     answers = relay_answers(relay);
-    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_OK);
-    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_OK);
-    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_ERR_OVERLOADED);
-    answers->ops->unreserve(answers);
-    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_OK);
+    ck_assert_int_eq(answers_reserve(answers), CHAT_OK);
+    ck_assert_int_eq(answers_reserve(answers), CHAT_OK);
+    ck_assert_int_eq(answers_reserve(answers), CHAT_ERR_OVERLOADED);
+    answers_unreserve(answers);
+    ck_assert_int_eq(answers_reserve(answers), CHAT_OK);
     ck_assert_int_eq(relay_live(relay), 2);
-    answers->ops->unreserve(answers);
-    answers->ops->unreserve(answers);
+    answers_unreserve(answers);
+    answers_unreserve(answers);
     relay_refuse(relay);
-    ck_assert_int_eq(answers->ops->reserve(answers), CHAT_ERR_SHUTTING_DOWN);
+    ck_assert_int_eq(answers_reserve(answers), CHAT_ERR_SHUTTING_DOWN);
 }
 END_TEST
 

@@ -164,7 +164,7 @@ static void ask_so(const char *body, bool stream)
                                          .body_len = strlen(body),
                                          .stream = stream,
                                          .request_id = "req-1"};
-    chat.ports.answers->ops->complete(chat.ports.answers, &spec, &client.client);
+    answers_complete(chat.ports.answers, &spec, &client.client);
 }
 
 static void ask(void)
@@ -456,7 +456,7 @@ static void complete(const struct place *place, const char *request_id, struct f
                                          .body_len = strlen(body),
                                          .stream = true,
                                          .request_id = request_id};
-    chat.ports.answers->ops->complete(chat.ports.answers, &spec, &to->client);
+    answers_complete(chat.ports.answers, &spec, &to->client);
 }
 
 START_TEST(all_tickets_that_hold_a_lease_can_be_had_and_no_other)
@@ -960,7 +960,7 @@ static struct usage_counts counted(void)
     struct usage_page page;
 
     ck_assert(use_ledger_flush(chat.ports.ledger, chat.ports.usage));
-    ck_assert_int_eq(chat.ports.usage->ops->list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
+    ck_assert_int_eq(usage_repo_list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
     ck_assert_uint_eq(page.count, 1);
     return page.items[0].counts;
 }

@@ -150,7 +150,7 @@ static void send_question(void)
     ck_assert_int_eq(send_message(&run.chat.ports, &in, &run.chat.arena, &problem, &ready), CHAT_OK);
     memcpy(run.answer_id, ready.answer.id, UUID_TEXT_SIZE);
     ready.spec.request_id = "req-1";
-    run.chat.ports.answers->ops->start(run.chat.ports.answers, &ready.spec, &new_client(true)->listener.listener);
+    answers_start(run.chat.ports.answers, &ready.spec, &new_client(true)->listener.listener);
 }
 
 static void open_world(unsigned seed)
@@ -243,13 +243,12 @@ static void client_comes(bool here)
     if (run.client_count == CLIENTS || message.status != MESSAGE_STREAMING) return; /* else it is told from the row */
     const struct answer_attach attach = {
         .caller = &run.chat.alice, .answer = &message, .session = &session, .quota = &quota, .request_id = "req-2"};
-    if (run.chat.ports.sessions->ops->get(run.chat.ports.sessions, "alice", message.session_id, &run.chat.arena,
-                                          &session) != CHAT_OK)
+    if (session_repo_get(run.chat.ports.sessions, "alice", message.session_id, &run.chat.arena, &session) != CHAT_OK)
         return;
     struct answers *answers = relay_answers(here ? run.owner : run.other);
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_OK);
+    ck_assert_int_eq(answers_reserve_reader(answers, "alice"), CHAT_OK);
     note(here ? "attach" : "attach_elsewhere");
-    answers->ops->attach(answers, &attach, &new_client(here)->listener.listener);
+    answers_attach(answers, &attach, &new_client(here)->listener.listener);
     if (here) run.alone_ms = 0;
 }
 
@@ -257,13 +256,13 @@ static void stop_here(void)
 {
     note("stop");
     run.may_be[MESSAGE_STOPPED] = true;
-    run.chat.ports.answers->ops->stop(run.chat.ports.answers, run.answer_id);
+    answers_stop(run.chat.ports.answers, run.answer_id);
 }
 
 static void stop_elsewhere(void)
 {
     bool asked;
-    if (run.chat.log.log.ops->ask_stop(&run.chat.log.log, run.answer_id, &asked) != CHAT_OK || !asked) return;
+    if (answer_log_ask_stop(&run.chat.log.log, run.answer_id, &asked) != CHAT_OK || !asked) return;
     note("stop_elsewhere");
     run.may_be[MESSAGE_STOPPED] = true;
 }

@@ -168,8 +168,8 @@ static void begin(void)
 {
     struct answers *answers = relay_answers(relay);
 
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_OK);
-    answers->ops->step(answers, "alice", &reply.stepped, WAIT_MS);
+    ck_assert_int_eq(answers_reserve_reader(answers, "alice"), CHAT_OK);
+    answers_step(answers, "alice", &reply.stepped, WAIT_MS);
     turn_clock(0);
 }
 
@@ -195,8 +195,8 @@ static void assert_place_is_free(void)
     struct answers *answers = relay_answers(relay);
 
     while (relay_live(relay)) turn_clock(0);
-    ck_assert_int_eq(answers->ops->reserve_reader(answers, "alice"), CHAT_OK);
-    answers->ops->unreserve_reader(answers, "alice");
+    ck_assert_int_eq(answers_reserve_reader(answers, "alice"), CHAT_OK);
+    answers_unreserve_reader(answers, "alice");
 }
 
 START_TEST(a_step_comes_when_its_time_has_come_and_not_before)
@@ -300,7 +300,7 @@ START_TEST(one_that_was_handed_on_is_closed_by_nobody_here)
     ck_assert_int_eq(reply.steps, 1);
     ck_assert_int_eq(reply.closes, 0);
     ck_assert_int_eq(relay_live(relay), 1);
-    answers->ops->unreserve_reader(answers, "alice");
+    answers_unreserve_reader(answers, "alice");
 }
 END_TEST
 

@@ -90,8 +90,7 @@ static struct session stored(void)
 {
     struct session session = {0};
 
-    ck_assert_int_eq(
-        chat.ports.sessions->ops->get(chat.ports.sessions, "alice", ready.session.id, &chat.arena, &session), CHAT_OK);
+    ck_assert_int_eq(session_repo_get(chat.ports.sessions, "alice", ready.session.id, &chat.arena, &session), CHAT_OK);
     return session;
 }
 

@@ -177,18 +177,18 @@ START_TEST(every_operation_is_there)
     struct sambanova_settings settings = fine();
     const char *problem;
     struct provider *provider = sambanova_open(&settings, &problem);
-    struct decoder *decoder = provider->ops->decoder_new(provider);
+    struct decoder *decoder = provider_decoder_new(provider);
     struct provider_end end;
     struct delta_sink sink = {0};
 
     ck_assert_ptr_nonnull(provider->ops->compose);
-    ck_assert(provider->ops->is_stream(provider, "text/event-stream"));
-    ck_assert_int_eq(provider->ops->refusal(provider, 503, NULL, 0, NULL, 0).error, CHAT_ERR_UPSTREAM_ERROR);
-    ck_assert_int_eq(provider->ops->decoder_feed(decoder, "\n", 1, &sink), CHAT_OK);
-    ck_assert(!provider->ops->decoder_done(decoder));
-    provider->ops->decoder_end(decoder, &sink, &end);
+    ck_assert(provider_is_stream(provider, "text/event-stream"));
+    ck_assert_int_eq(provider_read_refusal(provider, 503, NULL, 0, NULL, 0).error, CHAT_ERR_UPSTREAM_ERROR);
+    ck_assert_int_eq(provider_decoder_feed(provider, decoder, "\n", 1, &sink), CHAT_OK);
+    ck_assert(!provider_decoder_done(provider, decoder));
+    provider_decoder_end(provider, decoder, &sink, &end);
     ck_assert_int_eq(end.error, CHAT_ERR_UPSTREAM_INVALID_RESPONSE);
-    provider->ops->decoder_free(decoder);
+    provider_decoder_free(provider, decoder);
     sambanova_close(provider);
 }
 END_TEST

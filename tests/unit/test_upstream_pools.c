@@ -93,8 +93,8 @@ static void ask(struct fake_client *client)
         .model = "llama", .body = strdup(body), .body_len = sizeof body - 1, .stream = true, .request_id = "req-1"};
 
     fake_client_init(client);
-    ck_assert_int_eq(chat.ports.answers->ops->reserve(chat.ports.answers), CHAT_OK);
-    chat.ports.answers->ops->complete(chat.ports.answers, &spec, &client->client);
+    ck_assert_int_eq(answers_reserve(chat.ports.answers), CHAT_OK);
+    answers_complete(chat.ports.answers, &spec, &client->client);
 }
 
 static void close_relay(void)

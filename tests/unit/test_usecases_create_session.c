@@ -41,8 +41,7 @@ START_TEST(a_session_without_anything_gets_the_defaults)
     ck_assert_int_eq(session.created_at_ms, chat.clock.now_wall_ms);
     ck_assert_int_eq(session.updated_at_ms, chat.clock.now_wall_ms);
     ck_assert_int_eq(session.last_message_at_ms, 0);
-    ck_assert_int_eq(chat.ports.sessions->ops->get(chat.ports.sessions, "alice", session.id, &chat.arena, &stored),
-                     CHAT_OK);
+    ck_assert_int_eq(session_repo_get(chat.ports.sessions, "alice", session.id, &chat.arena, &stored), CHAT_OK);
 }
 END_TEST
 

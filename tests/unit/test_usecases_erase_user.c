@@ -62,11 +62,11 @@ static const char *add_session(const char *user_id, bool deleted)
     char active[UUID_TEXT_SIZE];
 
     uuid_v7(now_ms, session.id);
-    ck_assert_int_eq(sessions->ops->create(sessions, user_id, &session), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(sessions, user_id, &session), CHAT_OK);
     uuid_v7(now_ms, message.id);
     memcpy(message.session_id, session.id, UUID_TEXT_SIZE);
     fake_repo_put(chat.repo, &message);
-    if (deleted) ck_assert_int_eq(sessions->ops->remove(sessions, user_id, session.id, now_ms, active), CHAT_OK);
+    if (deleted) ck_assert_int_eq(session_repo_remove(sessions, user_id, session.id, now_ms, active), CHAT_OK);
     return arena_strdup(&chat.arena, session.id);
 }
 
@@ -84,7 +84,7 @@ static void expect_stored(const char *user_id, int64_t sessions, int64_t usage_r
     struct user_data *data = fake_repo_user_data(chat.repo);
     struct user_data_counts stored;
 
-    ck_assert_int_eq(data->ops->count(data, user_id, &stored), CHAT_OK);
+    ck_assert_int_eq(user_data_count(data, user_id, &stored), CHAT_OK);
     stored.redis_keys = fake_user_keys_of(&keys, user_id);
     expect(&stored, sessions, 0, usage_rows, redis_keys);
 }
@@ -165,8 +165,7 @@ static void end_answer(void)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(chat.ports.messages->ops->end_answer(chat.ports.messages, &end, &chat.arena, &written, &session),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
     ck_assert(written);
 }
 

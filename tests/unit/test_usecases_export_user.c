@@ -88,7 +88,7 @@ static const char *add_session(const char *user_id, const char *title)
     manual_clock_advance(&chat.clock, 1);
     session.created_at_ms = session.updated_at_ms = clock_wall_ms(&chat.clock.clock);
     uuid_v7(session.created_at_ms, session.id);
-    ck_assert_int_eq(chat.ports.sessions->ops->create(chat.ports.sessions, user_id, &session), CHAT_OK);
+    ck_assert_int_eq(session_repo_create(chat.ports.sessions, user_id, &session), CHAT_OK);
     return arena_strdup(&chat.arena, session.id);
 }
 
@@ -96,7 +96,7 @@ static void remove_session(const char *id)
 {
     char active[UUID_TEXT_SIZE];
 
-    ck_assert_int_eq(chat.ports.sessions->ops->remove(chat.ports.sessions, "alice", id, 7, active), CHAT_OK);
+    ck_assert_int_eq(session_repo_remove(chat.ports.sessions, "alice", id, 7, active), CHAT_OK);
 }
 
 /* Sessions "<name>1", "<name>2", …; gives the first one's id. */
@@ -185,8 +185,8 @@ START_TEST(messages_are_whole_also_superseded_ones_and_the_comment_with_its_feed
     struct message rated;
 
     answer_id = fake_chat_exchange(&chat, id, "Why?", "So", MESSAGE_COMPLETE);
-    ck_assert_int_eq(chat.ports.messages->ops->set_feedback(chat.ports.messages, "alice", answer_id, FEEDBACK_DOWN,
-                                                            "Too short.", &chat.arena, &rated),
+    ck_assert_int_eq(message_repo_set_feedback(chat.ports.messages, "alice", answer_id, FEEDBACK_DOWN, "Too short.",
+                                               &chat.arena, &rated),
                      CHAT_OK);
     uuid_v7(1, old.id);
     memcpy(old.session_id, id, UUID_TEXT_SIZE);
@@ -239,9 +239,8 @@ START_TEST(of_users_whose_ids_begin_alike_there_is_nothing)
         char active[UUID_TEXT_SIZE];
 
         add_messages(add_session(others[i], "theirs"), 1);
-        ck_assert_int_eq(chat.ports.sessions->ops->remove(chat.ports.sessions, others[i],
-                                                          add_session(others[i], "deleted"), 7, active),
-                         CHAT_OK);
+        ck_assert_int_eq(
+            session_repo_remove(chat.ports.sessions, others[i], add_session(others[i], "deleted"), 7, active), CHAT_OK);
         fake_chat_use(&chat, others[i], "llama", 1);
     }
     ck_assert_int_eq(export(), CHAT_OK);
@@ -265,9 +264,8 @@ static void then_rename(struct user_export_sink *self, const struct session *ses
 
     take_session(self, session, deleted_at_ms);
     if (sink.count == 1)
-        ck_assert_int_eq(chat.ports.sessions->ops->update(chat.ports.sessions, "alice", on_second_page, &patch,
-                                                          &chat.arena, &renamed),
-                         CHAT_OK);
+        ck_assert_int_eq(
+            session_repo_update(chat.ports.sessions, "alice", on_second_page, &patch, &chat.arena, &renamed), CHAT_OK);
 }
 
 static const struct {

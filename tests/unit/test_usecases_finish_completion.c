@@ -41,7 +41,7 @@ static struct usage_counts used(void)
         .from = "1970-01-01", .to = "9999-12-31", .user_id = "alice", .group = USAGE_BY_USER, .limit = 1};
     struct usage_page page;
     ck_assert(use_ledger_flush(chat.ports.ledger, chat.ports.usage));
-    ck_assert_int_eq(chat.ports.usage->ops->list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
+    ck_assert_int_eq(usage_repo_list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
     ck_assert_uint_eq(page.count, 1);
     return page.items[0].counts;
 }

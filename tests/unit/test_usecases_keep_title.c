@@ -33,13 +33,11 @@ START_TEST(it_is_the_sessions_unless_the_user_has_given_one)
     struct session session;
     ck_assert(keep("\"The blue of the sky\"\n"));
     ck_assert_str_eq(stored, "The blue of the sky");
-    ck_assert_int_eq(chat.ports.sessions->ops->get(chat.ports.sessions, "alice", session_id, &chat.arena, &session),
-                     CHAT_OK);
+    ck_assert_int_eq(session_repo_get(chat.ports.sessions, "alice", session_id, &chat.arena, &session), CHAT_OK);
     ck_assert_str_eq(session.title, "The blue of the sky");
     const struct session_patch mine = {.title = "Mine", .pinned = -1, .archived = -1, .now_ms = 1};
-    ck_assert_int_eq(
-        chat.ports.sessions->ops->update(chat.ports.sessions, "alice", session_id, &mine, &chat.arena, &session),
-        CHAT_OK);
+    ck_assert_int_eq(session_repo_update(chat.ports.sessions, "alice", session_id, &mine, &chat.arena, &session),
+                     CHAT_OK);
     ck_assert(keep("Another"));
     ck_assert_ptr_null(stored);
 }
@@ -58,7 +56,7 @@ static struct usage_page counted(void)
         .from = "1970-01-01", .to = "9999-12-31", .user_id = "alice", .group = USAGE_BY_USER, .limit = 1};
     struct usage_page page;
     ck_assert(use_ledger_flush(chat.ports.ledger, chat.ports.usage));
-    ck_assert_int_eq(chat.ports.usage->ops->list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
+    ck_assert_int_eq(usage_repo_list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
     return page;
 }
 

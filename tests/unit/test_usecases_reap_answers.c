@@ -139,9 +139,8 @@ static void take_lease(void)
     int64_t retry_after_s;
 
     snprintf(caller.user_id, sizeof caller.user_id, "alice");
-    ck_assert_int_eq(
-        chat.ports.admission->ops->admit(chat.ports.admission, &caller, 1, answer_id, &ticket, &quota, &retry_after_s),
-        CHAT_OK);
+    ck_assert_int_eq(admission_admit(chat.ports.admission, &caller, 1, answer_id, &ticket, &quota, &retry_after_s),
+                     CHAT_OK);
 }
 
 START_TEST(one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_is_not_renewed)
@@ -153,7 +152,7 @@ START_TEST(one_whose_writer_died_before_its_first_word_is_ended_when_its_lease_i
     chat.log.writers = WRITER_UNKNOWN;
     take_lease();
     manual_clock_advance(&chat.clock, 5000);
-    ck_assert_int_eq(chat.ports.admission->ops->renew(chat.ports.admission, tickets, 1), CHAT_OK);
+    ck_assert_int_eq(admission_renew(chat.ports.admission, tickets, 1), CHAT_OK);
     ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000), 0);
     chat.admission.renew_error = CHAT_ERR_REDIS_UNAVAILABLE;
     ck_assert_int_eq(reap_after(1), 0);
@@ -171,7 +170,7 @@ START_TEST(one_whose_send_was_refused_is_ended)
     memcpy(ticket.answer_id, answer_id, UUID_TEXT_SIZE);
     chat.log.writers = WRITER_UNKNOWN;
     take_lease();
-    ck_assert_int_eq(chat.ports.admission->ops->settle(chat.ports.admission, &ticket, true, NULL), CHAT_OK);
+    ck_assert_int_eq(admission_settle(chat.ports.admission, &ticket, true, NULL), CHAT_OK);
     ck_assert_int_eq(reap_after(PROCESS_ALIVE_SECONDS * 1000 + 1), 1);
     ck_assert_int_eq(row().status, MESSAGE_INTERRUPTED);
     ck_assert_int_eq(chat.admission.refunded, 1);
@@ -351,8 +350,7 @@ START_TEST(the_live_owner_s_own_end_beats_the_reaper_s)
     bool written;
 
     ck_assert_int_eq(reap_after(60000), 1);
-    ck_assert_int_eq(chat.ports.messages->ops->end_answer(chat.ports.messages, &end, &chat.arena, &written, &session),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
     ck_assert(written);
     ck_assert_int_eq(reap_after(1000), 0);
     ck_assert_str_eq(row().content, "All of it");

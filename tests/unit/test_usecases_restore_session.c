@@ -32,8 +32,7 @@ START_TEST(a_deleted_session_is_back_with_its_messages)
     ck_assert_int_eq(delete_session(&chat.ports, &chat.alice, id), CHAT_OK);
     ck_assert_int_eq(restore(&chat.alice, id), CHAT_OK);
     ck_assert_str_eq(session.id, id);
-    ck_assert_int_eq(chat.ports.messages->ops->get(chat.ports.messages, "alice", answer_id, &chat.arena, &answer),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_get(chat.ports.messages, "alice", answer_id, &chat.arena, &answer), CHAT_OK);
 }
 END_TEST
 

@@ -150,9 +150,8 @@ START_TEST(a_context_begins_where_the_session_says)
     fake_chat_exchange(&chat, session_id, "one", "1", MESSAGE_COMPLETE);
     fake_chat_exchange(&chat, session_id, "two", "2", MESSAGE_COMPLETE);
     struct message_repo *messages = chat.ports.messages;
-    ck_assert_int_eq(messages->ops->page(messages, "alice", session_id, 0, 10, &chat.arena, &page), CHAT_OK);
-    ck_assert_int_eq(chat.ports.sessions->ops->set_context_start(chat.ports.sessions, session_id, page.items[2].id),
-                     CHAT_OK);
+    ck_assert_int_eq(message_repo_page(messages, "alice", session_id, 0, 10, &chat.arena, &page), CHAT_OK);
+    ck_assert_int_eq(session_repo_set_context_start(chat.ports.sessions, session_id, page.items[2].id), CHAT_OK);
     ck_assert_int_eq(ask(session_id, "three"), CHAT_OK);
     ck_assert_str_eq(body(), "model=llama max_tokens=2048\nuser: two\nassistant: 2\nuser: three\n");
     ck_assert_str_eq(ready.session.context_starts_at, page.items[2].id);
@@ -221,9 +220,8 @@ START_TEST(a_title_given_by_the_user_stays)
     struct session_patch patch = {.title = "Mine", .pinned = -1, .archived = -1};
     struct session session;
 
-    ck_assert_int_eq(
-        chat.ports.sessions->ops->update(chat.ports.sessions, "alice", session_id, &patch, &chat.arena, &session),
-        CHAT_OK);
+    ck_assert_int_eq(session_repo_update(chat.ports.sessions, "alice", session_id, &patch, &chat.arena, &session),
+                     CHAT_OK);
     ck_assert_int_eq(ask(session_id, "Something else"), CHAT_OK);
     ck_assert_str_eq(ready.session.title, "Mine");
 }

@@ -50,7 +50,7 @@ START_TEST(without_a_place_nothing_is_counted)
     chat.answers.refuse = CHAT_ERR_OVERLOADED;
     ck_assert_int_eq(take(), CHAT_ERR_OVERLOADED);
     ck_assert_int_gt(problem.retry_after_s, 0);
-    ck_assert_int_eq(chat.ports.admission->ops->peek(chat.ports.admission, &chat.alice, &after), CHAT_OK);
+    ck_assert_int_eq(admission_peek(chat.ports.admission, &chat.alice, &after), CHAT_OK);
     ck_assert_int_eq(after.daily_used, 0);
 }
 END_TEST
@@ -72,7 +72,7 @@ START_TEST(a_breaker_at_rest_costs_no_step_of_its_own)
     ck_assert_int_eq(chat.breaker.allowed, 0);
     ck_assert(place.breaker.asked && !place.breaker.trial);
     for (int i = 0; i < BREAKER_FAILURES; i++)
-        chat.ports.breaker->ops->report(chat.ports.breaker, &place.breaker, BREAKER_FAILURE, 0);
+        shared_breaker_report(chat.ports.breaker, &place.breaker, BREAKER_FAILURE, 0);
     ck_assert_int_eq(take(), CHAT_ERR_API_UNAVAILABLE);
     ck_assert_int_eq(chat.admission.admitted, 1);
 }

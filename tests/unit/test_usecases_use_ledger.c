@@ -39,7 +39,7 @@ static struct usage_counts total(const char *user)
         .from = "2026-01-01", .to = "2026-12-31", .user_id = user, .group = USAGE_BY_USER, .limit = 1};
     struct usage_page page;
 
-    ck_assert_int_eq(chat.ports.usage->ops->list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
+    ck_assert_int_eq(usage_repo_list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
     return page.count ? page.items[0].counts : (struct usage_counts){0};
 }
 
@@ -76,7 +76,7 @@ START_TEST(days_and_models_are_counted_apart)
     for (size_t i = 0; i < UNIT_COUNT(keys); i++)
         use_ledger_add(ledger, "alice", keys[i][0], keys[i][1], (int)i + 1, &usage, 7);
     ck_assert(flush());
-    ck_assert_int_eq(chat.ports.usage->ops->list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
+    ck_assert_int_eq(usage_repo_list(chat.ports.usage, &query, &chat.arena, &page), CHAT_OK);
     ck_assert_uint_eq(page.count, UNIT_COUNT(keys));
     ck_assert_int_eq(page.items[0].counts.completions, 1); /* by day, then by model */
     ck_assert_int_eq(page.items[1].counts.completions, 3);
