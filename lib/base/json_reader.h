@@ -89,7 +89,8 @@ void json_reader_number(struct json_reader *reader, struct json_text *out);
 void json_reader_skip(struct json_reader *reader);
 /* For `bool first = true; while (json_reader_member(…))`, at an object's brace. Goes to the next member and takes its
  * name; its value is next then, and has to be taken before the next call. A name with escapes is decoded, into
- * reader->key. false: the object is over and taken, or a failure. */
+ * reader->key: it lasts until the next name is taken, be it one within the value. false: the object is over and taken,
+ * or a failure. */
 bool json_reader_member(struct json_reader *reader, bool *first, struct json_text *key);
 /* The same for an array, at its bracket; its item is next. */
 bool json_reader_item(struct json_reader *reader, bool *first);

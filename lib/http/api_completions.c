@@ -27,6 +27,6 @@ enum chat_error api_create_completion(struct http_call *call)
     }
     struct completion_client *client = completion_stream(call, spec.stream, &quota);
     if (!client) abort(); /* out of memory: the lease runs out by itself */
-    call->ports->answers->ops->complete(call->ports->answers, &spec, client);
+    answers_complete(call->ports->answers, &spec, client);
     return CHAT_OK;
 }

@@ -89,7 +89,7 @@ static void let_client_go(struct completion *completion)
     if (!completion->client) return;
     loop_unwatch(&completion->ground->loop, completion->watch);
     completion->watch = NULL;
-    completion->client->ops->close(completion->client);
+    completion_client_close(completion->client);
     completion->client = NULL;
 }
 
@@ -173,7 +173,7 @@ static void set_blocked(struct completion *completion)
     if (completion->blocked) return;
     completion->blocked = true;
     patience_begin(&completion->patience, completion->ground->loop.now_ms);
-    completion->client->ops->took(completion->client);
+    completion_client_took(completion->client);
     loop_watch(&completion->ground->loop, completion->watch, EPOLLRDHUP | EPOLLOUT);
     arm(completion);
 }
@@ -183,9 +183,9 @@ static enum listener_state send_last(struct completion *completion)
     struct completion_client *client = completion->client;
     const struct buf *whole = question_whole(completion->question);
     if (completion->final.error != CHAT_OK) return LISTENER_READY;
-    if (!completion->stream) return client->ops->whole(client, whole->data, whole->len);
-    client->ops->cork(client);
-    return client->ops->frames(client, completion->frame.data, completion->frame.len);
+    if (!completion->stream) return completion_client_whole(client, whole->data, whole->len);
+    completion_client_cork(client);
+    return completion_client_frames(client, completion->frame.data, completion->frame.len);
 }
 
 /* What ends it for the client. */
@@ -200,7 +200,7 @@ static void tell(struct completion *completion)
     const struct quota *quota = !settling->running && stand->known ? &stand->quota : NULL;
     enum listener_state state = send_last(completion);
     if (state != LISTENER_GONE)
-        state = client->ops->end(client, &completion->final, quota, &completion->ground->scratch);
+        state = completion_client_end(client, &completion->final, quota, &completion->ground->scratch);
     if (state == LISTENER_BLOCKED)
         set_blocked(completion);
     else
@@ -267,8 +267,7 @@ static void take_state(struct completion *completion, enum listener_state state)
         leave(completion);
     else if (state == LISTENER_BLOCKED) {
         set_blocked(completion);
-        completion->lagging =
-            completion->lagging || completion->client->ops->pending(completion->client) >= PAUSE_BYTES;
+        completion->lagging = completion->lagging || completion_client_pending(completion->client) >= PAUSE_BYTES;
     }
 }
 
@@ -280,12 +279,12 @@ static void on_client(struct watch *watch, uint32_t events)
         return;
     }
     if (!(events & EPOLLOUT)) return;
-    enum listener_state state = completion->client->ops->writable(completion->client);
+    enum listener_state state = completion_client_writable(completion->client);
     if (state == LISTENER_GONE) {
         leave(completion);
         return;
     }
-    if (completion->client->ops->took(completion->client))
+    if (completion_client_took(completion->client))
         patience_begin(&completion->patience, completion->ground->loop.now_ms);
     if (state == LISTENER_READY) {
         completion->blocked = false;
@@ -294,7 +293,7 @@ static void on_client(struct watch *watch, uint32_t events)
     if (state == LISTENER_READY && completion->told) {
         let_client_go(completion);
         bury_if_over(completion);
-    } else if (completion->lagging && completion->client->ops->pending(completion->client) <= RESUME_BYTES) {
+    } else if (completion->lagging && completion_client_pending(completion->client) <= RESUME_BYTES) {
         completion->lagging = false;
         question_resume(completion->question);
     }
@@ -318,7 +317,7 @@ static void show(void *owner)
     question_fine(completion->question);
     completion->shown_ms = completion->ground->loop.now_ms;
     if (first) arm(completion); /* from here on silence is bridged */
-    enum listener_state state = completion->client->ops->frames(completion->client, out->data, out->len);
+    enum listener_state state = completion_client_frames(completion->client, out->data, out->len);
     buf_reset(out);
     take_state(completion, state);
 }
@@ -413,8 +412,8 @@ static void look_at_client(struct completion *completion)
 {
     int64_t now_ms = completion->ground->loop.now_ms;
     if (!completion->blocked || !completion->client || now_ms < patience_next_ms(&completion->patience)) return;
-    if (!patience_over(&completion->patience, completion->client->ops->took(completion->client), now_ms)) return;
-    completion->client->ops->let_go(completion->client, &completion->ground->scratch);
+    if (!patience_over(&completion->patience, completion_client_took(completion->client), now_ms)) return;
+    completion_client_let_go(completion->client, &completion->ground->scratch);
     leave(completion);
 }
 
@@ -426,7 +425,7 @@ static void on_timer(void *owner)
     if (completion->opened && completion->phase == COMPLETION_ASKED && now_ms - completion->shown_ms >= COMMENT_MS &&
         !completion->blocked) {
         completion->shown_ms = now_ms;
-        take_state(completion, completion->client->ops->comment(completion->client));
+        take_state(completion, completion_client_comment(completion->client));
     }
     if (completion->phase >= COMPLETION_ENDING && !completion->settling.running && !completion->settling.done &&
         now_ms >= completion->settling.retry_ms)
@@ -487,7 +486,7 @@ static void start(struct post *post)
     completion->next = all->first;
     if (all->first) all->first->previous = completion;
     all->first = completion;
-    watch->watch = (struct watch){.on_event = on_client, .fd = completion->client->ops->fd(completion->client)};
+    watch->watch = (struct watch){.on_event = on_client, .fd = completion_client_fd(completion->client)};
     watch->completion = completion;
     completion->watch = &watch->watch;
     if (!loop_watch(loop, completion->watch, EPOLLRDHUP)) {

@@ -52,14 +52,14 @@ static bool ask_where_allowed(struct title_job *title, const struct chat_ports *
     struct breaker_ticket ticket;
     struct blocking_end end;
     int64_t wait_s;
-    if (ports->breaker->ops->allow(ports->breaker, ports->policy->title_model, &ticket, &wait_s) != CHAT_OK) {
+    if (shared_breaker_allow(ports->breaker, ports->policy->title_model, &ticket, &wait_s) != CHAT_OK) {
         title->usage = (struct token_usage){0};
         return false;
     }
     ask(title, &title->body, &end);
     bool refused = end.status == 400 || end.status == 422; /* the request itself was not to the provider's liking */
     if (refused && title->plain_body.text) ask(title, &title->plain_body, &end);
-    ports->breaker->ops->report(ports->breaker, &ticket, end.outcome, end.rest_s);
+    shared_breaker_report(ports->breaker, &ticket, end.outcome, end.rest_s);
     return end.whole && !title->text.failed;
 }
 

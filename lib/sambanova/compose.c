@@ -97,13 +97,12 @@ static bool find_ours(const char *object, size_t len, struct our_key *ours, size
     struct json_text key;
     bool first = true;
     while (json_reader_member(&reader, &first, &key)) {
-        bool escaped = key.at != reader.key_at + 1;
+        size_t i = 0;
+        while (i < count && !json_text_is(&key, ours[i].name))
+            i++; /* before the value: its keys take this one's room */
+        if (i < count && key.at != reader.key_at + 1) return false;
         struct span value = take_value(&reader);
-        for (size_t i = 0; i < count; i++) {
-            if (!json_text_is(&key, ours[i].name)) continue;
-            if (escaped) return false;
-            ours[i].value = value;
-        }
+        if (i < count) ours[i].value = value;
     }
     return true;
 }

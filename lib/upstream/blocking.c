@@ -11,7 +11,7 @@ struct asking {
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct asking *asking = context;
-    enum chat_error error = asking->provider->ops->decoder_feed(asking->decoder, bytes, size * count, asking->sink);
+    enum chat_error error = provider_decoder_feed(asking->provider, asking->decoder, bytes, size * count, asking->sink);
     return error == CHAT_OK ? size * count : 0;
 }
 
@@ -33,8 +33,8 @@ static void take_outcome(const struct upstream *upstream, CURL *easy, CURLcode r
     else if (out->status == 0)
         out->outcome = BREAKER_FAILURE;
     else {
-        struct provider_refusal refusal = provider->ops->refusal(provider, out->status, "", 0, retry_after_of(easy),
-                                                                 clock_wall_ms(upstream->settings.clock));
+        struct provider_refusal refusal = provider_read_refusal(provider, out->status, "", 0, retry_after_of(easy),
+                                                                clock_wall_ms(upstream->settings.clock));
         out->rest_s = refusal.retry_after_s;
         out->outcome = refusal.outcome;
     }
@@ -47,7 +47,7 @@ static void perform(const struct upstream *upstream, CURL *easy, struct asking *
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     out->status = (int)status;
     struct provider_end told;
-    asking->provider->ops->decoder_end(asking->decoder, asking->sink, &told);
+    provider_decoder_end(asking->provider, asking->decoder, asking->sink, &told);
     take_outcome(upstream, easy, result, &told, out);
     if (status == 200) out->usage = told.usage;
     out->whole = result == CURLE_OK && status == 200 && told.error == CHAT_OK;
@@ -57,8 +57,7 @@ void upstream_ask_blocking(const struct upstream *upstream, const struct blockin
                            struct blocking_end *out)
 {
     const struct provider *provider = upstream->settings.provider;
-    struct asking asking = {
-        .provider = provider, .sink = &question->sink, .decoder = provider->ops->decoder_new(provider)};
+    struct asking asking = {.provider = provider, .sink = &question->sink, .decoder = provider_decoder_new(provider)};
     CURL *easy = curl_easy_init();
     *out = (struct blocking_end){.outcome = BREAKER_NEITHER, .rest_s = -1};
     if (easy && asking.decoder && transfer_set_options(upstream, easy, question->body, question->body_len) &&
@@ -67,6 +66,6 @@ void upstream_ask_blocking(const struct upstream *upstream, const struct blockin
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_WRITEDATA, &asking) == CURLE_OK)
         perform(upstream, easy, &asking, out);
-    if (asking.decoder) provider->ops->decoder_free(asking.decoder);
+    if (asking.decoder) provider_decoder_free(provider, asking.decoder);
     if (easy) curl_easy_cleanup(easy);
 }

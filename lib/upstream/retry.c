@@ -1,5 +1,6 @@
 #include "upstream/retry.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,7 +84,8 @@ static void shorten(struct tries *tries)
 struct change_job {
     struct job job; /* first */
     struct upstream *upstream;
-    struct tries *tries;    /* NULL: the question has ended meanwhile */
+    struct tries *tries;    /* NULL: the question has ended meanwhile; the loop's alone */
+    atomic_bool forgotten;  /* the same, for the job */
     struct failure failure; /* of the first model */
     int64_t wait_ms;        /* before the other is asked */
     struct breaker_ticket left, taken;
@@ -98,6 +100,10 @@ static void run_change(struct job *job, const void *context)
     if (shared_breaker_allow(ports->breaker, change->upstream->settings.fallback_model, &change->taken, &wait_s) !=
         CHAT_OK)
         change->taken.asked = false;
+    if (!change->taken.asked || !atomic_load(&change->forgotten)) return;
+    /* here, as no other job may run any more: where a process ends, nothing waits for this one's `done` */
+    shared_breaker_report(ports->breaker, &change->taken, BREAKER_NEITHER, 0);
+    change->taken.asked = false;
 }
 
 /* false: the fallback isn't asked. */
@@ -144,8 +150,11 @@ static bool start_change(struct tries *tries, const struct failure *failure, int
 
 void retry_forget(struct tries *tries)
 {
-    if (tries->change) tries->change->tries = NULL;
+    struct change_job *change = tries->change;
     tries->change = NULL;
+    if (!change) return;
+    change->tries = NULL;
+    atomic_store(&change->forgotten, true);
 }
 
 /* ---- again ---- */

@@ -150,7 +150,7 @@ static void complete(struct answers *port, const struct completion_spec *spec, s
     free(self->body);
     self->body = spec->body;
     self->body_len = spec->body_len;
-    client->ops->close(client);
+    completion_client_close(client);
 }
 
 void fake_answers_init(struct fake_answers *self)

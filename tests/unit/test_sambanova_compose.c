@@ -173,6 +173,8 @@ static const struct {
     {"{\"model\":7}", NULL},
     {"{\"model\":", NULL},
     {"{\"mod\\u0065l\":\"M\"}", NULL},
+    {"{\"caf\\u00e9\":{\"mod\\u0065l\":1},\"model\":\"M\"}",
+     "{\"caf\\u00e9\":{\"mod\\u0065l\":1},\"model\":\"B \\\"2\\\"\"}"},
     {"", NULL},
 };
 
@@ -214,6 +216,7 @@ static const struct {
      NULL},
     {"{\"mod\\u0065l\":\"M\"}", NULL},
     {"{\"caf\\u00e9\":1,\"stream\\u005foptions\":{}}", NULL},
+    {"{\"caf\\u00e9\":{\"mod\\u0065l\":1},\"max_tokens\":1}", "{\"caf\\u00e9\":{\"mod\\u0065l\":1},\"max_tokens\":1}"},
     {"{\"caf\\u00e9\":1,\"a\\/b\":2,\"max_tokens\":9999}", "{\"caf\\u00e9\":1,\"a\\/b\":2,\"max_tokens\":2048}"},
     {"{\"\\ud83d\\ude00\":1,\"max_tokens\\n\":9999,\"\\\"max_tokens\\\"\":9}",
      "{\"max_tokens\":2048,\"\\ud83d\\ude00\":1,\"max_tokens\\n\":9999,\"\\\"max_tokens\\\"\":9}"},
@@ -268,6 +271,7 @@ static const struct {
      "{\"stream_options\":{\"include_usage\":true,\"a\":{\"include_usage\":false}},\"x\":{\"include_usage\":false},"
      "\"max_tokens\":1}"},
     {"{\"stream_options\":{\"include_us\\u0061ge\":false},\"max_tokens\":1}", true, NULL, NULL},
+    {"{\"stream_opti\\u006fns\":{\"\\u0078\":1,\"include_usage\":false},\"max_tokens\":1}", true, NULL, NULL},
     {"{\"messages\":[{\"stream_options\":{\"include_usage\":false}}],\"max_tokens\":1}", true, NULL,
      "{\"stream_options\":{\"include_usage\":true},\"messages\":[{\"stream_options\":{\"include_usage\":false}}],"
      "\"max_tokens\":1}"},

@@ -330,6 +330,30 @@ START_TEST(one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody)
 }
 END_TEST
 
+/* The loop is busy until the job threads have ended. */
+static void run_stop_and_end_jobs(struct post *post)
+{
+    run_stop(post);
+    run_free(post);
+    let_jobs_go();
+    job_pool_stop(jobs);
+}
+
+START_TEST(the_fallbacks_ticket_is_given_back_though_no_other_job_runs_any_more)
+{
+    static const char *const busy[] = {"HTTP/1.1 429 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", NULL};
+    open_upstream(fake_server_port(server), "spare");
+    fake_server_reply(server, busy);
+    hold_jobs();
+    ask_shortly();
+    while (!owner.pieces) on_loop(look_for_ticket); /* until the job has it */
+    on_loop(run_stop_and_end_jobs);
+    close_upstream();
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_BUSY), 1);
+    ck_assert_int_eq(fake_breaker_reports(&chat.breaker, BREAKER_NEITHER), 1);
+}
+END_TEST
+
 /* ---- a provider that answers early ---- */
 
 static char *long_body(void)
@@ -381,6 +405,7 @@ UNIT_SUITE(upstream_question)
                   one_that_is_stopped_within_a_piece_says_no_more_and_its_connection_is_closed,
                   what_has_no_room_is_kept_until_there_is, a_timeout_is_the_models_fault_whatever_text_comes_with_it,
                   one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody,
+                  the_fallbacks_ticket_is_given_back_though_no_other_job_runs_any_more,
                   the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole);
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
