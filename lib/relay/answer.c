@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "relay/audience.h"
@@ -523,8 +524,7 @@ static void start(struct post *post)
 void answer_begin(struct ground *ground, struct exchanges *exchanges, int grace_ms, const struct answer_spec *spec,
                   struct answer_listener *listener)
 {
-    struct answer *answer = calloc(1, sizeof *answer);
-    if (!answer) abort();
+    struct answer *answer = must_calloc(1, sizeof *answer);
     answer->ground = ground;
     answer->exchanges = exchanges;
     answer->grace_ms = grace_ms;

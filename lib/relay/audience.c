@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "relay/patience.h"
 
 enum { PING_MS = 15000 /* of silence */ };
@@ -183,8 +184,7 @@ static void on_listener(struct watch *watch, uint32_t events)
 void audience_attach(struct audience *audience, struct answer_listener *listener, bool reader)
 {
     struct loop *loop = &audience->ground->loop;
-    struct attached *attached = calloc(1, sizeof *attached);
-    if (!attached) abort();
+    struct attached *attached = must_calloc(1, sizeof *attached);
     attached->watch = (struct watch){.on_event = on_listener, .fd = listener_fd(listener)};
     attached->audience = audience;
     attached->listener = listener;

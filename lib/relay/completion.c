@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "relay/patience.h"
@@ -454,8 +455,7 @@ static void free_buried(struct turn_end *item)
 static struct completion *make(struct completions *all, const struct completion_spec *spec,
                                struct completion_client *client)
 {
-    struct completion *completion = calloc(1, sizeof *completion);
-    if (!completion) abort();
+    struct completion *completion = must_calloc(1, sizeof *completion);
     completion->job = (struct job){.run = run_settle, .done = settled, .loop = &all->ground->loop};
     completion->burial.run = free_buried;
     completion->timer.owner = completion;
@@ -479,8 +479,7 @@ static void start(struct post *post)
     struct completion *completion = LOOP_OWNER(post, struct completion, post);
     struct completions *all = completion->all;
     struct loop *loop = &completion->ground->loop;
-    struct client_watch *watch = calloc(1, sizeof *watch);
-    if (!watch) abort();
+    struct client_watch *watch = must_calloc(1, sizeof *watch);
     completion->shown_ms = loop->now_ms;
     metrics_move(&metrics->gauges.completions_live, 1);
     completion->next = all->first;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "domain/answer.h"
 #include "metrics/metrics.h"
 #include "relay/audience.h"
@@ -270,8 +271,7 @@ static void init_parts(struct follower *follower)
 
 struct follower *follower_new(struct followers *followers, const struct answer_attach *attach)
 {
-    struct follower *follower = calloc(1, sizeof *follower);
-    if (!follower) abort();
+    struct follower *follower = must_calloc(1, sizeof *follower);
     follower->all = followers;
     follower->ground = followers->ground;
     init_parts(follower);

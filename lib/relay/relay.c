@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "relay/answer.h"
@@ -117,8 +118,7 @@ static void arrive(struct post *post)
 static void port_attach(struct answers *self, const struct answer_attach *how, struct answer_listener *listener)
 {
     struct relay *relay = relay_at(self);
-    struct arrival *arrival = malloc(sizeof *arrival);
-    if (!arrival) abort();
+    struct arrival *arrival = must_calloc(1, sizeof *arrival);
     *arrival = (struct arrival){
         .post.run = arrive, .relay = relay, .follower = follower_new(&relay->followers, how), .listener = listener};
     loop_post(&relay->ground.loop, &arrival->post);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "domain/caller.h"
 #include "relay/patience.h"
 #include "usecases/ports.h"
@@ -139,8 +140,7 @@ static void begin(struct post *post)
 
 void steps_begin(struct steps *steps, const char *user_id, struct stepped *reply, int64_t wait_ms)
 {
-    struct visit *visit = calloc(1, sizeof *visit);
-    if (!visit) abort();
+    struct visit *visit = must_calloc(1, sizeof *visit);
     visit->watch = (struct watch){.on_event = on_event, .fd = stepped_fd(reply)};
     visit->job = (struct job){.run = run_step, .done = stepped, .loop = &steps->ground->loop};
     visit->post.run = begin;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "upstream/retry.h"
@@ -455,8 +456,7 @@ static void on_timer(void *owner)
 
 struct question *question_new(struct upstream *upstream, const struct question_spec *spec)
 {
-    struct question *question = malloc(sizeof *question);
-    if (!question) abort();
+    struct question *question = must_calloc(1, sizeof *question);
     *question = (struct question){.ops = spec->ops,
                                   .owner = spec->owner,
                                   .sink = spec->sink,
