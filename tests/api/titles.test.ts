@@ -6,8 +6,7 @@ import { join } from 'node:path'
 import { env } from '../support/env.ts'
 import { startStack, type Stack } from '../support/stack.ts'
 import { expect, test } from '../support/test.ts'
-import type { Session } from '../support/api.ts'
-import { User } from '../support/user.ts'
+import { User, type Session } from '../support/user.ts'
 import { until } from '../support/wait.ts'
 
 let stack: Stack
