@@ -99,13 +99,13 @@ struct message_repo_ops {
                              int limit, struct arena *arena, struct message_page *out);
     enum chat_error (*get)(struct message_repo *self, const char *user_id, const char *message_id, struct arena *arena,
                            struct message *out);
-    enum chat_error (*begin_answer)(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
-                                    struct answer_begun *out);
-    enum chat_error (*end_answer)(struct message_repo *self, const struct answer_end *end, struct arena *arena,
-                                  bool *written, struct session *session);
-    enum chat_error (*set_feedback)(struct message_repo *self, const char *user_id, const char *message_id,
-                                    enum message_feedback feedback, const char *comment, struct arena *arena,
-                                    struct message *out);
+    enum chat_error (*begin)(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
+                             struct answer_begun *out);
+    enum chat_error (*end)(struct message_repo *self, const struct answer_end *end, struct arena *arena, bool *written,
+                           struct session *session);
+    enum chat_error (*rate)(struct message_repo *self, const char *user_id, const char *message_id,
+                            enum message_feedback feedback, const char *comment, struct arena *arena,
+                            struct message *out);
     enum chat_error (*stale_answers)(struct message_repo *self, const struct stale_query *query, struct arena *arena,
                                      struct stale_answer **out, size_t *count);
 };
@@ -141,27 +141,27 @@ static inline enum chat_error message_repo_get(struct message_repo *self, const 
 /* Stores the question and the answer's row, in one round trip. Errors: CHAT_ERR_SESSION_NOT_FOUND;
  * CHAT_ERR_MESSAGE_NOT_FOUND (replaces_id, regenerates_id); CHAT_ERR_VALIDATION_FAILED (replaces_id is no user message
  * or superseded already, or regenerates_id is not the last answer); CHAT_ERR_GENERATION_IN_PROGRESS. */
-static inline enum chat_error message_repo_begin_answer(struct message_repo *self, const struct answer_begin *begin,
-                                                        struct arena *arena, struct answer_begun *out)
+static inline enum chat_error message_repo_begin(struct message_repo *self, const struct answer_begin *begin,
+                                                 struct arena *arena, struct answer_begun *out)
 {
-    return self->ops->begin_answer(self, begin, arena, out);
+    return self->ops->begin(self, begin, arena, out);
 }
 
 /* Writes the final row, by compare-and-set on status and epoch: the row must be streaming with this epoch, or
  * interrupted with this epoch while the new status is not. *written = false: another process ended it. `session` is
  * filled as it is afterwards, also if it is deleted. */
-static inline enum chat_error message_repo_end_answer(struct message_repo *self, const struct answer_end *end,
-                                                      struct arena *arena, bool *written, struct session *session)
+static inline enum chat_error message_repo_end(struct message_repo *self, const struct answer_end *end,
+                                               struct arena *arena, bool *written, struct session *session)
 {
-    return self->ops->end_answer(self, end, arena, written, session);
+    return self->ops->end(self, end, arena, written, session);
 }
 
 /* Sets the feedback on a message. comment: NULL for none. *out: the message afterwards, in the arena. */
-static inline enum chat_error message_repo_set_feedback(struct message_repo *self, const char *user_id,
-                                                        const char *message_id, enum message_feedback feedback,
-                                                        const char *comment, struct arena *arena, struct message *out)
+static inline enum chat_error message_repo_rate(struct message_repo *self, const char *user_id, const char *message_id,
+                                                enum message_feedback feedback, const char *comment,
+                                                struct arena *arena, struct message *out)
 {
-    return self->ops->set_feedback(self, user_id, message_id, feedback, comment, arena, out);
+    return self->ops->rate(self, user_id, message_id, feedback, comment, arena, out);
 }
 
 /* Reads streaming rows, oldest first, into the arena. */

@@ -95,9 +95,9 @@ static enum chat_error get(struct message_repo *self, const char *user_id, const
     return one_message(self, PG_MESSAGE_GET, &params, arena, out);
 }
 
-static enum chat_error set_feedback(struct message_repo *self, const char *user_id, const char *message_id,
-                                    enum message_feedback feedback, const char *comment, struct arena *arena,
-                                    struct message *out)
+static enum chat_error repo_set_feedback(struct message_repo *self, const char *user_id, const char *message_id,
+                                         enum message_feedback feedback, const char *comment, struct arena *arena,
+                                         struct message *out)
 {
     struct pg_params params = {0};
     pg_add_text(&params, message_id);
@@ -324,8 +324,8 @@ static enum chat_error begin_once(struct message_repo *self, const struct answer
     return error;
 }
 
-static enum chat_error begin_answer(struct message_repo *self, const struct answer_begin *begin, struct arena *arena,
-                                    struct answer_begun *out)
+static enum chat_error repo_begin_answer(struct message_repo *self, const struct answer_begin *begin,
+                                         struct arena *arena, struct answer_begun *out)
 {
     *out = (struct answer_begun){0};
     if (begin->new_session) return begin_in_new_session(self, begin, arena, out);
@@ -384,9 +384,9 @@ static const struct message_repo_ops ops = {
     .page = page,
     .after = after,
     .get = get,
-    .begin_answer = begin_answer,
-    .end_answer = end_answer,
-    .set_feedback = set_feedback,
+    .begin = repo_begin_answer,
+    .end = end_answer,
+    .rate = repo_set_feedback,
     .stale_answers = stale_answers,
 };
 

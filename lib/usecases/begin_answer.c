@@ -111,7 +111,7 @@ static void abandon(const struct chat_ports *ports, const struct answer_begun *b
     answer_next(begun->answer.status, ANSWER_FAILED, &end.status);
     bool written;
     struct session session;
-    if (message_repo_end_answer(ports->messages, &end, arena, &written, &session) != CHAT_OK)
+    if (message_repo_end(ports->messages, &end, arena, &written, &session) != CHAT_OK)
         log_write(LOG_ERROR, "abandoned_answer_not_ended", LOG_STR("message_id", begun->answer.id));
 }
 
@@ -175,7 +175,7 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
     begin->epoch = 1;
     begin->context_messages = ports->policy->max_context_messages;
     struct answer_begun begun = {0};
-    error = message_repo_begin_answer(ports->messages, begin, arena, &begun);
+    error = message_repo_begin(ports->messages, begin, arena, &begun);
     if (error != CHAT_OK) {
         give_back(ports, problem, out);
         if (error == CHAT_ERR_GENERATION_IN_PROGRESS && is_unsettled(ports, begun.active_message_id, arena))

@@ -59,7 +59,7 @@ static enum chat_error write_row(const struct chat_ports *ports, struct finish_a
         if (error != CHAT_OK) return error;
         in->context_starts_at = NULL;
     }
-    enum chat_error error = message_repo_end_answer(ports->messages, &end, arena, &written, session);
+    enum chat_error error = message_repo_end(ports->messages, &end, arena, &written, session);
     if (error != CHAT_OK) return error;
     if (!written) log_write(LOG_WARN, "answer_already_ended", LOG_STR("message_id", message->id));
     if (written) count(&end);

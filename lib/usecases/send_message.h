@@ -25,8 +25,8 @@ struct send_message {
 enum chat_error send_message_check(const struct chat_policy *policy, const struct send_message *in,
                                    struct problem *problem) MUST_CHECK;
 /* Takes a request that send_message_check accepted. Returns CHAT_OK with *out, whose texts are in the arena. Errors, in
- * *problem too: VALIDATION_FAILED (replaces), OVERLOADED, SHUTTING_DOWN, those of admission.h, those of begin_answer in
- * message_repo.h. */
+ * *problem too: VALIDATION_FAILED (replaces), OVERLOADED, SHUTTING_DOWN, those of admission.h, those of
+ * message_repo_begin in message_repo.h. */
 enum chat_error send_message(const struct chat_ports *ports, const struct send_message *in, struct arena *arena,
                              struct problem *problem, struct ready_answer *out) MUST_CHECK;
 

@@ -39,7 +39,7 @@ enum chat_error set_feedback(const struct chat_ports *ports, const struct set_fe
     const char *comment = NULL;
     if (rating != FEEDBACK_NONE && in->comment && has_ink(in->comment, in->comment_len))
         comment = arena_strndup(arena, in->comment, in->comment_len);
-    error = message_repo_set_feedback(messages, in->caller->user_id, in->message_id, rating, comment, arena, out);
+    error = message_repo_rate(messages, in->caller->user_id, in->message_id, rating, comment, arena, out);
     if (error == CHAT_OK)
         metrics_add(&metrics->counters.feedback[rating == FEEDBACK_UP     ? RATED_UP
                                                 : rating == FEEDBACK_DOWN ? RATED_DOWN

@@ -162,7 +162,7 @@ static inline enum chat_error store_begin(struct store *store, const struct answ
                                           struct answer_begun *begun)
 {
     store->now_ms += 1000;
-    return message_repo_begin_answer(store->messages, begin, &store->arena, begun);
+    return message_repo_begin(store->messages, begin, &store->arena, begun);
 }
 
 static inline struct answer_end store_end_of(struct store *store, const struct message *answer,
@@ -188,7 +188,7 @@ static inline bool store_end(struct store *store, const struct answer_end *end)
 {
     bool written;
     struct session session;
-    ck_assert_int_eq(message_repo_end_answer(store->messages, end, &store->arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(store->messages, end, &store->arena, &written, &session), CHAT_OK);
     return written;
 }
 

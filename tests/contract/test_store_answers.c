@@ -295,7 +295,7 @@ START_TEST(an_end_stores_all_it_is_given)
     end.tokens_estimated = true;
     struct session session;
     bool written;
-    ck_assert_int_eq(message_repo_end_answer(store.messages, &end, &store.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(store.messages, &end, &store.arena, &written, &session), CHAT_OK);
     ck_assert(written);
     ck_assert_str_eq(session.id, id);
     ck_assert_int_eq(session.message_count, 2);
@@ -390,7 +390,7 @@ START_TEST(an_end_of_an_answer_that_is_not_there_writes_nothing)
     end.message_id = begun.question.id;
     ck_assert(!store_end(&store, &end));
     end.session_id = store_new_id(&store);
-    ck_assert_int_eq(message_repo_end_answer(store.messages, &end, &store.arena, &written, &session),
+    ck_assert_int_eq(message_repo_end(store.messages, &end, &store.arena, &written, &session),
                      CHAT_ERR_SESSION_NOT_FOUND);
     ck_assert_int_eq(store_get(&store, begun.answer.id).status, MESSAGE_STREAMING);
 }
@@ -657,17 +657,15 @@ START_TEST(a_foreign_or_deleted_message_is_not_there)
     struct message_repo *repo = store.messages;
     ck_assert_int_eq(message_repo_get(repo, "somebody-else", begun.answer.id, &store.arena, &out),
                      CHAT_ERR_MESSAGE_NOT_FOUND);
-    ck_assert_int_eq(
-        message_repo_set_feedback(repo, "somebody-else", begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
-        CHAT_ERR_MESSAGE_NOT_FOUND);
+    ck_assert_int_eq(message_repo_rate(repo, "somebody-else", begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
+                     CHAT_ERR_MESSAGE_NOT_FOUND);
     ck_assert_int_eq(message_repo_page(repo, "somebody-else", id, 0, 5, &store.arena, &page),
                      CHAT_ERR_SESSION_NOT_FOUND);
     ck_assert_int_eq(session_repo_remove(store.sessions, store.user, id, store.now_ms, active), CHAT_OK);
     ck_assert_int_eq(message_repo_get(repo, store.user, begun.answer.id, &store.arena, &out),
                      CHAT_ERR_MESSAGE_NOT_FOUND);
-    ck_assert_int_eq(
-        message_repo_set_feedback(repo, store.user, begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
-        CHAT_ERR_MESSAGE_NOT_FOUND);
+    ck_assert_int_eq(message_repo_rate(repo, store.user, begun.answer.id, FEEDBACK_UP, NULL, &store.arena, &out),
+                     CHAT_ERR_MESSAGE_NOT_FOUND);
     ck_assert_int_eq(message_repo_page(repo, store.user, id, 0, 5, &store.arena, &page), CHAT_ERR_SESSION_NOT_FOUND);
 }
 END_TEST
@@ -678,13 +676,12 @@ START_TEST(feedback_is_kept_and_taken_back)
     const char *id = store_add_session(&store, "feedback");
     struct answer_begun begun = store_exchange(&store, id, "q", "a");
     struct message_repo *repo = store.messages;
-    ck_assert_int_eq(
-        message_repo_set_feedback(repo, store.user, begun.answer.id, FEEDBACK_DOWN, "wrong", &store.arena, &out),
-        CHAT_OK);
+    ck_assert_int_eq(message_repo_rate(repo, store.user, begun.answer.id, FEEDBACK_DOWN, "wrong", &store.arena, &out),
+                     CHAT_OK);
     ck_assert_int_eq(out.feedback, FEEDBACK_DOWN);
     ck_assert_int_eq(store_get(&store, begun.answer.id).feedback, FEEDBACK_DOWN);
-    ck_assert_int_eq(
-        message_repo_set_feedback(repo, store.user, begun.answer.id, FEEDBACK_NONE, NULL, &store.arena, &out), CHAT_OK);
+    ck_assert_int_eq(message_repo_rate(repo, store.user, begun.answer.id, FEEDBACK_NONE, NULL, &store.arena, &out),
+                     CHAT_OK);
     ck_assert_int_eq(out.feedback, FEEDBACK_NONE);
 }
 END_TEST

@@ -67,9 +67,8 @@ static struct answer_begun begin_again(const char *answer_id)
 static void rate(const char *message_id, enum message_feedback feedback)
 {
     struct message message;
-    ck_assert_int_eq(
-        message_repo_set_feedback(store.messages, store.user, message_id, feedback, NULL, &store.arena, &message),
-        CHAT_OK);
+    ck_assert_int_eq(message_repo_rate(store.messages, store.user, message_id, feedback, NULL, &store.arena, &message),
+                     CHAT_OK);
 }
 
 START_TEST(an_ended_answer_counts_on_the_day_it_began)

@@ -107,8 +107,8 @@ START_TEST(messages_are_paged_by_seq_with_their_comments_in_deleted_sessions_too
     struct answer_begun first = store_exchange(&store, id, "Q1", "A1");
     struct answer_begin again = store_send_of(&store, id, "Q2");
     struct answer_begun second;
-    ck_assert_int_eq(message_repo_set_feedback(store.messages, store.user, first.answer.id, FEEDBACK_DOWN, "Too short.",
-                                               &store.arena, &rated),
+    ck_assert_int_eq(message_repo_rate(store.messages, store.user, first.answer.id, FEEDBACK_DOWN, "Too short.",
+                                       &store.arena, &rated),
                      CHAT_OK);
     again.replaces_id = first.question.id;
     ck_assert_int_eq(store_begin(&store, &again, &second), CHAT_OK);

@@ -117,9 +117,8 @@ const char *fake_chat_exchange(struct fake_chat *chat, const char *session_id, c
     uuid_v7(begin.now_ms, answer_id);
     begin.question_id = question_id;
     begin.answer_id = end.message_id = answer_id;
-    if (message_repo_begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
-    if (status != MESSAGE_STREAMING &&
-        message_repo_end_answer(messages, &end, &chat->arena, &written, &session) != CHAT_OK)
+    if (message_repo_begin(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
+    if (status != MESSAGE_STREAMING && message_repo_end(messages, &end, &chat->arena, &written, &session) != CHAT_OK)
         abort();
     return arena_strdup(&chat->arena, answer_id);
 }
@@ -137,7 +136,7 @@ const char *fake_chat_regenerate(struct fake_chat *chat, const char *answer_id)
     struct answer_begun begun;
 
     uuid_v7(begin.now_ms, new_id);
-    if (message_repo_begin_answer(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
+    if (message_repo_begin(messages, &begin, &chat->arena, &begun) != CHAT_OK) abort();
     return arena_strdup(&chat->arena, new_id);
 }
 

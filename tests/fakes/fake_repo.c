@@ -990,9 +990,9 @@ struct fake_repo *fake_repo_open(void)
         .page = message_page_op,
         .after = message_after,
         .get = message_get,
-        .begin_answer = message_begin,
-        .end_answer = message_end,
-        .set_feedback = message_feedback_op,
+        .begin = message_begin,
+        .end = message_end,
+        .rate = message_feedback_op,
         .stale_answers = message_stale,
     };
     static const struct usage_repo_ops usage_ops = {

@@ -24,7 +24,8 @@ export function commentsOf(file, source) {
 
 const NAMED_FILE = /(?<![\w<./~$*}-])[\w.-][\w./-]+\.(?:md|c|h|lua|tsx?|mjs|sql|sh|conf|ya?ml|css|svg)\b(?![\w(*{<]|\.[a-z])/g
 const NAMED_PLACE = /(?<![\w<./~$*}@-])(?:lib|fcgi|tests|scripts|docs|migrations|nginx|static)\/[\w./-]*[\w](?![\w(*{<$…])/g
-const DOCUMENT = /\b(?:SPEC|FINDINGS|C-STACK|GOALS)\b|\b(?:DESIGN|SAMBANOVA|PAGE|SPEED|STYLE)\.md\b/
+const DOCUMENT = /\b(?:SPEC|FINDINGS|C-STACK|GOALS)\b/
+const PAGE = /(?<![\w./-])[A-Z][A-Z-]+\.md\b/ // a document by its name alone: one of this repository
 const SECTION = /§|\b[Ss]ection \d/
 const STANDARD = /\bRFC \d+|\bFastCGI 1\.0|\bUnicode\b|\bWHATWG\b/
 const TAG = /(?<!\w)\([A-Z]\d{1,2}[^)]{0,30}\)/g // numbers of faults, which docs/lab/faults.md lists
@@ -39,7 +40,8 @@ export function deadReferences(file, source, paths, faults = '') {
   }
   const comments = commentsOf(file, source)
   for (const { line, text } of comments) {
-    const document = DOCUMENT.exec(text)?.[0]
+    const page = PAGE.exec(text)?.[0]
+    const document = DOCUMENT.exec(text)?.[0] ?? (page && !here(page) ? page : undefined)
     if (document) complain(line, `cites ${document}, which isn't in the repository`)
     if (SECTION.test(text) && !STANDARD.test(text)) complain(line, 'cites a section of no public standard')
     if (file.endsWith('.md')) continue

@@ -60,7 +60,7 @@ static void end_answer(const char *content, enum message_status status)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(message_repo_end_answer(messages, &end, &service.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(messages, &end, &service.arena, &written, &session), CHAT_OK);
     listener_close(answers->listener);
     answers->listener = NULL;
 }

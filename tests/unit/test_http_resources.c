@@ -239,7 +239,7 @@ static void end_as_stopped(const char *id)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(message_repo_end_answer(messages, &end, &service.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(messages, &end, &service.arena, &written, &session), CHAT_OK);
 }
 
 START_TEST(a_stop_is_waited_for_without_a_thread)

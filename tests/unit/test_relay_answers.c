@@ -1643,7 +1643,7 @@ static void end_row(const char *content, enum message_status status)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
 }
 
 START_TEST(an_answer_whose_process_died_ends_as_interrupted_for_who_follows_it)

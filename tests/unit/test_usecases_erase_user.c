@@ -165,7 +165,7 @@ static void end_answer(void)
     struct session session;
     bool written;
 
-    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
     ck_assert(written);
 }
 

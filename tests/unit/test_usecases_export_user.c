@@ -185,9 +185,9 @@ START_TEST(messages_are_whole_also_superseded_ones_and_the_comment_with_its_feed
     struct message rated;
 
     answer_id = fake_chat_exchange(&chat, id, "Why?", "So", MESSAGE_COMPLETE);
-    ck_assert_int_eq(message_repo_set_feedback(chat.ports.messages, "alice", answer_id, FEEDBACK_DOWN, "Too short.",
-                                               &chat.arena, &rated),
-                     CHAT_OK);
+    ck_assert_int_eq(
+        message_repo_rate(chat.ports.messages, "alice", answer_id, FEEDBACK_DOWN, "Too short.", &chat.arena, &rated),
+        CHAT_OK);
     uuid_v7(1, old.id);
     memcpy(old.session_id, id, UUID_TEXT_SIZE);
     fake_repo_put(chat.repo, &old);

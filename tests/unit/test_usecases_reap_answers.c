@@ -270,15 +270,15 @@ static enum chat_error end_after_owner(struct message_repo *self, const struct a
                                    .content = "All of it",
                                    .content_len = 9};
 
-    ck_assert_int_eq(real_ops->end_answer(self, &own, arena, written, session), CHAT_OK);
-    return real_ops->end_answer(self, end, arena, written, session);
+    ck_assert_int_eq(real_ops->end(self, &own, arena, written, session), CHAT_OK);
+    return real_ops->end(self, end, arena, written, session);
 }
 
 START_TEST(one_that_its_owner_ends_meanwhile_is_not_counted_as_reaped)
 {
     real_ops = chat.ports.messages->ops;
     watched_ops = *real_ops;
-    watched_ops.end_answer = end_after_owner;
+    watched_ops.end = end_after_owner;
     chat.ports.messages->ops = &watched_ops;
     ck_assert_int_eq(reap_after(60000), 0);
     ck_assert_int_eq(row().status, MESSAGE_COMPLETE);
@@ -350,7 +350,7 @@ START_TEST(the_live_owner_s_own_end_beats_the_reaper_s)
     bool written;
 
     ck_assert_int_eq(reap_after(60000), 1);
-    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
     ck_assert(written);
     ck_assert_int_eq(reap_after(1000), 0);
     ck_assert_str_eq(row().content, "All of it");

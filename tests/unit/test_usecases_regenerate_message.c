@@ -100,7 +100,7 @@ START_TEST(a_first_answer_that_is_written_anew_gives_its_session_no_other_title)
     free(ready.spec.body);
     end.message_id = arena_strdup(&chat.arena, ready.answer.id);
     end.session_id = arena_strdup(&chat.arena, ready.session.id);
-    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
     ck_assert_int_eq(again(end.message_id, NULL), CHAT_OK);
     ck_assert_int_eq(ready.question.seq, 1);
     ck_assert_int_eq(ready.session.title_source, TITLE_FIRST_MESSAGE);

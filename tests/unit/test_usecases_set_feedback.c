@@ -14,7 +14,7 @@ static struct message message;
 static char kept_comment[2 * 4 * FEEDBACK_COMMENT_MAX];
 static bool has_comment;
 static struct message_repo_ops watched_ops;
-static enum chat_error (*real_set_feedback)(struct message_repo *self, const char *user_id, const char *message_id,
+static enum chat_error (*real_rate)(struct message_repo *self, const char *user_id, const char *message_id,
                                             enum message_feedback feedback, const char *comment, struct arena *arena,
                                             struct message *out);
 
@@ -24,15 +24,15 @@ static enum chat_error watch(struct message_repo *self, const char *user_id, con
 {
     has_comment = comment != NULL;
     strcpy(kept_comment, comment ? comment : "");
-    return real_set_feedback(self, user_id, message_id, feedback, comment, arena, out);
+    return real_rate(self, user_id, message_id, feedback, comment, arena, out);
 }
 
 static void set_up(void)
 {
     fake_chat_init(&chat);
     watched_ops = *chat.ports.messages->ops;
-    real_set_feedback = watched_ops.set_feedback;
-    watched_ops.set_feedback = watch;
+    real_rate = watched_ops.rate;
+    watched_ops.rate = watch;
     chat.ports.messages->ops = &watched_ops;
 }
 

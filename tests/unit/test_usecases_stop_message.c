@@ -31,7 +31,7 @@ static void end_as_stopped(void *context)
     bool written;
 
     (void)context;
-    ck_assert_int_eq(message_repo_end_answer(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
+    ck_assert_int_eq(message_repo_end(chat.ports.messages, &end, &chat.arena, &written, &session), CHAT_OK);
 }
 
 static enum chat_error stop_as(const struct caller *caller)
