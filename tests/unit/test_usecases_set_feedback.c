@@ -15,8 +15,8 @@ static char kept_comment[2 * 4 * FEEDBACK_COMMENT_MAX];
 static bool has_comment;
 static struct message_repo_ops watched_ops;
 static enum chat_error (*real_rate)(struct message_repo *self, const char *user_id, const char *message_id,
-                                            enum message_feedback feedback, const char *comment, struct arena *arena,
-                                            struct message *out);
+                                    enum message_feedback feedback, const char *comment, struct arena *arena,
+                                    struct message *out);
 
 static enum chat_error watch(struct message_repo *self, const char *user_id, const char *message_id,
                              enum message_feedback feedback, const char *comment, struct arena *arena,
