@@ -158,9 +158,9 @@ enum chat_error begin_answer(const struct chat_ports *ports, const struct caller
                              struct arena *arena, struct problem *problem, struct ready_answer *out)
 {
     memset(out, 0, sizeof *out);
-    char made_id[UUID_TEXT_SIZE];
     begin->now_ms = clock_wall_ms(ports->clock);
     if (!begin->answer_id) {
+        char *made_id = arena_alloc(arena, UUID_TEXT_SIZE); /* `begin` outlives this call */
         uuid_v7(begin->now_ms, made_id);
         begin->answer_id = made_id;
     }
