@@ -115,20 +115,19 @@ run_lane() {
   done
 }
 
-# run_lanes FIRST WORKING LANE…: lists of suites, in words. The first runs alone, the others beside each other. The working
-# lane leaves the processor to the others, whose servers have little time to answer. False if any suite failed.
+# run_lanes FIRST LANE…: lists of suites, in words. The first runs alone, the others beside each other. False if any
+# suite failed.
 run_lanes() {
-  local list nice=10
+  local list
   # shellcheck disable=SC2086 # lists of words
   run_lane $1
   shift
   for list in "$@"; do
     set -m # a process group of its own, so that finish ends all of it
     # shellcheck disable=SC2086
-    (trap - EXIT INT TERM HUP && set +m && renice "$nice" "$BASHPID" >/dev/null && run_lane $list) &
+    (trap - EXIT INT TERM HUP && set +m && run_lane $list) &
     set +m
     lanes+=($!)
-    nice=$(nice)
   done
   for list in "${lanes[@]}"; do wait "$list" || true; done
   lanes=()
