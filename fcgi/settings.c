@@ -120,6 +120,8 @@ static const struct setting table[] = {
     {"CHAT_WORKERS", "", NUMBER, AT(workers), 1, 64, "worker processes; one a core where not set"},
     {"CHAT_REQUEST_THREADS", "8", NUMBER, AT(request_threads), 1, 64, "request threads a worker"},
     {"CHAT_MAX_STREAMS", "5000", NUMBER, AT(max_streams), 1, 1000000, "answers at once, a worker"},
+    {"CHAT_PACE_MS", "16", NUMBER, AT(pace_ms), 0, 100,
+     "milliseconds that a busy worker lets the text of a fast stream gather, at most; 0: none"},
     {"LOG_LEVEL", "info", LEVEL, AT(log_level), 0, 0, "debug, info, warn or error"},
 };
 enum { SETTINGS = sizeof table / sizeof *table };

@@ -32,7 +32,7 @@ struct settings {
     const char *database_url, *redis_url;
     bool database_prepare;
     const char *listen; /* a unix path, or the number of an inherited descriptor */
-    int workers, request_threads, max_streams;
+    int workers, request_threads, max_streams, pace_ms;
     enum log_level log_level;
 
     const char *default_model, *models, *prices_text, *contexts_text, *jwt_alg, *jwt_secret;

@@ -136,6 +136,7 @@ static bool open_relay(struct worker *worker)
         .ca_file = settings->ca.path,
         .clock = clock_system(),
         .max_streams = settings->max_streams,
+        .pace_ms = settings->pace_ms,
         .max_readers_per_user = readers_per_user(settings),
         .detach_grace_ms = settings->policy.detach_grace_seconds * 1000,
         .keep_warm = true,

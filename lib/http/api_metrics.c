@@ -206,6 +206,7 @@ static void what_was_counted(struct buf *out, const struct metrics_counters *cou
     head(out, "time_to_first_token_seconds", "histogram", "From asking the provider to its first text, answers.");
     histogram(out, "time_to_first_token_seconds", "", &counted->first_token);
     counter(out, "upstream_chunks_total", counted->chunks, "Pieces of text that the provider sent.");
+    counter(out, "upstream_reads_total", counted->upstream_reads, "Readings of the provider's connections.");
     counter(out, "upstream_text_bytes_total", counted->chunk_bytes, "Their bytes, of answers.");
     counter(out, "upstream_requests_total", counted->upstream_requests, "Requests to the provider, retries included.");
     counter(out, "stream_writes_total", counted->stream_writes, "Writes to clients of streams.");
@@ -232,6 +233,8 @@ static void what_is_now(struct buf *out, const struct metrics_gauges *now, int w
     gauge(out, "answers_followed", now->attached_elsewhere,
           "Answers that are followed from another worker than theirs.");
     gauge(out, "readers", now->readers, "Clients that came to an answer that was there already, or wait for one.");
+    gauge(out, "pace_milliseconds", workers ? now->pace_ms / workers : 0,
+          "Between two readings of a fast stream, now; the mean of all workers.");
     gauge(out, "completions_live", now->completions_live, "Completions under way.");
     gauge(out, "requests_running", now->requests_running, "Request threads at work.");
     gauge(out, "request_threads", now->request_threads, "Request threads there are.");

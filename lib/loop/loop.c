@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { STACK_BYTES = 512 << 10, WAIT_MAX_MS = 60000 };
@@ -133,15 +134,24 @@ static int wait_ms(const struct loop *loop)
     return wait > WAIT_MAX_MS ? WAIT_MAX_MS : (int)wait;
 }
 
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void turn(struct loop *loop)
 {
     int count = epoll_wait(loop->epoll_fd, loop->events, TURN_MAX_EVENTS, wait_ms(loop));
+    int64_t began_us = now_us();
     loop->now_ms = clock_mono_ms(loop->clock);
     for (int i = 0; i < count; i++) run_event(&loop->events[i]);
     struct timer *due;
     while ((due = timers_take_due(&loop->timers, loop->now_ms))) due->fire(due->owner);
     for (int phase = 0; phase < LOOP_PHASES; phase++) run_phase(loop, (enum loop_phase)phase);
     free_dead_watches(loop);
+    loop->busy_us += now_us() - began_us;
 }
 
 static void *loop_main(void *argument)

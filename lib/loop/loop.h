@@ -63,6 +63,7 @@ struct turn_end {
 struct loop {
     const struct clock *clock;
     int64_t now_ms;                       /* monotonic time of this turn */
+    int64_t busy_us;                      /* that all turns have taken, without their waiting for events */
     struct timers timers;                 /* set and cleared by timer_set and timer_clear */
     struct turn_end *at_end[LOOP_PHASES]; /* the newest first */
     struct watch *dead_watches;           /* freed when the turn is over */

@@ -61,6 +61,7 @@ struct metrics_counters {
     struct metrics_histogram request_time[METRICS_ROUTES];
     struct metrics_histogram first_token;
     uint64_t chunks, chunk_bytes;         /* of text, from the provider */
+    uint64_t upstream_reads;              /* of the provider's connections: one may bring several chunks */
     uint64_t stream_writes, stream_bytes; /* to clients of streams */
     uint64_t upstream_requests, upstream_errors[UPSTREAM_KINDS];
     uint64_t admissions[ADMISSION_RESULTS];
@@ -75,6 +76,7 @@ struct metrics_counters {
 struct metrics_gauges {
     int64_t answers_live, answers_detached, completions_live, attached_elsewhere, readers, jobs_queued,
         requests_running;
+    int64_t pace_ms; /* between two readings of a stream that flows; the sum of all workers' */
     int64_t request_threads, job_threads, stream_places; /* how many there are */
 };
 

@@ -283,6 +283,7 @@ static bool open_upstream(struct relay *relay)
                                                .loop = &relay->ground.loop,
                                                .jobs = relay->ground.jobs,
                                                .max_transfers = relay->settings.max_streams,
+                                               .pace_ms = relay->settings.pace_ms,
                                                .ca_file = relay->settings.ca_file,
                                                .fallback_model = relay->settings.fallback_model};
     relay->ground.upstream = upstream_open(&settings);

@@ -38,6 +38,7 @@ struct relay_settings {
     struct job_pool *titles;    /* for asking titles; NULL: none are asked */
     struct job_pool *log_jobs;  /* for the log alone, so that it never waits for Postgres; NULL: relay_open's pool */
     struct job_pool *step_jobs; /* for replies made step by step; NULL: relay_open's pool */
+    int pace_ms;                /* at most, between two readings of a stream that flows (upstream/pace.h); 0: none */
     const char *ca_file;        /* NULL: the system's */
     bool keep_warm;             /* a connection to the provider stands from the start */
     const char *fallback_model; /* asked where the one wanted is missing or busy; the policy's; NULL: none */

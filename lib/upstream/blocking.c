@@ -1,5 +1,5 @@
 /* A question asked the plain blocking way, from a thread that has the time. */
-#include "upstream/transfer.h"
+#include "upstream/internal.h"
 #include "upstream/upstream.h"
 
 struct asking {
@@ -60,7 +60,10 @@ void upstream_ask_blocking(const struct upstream *upstream, const struct blockin
     struct asking asking = {.provider = provider, .sink = &question->sink, .decoder = provider_decoder_new(provider)};
     CURL *easy = curl_easy_init();
     *out = (struct blocking_end){.outcome = BREAKER_NEITHER, .rest_s = -1};
-    if (easy && asking.decoder && transfer_set_options(upstream, easy, question->body, question->body_len) &&
+    if (easy && asking.decoder && upstream_set_options(upstream, easy) &&
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)question->body_len) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, question->body) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) == CURLE_OK && /* the key isn't the proxy's */
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, upstream->headers) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)question->timeout_ms) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&

@@ -4,19 +4,29 @@
 
 #include <curl/curl.h>
 
+#include "upstream/pace.h"
 #include "upstream/settings.h"
+
+enum {
+    UPSTREAM_READ_BYTES = 16 << 10, /* at once: a TLS record's size, so that none is read in two parts */
+    UPSTREAM_SEND_BYTES = 16 << 10,
+};
 
 struct upstream {
     struct upstream_settings settings;
-    struct pools *pools;
+    struct connections *connections;
+    struct pace pace;
     struct warm *warm; /* NULL: none is kept */
-    struct curl_slist *headers;
+    bool tls;
+    const char *completions_target, *models_target; /* of a request: the path of an URL */
+    char *head_lines;              /* of every request, the host's and the key's among them; a secret */
+    struct curl_slist *headers;    /* the same but the host's, for libcurl (blocking.c) */
     struct provider_reason reason; /* of the newest refusal */
-    bool calling;                  /* libcurl is calling us, so nothing may be removed from it */
-    struct reading {               /* which question was handed pieces, and isn't told yet that the reading is over */
-        void *owner;               /* NULL: nobody */
-        void (*done)(void *owner);
-    } reading;
+    char bytes[UPSTREAM_READ_BYTES]; /* what is being read; handed on in place */
+    char outgoing[UPSTREAM_SEND_BYTES];
 };
+
+/* Sets the options of whatever opens a connection to the provider. false: out of memory. Any thread. */
+bool upstream_set_options(const struct upstream *upstream, CURL *easy) MUST_CHECK;
 
 #endif

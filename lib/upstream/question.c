@@ -27,11 +27,11 @@ struct question {
     struct tries tries;
     struct transfer transfer; /* of the newest try */
     struct timer timer;
-    struct turn_end settling; /* what had to wait for libcurl's callback to end */
+    struct turn_end settling; /* what had to wait for the reading to end */
     enum question_phase phase;
     bool streamed;
     bool shown;            /* question_fine was called in this try */
-    bool paused;           /* libcurl keeps a piece until question_resume */
+    bool paused;           /* nothing is read until question_resume */
     bool done;             /* the end marker has come: what follows is dropped, so that the connection serves again */
     enum chat_error error; /* how it ends, once facts.ending is set */
     const char *problem;   /* the same, for the log; static, NULL */
@@ -100,10 +100,10 @@ static void arm(struct question *question)
 
 /* ---- the end ---- */
 
-/* Not within a callback of libcurl. The body goes with the transfer, which sends it. */
+/* Not within a reading. The body goes with the transfer, which sends it. */
 static void close_transfer(struct question *question)
 {
-    transfer_close(upstream_of(question), &question->transfer);
+    transfer_close(&question->transfer);
     free(question->tries.body);
     question->tries.body = NULL;
 }
@@ -125,7 +125,7 @@ static void end_as(struct question *question, const struct question_end *end)
     if (transfer->decoder) provider_decoder_free(provider_of(question), transfer->decoder);
     transfer->decoder = NULL;
     /* a connection whose answer is whole may be used again: its own end is awaited */
-    if (end->error != CHAT_OK || transfer->pooled.over) close_transfer(question);
+    if (end->error != CHAT_OK || transfer->phase == TRANSFER_OVER) close_transfer(question);
 }
 
 /* What the decoder still holds, and what it has to say in the end. */
@@ -138,14 +138,12 @@ static void hear_out(struct question *question)
 
 void question_stop(struct question *question)
 {
-    struct upstream *upstream = upstream_of(question);
     if (question->phase == QUESTION_OVER) return;
     if (!question->tries.facts.ending) hear_out(question);
     set_over(question);
     question->done = false;
-    if (upstream->reading.owner == question) upstream->reading.owner = NULL;
-    if (upstream->calling)
-        loop_at_turn_end(upstream->settings.loop, LOOP_SETTLE, &question->settling);
+    if (question->transfer.reading)
+        loop_at_turn_end(upstream_of(question)->settings.loop, LOOP_SETTLE, &question->settling);
     else
         close_transfer(question);
 }
@@ -198,11 +196,11 @@ static void on_changed(struct tries *tries, const struct failure *failure, int64
 /* A try has failed and nothing was shown. */
 static void fail_or_retry(struct question *question, const struct failure *failure)
 {
-    transfer_close(upstream_of(question), &question->transfer);
+    transfer_close(&question->transfer);
     go_on(question, failure, retry_next_try(&question->tries, failure));
 }
 
-/* The question has come to an end that is known: ends it, or asks a shorter one. Outside of libcurl's callbacks. */
+/* The question has come to an end that is known: ends it, or asks a shorter one. Not within a reading. */
 static void finish(struct question *question)
 {
     if (question->error == CHAT_ERR_CONTEXT_LENGTH_EXCEEDED && !question->shown) {
@@ -216,13 +214,13 @@ static void finish(struct question *question)
     if (question->error && question->streamed)
         log_write(LOG_WARN, "upstream_stream_broken", LOG_STR(question->tries.id_name, question->tries.id),
                   LOG_STR("code", error_code(question->error)), LOG_STR("problem", question->problem),
-                  LOG_INT("curl", question->transfer.pooled.over ? (int)question->transfer.pooled.result : 0));
+                  LOG_INT("curl", question->transfer.phase == TRANSFER_OVER ? (int)question->transfer.result : 0));
     end_as(question, &(struct question_end){.error = question->error,
                                             .retry_after_s = tally_retry_after_s(question->error, -1),
                                             .problem = question->problem});
 }
 
-/* At a turn's end, outside of libcurl's callbacks. */
+/* At a turn's end. */
 static void settle(struct turn_end *item)
 {
     struct question *question = LOOP_OWNER(item, struct question, settling);
@@ -264,7 +262,7 @@ static void conclude_passed(struct question *question, bool finished)
 {
     const struct provider_end *told = &question->tries.facts.told;
     hear_out(question);
-    finished = finished || (told->finish_reason && question->transfer.pooled.result == CURLE_OK);
+    finished = finished || (told->finish_reason && question->transfer.result == CURLE_OK);
     question->tries.facts.outcome = finished ? BREAKER_SUCCESS : BREAKER_FAILURE;
     conclude(question, finished ? CHAT_OK : CHAT_ERR_UPSTREAM_INVALID_RESPONSE,
              told->error == CHAT_OK && !finished ? "cut off" : told->problem);
@@ -278,13 +276,13 @@ static void conclude_whole(struct question *question)
                                   .outcome = question->whole.failed ? BREAKER_NEITHER : BREAKER_FAILURE,
                                   .usage = USAGE_UNKNOWN,
                                   .problem = "cut, or over its bound"};
-    if (question->transfer.pooled.result == CURLE_OK && !question->whole.failed)
+    if (question->transfer.result == CURLE_OK && !question->whole.failed)
         provider_whole(provider, &question->whole, told);
     question->tries.facts.outcome = told->outcome;
     conclude(question, told->error, told->problem);
 }
 
-/* Within a callback of libcurl. */
+/* Within a reading. */
 static void take_piece(struct question *question, const char *bytes, size_t len)
 {
     const struct provider *provider = provider_of(question);
@@ -303,46 +301,42 @@ static void take_piece(struct question *question, const char *bytes, size_t len)
     loop_at_turn_end(upstream_of(question)->settings.loop, LOOP_SETTLE, &question->settling);
 }
 
-static void tell_read_done(void *owner)
+static void read_done(void *owner)
 {
     struct question *question = owner;
-    question->ops->read_done(question->owner);
+    if (question->ops->read_done) question->ops->read_done(question->owner);
 }
 
-/* A piece has come for this question. Another one that was read before is told that its reading is over. false: the
- * owner has no room, so libcurl keeps the piece. */
-static bool begin_piece(struct question *question)
+/* Of what follows the end marker nothing is shown. */
+static bool room(void *owner)
 {
-    struct upstream *upstream = upstream_of(question);
-    if (question->ops->read_done && upstream->reading.owner != question) {
-        pools_read_done(upstream);
-        upstream->reading = (struct reading){.owner = question, .done = tell_read_done};
-    }
-    if (!question->ops->room || question->ops->room(question->owner)) return true;
-    if (!question->paused) question->paused_ms = now_of(question);
+    struct question *question = owner;
+    if (question->tries.facts.ending || !question->ops->room || question->ops->room(question->owner)) return true;
+    if (question->tries.facts.ending) return true; /* stopped */
+    question->paused_ms = now_of(question);
     question->paused = true;
     return false;
 }
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
+static void begin_receiving(struct question *question)
+{
+    question->phase = QUESTION_RECEIVING;
+    question->tries.facts.answered = question->transfer.is_answer;
+    question->last_data_ms = now_of(question);
+    arm(question);
+}
+
+static enum piece on_body(void *owner, const char *bytes, size_t len)
 {
     struct question *question = owner;
     struct transfer *transfer = &question->transfer;
-    size_t len = size * count;
-    if (question->tries.facts.ending) return question->done ? len : 0;
-    if (!begin_piece(question)) return question->tries.facts.ending ? 0 : CURL_WRITEFUNC_PAUSE;
-    if (question->tries.facts.ending) return 0; /* stopped */
-    if (!transfer->checked) transfer_check(upstream_of(question), transfer, question->streamed);
-    if (question->phase == QUESTION_ASKING) {
-        question->phase = QUESTION_RECEIVING;
-        question->tries.facts.answered = transfer->is_answer;
-        question->last_data_ms = now_of(question);
-        arm(question);
-    }
+    if (question->tries.facts.ending) return question->done ? PIECE_TAKEN : PIECE_ENOUGH;
+    if (!transfer->checked) transfer_check(transfer, question->streamed);
+    if (question->phase == QUESTION_ASKING) begin_receiving(question);
     if (!transfer->is_answer) return transfer_keep_refusal(transfer, bytes, len);
-    if (!question->streamed) return buf_append(&question->whole, bytes, len) ? len : 0;
+    if (!question->streamed) return buf_append(&question->whole, bytes, len) ? PIECE_TAKEN : PIECE_ENOUGH;
     take_piece(question, bytes, len);
-    return question->tries.facts.ending && !question->done ? 0 : len;
+    return question->tries.facts.ending && !question->done ? PIECE_ENOUGH : PIECE_TAKEN;
 }
 
 /* The connection is over; of a stream no end marker has come. */
@@ -364,7 +358,7 @@ static void on_over(void *owner)
         return;
     }
     if (!question->tries.facts.ending && !question->tries.facts.answered) {
-        struct failure failure = transfer_failure(upstream_of(question), &question->transfer);
+        struct failure failure = transfer_failure(&question->transfer);
         question->tries.facts.outcome = failure.outcome;
         question->tries.facts.rest_s = failure.retry_after_s;
         fail_or_retry(question, &failure);
@@ -396,19 +390,11 @@ void question_break(struct question *question, const char *problem)
 
 void question_resume(struct question *question)
 {
-    struct upstream *upstream = upstream_of(question);
-    if (!question->paused || question->phase == QUESTION_OVER || question->transfer.pooled.over) return;
+    if (!question->paused || question->phase == QUESTION_OVER || question->transfer.phase == TRANSFER_OVER) return;
     question->paused = false;
     question->started_ms += now_of(question) - question->paused_ms;
     question->last_data_ms = now_of(question);
-    CURLcode result = pools_resume(upstream, &question->transfer.pooled);
-    if (result != CURLE_OK && !question->tries.facts.ending) {
-        hear_out(question);
-        question->tries.facts.ending = true;
-        question->error = CHAT_ERR_UPSTREAM_ERROR;
-        question->problem = question->tries.facts.told.problem;
-        loop_at_turn_end(upstream->settings.loop, LOOP_SETTLE, &question->settling);
-    }
+    transfer_resume(&question->transfer);
     arm(question);
 }
 
@@ -417,13 +403,17 @@ void question_resume(struct question *question)
 static void ask(struct question *question)
 {
     struct upstream *upstream = upstream_of(question);
-    const struct transfer_spec spec = {.body = question->tries.body,
+    const struct transfer_spec spec = {.method = "POST",
+                                       .target = upstream->completions_target,
+                                       .body = question->tries.body,
                                        .body_len = question->tries.facts.body_len,
                                        .trace = question->trace,
                                        .id_name = question->tries.id_name,
                                        .id = question->tries.id,
                                        .owner = question,
+                                       .room = room,
                                        .on_body = on_body,
+                                       .read_done = read_done,
                                        .on_over = on_over};
     question->phase = QUESTION_ASKING;
     question->asked_ms = now_of(question);

@@ -7,7 +7,7 @@
  *                                      ▲  │ failed  │ failed, nothing shown
  *                                      └─ pausing ◄─┘
  *
- * What is read from a socket comes to the owner as the sink's calls and `bytes`, within a callback of libcurl. There
+ * What is read from a socket comes to the owner as the sink's calls and `bytes`, within a reading. There
  * the owner may call question_fine, question_alive and question_break; from `bytes`, `room` and `read_done` also
  * question_stop. All is for the loop's thread, where nothing else is said.
  */
@@ -31,17 +31,17 @@ struct question_end {
     const char *problem;                  /* for the log; static, NULL */
 };
 
-/* What a question says to its owner. `room`, `bytes`, `read_done` and the sink may be called from within libcurl. */
+/* What a question says to its owner. `room`, `bytes`, `read_done` and the sink are called within a reading. */
 struct question_ops {
-    /* Whether the next piece may come. Where not, it is kept, and the provider isn't read until question_resume. NULL:
+    /* Whether the provider may be read: UPSTREAM_READ_BYTES may come. Where not, it isn't until question_resume. NULL:
      * it always may. */
     bool (*room)(void *owner);
     /* A piece of a stream was decoded. NULL: the sink has said it all. */
     void (*bytes)(void *owner);
-    /* All pieces that one reading of sockets brought to this question have been decoded. It is called before pieces of
-     * another question are. NULL: the owner doesn't gather them. */
+    /* All pieces that one reading brought have been decoded. It is called before another question is read. NULL: the
+     * owner doesn't gather them. */
     void (*read_done)(void *owner);
-    /* The question is over. Called once, never within a callback of libcurl, and not after question_stop. The question
+    /* The question is over. Called once, never within a reading, and not after question_stop. The question
      * is not to be freed here. */
     void (*over)(void *owner, const struct question_end *end);
 };
@@ -73,13 +73,13 @@ void question_alive(struct question *question);
 /* From the sink or `bytes`: what came can't be used. It ends with CHAT_ERR_UPSTREAM_INVALID_RESPONSE. problem: static.
  */
 void question_break(struct question *question, const char *problem);
-/* There is room again, after `room` said that there was none. What was kept comes before this returns, unless it ends
- * the question. The time that the provider wasn't read counts for no limit. Not within a callback of libcurl. */
+/* There is room again, after `room` said that there was none. What is there comes before this returns, unless it ends
+ * the question. The time that the provider wasn't read counts for no limit. Not within a reading. */
 void question_resume(struct question *question);
 /* Ends the question without `over`. Before it returns, the sink gets what the decoder still holds. The connection is
- * closed; within a callback of libcurl, at this turn's end. Does nothing if it is over. Not from the sink. */
+ * closed; within a reading, at this turn's end. Does nothing if it is over. Not from the sink. */
 void question_stop(struct question *question);
-/* Not within a callback of libcurl, nor of its own; from the loop only in LOOP_FREE. NULL is fine. */
+/* Not within a reading, nor a callback of its own; from the loop only in LOOP_FREE. NULL is fine. */
 void question_free(struct question *question);
 /* What is known of it. Once it is over or stopped nothing changes, and other threads may read. */
 const struct question_facts *question_facts(const struct question *question);

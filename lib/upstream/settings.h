@@ -14,6 +14,7 @@ struct upstream_settings {
     struct loop *loop;          /* opened; everything here runs on it, where nothing else is said */
     struct job_pool *jobs;      /* with struct chat_ports as their context: for the breakers */
     int max_transfers;          /* questions under way at once */
+    int pace_ms;                /* at most, between two readings of a stream that flows (pace.h); 0: none */
     const char *ca_file;        /* NULL: the system's */
     const char *fallback_model; /* asked where the one wanted is missing or busy; NULL: none */
 };

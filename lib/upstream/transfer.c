@@ -1,222 +1,334 @@
 /*
- * One request to the provider, on libcurl's multi interface (pools.c). HTTP/1.1 on purpose: with this libcurl HTTP/2
- * opens a connection a stream anyway once one is full, and a stalled stream can stall its
- * neighbours. Nothing is removed from a multi handle within a callback.
+ * One request to the provider: its head is written here, its body goes out behind, and the response is read piece by
+ * piece. An idle connection may have been closed by the provider in the very moment: a request that got no byte of a
+ * response on a used one is sent once more, on a new one.
  */
 #include "upstream/transfer.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "upstream/tally.h"
 
 enum {
-    DNS_CACHE_SECONDS = 300,
-    READ_BYTES = 4096, /* libcurl's buffer of each transfer; its own 16 KB would hold what comes in a second */
     REFUSAL_MAX_BYTES = 8192,
+    READS_MAX = 4, /* of a paced stream at once */
 };
 
-void transfer_check(struct upstream *upstream, struct transfer *transfer, bool streamed)
+/* ---- the end ---- */
+
+static void end_as(struct transfer *transfer, CURLcode result)
 {
-    const struct provider *provider = upstream->settings.provider;
-    long status = 0;
-    char *type = NULL;
+    if (transfer->phase == TRANSFER_OVER) return;
+    pace_leave(&transfer->upstream->pace, &transfer->paced);
+    if (result == CURLE_OK && transfer->response.reusable && !transfer->head)
+        connection_keep(&transfer->user);
+    else
+        connection_drop(&transfer->user);
+    transfer->phase = TRANSFER_OVER;
+    transfer->result = result;
+    loop_at_turn_end(transfer->upstream->settings.loop, LOOP_SETTLE, &transfer->ending);
+}
+
+/* At the turn's end. */
+static void tell_over(struct turn_end *item)
+{
+    struct transfer *transfer = LOOP_OWNER(item, struct transfer, ending);
+    if (transfer->phase == TRANSFER_OVER) transfer->spec.on_over(transfer->spec.owner);
+}
+
+/* Nothing of the response has come: a used connection may just have been closed. */
+static bool ask_again(struct transfer *transfer)
+{
+    if (transfer->fresh || transfer->phase != TRANSFER_ASKING || transfer->began) return false;
+    if (!transfer->user.connection || !connection_was_used(transfer->user.connection)) return false;
+    pace_leave(&transfer->upstream->pace, &transfer->paced);
+    connection_drop(&transfer->user);
+    transfer->fresh = true;
+    transfer->phase = TRANSFER_OPENING;
+    return connection_take(transfer->upstream->connections, &transfer->user, true);
+}
+
+static void fail(struct transfer *transfer, CURLcode result)
+{
+    if (!ask_again(transfer)) end_as(transfer, result);
+}
+
+/* ---- the response ---- */
+
+/* Hands on what was read. Returns the number of pieces. */
+static unsigned take_bytes(struct transfer *transfer, const char *bytes, size_t len)
+{
+    unsigned pieces = 0;
+    const char *body;
+    size_t body_len;
+    for (;;) {
+        switch (response_next(&transfer->response, &bytes, &len, &body, &body_len)) {
+        case RESPONSE_HEAD: continue;
+        case RESPONSE_MORE: return pieces;
+        case RESPONSE_BODY:
+            pieces++;
+            if (transfer->spec.on_body(transfer->spec.owner, body, body_len) == PIECE_TAKEN) continue;
+            end_as(transfer, CURLE_WRITE_ERROR);
+            return pieces;
+        case RESPONSE_OVER:
+            if (len) transfer->response.reusable = false; /* nobody has asked for that */
+            end_as(transfer, CURLE_OK);
+            return pieces;
+        case RESPONSE_BROKEN: end_as(transfer, CURLE_WEIRD_SERVER_REPLY); return pieces;
+        }
+    }
+}
+
+static void take_end(struct transfer *transfer)
+{
+    if (!transfer->began)
+        fail(transfer, CURLE_GOT_NOTHING);
+    else
+        end_as(transfer, response_end(&transfer->response) == RESPONSE_OVER ? CURLE_OK : CURLE_PARTIAL_FILE);
+}
+
+/* Reads once. *pieces: how many came are added. Returns whether there may be more. */
+static bool read_once(struct transfer *transfer, unsigned *pieces)
+{
+    struct upstream *upstream = transfer->upstream;
+    size_t len = 0;
+    if (transfer->spec.room && !transfer->spec.room(transfer->spec.owner)) {
+        transfer->held = true;
+        return false;
+    }
+    if (transfer->phase != TRANSFER_ASKING) return false; /* stopped */
+    CURLcode result = connection_read(transfer->user.connection, upstream->bytes, sizeof upstream->bytes, &len);
+    if (result == CURLE_AGAIN) return false;
+    if (result != CURLE_OK)
+        fail(transfer, result);
+    else if (len == 0)
+        take_end(transfer);
+    else {
+        transfer->began = true;
+        *pieces += take_bytes(transfer, upstream->bytes, len);
+    }
+    return transfer->phase == TRANSFER_ASKING && (upstream->tls || len == sizeof upstream->bytes);
+}
+
+/* Waits for events from now on, or is paced. */
+static void wait_for_more(struct transfer *transfer, unsigned pieces)
+{
+    uint32_t events = EPOLLIN | (transfer->head ? EPOLLOUT : 0u);
+    if (transfer->phase != TRANSFER_ASKING) return;
+    if (transfer->held || (!transfer->head && pace_took(&transfer->upstream->pace, &transfer->paced, pieces)))
+        events = 0;
+    if (!connection_wait(transfer->user.connection, events)) end_as(transfer, CURLE_OUT_OF_MEMORY);
+}
+
+static void read_response(struct transfer *transfer, int reads_max)
+{
+    unsigned pieces = 0;
+    transfer->reading = true;
+    while (reads_max-- > 0 && read_once(transfer, &pieces)) {}
+    if (pieces && transfer->spec.read_done) transfer->spec.read_done(transfer->spec.owner);
+    transfer->reading = false;
+    metrics_add(&metrics->counters.upstream_reads, 1);
+    if (transfer->held) pace_leave(&transfer->upstream->pace, &transfer->paced);
+    wait_for_more(transfer, pieces);
+}
+
+static void on_pace(struct paced *paced)
+{
+    read_response(LOOP_OWNER(paced, struct transfer, paced), READS_MAX);
+}
+
+/* ---- the request ---- */
+
+/* What goes out next, from head and body. One write, and one TLS record, takes a small body along with the head. */
+static const char *next_part(struct transfer *transfer, size_t *len)
+{
+    struct upstream *upstream = transfer->upstream;
+    const struct transfer_spec *spec = &transfer->spec;
+    size_t head_left = transfer->sent < transfer->head_len ? transfer->head_len - transfer->sent : 0;
+    if (!head_left) {
+        size_t at = transfer->sent - transfer->head_len;
+        *len = spec->body_len - at;
+        return spec->body + at;
+    }
+    size_t head = head_left < sizeof upstream->outgoing ? head_left : sizeof upstream->outgoing;
+    size_t room = sizeof upstream->outgoing - head;
+    size_t body = spec->body_len < room ? spec->body_len : room;
+    memcpy(upstream->outgoing, transfer->head + transfer->sent, head);
+    if (body) memcpy(upstream->outgoing + head, spec->body, body);
+    *len = head + body;
+    return upstream->outgoing;
+}
+
+/* A head holds the provider's key. */
+static void free_head(struct transfer *transfer)
+{
+    if (transfer->head) explicit_bzero(transfer->head, transfer->head_len);
+    free(transfer->head);
+    transfer->head = NULL;
+}
+
+/* What the socket takes. false: it has failed. */
+static bool send_request(struct transfer *transfer)
+{
+    size_t whole = transfer->head_len + transfer->spec.body_len;
+    while (transfer->sent < whole) {
+        size_t len, sent = 0;
+        const char *part = next_part(transfer, &len);
+        CURLcode result = connection_send(transfer->user.connection, part, len, &sent);
+        if (result == CURLE_AGAIN) return true;
+        if (result != CURLE_OK) return false;
+        transfer->sent += sent;
+    }
+    free_head(transfer);
+    return true;
+}
+
+static bool write_head(struct transfer *transfer)
+{
+    const struct upstream *upstream = transfer->upstream;
+    const struct transfer_spec *spec = &transfer->spec;
+    char trace[TRACEPARENT_SIZE], length[32] = "";
+    trace_format(spec->trace, trace);
+    if (spec->body) snprintf(length, sizeof length, "Content-Length: %zu\r\n", spec->body_len);
+    free_head(transfer);
+    int len = asprintf(&transfer->head, "%s %s HTTP/1.1\r\n%s%s%s%s%s\r\n", spec->method, spec->target,
+                       upstream->head_lines, trace[0] ? "traceparent: " : "", trace, trace[0] ? "\r\n" : "", length);
+    if (len < 0) transfer->head = NULL;
+    transfer->head_len = len < 0 ? 0 : (size_t)len;
+    transfer->sent = 0;
+    return len >= 0;
+}
+
+static void on_ready(struct connection_user *user)
+{
+    struct transfer *transfer = LOOP_OWNER(user, struct transfer, user);
+    transfer->phase = TRANSFER_ASKING;
+    if (!write_head(transfer))
+        end_as(transfer, CURLE_OUT_OF_MEMORY);
+    else if (!send_request(transfer))
+        fail(transfer, CURLE_SEND_ERROR);
+    else
+        wait_for_more(transfer, 0);
+}
+
+static void on_failed(struct connection_user *user, CURLcode result)
+{
+    end_as(LOOP_OWNER(user, struct transfer, user), result);
+}
+
+/* A provider may refuse a request before it has read it, and close: what it said is read first. */
+static void on_event(struct connection_user *user, uint32_t events)
+{
+    struct transfer *transfer = LOOP_OWNER(user, struct transfer, user);
+    bool failed = false;
+    if (events & EPOLLOUT && transfer->head) failed = !send_request(transfer);
+    if (events & ~(uint32_t)EPOLLOUT || failed)
+        read_response(transfer, 1);
+    else
+        wait_for_more(transfer, 0);
+    if (failed && transfer->phase == TRANSFER_ASKING && transfer->head) fail(transfer, CURLE_SEND_ERROR);
+}
+
+/* ---- its life ---- */
+
+bool transfer_ask(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec)
+{
+    assert(!transfer->ending.due);
+    *transfer = (struct transfer){.upstream = upstream,
+                                  .spec = *spec,
+                                  .user = {.ready = on_ready, .failed = on_failed, .event = on_event},
+                                  .paced.read = on_pace,
+                                  .ending.run = tell_over,
+                                  .phase = TRANSFER_OPENING};
+    buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
+    response_begin(&transfer->response);
+    if (connection_take(upstream->connections, &transfer->user, false)) return true;
+    transfer->phase = TRANSFER_CLOSED;
+    return false;
+}
+
+void transfer_resume(struct transfer *transfer)
+{
+    if (!transfer->held || transfer->phase != TRANSFER_ASKING) return;
+    transfer->held = false;
+    read_response(transfer, 1);
+}
+
+void transfer_close(struct transfer *transfer)
+{
+    if (transfer->phase == TRANSFER_CLOSED) return;
+    assert(!transfer->reading);
+    if (transfer->decoder) provider_decoder_free(transfer->upstream->settings.provider, transfer->decoder);
+    pace_leave(&transfer->upstream->pace, &transfer->paced);
+    connection_drop(&transfer->user);
+    response_fini(&transfer->response);
+    free_head(transfer);
+    buf_fini(&transfer->refusal);
+    transfer->decoder = NULL;
+    transfer->phase = TRANSFER_CLOSED;
+}
+
+/* ---- what a response means ---- */
+
+void transfer_check(struct transfer *transfer, bool streamed)
+{
+    const struct provider *provider = transfer->upstream->settings.provider;
+    const struct response *response = &transfer->response;
     transfer->checked = true;
-    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_CONTENT_TYPE, &type);
-    transfer->is_answer = status == 200 && !transfer->encoded && (!streamed || provider_is_stream(provider, type));
-    if (status == 200) tally_account(ACCOUNT_FINE);
+    transfer->is_answer = response->status == 200 && !response->encoded &&
+                          (!streamed || provider_is_stream(provider, response->type[0] ? response->type : NULL));
+    if (response->status == 200) tally_account(ACCOUNT_FINE);
     if (transfer->is_answer && streamed) {
         transfer->decoder = provider_decoder_new(provider);
         transfer->is_answer = transfer->decoder != NULL;
     }
 }
 
-size_t transfer_keep_refusal(struct transfer *transfer, const char *bytes, size_t len)
+enum piece transfer_keep_refusal(struct transfer *transfer, const char *bytes, size_t len)
 {
     size_t room = REFUSAL_MAX_BYTES - transfer->refusal.len;
     buf_append(&transfer->refusal, bytes, len < room ? len : room);
-    return len < room ? len : 0; /* enough seen: 0 ends the transfer */
-}
-
-/* The value of a header of this name (with its colon), trimmed; NULL: it is another. */
-static const char *header_value(const char *line, size_t len, const char *name, size_t *value_len)
-{
-    size_t skip = strlen(name);
-    if (len <= skip || strncasecmp(line, name, skip) != 0) return NULL;
-    while (skip < len && (line[skip] == ' ' || line[skip] == '\t')) skip++;
-    while (len > skip && (line[len - 1] == '\r' || line[len - 1] == '\n' || line[len - 1] == ' ')) len--;
-    *value_len = len - skip;
-    return line + skip;
-}
-
-/* CURLOPT_HEADERFUNCTION. */
-static size_t on_header(char *line, size_t size, size_t count, void *context)
-{
-    struct transfer *transfer = context;
-    size_t len = size * count, value_len;
-    const char *value = header_value(line, len, "retry-after:", &value_len);
-    if (value) {
-        if (value_len >= sizeof transfer->retry_after) value_len = sizeof transfer->retry_after - 1;
-        memcpy(transfer->retry_after, value, value_len);
-        transfer->retry_after[value_len] = 0;
-    } else if ((value = header_value(line, len, "content-encoding:", &value_len)) && value_len) {
-        transfer->encoded = value_len != strlen("identity") || strncasecmp(value, "identity", value_len) != 0;
-    }
-    return len;
-}
-
-/* The headers of all requests, with the trace's before them where there is one. Borrowed by curl until the transfer is
- * closed.
- */
-static struct curl_slist *headers_of(struct upstream *upstream, struct transfer *transfer, const struct trace *trace)
-{
-    char value[TRACEPARENT_SIZE];
-    trace_format(trace, value);
-    if (!value[0]) return upstream->headers;
-    snprintf(transfer->traceparent, sizeof transfer->traceparent, "traceparent: %s", value);
-    transfer->headers = (struct curl_slist){.data = transfer->traceparent, .next = upstream->headers};
-    return &transfer->headers;
-}
-
-/* CURLOPT_SOCKOPTFUNCTION. Chunks are small and many; as sockets are made, the reading of each sends an acknowledgement
- * of its own. Delayed, there is one for two chunks, or after 40 ms: at 50 chunks a second 0.7 packets fewer for each. A
- * provider whose sockets hold small packets back (Nagle's algorithm, off where streams are served) would send 25 times
- * a second. */
-static int on_socket_made(void *context, curl_socket_t fd, curlsocktype purpose)
-{
-    (void)context;
-    (void)purpose;
-    int off = 0;
-    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off); /* only a hint */
-    return CURL_SOCKOPT_OK;
-}
-
-bool transfer_set_options(const struct upstream *upstream, CURL *easy, const char *body, size_t body_len)
-{
-    const struct provider *provider = upstream->settings.provider;
-    bool ok = true;
-#define SET(option, value) ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK
-    SET(CURLOPT_URL, provider->completions_url);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_len);
-    SET(CURLOPT_POSTFIELDS, body);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_PROTOCOLS_STR, "http,https"); /* http only for loopback: lib/sambanova refuses others */
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, provider->proxy ? provider->proxy : ""); /* never the environment's */
-    SET(CURLOPT_NOPROXY, "");
-    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* the key is not for the proxy */
-    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* one KB could become megabytes; what comes compressed is refused */
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)provider->connect_timeout_ms);
-    SET(CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_SECONDS);
-    SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_SOCKOPTFUNCTION, on_socket_made);
-    SET(CURLOPT_BUFFERSIZE, (long)READ_BYTES);
-    if (upstream->settings.ca_file) SET(CURLOPT_CAINFO, upstream->settings.ca_file);
-    return ok;
-}
-
-static bool set_options(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec)
-{
-    CURL *easy = transfer->pooled.easy;
-    bool ok = transfer_set_options(upstream, easy, spec->body ? spec->body : "", spec->body_len);
-    SET(CURLOPT_HTTPHEADER, headers_of(upstream, transfer, spec->trace));
-    SET(CURLOPT_WRITEFUNCTION, spec->on_body);
-    SET(CURLOPT_WRITEDATA, spec->owner);
-    SET(CURLOPT_HEADERFUNCTION, on_header);
-    SET(CURLOPT_HEADERDATA, transfer);
-#undef SET
-    return ok;
-}
-
-/* Not under way yet. false: transfer->pooled.easy is NULL. */
-static bool open_transfer(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec)
-{
-    *transfer = (struct transfer){.pooled = {.easy = curl_easy_init(), .owner = spec->owner, .on_over = spec->on_over},
-                                  .id_name = spec->id_name,
-                                  .id = spec->id};
-    buf_init(&transfer->refusal, REFUSAL_MAX_BYTES);
-    if (transfer->pooled.easy && set_options(upstream, transfer, spec)) return true;
-    if (transfer->pooled.easy) curl_easy_cleanup(transfer->pooled.easy);
-    transfer->pooled.easy = NULL;
-    return false;
-}
-
-static bool add_transfer(struct upstream *upstream, struct transfer *transfer)
-{
-    if (pools_add(upstream->pools, &transfer->pooled)) return true;
-    curl_easy_cleanup(transfer->pooled.easy);
-    transfer->pooled.easy = NULL;
-    return false;
-}
-
-bool transfer_ask(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec)
-{
-    return open_transfer(upstream, transfer, spec) && add_transfer(upstream, transfer);
-}
-
-bool transfer_get_models(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec,
-                         int timeout_ms)
-{
-    if (!open_transfer(upstream, transfer, spec)) return false;
-    if (curl_easy_setopt(transfer->pooled.easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
-        curl_easy_setopt(transfer->pooled.easy, CURLOPT_URL, upstream->settings.provider->models_url) == CURLE_OK &&
-        curl_easy_setopt(transfer->pooled.easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK)
-        return add_transfer(upstream, transfer);
-    curl_easy_cleanup(transfer->pooled.easy);
-    transfer->pooled.easy = NULL;
-    return false;
-}
-
-void transfer_close(struct upstream *upstream, struct transfer *transfer)
-{
-    if (transfer->decoder) provider_decoder_free(upstream->settings.provider, transfer->decoder);
-    transfer->decoder = NULL;
-    buf_fini(&transfer->refusal);
-    if (!transfer->pooled.easy) return;
-    pools_remove(upstream->pools, &transfer->pooled);
-    curl_easy_cleanup(transfer->pooled.easy);
-    transfer->pooled.easy = NULL;
+    return len < room ? PIECE_TAKEN : PIECE_ENOUGH;
 }
 
 static struct failure connection_failed(const struct transfer *transfer)
 {
-    CURLcode result = transfer->pooled.result;
+    CURLcode result = transfer->result;
     bool never_sent =
         result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_SEND_ERROR;
     bool timed_out = result == CURLE_OPERATION_TIMEDOUT;
     tally_failure(timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR, false);
-    log_write(LOG_WARN, "upstream_connection_failed", LOG_STR(transfer->id_name, transfer->id), LOG_INT("curl", result),
-              LOG_STR("reason", curl_easy_strerror(result)));
+    log_write(LOG_WARN, "upstream_connection_failed", LOG_STR(transfer->spec.id_name, transfer->spec.id),
+              LOG_INT("curl", result), LOG_STR("reason", curl_easy_strerror(result)),
+              LOG_STR("problem", transfer->response.problem));
     return (struct failure){.error = timed_out ? CHAT_ERR_UPSTREAM_TIMEOUT : CHAT_ERR_UPSTREAM_ERROR,
                             .outcome = BREAKER_FAILURE,
                             .retryable = never_sent || timed_out,
                             .retry_after_s = -1};
 }
 
-static struct failure refused(struct upstream *upstream, const struct transfer *transfer, int status)
+static struct failure refused(const struct transfer *transfer, int status)
 {
+    struct upstream *upstream = transfer->upstream;
     const struct provider *provider = upstream->settings.provider;
+    const struct response *response = &transfer->response;
     struct provider_refusal refusal = provider_read_refusal(
         provider, status, transfer->refusal.data ? transfer->refusal.data : "", transfer->refusal.len,
-        transfer->retry_after[0] ? transfer->retry_after : NULL, clock_wall_ms(upstream->settings.clock));
+        response->retry_after[0] ? response->retry_after : NULL, clock_wall_ms(upstream->settings.clock));
     tally_failure(refusal.error, refusal.alert);
     if (refusal.account) tally_account(ACCOUNT_REFUSED);
     upstream->reason = refusal.reason;
     log_write(refusal.alert ? LOG_ERROR : LOG_WARN, refusal.alert ? "provider_refused_account" : "upstream_refused",
-              LOG_STR(transfer->id_name, transfer->id), LOG_INT("upstream_status", status),
+              LOG_STR(transfer->spec.id_name, transfer->spec.id), LOG_INT("upstream_status", status),
               LOG_STR("code", error_code(refusal.error)),
               LOG_STR("upstream_code", refusal.reason.code[0] ? refusal.reason.code : NULL),
               LOG_STR("upstream_param", refusal.reason.param[0] ? refusal.reason.param : NULL),
-              LOG_STR("problem", transfer->encoded ? "a Content-Encoding that was not asked for" : NULL));
+              LOG_STR("problem", response->encoded ? "a Content-Encoding that was not asked for" : NULL));
     return (struct failure){.error = refusal.error,
                             .account = refusal.account,
                             .reason = &upstream->reason,
@@ -226,21 +338,19 @@ static struct failure refused(struct upstream *upstream, const struct transfer *
                             .retry_after_s = refusal.retry_after_s};
 }
 
-bool transfer_looked_at(const struct upstream *upstream, const struct transfer *transfer)
+bool transfer_looked_at(const struct transfer *transfer)
 {
-    const struct provider *provider = upstream->settings.provider;
-    long status = 0;
-    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
-    bool refused = status >= 400 && provider_read_refusal(provider, (int)status, "", 0, NULL, 0).account;
+    int status = transfer->response.status;
+    bool refused =
+        status >= 400 && provider_read_refusal(transfer->upstream->settings.provider, status, "", 0, NULL, 0).account;
     if (refused || status == 200) tally_account(refused ? ACCOUNT_REFUSED : ACCOUNT_FINE);
     return refused;
 }
 
-struct failure transfer_failure(struct upstream *upstream, const struct transfer *transfer)
+struct failure transfer_failure(const struct transfer *transfer)
 {
-    long status = 0;
-    curl_easy_getinfo(transfer->pooled.easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 0 || (status == 200 && transfer->pooled.result != CURLE_OK && !transfer->checked))
+    int status = transfer->response.status;
+    if (status == 0 || (status == 200 && transfer->result != CURLE_OK && !transfer->checked))
         return connection_failed(transfer);
-    return refused(upstream, transfer, (int)status);
+    return refused(transfer, status);
 }

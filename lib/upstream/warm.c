@@ -29,26 +29,25 @@ struct warm {
     int64_t began_ms; /* this try */
     int64_t asked_ms; /* last question of a user, or the start */
     int64_t retry_ms;
+    bool stopped; /* it stays until upstream_close: something of this turn may still point to it */
 };
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
+static enum piece on_body(void *owner, const char *bytes, size_t len)
 {
     struct warm *warm = owner;
     (void)bytes;
-    warm->body_len += size * count;
-    return warm->body_len <= BODY_MAX_BYTES ? size * count : 0;
+    warm->body_len += len;
+    return warm->body_len <= BODY_MAX_BYTES ? PIECE_TAKEN : PIECE_ENOUGH;
 }
 
 /* For the connection any answer will do. One that refuses the key is asked for again as one that is away: nobody need
  * send a question for it to be known that it takes the key again. */
-static void on_over(void *owner)
+static void end_with(struct warm *warm, CURLcode result)
 {
-    struct warm *warm = owner;
-    struct upstream *upstream = warm->upstream;
-    struct loop *loop = upstream->settings.loop;
-    CURLcode result = warm->transfer.pooled.result;
-    bool refused = transfer_looked_at(upstream, &warm->transfer);
-    transfer_close(upstream, &warm->transfer);
+    struct loop *loop = warm->upstream->settings.loop;
+    bool refused = transfer_looked_at(&warm->transfer);
+    timer_clear(&loop->timers, &warm->timer);
+    transfer_close(&warm->transfer);
     if (result == CURLE_OK && refused) {
         timer_set(&loop->timers, &warm->timer, loop->now_ms + warm->retry_ms);
         warm->retry_ms = warm->retry_ms * 2 < REFUSED_MAX_MS ? warm->retry_ms * 2 : REFUSED_MAX_MS;
@@ -68,20 +67,36 @@ static void on_over(void *owner)
     warm->retry_ms = warm->retry_ms * 2 < RETRY_MAX_MS ? warm->retry_ms * 2 : RETRY_MAX_MS;
 }
 
+static void on_over(void *owner)
+{
+    struct warm *warm = owner;
+    end_with(warm, warm->transfer.result);
+}
+
 static void ask(struct warm *warm)
 {
     static const struct trace none;
-    const struct transfer_spec spec = {.trace = &none, .owner = warm, .on_body = on_body, .on_over = on_over};
-    struct loop *loop = warm->upstream->settings.loop;
+    struct upstream *upstream = warm->upstream;
+    struct loop *loop = upstream->settings.loop;
+    const struct transfer_spec spec = {.method = "GET",
+                                       .target = upstream->models_target,
+                                       .trace = &none,
+                                       .owner = warm,
+                                       .on_body = on_body,
+                                       .on_over = on_over};
     warm->body_len = 0;
     warm->began_ms = loop->now_ms;
-    if (!transfer_get_models(warm->upstream, &warm->transfer, &spec, TIMEOUT_MS))
-        timer_set(&loop->timers, &warm->timer, loop->now_ms + RETRY_MAX_MS);
+    bool asked = transfer_ask(upstream, &warm->transfer, &spec);
+    timer_set(&loop->timers, &warm->timer, loop->now_ms + (asked ? TIMEOUT_MS : RETRY_MAX_MS));
 }
 
 static void on_timer(void *owner)
 {
-    ask(owner);
+    struct warm *warm = owner;
+    if (warm->transfer.phase == TRANSFER_CLOSED)
+        ask(warm);
+    else
+        end_with(warm, CURLE_OPERATION_TIMEDOUT);
 }
 
 void upstream_warm_start(struct upstream *upstream)
@@ -98,17 +113,16 @@ void warm_asked(struct upstream *upstream)
 {
     struct warm *warm = upstream->warm;
     struct loop *loop = upstream->settings.loop;
-    if (!warm) return;
+    if (!warm || warm->stopped) return;
     warm->asked_ms = loop->now_ms;
-    if (!warm->transfer.pooled.easy) timer_set(&loop->timers, &warm->timer, loop->now_ms + QUIET_MS);
+    if (warm->transfer.phase == TRANSFER_CLOSED) timer_set(&loop->timers, &warm->timer, loop->now_ms + QUIET_MS);
 }
 
 void upstream_warm_stop(struct upstream *upstream)
 {
     struct warm *warm = upstream->warm;
     if (!warm) return;
-    transfer_close(upstream, &warm->transfer);
+    transfer_close(&warm->transfer);
     timer_clear(&upstream->settings.loop->timers, &warm->timer);
-    free(warm);
-    upstream->warm = NULL;
+    warm->stopped = true;
 }

@@ -1223,13 +1223,15 @@ END_TEST
 START_TEST(requests_go_through_the_proxy_that_is_named_and_never_through_the_environment_s)
 {
     static const char *const reply[] = {FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
+    static const char *const proxied[] = {"HTTP/1.1 200 Connection established\r\n\r\n",
+                                          FAKE_STREAM_HEAD CHUNK("Hi") STOP DONE, NULL};
     struct fake_server *other = fake_server_open();
     char *url = arena_printf(&chat.arena, "http://127.0.0.1:%d", fake_server_port(other));
 
     setenv("http_proxy", url, 1);
     setenv("all_proxy", url, 1);
     fake_server_reply(server, reply);
-    fake_server_reply(other, reply);
+    fake_server_reply(other, proxied);
     ask();
     assert_ended(CHAT_OK, false);
     ck_assert_int_eq(fake_server_requests(server), 1);
@@ -1242,7 +1244,7 @@ START_TEST(requests_go_through_the_proxy_that_is_named_and_never_through_the_env
     ask();
     assert_ended(CHAT_OK, false);
     ck_assert_int_eq(fake_server_requests(server), 0);
-    ck_assert_int_eq(strncmp(fake_server_request(other, 0), "POST http://127.0.0.1:", 22), 0);
+    ck_assert_int_eq(strncmp(fake_server_request(other, 0), "CONNECT 127.0.0.1:", 18), 0);
     unsetenv("http_proxy");
     unsetenv("all_proxy");
     unsetenv("no_proxy");
