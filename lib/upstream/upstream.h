@@ -2,9 +2,10 @@
  * The way to the model provider, over libcurl, which no other folder knows: connections that are kept and shared, one
  * that stands before anybody asks, and what the provider says of this service's account.
  *
- *   for others   upstream.h (its life; warm.c, blocking.c), question.h (one question over all its tries), facts.h (what
- * is known of a question), settings.h for itself   retry (which try follows), transfer (one request), pools (libcurl's
- * sockets and timers), warm, tally, internal.h (struct upstream)
+ *   for others   upstream.h (its life; warm.c, blocking.c), question.h (one question over all its tries),
+ *                facts.h (what is known of a question), settings.h
+ *   for itself   retry (which try follows), transfer (one request), response (HTTP/1.1's framing), pace (when a stream is
+ *                read), connections, warm, tally, internal.h (struct upstream)
  *
  * The loop's thread, where nothing else is said.
  */
