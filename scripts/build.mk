@@ -99,7 +99,7 @@ $(BUILD)/gen/%.h: lib/% scripts/embed
 # Fuzz targets, by clang, against the library as clang's sanitizers see it. fuzz-json is tests/fuzz/fuzz_json.c.
 FUZZ_TARGETS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_BINARIES := $(addprefix $(BUILD)/fuzz-,$(FUZZ_TARGETS))
-FUZZ_LIB_SRC  := $(filter-out lib/loop/% lib/postgres/% lib/redis/% lib/relay/% lib/upstream/%,$(LIB_SRC)) lib/postgres/search_text.c fcgi/request.c fcgi/records.c
+FUZZ_LIB_SRC  := $(filter-out lib/loop/% lib/postgres/% lib/redis/% lib/relay/% lib/upstream/%,$(LIB_SRC)) lib/postgres/search_text.c lib/upstream/response.c fcgi/request.c fcgi/records.c
 FUZZ_CFLAGS    = -O1 -g -std=gnu11 -D_GNU_SOURCE -Ilib -Itests -I. -I$(BUILD)/gen -MMD -MP -pthread -fno-omit-frame-pointer \
                  -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(PKG_CFLAGS)
 fuzz_obj       = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))

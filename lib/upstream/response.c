@@ -38,7 +38,7 @@ enum stage {
     STAGE_TRAILER,    /* at the beginning of a line */
     STAGE_TRAILER_LF, /* a CR was the first of the line */
     STAGE_TRAILER_REST,
-    STAGE_OVER,
+    STAGE_OVER, /* from here on nothing is taken */
     STAGE_BROKEN,
 };
 
@@ -326,21 +326,6 @@ static bool skip_line(struct response *response, struct piece *piece)
     return whole;
 }
 
-/* Adds hexadecimal digits to `left`, which is 0 at the first one. What follows them is an extension or the line's end.
- */
-static enum response_step take_chunk_size(struct response *response, struct piece *piece)
-{
-    for (int digit; piece->at < piece->end && (digit = hex_digit_of(*piece->at)) >= 0; piece->at++) {
-        response->left = response->left << 4 | (unsigned)digit;
-        if (response->left > max_length) return broken(response, "a chunk over 2^53 bytes");
-        if (++response->count > MAX_SIZE_LINE) return broken(response, "a chunk's size line over 4 KB");
-    }
-    if (piece->at == piece->end) return RESPONSE_MORE;
-    if (response->count == 0 || !*piece->at || !strchr("\r\n; \t", *piece->at))
-        return broken(response, "a chunk without a size");
-    return go_on(response, STAGE_SIZE_REST);
-}
-
 static enum response_step take_size_rest(struct response *response, struct piece *piece)
 {
     const bool whole = skip_line(response, piece);
@@ -350,34 +335,63 @@ static enum response_step take_size_rest(struct response *response, struct piece
     return go_on(response, response->left ? STAGE_CHUNK : STAGE_TRAILER);
 }
 
-static enum response_step take_chunk_end(struct response *response, struct piece *piece)
+static bool ends_size(char c)
 {
-    const char c = *piece->at++;
-    if (c == '\n') return go_on(response, STAGE_CHUNK_SIZE);
-    if (c == '\r' && response->stage == STAGE_CHUNK_END) return go_on(response, STAGE_CHUNK_LF);
-    return broken(response, "a chunk longer than its size");
+    return c == '\r' || c == '\n' || c == ';' || is_blank(c);
 }
 
-/* Skips trailers, up to the line that is empty. */
+/* Adds hexadecimal digits to `left`, which is 0 at the first one. What follows them is an extension or the line's end.
+ */
+static enum response_step take_chunk_size(struct response *response, struct piece *piece)
+{
+    const char *at = piece->at;
+    uint64_t size = response->left;
+    for (int digit; at < piece->end && size <= max_length && (digit = hex_digit_of(*at)) >= 0; at++)
+        size = size << 4 | (unsigned)digit;
+    response->count += (size_t)(at - piece->at);
+    response->left = size;
+    piece->at = at;
+    if (response->count > MAX_SIZE_LINE) return broken(response, "a chunk's size line over 4 KB");
+    if (size > max_length) return broken(response, "a chunk over 2^53 bytes");
+    if (at == piece->end) return RESPONSE_MORE;
+    if (response->count == 0 || !ends_size(*at)) return broken(response, "a chunk without a size");
+    response->stage = STAGE_SIZE_REST;
+    return take_size_rest(response, piece);
+}
+
+/* Takes the CRLF, or LF, behind a chunk's data. */
+static enum response_step take_chunk_end(struct response *response, struct piece *piece)
+{
+    if (response->stage == STAGE_CHUNK_END && *piece->at == '\r') {
+        piece->at++;
+        response->stage = STAGE_CHUNK_LF;
+    }
+    if (piece->at == piece->end) return RESPONSE_MORE;
+    if (*piece->at++ != '\n') return broken(response, "a chunk longer than its size");
+    return go_on(response, STAGE_CHUNK_SIZE);
+}
+
+/* Skips trailers, up to the line that is empty. That one, and a CR at a line's beginning, are not counted. */
 static enum response_step take_trailer(struct response *response, struct piece *piece)
 {
     const enum stage stage = response->stage;
-    const bool empty = stage != STAGE_TRAILER_REST && *piece->at == '\n';
-    const bool cr = stage == STAGE_TRAILER && *piece->at == '\r';
-    if (empty || cr) {
+    const char c = *piece->at;
+    if (c == '\n' && stage != STAGE_TRAILER_REST) {
         piece->at++;
-        response->count++;
+        return over(response);
     }
-    const bool whole = !empty && !cr && skip_line(response, piece);
+    if (c == '\r' && stage == STAGE_TRAILER) {
+        piece->at++;
+        return go_on(response, STAGE_TRAILER_LF);
+    }
+    const bool whole = skip_line(response, piece);
     if (response->count > MAX_TRAILERS) return broken(response, "trailers over 16 KB");
-    if (empty) return over(response);
-    if (cr) return go_on(response, STAGE_TRAILER_LF);
     return go_on(response, whole ? STAGE_TRAILER : STAGE_TRAILER_REST);
 }
 
 /* ---- the interface ---- */
 
-/* Takes at least one byte, or goes to another stage. The piece isn't empty. */
+/* Takes at least one byte of the piece, which isn't empty. */
 static enum response_step take(struct response *response, struct piece *piece, struct text *body)
 {
     switch ((enum stage)response->stage) {
@@ -394,8 +408,8 @@ static enum response_step take(struct response *response, struct piece *piece, s
     case STAGE_TRAILER:
     case STAGE_TRAILER_LF:
     case STAGE_TRAILER_REST: return take_trailer(response, piece);
-    case STAGE_OVER: return RESPONSE_OVER;
-    case STAGE_BROKEN: return RESPONSE_BROKEN;
+    case STAGE_OVER:
+    case STAGE_BROKEN: break; /* response_next takes nothing then */
     }
     return RESPONSE_BROKEN;
 }
@@ -409,8 +423,7 @@ void response_begin(struct response *response)
 enum response_step response_next(struct response *response, const char **bytes, size_t *len, const char **body,
                                  size_t *body_len)
 {
-    if (response->stage == STAGE_OVER) return RESPONSE_OVER;
-    if (response->stage == STAGE_BROKEN) return RESPONSE_BROKEN;
+    if (response->stage >= STAGE_OVER) return response->stage == STAGE_OVER ? RESPONSE_OVER : RESPONSE_BROKEN;
     if (*len == 0) return RESPONSE_MORE;
     struct piece piece = {*bytes, *bytes + *len};
     struct text part = {NULL, 0};
