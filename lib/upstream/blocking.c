@@ -63,7 +63,8 @@ void upstream_ask_blocking(const struct upstream *upstream, const struct blockin
     if (easy && asking.decoder && upstream_set_options(upstream, easy) &&
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)question->body_len) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, question->body) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) == CURLE_OK && /* the key isn't the proxy's */
+        curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) ==
+            CURLE_OK && /* the key isn't the proxy's */
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, upstream->headers) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)question->timeout_ms) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&

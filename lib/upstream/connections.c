@@ -15,7 +15,7 @@
 enum {
     POOL_CONNECTIONS = 16,
     IDLE_MAX = 256,
-    IDLE_MS = 110000, /* common servers close one after 75 s; later it isn't worth a try */
+    IDLE_MS = 110000,            /* common servers close one after 75 s; later it isn't worth a try */
     OPENING_BUFFER_BYTES = 1024, /* libcurl's, while it opens */
 };
 
@@ -41,7 +41,7 @@ struct connection {
     struct watch watch; /* first: the loop frees a closed one at the turn's end. fd: -1 until it is open */
     struct pool *pool;
     CURL *easy;
-    struct connection_user *user;      /* NULL: it is idle */
+    struct connection_user *user;     /* NULL: it is idle */
     struct connection *newer, *older; /* in the list of idle ones */
     int64_t idle_since_ms;
     bool used;
@@ -50,7 +50,7 @@ struct connection {
 struct connections {
     struct upstream *upstream;
     struct loop *loop;
-    CURLSH *share;                     /* names and TLS sessions: of all pools */
+    CURLSH *share;                      /* names and TLS sessions: of all pools */
     struct connection *newest, *oldest; /* idle */
     int idle;
     struct timer timer; /* the oldest has been idle for too long */
@@ -99,8 +99,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     if (!opening) {
         opening = calloc(1, sizeof *opening);
         if (!opening) return -1;
-        *opening = (struct opening){
-            .watch = {.on_event = on_opening, .fd = fd}, .pool = pool, .socket = number_of(fd)};
+        *opening = (struct opening){.watch = {.on_event = on_opening, .fd = fd}, .pool = pool, .socket = number_of(fd)};
         curl_multi_assign(pool->multi, fd, opening);
     }
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);

@@ -19,9 +19,9 @@ struct upstream {
     struct warm *warm; /* NULL: none is kept */
     bool tls;
     const char *completions_target, *models_target; /* of a request: the path of an URL */
-    char *head_lines;              /* of every request, the host's and the key's among them; a secret */
-    struct curl_slist *headers;    /* the same but the host's, for libcurl (blocking.c) */
-    struct provider_reason reason; /* of the newest refusal */
+    char *head_lines;                /* of every request, the host's and the key's among them; a secret */
+    struct curl_slist *headers;      /* the same but the host's, for libcurl (blocking.c) */
+    struct provider_reason reason;   /* of the newest refusal */
     char bytes[UPSTREAM_READ_BYTES]; /* what is being read; handed on in place */
     char outgoing[UPSTREAM_SEND_BYTES];
 };

@@ -6,11 +6,11 @@
 #include "metrics/metrics.h"
 
 enum {
-    SOON_MS = 32,     /* text that comes later than this after the last comes after quiet */
-    FLOWS_AFTER = 3,  /* readings */
-    QUIET_AFTER = 3,  /* readings */
-    TICK_MS = 4,      /* those that are due within one are read in one turn */
-    TURN_MAX = 64,    /* readings a turn, as of events (TURN_MAX_EVENTS) */
+    SOON_MS = 32,    /* text that comes later than this after the last comes after quiet */
+    FLOWS_AFTER = 3, /* readings */
+    QUIET_AFTER = 3, /* readings */
+    TICK_MS = 4,     /* those that are due within one are read in one turn */
+    TURN_MAX = 64,   /* readings a turn, as of events (TURN_MAX_EVENTS) */
     MEASURE_MS = 100,
     IDLE_PERMILLE = 100, /* a loop that would be busy for less isn't paced */
     BUSY_PERMILLE = 300, /* for more, as much as may be */

@@ -32,11 +32,11 @@ struct paced {
 
 struct pace {
     struct loop *loop;
-    int max_ms; /* 0: never paced */
-    int now_ms; /* the pace of the moment */
+    int max_ms;                 /* 0: never paced */
+    int now_ms;                 /* the pace of the moment */
     struct paced *first, *last; /* by due_ms */
     struct timer timer;
-    bool running; /* those that are due are being read */
+    bool running;           /* those that are due are being read */
     struct turn_end more;   /* some were left for the next turn */
     int64_t measured_ms;    /* the beginning of what is measured */
     int64_t busy_us;        /* of the loop, by then */
@@ -46,8 +46,8 @@ struct pace {
 /* Takes one that is all zero. */
 void pace_open(struct pace *pace, struct loop *loop, int max_ms);
 void pace_close(struct pace *pace);
-/* The stream's connection was read: `chunks` pieces of it were of use. Returns whether it is paced from now on, or still:
- * then its owner waits for no events, and `read` is called. */
+/* The stream's connection was read: `chunks` pieces of it were of use. Returns whether it is paced from now on, or
+ * still: then its owner waits for no events, and `read` is called. */
 bool pace_took(struct pace *pace, struct paced *paced, unsigned chunks);
 /* It is read no more, or waits for events again. One that isn't paced is fine. */
 void pace_leave(struct pace *pace, struct paced *paced);

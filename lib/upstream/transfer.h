@@ -48,15 +48,15 @@ struct transfer {
     struct upstream *upstream;
     struct transfer_spec spec;
     enum transfer_phase phase;
-    bool reading;      /* a callback of ours is running: it isn't to be closed now */
-    bool held;         /* there was no room */
-    bool began;        /* bytes of a response have come */
-    bool fresh;        /* a new connection has been opened for it, so no other try is free */
-    CURLcode result;   /* once it is over: CURLE_OK, the response is whole */
-    char *head;        /* of the request; NULL once it is sent */
+    bool reading;          /* a callback of ours is running: it isn't to be closed now */
+    bool held;             /* there was no room */
+    bool began;            /* bytes of a response have come */
+    bool fresh;            /* a new connection has been opened for it, so no other try is free */
+    CURLcode result;       /* once it is over: CURLE_OK, the response is whole */
+    char *head;            /* of the request; NULL once it is sent */
     size_t head_len, sent; /* of head and body together */
     struct response response;
-    struct turn_end ending; /* it is over: on_over is called */
+    struct turn_end ending;  /* it is over: on_over is called */
     struct decoder *decoder; /* of a stream; owned */
     struct buf refusal;      /* first bytes of a body that is no answer: an error's JSON, a page */
     bool is_answer;          /* a 200, of a type that was asked for */

@@ -50,10 +50,8 @@ bool upstream_set_options(const struct upstream *upstream, CURL *easy)
 
 /* ---- what every request has ---- */
 
-static const char *const lines[] = {"Content-Type: application/json",
-                                    "Accept: text/event-stream, application/json",
-                                    "Accept-Encoding: identity",
-                                    "User-Agent: chat-fcgi"};
+static const char *const lines[] = {"Content-Type: application/json", "Accept: text/event-stream, application/json",
+                                    "Accept-Encoding: identity", "User-Agent: chat-fcgi"};
 enum { LINES = sizeof lines / sizeof *lines };
 
 static bool add_header(struct upstream *upstream, const char *line)

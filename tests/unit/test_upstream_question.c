@@ -16,9 +16,10 @@
 #include "tests/fakes/fake_server.h"
 #include "tests/fakes/fake_wait.h"
 #include "unit.h"
+#include "upstream/internal.h"
 #include "upstream/upstream.h"
 
-enum { BODY_BYTES = 8 << 20 };
+enum { BODY_BYTES = 8 << 20, PACE_MS = 16 };
 
 /* What a test's question does, and what it was told. Under the lock, where the loop runs. */
 static struct owner {
@@ -26,13 +27,14 @@ static struct owner {
     char text[64];
     int overs, pieces;
     struct question_end end;
-    bool no_room, stops_at_once, finds_fine;
+    bool no_room, stops_at_once, finds_fine, paced;
 } owner;
 
 static struct fake_chat chat;
 static struct fake_server *server;
 static struct fake_wait wait_for;
 static struct loop loop;
+static const struct clock *time_of;
 static struct job_pool *jobs;
 static struct upstream *upstream;
 static const char *const chunks[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_GATE, "c two\nstop\ndone\n", FAKE_HOLD, NULL};
@@ -44,12 +46,13 @@ static void open_upstream(int port, const char *fallback_model)
     each[0] = &chat.ports;
     jobs = job_pool_open(each, 1, NULL);
     const struct upstream_settings settings = {.provider = &chat.provider.provider,
-                                               .clock = clock_system(),
+                                               .clock = time_of,
                                                .loop = &loop,
                                                .jobs = jobs,
                                                .max_transfers = 4,
+                                               .pace_ms = PACE_MS,
                                                .fallback_model = fallback_model};
-    ck_assert(loop_open(&loop, clock_system()));
+    ck_assert(loop_open(&loop, time_of));
     upstream = upstream_open(&settings);
     ck_assert_ptr_nonnull(upstream);
     ck_assert(loop_start(&loop));
@@ -58,6 +61,7 @@ static void open_upstream(int port, const char *fallback_model)
 static void set_up(void)
 {
     owner = (struct owner){0};
+    time_of = clock_system();
     fake_chat_init(&chat);
     chat.breaker.rule.generation = chat.breaker.spare.generation = 1; /* not at rest: they hear of everything */
     fake_wait_init(&wait_for);
@@ -269,6 +273,71 @@ START_TEST(a_timeout_is_the_models_fault_whatever_text_comes_with_it)
 }
 END_TEST
 
+/* ---- one that flows ---- */
+
+static int64_t stands_at_ms; /* the time, until the test moves it */
+
+static int64_t standing_ms(const struct clock *self)
+{
+    (void)self;
+    return __atomic_load_n(&stands_at_ms, __ATOMIC_SEQ_CST);
+}
+
+static void never_sleeps(const struct clock *self, int64_t ms)
+{
+    (void)self;
+    (void)ms;
+}
+
+/* As if the loop had been found busy, and wasn't looked at again. */
+static void run_pace(struct post *post)
+{
+    (void)post;
+    upstream->pace.now_ms = upstream->pace.max_ms;
+    upstream->pace.measured_ms = INT64_MAX / 2;
+}
+
+static void look_at_pace(struct post *post)
+{
+    (void)post;
+    owner.paced = upstream->pace.first != NULL;
+}
+
+static void wait_for_pieces(int count)
+{
+    bool came;
+    FAKE_WAIT_UNTIL(&wait_for, owner.pieces >= count, came);
+    ck_assert_msg(came, "%d pieces", owner.pieces);
+}
+
+START_TEST(one_that_flows_is_read_when_the_pace_allows_and_its_end_too)
+{
+    static const struct clock standing = {standing_ms, standing_ms, never_sleeps};
+    static const char *const flow[] = {
+        FAKE_STREAM_HEAD, "c 1\n",   FAKE_GATE,           "c 2\n", FAKE_GATE, "c 3\n", FAKE_GATE,
+        "c 4\n",          FAKE_GATE, "c 5\nstop\ndone\n", NULL};
+    stands_at_ms = clock_mono_ms(clock_system());
+    time_of = &standing;
+    open_upstream(fake_server_port(server), NULL);
+    fake_server_reply(server, flow);
+    on_loop(run_pace);
+    ask_shortly();
+    for (int i = 1; i <= 4; i++) { /* the first ones come at once, though no time passes */
+        wait_for_pieces(i);
+        fake_server_open_gate(server);
+    }
+    on_loop(look_at_pace);
+    ck_assert(owner.paced);
+    ck_assert_int_eq(owner.overs, 0);
+    while (!owner.overs || owner.paced) { /* what has come by then is read, the end of the connection too */
+        __atomic_add_fetch(&stands_at_ms, PACE_MS, __ATOMIC_SEQ_CST);
+        on_loop(look_at_pace);
+    }
+    assert_over(CHAT_OK);
+    ck_assert_str_eq(owner.text, "12345");
+}
+END_TEST
+
 /* ---- the way to the fallback ---- */
 
 /* Holds the one job thread until the test lets it go. */
@@ -403,7 +472,8 @@ UNIT_SUITE(upstream_question)
     TCase *tcase =
         UNIT_CASE(suite, "asking", it_ends_once_with_all_that_is_known_of_it,
                   one_that_is_stopped_within_a_piece_says_no_more_and_its_connection_is_closed,
-                  what_has_no_room_is_kept_until_there_is, a_timeout_is_the_models_fault_whatever_text_comes_with_it,
+                  what_has_no_room_is_kept_until_there_is, one_that_flows_is_read_when_the_pace_allows_and_its_end_too,
+                  a_timeout_is_the_models_fault_whatever_text_comes_with_it,
                   one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody,
                   the_fallbacks_ticket_is_given_back_though_no_other_job_runs_any_more,
                   the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole);
