@@ -169,6 +169,12 @@ static const struct row rows[] = {
      .flags = REUSABLE,
      .type = "c/d",
      .retry_after = "2"},
+    {.name = "an empty type and Retry-After after others",
+     .bytes = OK "Content-Type: a/b\r\nRetry-After: 1\r\nContent-Type:\r\nRetry-After: \r\nContent-Length: 0\r\n\r\n",
+     .body = "",
+     .flags = REUSABLE,
+     .type = "a/b",
+     .retry_after = "1"},
     {.name = "names that only begin or end alike",
      .bytes =
          OK "Content-Length2: 7\r\nX-Content-Length: 8\r\nTransfer-Encodin: chunked\r\nContent-Length: 2\r\n\r\nhi",
