@@ -24,6 +24,12 @@ static void gauge(struct buf *out, const char *name, int64_t value, const char *
     number(out, name, value);
 }
 
+static void gauge_of_ms(struct buf *out, const char *name, int64_t ms, const char *help)
+{
+    head(out, name, "gauge", help);
+    buf_printf(out, "chat_%s %.3f\n", name, (double)ms / 1000);
+}
+
 static void counter(struct buf *out, const char *name, uint64_t value, const char *help)
 {
     head(out, name, "counter", help);
@@ -233,8 +239,8 @@ static void what_is_now(struct buf *out, const struct metrics_gauges *now, int w
     gauge(out, "answers_followed", now->attached_elsewhere,
           "Answers that are followed from another worker than theirs.");
     gauge(out, "readers", now->readers, "Clients that came to an answer that was there already, or wait for one.");
-    gauge(out, "pace_milliseconds", workers ? now->pace_ms / workers : 0,
-          "Between two readings of a fast stream, now; the mean of all workers.");
+    gauge_of_ms(out, "pace_seconds", workers ? now->pace_ms / workers : 0,
+                "Between two readings of a fast stream, now; the mean of all workers.");
     gauge(out, "completions_live", now->completions_live, "Completions under way.");
     gauge(out, "requests_running", now->requests_running, "Request threads at work.");
     gauge(out, "request_threads", now->request_threads, "Request threads there are.");

@@ -370,9 +370,18 @@ static void on_over(void *owner)
 
 /* ---- what its owner says ---- */
 
+/* The body of a request that is sent, and that no try will send again. */
+static void release_body(struct question *question)
+{
+    if (!question->tries.body || !transfer_is_sent(&question->transfer)) return;
+    free(question->tries.body);
+    question->tries.body = NULL;
+}
+
 void question_fine(struct question *question)
 {
     question->shown = true;
+    release_body(question);
     /* what came before the end is shown after it, and the end has the last word */
     if (!question->tries.facts.ending || question->done) question->tries.facts.outcome = BREAKER_SUCCESS;
     retry_trial_passed(&question->tries);

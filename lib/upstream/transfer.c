@@ -252,6 +252,11 @@ bool transfer_ask(struct upstream *upstream, struct transfer *transfer, const st
     return false;
 }
 
+bool transfer_is_sent(const struct transfer *transfer)
+{
+    return transfer->phase >= TRANSFER_ASKING && transfer->began && !transfer->head;
+}
+
 void transfer_resume(struct transfer *transfer)
 {
     if (!transfer->held || transfer->phase != TRANSFER_ASKING) return;

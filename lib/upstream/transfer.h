@@ -77,6 +77,8 @@ struct failure {
 
 /* Starts the request. false: out of resources; on_over isn't called, and the transfer is closed. */
 bool transfer_ask(struct upstream *upstream, struct transfer *transfer, const struct transfer_spec *spec) MUST_CHECK;
+/* Whether the request is sent, and some of the response has come: the body isn't needed any more. */
+bool transfer_is_sent(const struct transfer *transfer);
 /* There is room again: reads on. What is there already may come before this returns. Not within on_body. */
 void transfer_resume(struct transfer *transfer);
 /* Called at the first byte of the body. Sets is_answer: whether it is what was asked for. Makes a stream's decoder. */

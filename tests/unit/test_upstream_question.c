@@ -5,6 +5,7 @@
 #include "upstream/question.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -444,20 +445,28 @@ static size_t read_body(int fd)
     return right;
 }
 
+/* A provider that reads when the test does. Returns the connection of a question with a long body. */
+static int accept_long_question(int *listen_fd)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int small = 65536;
+    *listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(*listen_fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    ck_assert_int_eq(bind(*listen_fd, (struct sockaddr *)&address, len), 0);
+    ck_assert_int_eq(getsockname(*listen_fd, (struct sockaddr *)&address, &len), 0);
+    ck_assert_int_eq(listen(*listen_fd, 1), 0);
+    open_upstream(ntohs(address.sin_port), NULL);
+    ask(long_body(), BODY_BYTES);
+    int fd = accept4(*listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    return fd;
+}
+
 START_TEST(the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole)
 {
     static const char reply[] = FAKE_STREAM_HEAD "c early\nstop\ndone\n";
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 65536;
-    setsockopt(listen_fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    ck_assert_int_eq(bind(listen_fd, (struct sockaddr *)&address, len), 0);
-    ck_assert_int_eq(getsockname(listen_fd, (struct sockaddr *)&address, &len), 0);
-    ck_assert_int_eq(listen(listen_fd, 1), 0);
-    open_upstream(ntohs(address.sin_port), NULL);
-    ask(long_body(), BODY_BYTES);
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    ck_assert_int_ge(fd, 0);
+    int listen_fd, fd = accept_long_question(&listen_fd);
     ck_assert_int_eq(send(fd, reply, sizeof reply - 1, MSG_NOSIGNAL), sizeof reply - 1);
     assert_over(CHAT_OK);
     ck_assert_uint_ge(read_body(fd), BODY_BYTES);
@@ -465,6 +474,25 @@ START_TEST(the_body_stays_until_the_provider_has_read_it_though_the_answer_is_wh
     close(listen_fd);
 }
 END_TEST
+
+#ifndef __SANITIZE_ADDRESS__ /* whose malloc doesn't count for mallinfo2 */
+START_TEST(a_body_that_was_sent_is_let_go_as_soon_as_the_answer_shows)
+{
+    static const char reply[] = FAKE_STREAM_HEAD "c text\n";
+    int listen_fd, fd = accept_long_question(&listen_fd);
+    owner.finds_fine = true;
+    ck_assert_uint_ge(read_body(fd), BODY_BYTES);
+    size_t before = mallinfo2().hblkhd;
+    ck_assert_uint_ge(before, BODY_BYTES); /* so long a one has pages of its own */
+    ck_assert_int_eq(send(fd, reply, sizeof reply - 1, MSG_NOSIGNAL), sizeof reply - 1);
+    assert_piece();
+    ck_assert_uint_le(mallinfo2().hblkhd, before - BODY_BYTES);
+    close(fd);
+    assert_over(CHAT_ERR_UPSTREAM_INVALID_RESPONSE);
+    close(listen_fd);
+}
+END_TEST
+#endif
 
 UNIT_SUITE(upstream_question)
 {
@@ -477,6 +505,9 @@ UNIT_SUITE(upstream_question)
                   one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody,
                   the_fallbacks_ticket_is_given_back_though_no_other_job_runs_any_more,
                   the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole);
+#ifndef __SANITIZE_ADDRESS__
+    tcase_add_test(tcase, a_body_that_was_sent_is_let_go_as_soon_as_the_answer_shows);
+#endif
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
