@@ -52,7 +52,8 @@ static void arm(struct pace *pace)
 
 static void append(struct pace *pace, struct paced *paced)
 {
-    int64_t due_ms = (pace->loop->now_ms + pace->now_ms + TICK_MS - 1) / TICK_MS * TICK_MS;
+    int64_t due_ms = (pace->loop->now_ms + pace->now_ms) / TICK_MS * TICK_MS;
+    if (due_ms <= pace->loop->now_ms) due_ms += TICK_MS;
     /* where the pace has just fallen, not before those of the higher one: the list stays in order */
     paced->due_ms = pace->last && pace->last->due_ms > due_ms ? pace->last->due_ms : due_ms;
     paced->next = NULL;
