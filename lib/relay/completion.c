@@ -12,7 +12,7 @@
 
 enum {
     COMMENT_MS = 15000,       /* of silence */
-    SHOW_BYTES = 32 << 10,    /* of what one call of curl brings; so much is sent before more is looked at */
+    SHOW_BYTES = 32 << 10,    /* of what one reading brings; so much is sent before more is read */
     PAUSE_BYTES = 64 << 10,   /* wait for the client: the provider is not read on */
     RESUME_BYTES = 16 << 10,  /* and from here on again */
     TELL_AT_LATEST_MS = 2000, /* the client doesn't wait longer for its lease to end */

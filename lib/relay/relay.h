@@ -4,7 +4,7 @@
  * threads. It never blocks.
  *
  *   request thread ──start/attach/stop──► posts ─┐
- *   provider ──curl multi──► decoder ──► text ───┼─► listeners (usecases/listener.h)
+ *   provider ──upstream/─► decoder ──► text ───┼─► listeners (usecases/listener.h)
  *   job threads ◄──finish job── ended answer ◄───┘
  *
  * relay.c is only the port (usecases/answers.h) and the relay's beginning and end. What lives here is in files of its
