@@ -18,6 +18,7 @@ enum {
     STREAMS_RETRY_AFTER_S = 5,  /* nobody knows when an answer ends */
     NEVER_RETRY_AFTER_S = 3600, /* none at all may be written: an operator has to change that */
     AWAY_RETRY_AFTER_S = 1,     /* about when Redis is looked for again */
+    ASKED_AT_MOST = 10,         /* times, in the time of one call */
     RENEW_BATCH = 128,          /* tickets a round trip; each has a deadline of its own */
     KEY_SIZE = USER_ID_SIZE + 64,
     NUMBER_SIZE = 24,
@@ -192,8 +193,9 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
                                 args.units};
     if (!redis_conn_begin(self->conn)) return standing;
     put_args(&args, caller, question, now_ms);
-    /* too late although we still wait: Redis' clock was set forward, and is known now */
-    for (int attempt = 0; attempt < 2; attempt++) {
+    /* too late although we still wait: Redis or we got no processor, or its clock was set forward and is known now */
+    for (int attempt = 0; attempt < ASKED_AT_MOST; attempt++) {
+        if (attempt > 0 && !redis_conn_renew_deadline(self->conn)) break;
         put_number(args.deadline, redis_conn_deadline_ms(self->conn));
         redisReply *reply = redis_conn_eval(self->conn, self->admit_script, 4, list, sizeof list / sizeof list[0]);
         if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
