@@ -48,17 +48,17 @@ struct redis_conn {
     struct redis_server *server;
     redisContext *context; /* NULL = not connected */
     unsigned long long generation;
-    int64_t role_at_ms;      /* when it asked last whether this is a primary */
-    bool role_due;           /* the reply to that comes before all others */
-    bool proven;             /* this connection has brought something good */
-    bool refused;            /* the call begun met a Redis that is no primary: redis_conn_again */
-    int64_t begun_ms;        /* monotonic, the call */
-    int64_t deadline_ms;     /* until when Redis may do what was sent last */
-    int64_t last_ms;         /* when the call ends in any case */
+    int64_t role_at_ms;       /* when it asked last whether this is a primary */
+    bool role_due;            /* the reply to that comes before all others */
+    bool proven;              /* this connection has brought something good */
+    bool refused;             /* the call begun met a Redis that is no primary: redis_conn_again */
+    int64_t begun_ms;         /* monotonic, the call */
+    int64_t deadline_ms;      /* until when Redis may do what was sent last */
+    int64_t last_ms;          /* when the call ends in any case */
     unsigned long long heard; /* the server's, when it was last looked at */
-    int silent_ms;           /* so long this call has waited, and nobody of this process heard from Redis */
-    bool late;               /* the call has lasted longer than one should */
-    int64_t late_at_ms;      /* when it last waited in vain; 0: never */
+    int silent_ms;            /* so long this call has waited, and nobody of this process heard from Redis */
+    bool late;                /* the call has lasted longer than one should */
+    int64_t late_at_ms;       /* when it last waited in vain; 0: never */
     int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see redis_conn_learn_time */
     struct {
         const char *text;
