@@ -176,7 +176,7 @@ static bool leases(const struct question *question)
 }
 
 /* The answer never came. */
-static void owe(struct redis_admission *self, const struct admit_args *args, const struct question *question)
+static void hold(struct redis_admission *self, const struct admit_args *args, const struct question *question)
 {
     struct owed_count count = {.rate_units = question->units,
                                .daily_units = question->counts_day ? question->units : 0,
@@ -185,7 +185,7 @@ static void owe(struct redis_admission *self, const struct admit_args *args, con
     memcpy(count.daily, args->daily, KEY_SIZE);
     memcpy(count.streams, args->streams, KEY_SIZE);
     snprintf(count.answer_id, sizeof count.answer_id, "%s", question->answer_id);
-    owed_add(&self->owed, &count);
+    owed_hold(&self->owed, &count);
 }
 
 /* UNKNOWN: Redis didn't answer, or not in time. */
@@ -220,7 +220,7 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
         redisReply *reply = redis_conn_eval(self->conn, self->admit_script, 4, list, sizeof list / sizeof list[0]);
         if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
         if (reply) freeReplyObject(reply);
-        if (standing.verdict == UNKNOWN && leases(question)) owe(self, &args, question);
+        if (standing.verdict == UNKNOWN && leases(question)) hold(self, &args, question);
         if (standing.verdict != TOO_LATE) return standing;
     }
     standing.verdict = UNKNOWN;
@@ -312,6 +312,7 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     struct standing standing = ask_redis(self, caller, &question, now_ms);
     bool by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
     if (!by_redis && rest.whose[0]) return CHAT_ERR_UNDECIDED;
+    if (!by_redis) owed_let_go(&self->owed);
     if (!by_redis) standing = decide_here(self, caller, units, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
@@ -567,6 +568,6 @@ struct admission *redis_admission_open(struct redis_conn *conn, const struct cha
 void redis_admission_close(struct admission *admission)
 {
     if (!admission) return;
-    owed_close(&self_of(admission)->owed);
+    owed_let_go(&self_of(admission)->owed);
     free(admission);
 }

@@ -1,8 +1,8 @@
 #include "redis/owed.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <hiredis/hiredis.h>
@@ -10,31 +10,43 @@
 #include "base/log.h"
 #include "redis/give_back.lua.h"
 
-enum { OWED_MAX = 16, NUMBER_SIZE = 24 };
-
-struct owed_item {
-    struct owed_item *next;
-    struct owed_count count;
+enum {
+    OWED_MAX = 64,
+    AT_ONCE = 4, /* before one admission, which waits for them */
+    NUMBER_SIZE = 24,
 };
 
-static struct owed_item *take_first(struct owed *owed)
+/* The process's, oldest first from `first` on, as a ring. */
+static struct {
+    pthread_mutex_t lock;
+    struct owed_count items[OWED_MAX];
+    size_t first, count;
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void push(const struct owed_count *count)
 {
-    struct owed_item *item = owed->first;
-    owed->first = item->next;
-    if (!owed->first) owed->last = NULL;
-    owed->count--;
-    return item;
+    pthread_mutex_lock(&all.lock);
+    bool full = all.count == OWED_MAX;
+    if (full) {
+        all.first = (all.first + 1) % OWED_MAX;
+        all.count--;
+    }
+    all.items[(all.first + all.count++) % OWED_MAX] = *count;
+    pthread_mutex_unlock(&all.lock);
+    if (full) log_write(LOG_WARN, "count_not_given_back");
 }
 
-static void append(struct owed *owed, struct owed_item *item)
+static bool pop(struct owed_count *out)
 {
-    item->next = NULL;
-    if (owed->last)
-        owed->last->next = item;
-    else
-        owed->first = item;
-    owed->last = item;
-    owed->count++;
+    pthread_mutex_lock(&all.lock);
+    bool found = all.count > 0;
+    if (found) {
+        *out = all.items[all.first];
+        all.first = (all.first + 1) % OWED_MAX;
+        all.count--;
+    }
+    pthread_mutex_unlock(&all.lock);
+    return found;
 }
 
 void owed_open(struct owed *owed, struct redis_conn *conn)
@@ -43,19 +55,16 @@ void owed_open(struct owed *owed, struct redis_conn *conn)
     owed->script = redis_conn_add_script(conn, give_back_lua);
 }
 
-void owed_close(struct owed *owed)
+void owed_hold(struct owed *owed, const struct owed_count *count)
 {
-    while (owed->first) free(take_first(owed));
+    owed->held = *count;
+    owed->holds = true;
 }
 
-void owed_add(struct owed *owed, const struct owed_count *count)
+void owed_let_go(struct owed *owed)
 {
-    struct owed_item *item = malloc(sizeof *item);
-    if (!item || owed->count == OWED_MAX) log_write(LOG_WARN, "count_not_given_back");
-    if (!item) return;
-    if (owed->count == OWED_MAX) free(take_first(owed));
-    item->count = *count;
-    append(owed, item);
+    if (owed->holds) push(&owed->held);
+    owed->holds = false;
 }
 
 enum given_back { GIVEN_BACK, TOO_EARLY, NO_ANSWER };
@@ -69,24 +78,30 @@ static enum given_back give_back(const struct owed *owed, const struct owed_coun
     snprintf(rate_units, sizeof rate_units, "%d", count->rate_units);
     snprintf(daily_units, sizeof daily_units, "%d", count->daily_units);
     redisReply *reply = redis_conn_eval(owed->conn, owed->script, 3, args, sizeof args / sizeof args[0]);
-    enum given_back result = !reply                                                      ? NO_ANSWER
-                             : reply->type == REDIS_REPLY_INTEGER && reply->integer == 0 ? TOO_EARLY
-                                                                                         : GIVEN_BACK;
-    if (reply) freeReplyObject(reply);
-    return result;
+    if (!reply) return NO_ANSWER;
+    bool early = reply->type == REDIS_REPLY_INTEGER && reply->integer == 0;
+    freeReplyObject(reply);
+    return early ? TOO_EARLY : GIVEN_BACK;
+}
+
+static bool give_back_held(struct owed *owed, const char *answer_id)
+{
+    enum given_back result = give_back(owed, &owed->held);
+    if (result == NO_ANSWER) return false;
+    /* what is asked for again under the same id must not be taken back later */
+    if (result == TOO_EARLY && strcmp(owed->held.answer_id, answer_id) != 0) owed_let_go(owed);
+    owed->holds = false;
+    return true;
 }
 
 bool owed_give_back(struct owed *owed, const char *answer_id)
 {
-    for (size_t left = owed->count; left > 0; left--) {
-        enum given_back result = give_back(owed, &owed->first->count);
+    if (owed->holds && !give_back_held(owed, answer_id)) return false;
+    struct owed_count count;
+    for (int i = 0; i < AT_ONCE && pop(&count); i++) {
+        enum given_back result = give_back(owed, &count);
+        if (result != GIVEN_BACK) push(&count);
         if (result == NO_ANSWER) return false;
-        struct owed_item *item = take_first(owed);
-        /* what is asked for again under the same id must not be taken back later */
-        if (result == TOO_EARLY && strcmp(item->count.answer_id, answer_id) != 0)
-            append(owed, item);
-        else
-            free(item);
     }
     return true;
 }

@@ -1,16 +1,15 @@
 /*
  * What admissions may have counted that were refused, because their answer never came. Redis runs a script in time, and
- * its answer may still be late: then nobody knows. Each is taken back by the thread that asked for it, before it asks
- * for the next one. Until then its units count. Its lease tells whether it was counted. A lease lives 15 s; after that
- * a unit of the day stays spent.
+ * its answer may still be late: then nobody knows. What was refused so is owed: it is taken back before the next
+ * admission of the process. Until then its units count. Its lease tells whether it was counted. A lease lives 15 s;
+ * after that a unit of the day stays spent.
  *
- * For admission.c alone. An instance belongs to one thread.
+ * For admission.c alone. A struct owed belongs to one thread; what is owed is common to the process.
  */
 #ifndef REDIS_OWED_H
 #define REDIS_OWED_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/uuid.h"
@@ -30,18 +29,21 @@ struct owed_count {
 struct owed {
     struct redis_conn *conn; /* borrowed */
     int script;
-    struct owed_item *first, *last; /* oldest first; owned */
-    size_t count;
+    bool holds;
+    struct owed_count held; /* of the last admission of this thread, which may be asked for again under its id */
 };
 
 /* Takes one that is all zero. Adds its script to the connection, which is borrowed. */
 void owed_open(struct owed *owed, struct redis_conn *conn);
-/* Forgets all; what was counted stays counted. */
-void owed_close(struct owed *owed);
-/* Remembers one. Of more than 16 the oldest is forgotten, and so is the new one without memory (both are logged). */
-void owed_add(struct owed *owed, const struct owed_count *count);
-/* Within a call that was begun (redis_conn_begin), before `answer_id` is asked for: takes all back. What Redis could
- * still count is left for the next time, but for `answer_id` itself. false: Redis didn't answer, the rest is left. */
+/* Holds what the admission of a moment ago may have counted. Before, owed_give_back was called. */
+void owed_hold(struct owed *owed, const struct owed_count *count);
+/* What is held was refused for good: any thread may take it back now. Of more than 64 the oldest are forgotten
+ * (logged).
+ */
+void owed_let_go(struct owed *owed);
+/* Within a call that was begun (redis_conn_begin), before `answer_id` is asked for ("": no answer is): takes back what
+ * is held, and some of what the process owes. What Redis could still count is left for later, but for `answer_id`
+ * itself. false: Redis didn't answer; the rest is left. */
 bool owed_give_back(struct owed *owed, const char *answer_id);
 
 #endif
