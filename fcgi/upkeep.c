@@ -11,8 +11,7 @@ enum {
     ALIVE_MS = 2000,
     MEMORY_LOOK_MS = 500,
     RENEWAL_STEP_MS = 50, /* all leases within a second */
-    TRIM_AFTER_STREAMS = 256,
-    TRIM_AFTER_LAST = 64,
+    TRIM_AFTER_STREAMS = 64,
 };
 
 struct upkeep {
@@ -44,15 +43,19 @@ static void renew_leases(struct upkeep *upkeep, bool rest)
     renewal_step(&upkeep->renewal, upkeep->stores.ports.admission, rest);
 }
 
-/* Many streams have ended: the allocator keeps their memory until it is told. */
+/* Many streams have ended, and none is live: the allocator keeps their memory until it is told. While streams live,
+ * their memory lies scattered between. To give back the rest takes long then, and the loop waits at each malloc. */
 static void give_memory_back(struct upkeep *upkeep)
 {
     int live = relay_live(upkeep->relay), *peak = &upkeep->live_peak;
     if (live > *peak) *peak = live;
     int ended = *peak - live;
-    if (live > 0 ? ended < TRIM_AFTER_STREAMS || live > ended : ended < TRIM_AFTER_LAST) return;
+    if (live > 0 || ended < TRIM_AFTER_STREAMS) return;
     *peak = live;
+    int64_t began_ms = clock_mono_ms(clock_system());
     malloc_trim(0);
+    log_write(LOG_DEBUG, "memory_given_back", LOG_INT("ended", ended),
+              LOG_INT("duration_ms", clock_mono_ms(clock_system()) - began_ms));
 }
 
 int upkeep_turn(struct upkeep *upkeep)

@@ -9,6 +9,7 @@
 
 #include "redis/keys.h"
 #include "redis/local_rate.h"
+#include "redis/owed.h"
 
 #include "redis/admission.lua.h"
 #include "redis/settle.lua.h"
@@ -18,8 +19,9 @@ enum {
     STREAMS_RETRY_AFTER_S = 5,  /* nobody knows when an answer ends */
     NEVER_RETRY_AFTER_S = 3600, /* none at all may be written: an operator has to change that */
     AWAY_RETRY_AFTER_S = 1,     /* about when Redis is looked for again */
+    ASKED_AT_MOST = 10,         /* times, in the time of one call */
     RENEW_BATCH = 128,          /* tickets a round trip; each has a deadline of its own */
-    KEY_SIZE = USER_ID_SIZE + 64,
+    KEY_SIZE = OWED_KEY_SIZE,
     NUMBER_SIZE = 24,
 };
 
@@ -33,6 +35,7 @@ struct redis_admission {
     int workers;
     int admit_script;
     int settle_script;
+    struct owed owed;
 };
 
 /* As admission.lua numbers them. */
@@ -148,10 +151,10 @@ static int64_t ceiling(int limit)
 static void put_args(struct admit_args *args, const struct caller *caller, const struct question *question,
                      int64_t now_ms)
 {
-    const bool leases = question->answer_id[0];
+    const bool is_answer = question->answer_id[0];
     char day[QUOTA_DAY_SIZE];
     quota_day(now_ms, day);
-    if (leases)
+    if (is_answer)
         rate_key(args->rate, caller->user_id, now_ms);
     else
         create_key(args->rate, caller->user_id, now_ms);
@@ -163,8 +166,26 @@ static void put_args(struct admit_args *args, const struct caller *caller, const
     put_number(args->daily_limit, question->counts_day ? ceiling(question->daily_limit) : -1);
     put_number(args->daily_life, life_ms(now_ms, quota_day_reset_s(now_ms)));
     put_number(args->streams_limit, ceiling(question->streams_limit));
-    put_number(args->lease, leases ? LEASE_MS : 0);
+    put_number(args->lease, is_answer ? LEASE_MS : 0);
     put_number(args->units, question->units);
+}
+
+static bool leases(const struct question *question)
+{
+    return question->answer_id[0] && !question->looks;
+}
+
+/* The answer never came. */
+static void hold(struct redis_admission *self, const struct admit_args *args, const struct question *question)
+{
+    struct owed_count count = {.rate_units = question->units,
+                               .daily_units = question->counts_day ? question->units : 0,
+                               .deadline_ms = redis_conn_deadline_ms(self->conn)};
+    memcpy(count.rate, args->rate, KEY_SIZE);
+    memcpy(count.daily, args->daily, KEY_SIZE);
+    memcpy(count.streams, args->streams, KEY_SIZE);
+    snprintf(count.answer_id, sizeof count.answer_id, "%s", question->answer_id);
+    owed_hold(&self->owed, &count);
 }
 
 /* UNKNOWN: Redis didn't answer, or not in time. */
@@ -190,14 +211,16 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
                                 question->rest.model,
                                 question->looks ? "1" : "0",
                                 args.units};
-    if (!redis_conn_begin(self->conn)) return standing;
+    if (!redis_conn_begin(self->conn) || !owed_give_back(&self->owed, question->answer_id)) return standing;
     put_args(&args, caller, question, now_ms);
-    /* too late although we still wait: Redis' clock was set forward, and is known now */
-    for (int attempt = 0; attempt < 2; attempt++) {
+    /* too late although we still wait: Redis or we got no processor, or its clock was set forward and is known now */
+    for (int attempt = 0; attempt < ASKED_AT_MOST; attempt++) {
+        if (attempt > 0 && !redis_conn_renew_deadline(self->conn)) break;
         put_number(args.deadline, redis_conn_deadline_ms(self->conn));
         redisReply *reply = redis_conn_eval(self->conn, self->admit_script, 4, list, sizeof list / sizeof list[0]);
         if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
         if (reply) freeReplyObject(reply);
+        if (standing.verdict == UNKNOWN && leases(question)) hold(self, &args, question);
         if (standing.verdict != TOO_LATE) return standing;
     }
     standing.verdict = UNKNOWN;
@@ -289,6 +312,7 @@ static enum chat_error decide(struct redis_admission *self, struct at_rest rest,
     struct standing standing = ask_redis(self, caller, &question, now_ms);
     bool by_redis = redis_conn_done(self->conn, "admit", standing.verdict != UNKNOWN);
     if (!by_redis && rest.whose[0]) return CHAT_ERR_UNDECIDED;
+    if (!by_redis) owed_let_go(&self->owed);
     if (!by_redis) standing = decide_here(self, caller, units, now_ms);
     *quota = quota_of(now_ms, self->policy->rate_limit_per_minute, standing.rate_used,
                       self->policy->daily_message_quota, standing.daily_used, caller->is_admin);
@@ -537,10 +561,13 @@ struct admission *redis_admission_open(struct redis_conn *conn, const struct cha
         (struct redis_admission){.base = {&ops}, .conn = conn, .policy = policy, .clock = clock, .workers = workers};
     self->admit_script = redis_conn_add_script(conn, admission_lua);
     self->settle_script = redis_conn_add_script(conn, settle_lua);
+    owed_open(&self->owed, conn);
     return &self->base;
 }
 
 void redis_admission_close(struct admission *admission)
 {
+    if (!admission) return;
+    owed_let_go(&self_of(admission)->owed);
     free(admission);
 }

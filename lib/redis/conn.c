@@ -14,12 +14,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "redis/resolve.h"
 #include "redis/url.h"
 
 enum {
     MAX_SCRIPTS = 16,
     LATE_CALLS = 3,
+    AWAY_AFTER_CALLS = 2, /* in the time of so many: threads that wait at once are late at once */
+    LONGEST_CALLS = 10,   /* no call lasts longer than the time of so many, however lively Redis is */
+    STEP_MS = 10,         /* how long is waited before a look at whether Redis lives */
     MAX_SCRIPT_ARGS = 24,
     SHA_SIZE = 41,
     JUST_LATE_MS = 10,    /* a request that has waited in vain once doesn't wait again */
@@ -33,7 +37,9 @@ struct redis_server {
     int call_ms;
     struct resolver *resolver;  /* NULL where host is an address or a path */
     atomic_llong next_probe_ms; /* monotonic; 0 = Redis is here */
-    atomic_int late;            /* calls in a row, of any connection, that had no answer in time */
+    atomic_ullong heard;        /* moves whenever something comes from Redis, on any connection */
+    atomic_int late;            /* calls in a row, of any connection, that were given up */
+    atomic_llong late_since_ms; /* monotonic, when the first of them began */
     atomic_ullong generation;   /* connections of an earlier one lead to a Redis that is no primary any more */
     atomic_ullong history;      /* of the primary's data, as its newest connection read it; 0: not known */
 };
@@ -42,12 +48,17 @@ struct redis_conn {
     struct redis_server *server;
     redisContext *context; /* NULL = not connected */
     unsigned long long generation;
-    int64_t role_at_ms;      /* when it asked last whether this is a primary */
-    bool role_due;           /* the reply to that comes before all others */
-    bool proven;             /* this connection has brought something good */
-    bool refused;            /* the call begun met a Redis that is no primary: redis_conn_again */
-    int64_t deadline_ms;     /* monotonic, of the call begun */
-    int64_t late_at_ms;      /* when it last waited in vain; 0: never */
+    int64_t role_at_ms;       /* when it asked last whether this is a primary */
+    bool role_due;            /* the reply to that comes before all others */
+    bool proven;              /* this connection has brought something good */
+    bool refused;             /* the call begun met a Redis that is no primary: redis_conn_again */
+    int64_t begun_ms;         /* monotonic, the call */
+    int64_t deadline_ms;      /* until when Redis may do what was sent last */
+    int64_t last_ms;          /* when the call ends in any case */
+    unsigned long long heard; /* the server's, when it was last looked at */
+    int silent_ms;            /* so long this call has waited, and nobody of this process heard from Redis */
+    bool late;                /* the call has lasted longer than one should */
+    int64_t late_at_ms;       /* when it last waited in vain; 0: never */
     int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see redis_conn_learn_time */
     struct {
         const char *text;
@@ -203,24 +214,54 @@ int redis_conn_add_script(struct redis_conn *conn, const char *text)
     return conn->script_count++;
 }
 
-/* false: the deadline came first. */
+/* Something came from Redis: it lives, whoever else waits for it. */
+static void note_life(struct redis_conn *conn)
+{
+    conn->heard = atomic_fetch_add(&conn->server->heard, 1) + 1;
+    conn->silent_ms = 0;
+    if (atomic_load(&conn->server->late)) atomic_store(&conn->server->late, 0);
+}
+
+/* After a step in which nothing came here. It counts for its length, however much longer this thread slept: where it
+ * gets no processor, Redis may get none either. */
+static void count_silence(struct redis_conn *conn, int step_ms)
+{
+    unsigned long long heard = atomic_load(&conn->server->heard);
+    conn->silent_ms = heard == conn->heard ? conn->silent_ms + step_ms : 0;
+    conn->heard = heard;
+    if (conn->late || now_ms() - conn->begun_ms < conn->server->call_ms) return;
+    conn->late = true;
+    metrics_add(&metrics->counters.redis_late, 1);
+}
+
+/* false: Redis was silent for the time of a call, or the call has lasted as long as any may. */
 static bool wait_for(struct redis_conn *conn, short events)
 {
     struct pollfd wanted = {.fd = conn->context->fd, .events = events};
+    const int call_ms = conn->server->call_ms;
     for (;;) {
-        int64_t left_ms = conn->deadline_ms - now_ms();
-        /* past the deadline one look is still due: the answer may be there, and only we were late */
-        int ready = poll(&wanted, 1, left_ms > 0 ? (int)left_ms : 0);
+        bool is_over = now_ms() >= conn->last_ms;
+        int left_ms = call_ms - conn->silent_ms, step_ms = left_ms < STEP_MS ? left_ms : STEP_MS;
+        /* where no time is left one look is still due: the answer may be there, and only we were late */
+        int ready = poll(&wanted, 1, is_over || step_ms < 0 ? 0 : step_ms);
         if (ready > 0) return true;
-        if (ready == 0 || errno != EINTR) return false;
+        if (ready < 0 && errno != EINTR) return false;
+        if (ready == 0) count_silence(conn, step_ms);
+        if (is_over || conn->silent_ms >= call_ms) return false;
     }
 }
 
-/* On a busy machine one answer may be late although Redis is well: only several in a row say that it is away. */
-static void note_late(struct redis_server *server, const char *reason)
+/* On a busy machine answers may be late although Redis is well: only several calls in a row, over some time, say that
+ * it is away. */
+static void note_late(const struct redis_conn *conn, const char *reason)
 {
-    bool away = atomic_load(&server->next_probe_ms) != 0;
-    if (atomic_fetch_add(&server->late, 1) + 1 >= LATE_CALLS || away)
+    struct redis_server *server = conn->server;
+    int before = atomic_fetch_add(&server->late, 1);
+    if (before == 0) atomic_store(&server->late_since_ms, conn->begun_ms);
+    int64_t late_ms = now_ms() - atomic_load(&server->late_since_ms);
+    bool gone = before + 1 >= LATE_CALLS && late_ms >= (int64_t)AWAY_AFTER_CALLS * server->call_ms;
+    metrics_add(&metrics->counters.redis_given_up, 1);
+    if (gone || redis_server_is_away(server))
         mark_away(server, reason);
     else
         log_write(LOG_WARN, "redis_late", LOG_STR("reason", reason));
@@ -237,7 +278,7 @@ static void give_up(struct redis_conn *conn, const char *reason, enum trouble tr
     case LOST: log_write(LOG_WARN, "redis_connection_lost", LOG_STR("reason", reason)); break;
     case LATE:
         conn->late_at_ms = now_ms();
-        note_late(conn->server, reason);
+        note_late(conn, reason);
         break;
     case USELESS: mark_away(conn->server, reason); break;
     }
@@ -283,10 +324,7 @@ static redisReply *read_reply(struct redis_conn *conn)
             give_up(conn, "no Redis answer", USELESS);
             return NULL;
         }
-        if (reply) {
-            if (atomic_load(&conn->server->late)) atomic_store(&conn->server->late, 0);
-            return reply;
-        }
+        if (reply) return reply;
         if (!wait_for(conn, POLLIN)) {
             give_up(conn, "no answer in time", LATE);
             return NULL;
@@ -295,6 +333,7 @@ static redisReply *read_reply(struct redis_conn *conn)
             give_up(conn, "closed by Redis", LOST);
             return NULL;
         }
+        note_life(conn);
     }
 }
 
@@ -400,6 +439,15 @@ redisReply *redis_conn_ask(struct redis_conn *conn, const char *const *args, siz
 int64_t redis_conn_deadline_ms(const struct redis_conn *conn)
 {
     return conn->deadline_ms - REPLY_MARGIN_MS + conn->clock_offset_ms;
+}
+
+bool redis_conn_renew_deadline(struct redis_conn *conn)
+{
+    int64_t now = now_ms(), deadline_ms = now + conn->server->call_ms;
+    if (!conn->context || now >= conn->last_ms) return false;
+    conn->deadline_ms = deadline_ms < conn->last_ms ? deadline_ms : conn->last_ms;
+    metrics_add(&metrics->counters.redis_asked_again, 1);
+    return true;
 }
 
 /* A reading is old by its way back, so each is at most the truth, and the highest is the nearest to it. */
@@ -531,11 +579,21 @@ static bool is_stale(const struct redis_conn *conn)
     return poll(&fd, 1, 0) != 0;
 }
 
+static void begin_time(struct redis_conn *conn)
+{
+    conn->begun_ms = now_ms();
+    conn->deadline_ms = conn->begun_ms + conn->server->call_ms;
+    conn->last_ms = conn->begun_ms + (int64_t)LONGEST_CALLS * conn->server->call_ms;
+    conn->heard = atomic_load(&conn->server->heard);
+    conn->silent_ms = 0;
+    conn->late = false;
+}
+
 bool redis_conn_begin(struct redis_conn *conn)
 {
     if (conn->late_at_ms && now_ms() - conn->late_at_ms < JUST_LATE_MS) return false;
     if (!may_try(conn->server)) return false;
-    conn->deadline_ms = now_ms() + conn->server->call_ms;
+    begin_time(conn);
     conn->refused = false;
     if (conn->context && (is_stale(conn) || conn->generation != atomic_load(&conn->server->generation)))
         redis_conn_abandon(conn);
@@ -558,7 +616,7 @@ void redis_conn_doubt(struct redis_conn *conn)
 
 bool redis_conn_done(const struct redis_conn *conn, const char *op, bool fine)
 {
-    int64_t duration_ms = now_ms() - (conn->deadline_ms - conn->server->call_ms);
+    int64_t duration_ms = now_ms() - conn->begun_ms;
     log_write(LOG_DEBUG, "store_call", LOG_STR("op", op), LOG_INT("duration_ms", duration_ms), LOG_BOOL("fine", fine));
     return fine;
 }

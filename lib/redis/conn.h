@@ -4,9 +4,11 @@
  *   redis_server   one a process: where Redis is, and whether it is away. Any thread.
  *   redis_conn     one a thread: connects when first used, reconnects when broken.
  *
- * A call has one deadline (call_ms from redis_conn_begin) for everything: looking the name up, connecting, greeting
- * (AUTH, SELECT, TIME, SCRIPT LOAD) and its commands. While Redis is away, calls of the whole process fail at once;
- * about every REDIS_PROBE_MS (jittered) one of them is let through to look.
+ * A call ends in call_ms from redis_conn_begin, with looking the name up, connecting, greeting (AUTH, SELECT, TIME,
+ * SCRIPT LOAD) and its commands, unless Redis is late only: it waits on while anything comes from Redis, on whichever
+ * connection of the process. It is given up after a silence of call_ms, and after ten times call_ms in any case.
+ * Several calls in a row that were given up say that Redis is away. Then calls of the whole process fail at once; about
+ * every REDIS_PROBE_MS (jittered) one of them is let through to look.
  * Only a primary is spoken to. A connection asks for the role when it is made, and once a second along with what it is
  * used for; one that meets a replica, or is refused as by one (READONLY), drops all connections of the process. What
  * was refused, of which nothing was done, is sent once more on a fresh one, in the time of the same call.
@@ -45,11 +47,14 @@ void redis_conn_new_request(struct redis_conn *conn);
 /* A script that this connection will run; its text must outlive it. At most 16. Returns its number. */
 int redis_conn_add_script(struct redis_conn *conn, const char *text);
 
-/* Starts a call: sets the deadline and sees to a live connection. false: Redis is away, nothing was sent. */
+/* Starts a call: its time begins. Sees to a live connection. false: Redis is away, nothing was sent. */
 bool redis_conn_begin(struct redis_conn *conn);
 /* The latest time on Redis' own clock (ms) at which a command of this call may still take effect: a script that
  * looks at it does nothing when a frozen Redis wakes up and runs what nobody waits for any more. */
 int64_t redis_conn_deadline_ms(const struct redis_conn *conn);
+/* For a script that came too late for that, did nothing, and said so: gives it the time of another call, to be sent
+ * again. false: the call has lasted as long as any may. */
+bool redis_conn_renew_deadline(struct redis_conn *conn);
 /* What Redis' clock (ms) showed in a reply that has just come. */
 void redis_conn_learn_time(struct redis_conn *conn, int64_t server_ms);
 

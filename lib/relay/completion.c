@@ -151,6 +151,7 @@ static void take_out(struct completion *completion)
 {
     completion->gone = true;
     metrics_move(&metrics->gauges.completions_live, -1);
+    if (completion->all->walk == completion) completion->all->walk = completion->next;
     if (completion->previous)
         completion->previous->next = completion->next;
     else
@@ -514,12 +515,17 @@ void completions_shut_down(struct completions *completions)
     }
 }
 
-const struct admission_ticket *completions_ticket(const struct completions *completions, const struct completion **at)
+void completions_walk_begin(struct completions *completions)
 {
-    const struct completion *completion = *at ? (*at)->next : completions->first;
-    while (completion && !completion->ticket.leased) completion = completion->next;
-    *at = completion;
-    return completion ? &completion->ticket : NULL;
+    completions->walk = completions->first;
+}
+
+const struct admission_ticket *completions_walk(struct completions *completions)
+{
+    const struct completion *next = completions->walk;
+    if (!next) return NULL;
+    completions->walk = next->next;
+    return &next->ticket;
 }
 
 void completions_open(struct completions *completions, struct ground *ground)

@@ -16,6 +16,7 @@ struct completions {
     struct ground *ground;
     struct buf shown;         /* frames of one of them, to be sent together; empty between readings */
     struct completion *first; /* the newest */
+    struct completion *walk;  /* where the walk goes on; NULL: it is over */
 };
 
 /* Takes completions that are all zero, and the ground, borrowed. */
@@ -27,8 +28,9 @@ void completion_begin(struct completions *completions, const struct completion_s
                       struct completion_client *client);
 /* Ends all, with CHAT_ERR_SHUTTING_DOWN. Their clients are told once the lease has ended, or after 2 s. */
 void completions_shut_down(struct completions *completions);
-/* Walks along the tickets of those that hold a lease. *at is NULL before the first call. Returns NULL behind the last.
- */
-const struct admission_ticket *completions_ticket(const struct completions *completions, const struct completion **at);
+/* Begins a walk along all, which may go on in later turns, as in registry.h. */
+void completions_walk_begin(struct completions *completions);
+/* Returns the ticket of the next, which may hold no lease. NULL: the walk is over. */
+const struct admission_ticket *completions_walk(struct completions *completions);
 
 #endif

@@ -10,8 +10,11 @@ enum {
     BEAT_MS = 50,          /* an exchange is made this often, for the notes of others: a stop has 200 ms in all */
     TEXT_BEAT_MS = 450,    /* the text of one answer is written this often */
     FOLLOWED_BEAT_MS = 20, /* both, while another process follows an answer of ours, or we follow one of its */
-    TEXTS_A_BEAT = 64, /* the most texts that one exchange writes; if more are due, the next follows at once. Thousands
-                        * in one would be a burst that chunks wait for */
+    /* The most that one exchange has; if there is more, the next follows at once. Thousands in one would be a burst
+     * that chunks, stops and other calls of Redis wait for. */
+    TEXTS_A_BEAT = 64,      /* texts that are written */
+    ENDED_A_BEAT = 64,      /* answers whose log may go */
+    READS_A_BEAT = 64,      /* answers of others whose text is asked for */
     TELL_WATCHED_MS = 1000, /* a follower tells the writer this often that somebody is attached */
     WATCHED_MS = 4000,      /* and for so long the writer believes it */
     END_AFTER_MS = 200,     /* after its end an answer that isn't stored goes to the log: Postgres may be away */
@@ -66,12 +69,18 @@ static void on_timer(void *owner)
     due_now(owner);
 }
 
+static bool has_more(const struct exchanges *exchanges)
+{
+    return exchanges->due_count >= TEXTS_A_BEAT || exchanges->ended_count >= ENDED_A_BEAT || exchanges->unasked > 0 ||
+           exchanges->more_notes;
+}
+
 static void set_next(struct exchanges *exchanges)
 {
     int64_t now_ms = now_of(exchanges);
-    if (!exchanges->registry.first && !exchanges->ended) return;
+    if (!exchanges->registry.first && !exchanges->first_ended) return;
     bool followed = exchanges->followers || exchanges->watched_until_ms > now_ms;
-    bool at_once = exchanges->due_count >= TEXTS_A_BEAT && !exchanges->away;
+    bool at_once = has_more(exchanges) && !exchanges->away;
     int64_t at_ms = now_ms + (at_once ? 0 : followed ? FOLLOWED_BEAT_MS : BEAT_MS);
     if (!timer_set(&exchanges->ground->loop.timers, &exchanges->timer, at_ms)) abort();
 }
@@ -84,6 +93,7 @@ static void put_in_line(struct exchanges *exchanges, struct logged *logged)
     timer_clear(&exchanges->ground->loop.timers, &logged->timer);
     logged->due = true;
     logged->next_due = NULL;
+    logged->previous_due = exchanges->last_due;
     if (exchanges->last_due)
         exchanges->last_due->next_due = logged;
     else
@@ -92,28 +102,26 @@ static void put_in_line(struct exchanges *exchanges, struct logged *logged)
     if (++exchanges->due_count >= TEXTS_A_BEAT && !exchanges->away && !exchanges->under_way) due_now(exchanges);
 }
 
+static void leave_line(struct exchanges *exchanges, struct logged *logged)
+{
+    if (!logged->due) return;
+    if (logged->previous_due)
+        logged->previous_due->next_due = logged->next_due;
+    else
+        exchanges->first_due = logged->next_due;
+    if (logged->next_due)
+        logged->next_due->previous_due = logged->previous_due;
+    else
+        exchanges->last_due = logged->previous_due;
+    exchanges->due_count--;
+    logged->due = false;
+}
+
 static struct logged *take_from_line(struct exchanges *exchanges)
 {
     struct logged *logged = exchanges->first_due;
-    exchanges->first_due = logged->next_due;
-    if (!exchanges->first_due) exchanges->last_due = NULL;
-    exchanges->due_count--;
-    logged->due = false;
+    leave_line(exchanges, logged);
     return logged;
-}
-
-static void leave_line(struct exchanges *exchanges, struct logged *logged)
-{
-    struct logged **place = &exchanges->first_due, *before = NULL;
-    if (!logged->due) return;
-    while (*place != logged) {
-        before = *place;
-        place = &before->next_due;
-    }
-    *place = logged->next_due;
-    if (exchanges->last_due == logged) exchanges->last_due = before;
-    exchanges->due_count--;
-    logged->due = false;
 }
 
 static void on_due(void *owner)
@@ -161,8 +169,12 @@ static void note_ended(struct exchanges *exchanges, const struct logged *logged)
     struct ended_answer *ended = calloc(1, sizeof *ended);
     if (!ended) return; /* its keys run out by themselves */
     memcpy(ended->answer_id, logged->registered.answer_id, UUID_TEXT_SIZE);
-    ended->next = exchanges->ended;
-    exchanges->ended = ended;
+    if (exchanges->last_ended)
+        exchanges->last_ended->next = ended;
+    else
+        exchanges->first_ended = ended;
+    exchanges->last_ended = ended;
+    exchanges->ended_count++;
     look_later(exchanges);
 }
 
@@ -174,9 +186,46 @@ void exchanges_remove(struct exchanges *exchanges, struct logged *logged)
     registry_remove(&exchanges->registry, &logged->registered);
 }
 
+/* ---- who is followed ---- */
+
+static void put_first(struct exchanges *exchanges, struct followed *followed)
+{
+    followed->previous = NULL;
+    followed->next = exchanges->first_followed;
+    if (followed->next)
+        followed->next->previous = followed;
+    else
+        exchanges->last_followed = followed;
+    exchanges->first_followed = followed;
+}
+
+static void put_last(struct exchanges *exchanges, struct followed *followed)
+{
+    followed->next = NULL;
+    followed->previous = exchanges->last_followed;
+    if (followed->previous)
+        followed->previous->next = followed;
+    else
+        exchanges->first_followed = followed;
+    exchanges->last_followed = followed;
+}
+
+static void take_out(struct exchanges *exchanges, struct followed *followed)
+{
+    if (followed->previous)
+        followed->previous->next = followed->next;
+    else
+        exchanges->first_followed = followed->next;
+    if (followed->next)
+        followed->next->previous = followed->previous;
+    else
+        exchanges->last_followed = followed->previous;
+}
+
 void exchanges_follow(struct exchanges *exchanges, struct followed *followed)
 {
     exchanges->followers++;
+    put_first(exchanges, followed);
     registry_add(&exchanges->registry, &followed->registered);
     look_later(exchanges);
 }
@@ -184,6 +233,8 @@ void exchanges_follow(struct exchanges *exchanges, struct followed *followed)
 void exchanges_unfollow(struct exchanges *exchanges, struct followed *followed)
 {
     exchanges->followers--;
+    if (exchanges->unasked > exchanges->followers) exchanges->unasked = exchanges->followers;
+    take_out(exchanges, followed);
     registry_remove(&exchanges->registry, &followed->registered);
 }
 
@@ -240,27 +291,39 @@ static void add_read(struct exchange *exchange, struct followed *followed)
     if (read->tell_watched && followed->writer[0]) followed->told_ms = now_ms;
 }
 
+/* The next of a round in which all are asked for; another round begins once the last is over. */
 static void add_reads(struct exchange *exchange)
 {
-    const struct exchanges *all = exchange->all;
-    exchange->words.reads = arena_alloc(&exchange->arena, (size_t)all->followers * sizeof *exchange->words.reads);
-    for (struct registered *at = all->followers ? all->registry.first : NULL; at; at = at->next) {
-        struct followed *followed = LOOP_OWNER(at, struct followed, registered);
-        if (at->kind == REGISTERED_FOLLOWER && !followed->over) add_read(exchange, followed);
+    struct exchanges *all = exchange->all;
+    if (!all->unasked) all->unasked = all->followers;
+    int count = all->unasked < READS_A_BEAT ? all->unasked : READS_A_BEAT;
+    all->unasked -= count;
+    exchange->words.reads = arena_alloc(&exchange->arena, (size_t)count * sizeof *exchange->words.reads);
+    while (count--) {
+        struct followed *followed = all->first_followed;
+        if (!followed->over) add_read(exchange, followed);
+        take_out(all, followed);
+        put_last(all, followed);
     }
 }
 
-static void add_ended(struct exchange *exchange)
+static struct ended_answer *take_ended(struct exchanges *exchanges)
 {
-    struct ended_answer *ended = exchange->all->ended;
-    exchange->all->ended = NULL;
-    while (ended) {
-        struct ended_answer *next = ended->next;
+    struct ended_answer *ended = exchanges->first_ended;
+    exchanges->first_ended = ended->next;
+    if (!exchanges->first_ended) exchanges->last_ended = NULL;
+    exchanges->ended_count--;
+    return ended;
+}
+
+static void add_ended(struct exchange *exchange, size_t count)
+{
+    while (count--) {
+        struct ended_answer *ended = take_ended(exchange->all);
         struct log_write *write = &exchange->words.writes[exchange->words.write_count++];
         *write = (struct log_write){.ended = true};
         memcpy(write->answer_id, ended->answer_id, UUID_TEXT_SIZE);
         free(ended);
-        ended = next;
     }
 }
 
@@ -288,8 +351,8 @@ static void over(struct job *job);
 /* NULL: out of memory, or there is nothing to write and nothing to ask. */
 static struct exchange *make_exchange(struct exchanges *exchanges)
 {
-    size_t texts = exchanges->due_count < TEXTS_A_BEAT ? exchanges->due_count : TEXTS_A_BEAT, ended = 0;
-    for (const struct ended_answer *at = exchanges->ended; at; at = at->next) ended++;
+    size_t texts = exchanges->due_count < TEXTS_A_BEAT ? exchanges->due_count : TEXTS_A_BEAT;
+    size_t ended = exchanges->ended_count < ENDED_A_BEAT ? exchanges->ended_count : ENDED_A_BEAT;
     struct exchange *exchange = exchanges->registry.first || ended ? calloc(1, sizeof *exchange) : NULL;
     if (!exchange) return NULL;
     exchange->job = (struct job){.run = run_exchange, .done = over, .loop = &exchanges->ground->loop};
@@ -299,7 +362,7 @@ static struct exchange *make_exchange(struct exchanges *exchanges)
     exchange->words.writes = arena_alloc(&exchange->arena, (texts + ended) * sizeof *exchange->words.writes);
     while (texts--) add_logged(exchange, take_from_line(exchanges));
     add_reads(exchange);
-    add_ended(exchange);
+    add_ended(exchange, ended);
     return exchange;
 }
 
@@ -400,6 +463,7 @@ static void over(struct job *job)
     for (size_t i = 0; i < words->write_count; i++) take_write(exchanges, &words->writes[i], failed);
     if (!failed && words->forgotten) exchanges_write_all_anew(exchanges);
     for (size_t i = 0; !failed && i < words->read_count; i++) take_read(exchanges, &words->reads[i]);
+    exchanges->more_notes = words->note_count == LOG_NOTES_MAX;
     for (size_t i = 0; i < words->note_count; i++) take_note(exchanges, &words->notes[i]);
     free_exchange(exchange);
     exchanges->under_way = NULL;
@@ -419,9 +483,5 @@ void exchanges_open(struct exchanges *exchanges, struct ground *ground, struct j
 void exchanges_close(struct exchanges *exchanges)
 {
     free_exchange(exchanges->under_way);
-    while (exchanges->ended) {
-        struct ended_answer *ended = exchanges->ended;
-        exchanges->ended = ended->next;
-        free(ended);
-    }
+    while (exchanges->first_ended) free(take_ended(exchanges));
 }

@@ -2,7 +2,8 @@
  * The exchanges with the log of running answers in Redis (usecases/answer_log.h). One exchange carries what this
  * process wrote since the last one, asks for the text of answers that others write, and brings notes of others: stop
  * this answer, somebody watches that one. A job makes it (`jobs`), one at a time, every 20 to 50 ms while anything
- * lives. So at most one is under way, however many answers there are, and a client's bytes never wait for it.
+ * lives. So at most one is under way, however many answers there are, and a client's bytes never wait for it. One
+ * carries so much at most of each; if there is more, the next follows at once.
  *
  * Everything here is for the loop's thread, and so are the callbacks. The structs are embedded in answers and
  * followers, which own them.
@@ -33,7 +34,7 @@ struct logged {
     size_t reasoning_known, content_known; /* bytes of the text that the log has */
     int64_t known_ms;                      /* when they were last written */
     int64_t watched_until_ms;              /* somebody elsewhere is attached until then; 0: nobody was */
-    struct logged *next_due;
+    struct logged *next_due, *previous_due;
     struct timer timer; /* when it is due again */
 };
 
@@ -48,6 +49,7 @@ struct followed {
     bool over;                   /* set by the follower: nothing is to be asked any more */
     char writer[UUID_TEXT_SIZE]; /* process that writes it; "": not known */
     int64_t told_ms;             /* when that one was told that somebody is attached */
+    struct followed *next, *previous;
 };
 
 struct exchanges {
@@ -61,10 +63,14 @@ struct exchanges {
     struct turn_end looking;
     struct logged *first_due, *last_due; /* oldest first */
     size_t due_count;
-    bool away;                  /* the last exchange failed */
-    int followers;              /* how many are registered */
-    int64_t watched_until_ms;   /* some answer of ours is followed elsewhere until then */
-    struct ended_answer *ended; /* answers of ours that went: the next exchange says that their log may go */
+    bool away;                                       /* the last exchange failed */
+    bool more_notes;                                 /* the last exchange brought as many as one may */
+    struct followed *first_followed, *last_followed; /* whoever was asked for longest ago first */
+    int followers;                                   /* how many they are */
+    int unasked;                                   /* of them, those that this round of exchanges is still to ask for */
+    int64_t watched_until_ms;                      /* some answer of ours is followed elsewhere until then */
+    struct ended_answer *first_ended, *last_ended; /* answers of ours that went: their log may go; oldest first */
+    size_t ended_count;
 };
 
 /* Takes exchanges that are all zero, and the pool of threads that make them; both pointers are borrowed. */

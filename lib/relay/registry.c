@@ -27,6 +27,7 @@ void registry_remove(struct registry *registry, struct registered *registered)
     struct registered **place = &registry->buckets[bucket_of(registered->answer_id)];
     while (*place != registered) place = &(*place)->hash_next;
     *place = registered->hash_next;
+    if (registry->walk == registered) registry->walk = registered->next;
     if (registered->previous)
         registered->previous->next = registered->next;
     else
@@ -39,4 +40,16 @@ struct registered *registry_find(const struct registry *registry, const char *an
     struct registered *registered = registry->buckets[bucket_of(answer_id)];
     while (registered && strcmp(registered->answer_id, answer_id) != 0) registered = registered->hash_next;
     return registered;
+}
+
+void registry_walk_begin(struct registry *registry)
+{
+    registry->walk = registry->first;
+}
+
+struct registered *registry_walk(struct registry *registry)
+{
+    struct registered *next = registry->walk;
+    if (next) registry->walk = next->next;
+    return next;
 }

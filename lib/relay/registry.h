@@ -21,6 +21,7 @@ struct registered {
 /* All zero is an empty one. */
 struct registry {
     struct registered *first; /* of all, the newest */
+    struct registered *walk;  /* where the walk goes on; NULL: it is over */
     struct registered *buckets[REGISTRY_BUCKETS];
 };
 
@@ -28,5 +29,11 @@ void registry_add(struct registry *registry, struct registered *registered);
 void registry_remove(struct registry *registry, struct registered *registered);
 /* Returns the one that was added last, if several have this id. NULL: none has. */
 struct registered *registry_find(const struct registry *registry, const char *answer_id);
+
+/* Begins a walk along all, which may go on in later turns: one that is removed meanwhile is left out, and so is one
+ * that is added. There is one walk at a time. */
+void registry_walk_begin(struct registry *registry);
+/* Returns the next. NULL: the walk is over. */
+struct registered *registry_walk(struct registry *registry);
 
 #endif

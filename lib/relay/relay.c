@@ -181,38 +181,60 @@ static struct relay *relay_of(struct post *post)
     return LOOP_OWNER(post, struct relay_call, post)->relay;
 }
 
+/* All at once would stop every stream for some milliseconds where there are thousands. */
+enum { TICKETS_A_TURN = 256 };
+
 struct tickets_call {
     struct post post;
-    const struct relay *relay;
-    struct admission_ticket *items; /* malloc'ed */
+    struct relay *relay;
+    bool goes_on;                   /* in: it isn't the first turn; out: nor the last */
+    struct admission_ticket *items; /* room for as many as a turn takes */
     size_t count;
 };
+
+/* Returns whether there was a next; its ticket is NULL where it holds no lease. */
+static bool next_ticket(struct relay *relay, const struct admission_ticket **ticket)
+{
+    struct registered *one = registry_walk(&relay->exchanges.registry);
+    if (!one)
+        *ticket = completions_walk(&relay->completions);
+    else
+        *ticket = one->kind == REGISTERED_ANSWER ? answer_ticket(answer_of(one)) : NULL;
+    bool found = one || *ticket;
+    if (*ticket && !(*ticket)->leased) *ticket = NULL;
+    return found;
+}
 
 static void copy_tickets(struct post *post)
 {
     struct tickets_call *out = LOOP_OWNER(post, struct tickets_call, post);
-    const struct relay *relay = out->relay;
-    const struct admission_ticket *ticket;
-    const struct completion *at = NULL;
-    size_t count = 0;
-    for (const struct registered *one = relay->exchanges.registry.first; one; one = one->next) count++;
-    while (completions_ticket(&relay->completions, &at)) count++;
-    out->items = calloc(count ? count : 1, sizeof *out->items);
-    if (!out->items) return;
-    for (struct registered *one = relay->exchanges.registry.first; one; one = one->next) {
-        if (one->kind != REGISTERED_ANSWER) continue;
-        ticket = answer_ticket(answer_of(one));
-        if (ticket->leased) out->items[out->count++] = *ticket;
+    if (!out->goes_on) {
+        registry_walk_begin(&out->relay->exchanges.registry);
+        completions_walk_begin(&out->relay->completions);
     }
-    while ((ticket = completions_ticket(&relay->completions, &at))) out->items[out->count++] = *ticket;
+    out->goes_on = true;
+    for (int i = 0; i < TICKETS_A_TURN && out->goes_on; i++) {
+        const struct admission_ticket *ticket;
+        out->goes_on = next_ticket(out->relay, &ticket);
+        if (ticket) out->items[out->count++] = *ticket;
+    }
 }
 
 size_t relay_tickets(struct relay *relay, struct admission_ticket **out)
 {
     struct tickets_call call = {.post.run = copy_tickets, .relay = relay};
-    loop_call(&relay->ground.loop, &call.post);
-    *out = call.items;
-    return call.count;
+    size_t count = 0;
+    *out = NULL;
+    do {
+        struct admission_ticket *grown = realloc(*out, (count + TICKETS_A_TURN) * sizeof *grown);
+        if (!grown) break;
+        *out = grown;
+        call.items = grown + count;
+        call.count = 0;
+        loop_call(&relay->ground.loop, &call.post);
+        count += call.count;
+    } while (call.goes_on);
+    return count;
 }
 
 static void forget_log(struct post *post)

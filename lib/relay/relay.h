@@ -59,8 +59,9 @@ const char *relay_process_id(const struct relay *relay);
 /* How many places are taken (places.h): by answers, completions and readers, and by requests that will be one. Any
  * thread. */
 int relay_live(const struct relay *relay);
-/* Copies the tickets of all live answers and completions that hold a lease, for renewing it. Sets *out, for free();
- * NULL without memory. Returns how many. Waits for a turn. Not from the loop's own thread. */
+/* Copies the tickets of all live answers and completions that hold a lease, for renewing it, 256 in a turn of the loop.
+ * Who comes meanwhile may be left out. Sets *out, for free(); NULL without memory. Returns how many. Waits for these
+ * turns. One thread at a time, and not the loop's own. */
 size_t relay_tickets(struct relay *relay, struct admission_ticket **out);
 /* The log may have lost everything: the next exchanges write all answers of this process to it again, silent ones too.
  * Waits for a turn. Not from the loop's own thread. */

@@ -1,7 +1,8 @@
 /*
  * Decides who may start an answer now. One atomic step checks and counts the limits: a minute, a day, and at once.
- * Every call decides within 50 ms. While Redis is away, this process counts the minute's limit at its share; the day's
- * limit refuses with CHAT_ERR_QUOTA_UNAVAILABLE unless the policy fails open. An instance belongs to one thread.
+ * Every call decides within 50 ms while Redis is away, and within half a second while it is late. While Redis is away,
+ * this process counts the minute's limit at its share; the day's limit refuses with CHAT_ERR_QUOTA_UNAVAILABLE unless
+ * the policy fails open. An instance belongs to one thread.
  */
 #ifndef USECASES_ADMISSION_H
 #define USECASES_ADMISSION_H
@@ -54,7 +55,8 @@ struct admission {
 };
 
 /* Takes `units` of the minute and of the day, all or none, and one lease. Returns CHAT_OK if they are counted and
- * leased. With CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED, _TOO_MANY_STREAMS or _QUOTA_UNAVAILABLE nothing was counted.
+ * leased. With CHAT_ERR_RATE_LIMITED, _QUOTA_EXCEEDED or _TOO_MANY_STREAMS nothing was counted. With _QUOTA_UNAVAILABLE
+ * neither, or it is taken back before the next admission.
  * Sets *quota to the user's standing after the step, except with QUOTA_UNAVAILABLE, and *retry_after_s with a refusal.
  */
 static inline enum chat_error admission_admit(struct admission *self, const struct caller *caller, int units,

@@ -1,7 +1,8 @@
 /*
  * The circuit breakers (domain/breaker.h) that all workers share, one for each model. While the store is away, each
- * process uses its own. A call decides within 50 ms and never fails. Models are those that policy_asked names; a name
- * given here is the policy's own, and lives as long. An instance belongs to one thread.
+ * process uses its own. A call decides within 50 ms (half a second where Redis is late) and never fails. Models are
+ * those that policy_asked names; a name given here is the policy's own, and lives as long. An instance belongs to one
+ * thread.
  */
 #ifndef USECASES_SHARED_BREAKER_H
 #define USECASES_SHARED_BREAKER_H

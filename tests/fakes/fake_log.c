@@ -128,6 +128,7 @@ static enum chat_error exchange(struct answer_log *port, struct log_exchange *ex
     fake_wait_lock(&self->wait);
     self->exchanges++;
     if (exchange->write_count > self->most_writes) self->most_writes = exchange->write_count;
+    if (exchange->read_count > self->most_reads) self->most_reads = exchange->read_count;
     error = self->error;
     for (size_t i = 0; error == CHAT_OK && i < exchange->write_count; i++) {
         take_write(self, &exchange->writes[i], exchange->process_id);

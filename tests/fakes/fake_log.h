@@ -38,7 +38,7 @@ struct fake_log {
     int count;
     bool emptied; /* by fake_log_forget, and nobody was told so far */
     int exchanges, whole_writes, stops_asked, alive_said, watched_given;
-    size_t most_writes; /* of one exchange */
+    size_t most_writes, most_reads; /* of one exchange */
 };
 
 void fake_log_init(struct fake_log *self);

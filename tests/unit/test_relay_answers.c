@@ -110,18 +110,24 @@ static void close_relay(void)
     relay = NULL;
 }
 
-static void open_other(void)
+static void open_other_for(int max_streams)
 {
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
     const struct relay_settings settings = {.provider = &chat.provider.provider,
                                             .clock = &turned_clock,
-                                            .max_streams = 10,
-                                            .max_readers_per_user = READERS_A_USER,
+                                            .max_streams = max_streams,
+                                            .max_readers_per_user =
+                                                max_streams > READERS_A_USER ? max_streams : READERS_A_USER,
                                             .detach_grace_ms = 30000};
 
     other_jobs = relay_jobs_open(each, JOB_THREADS);
     other = relay_open(&settings, other_jobs);
     ck_assert_ptr_nonnull(other);
+}
+
+static void open_other(void)
+{
+    open_other_for(10);
 }
 
 static void close_other(void)
@@ -1448,28 +1454,84 @@ START_TEST(each_answers_text_is_written_at_a_time_of_its_own)
 }
 END_TEST
 
+/* More than an exchange takes of anything. */
+enum { CROWD = 70, AT_ONCE = 64 };
+static struct fake_listener crowd[CROWD], crowd_elsewhere[CROWD];
+static char crowd_ids[CROWD][UUID_TEXT_SIZE];
+
+/* Each has said "one", which isn't written to the log, as the clock stands still. */
+static void ask_for_crowd(void)
+{
+    static const char *const two_words[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_GATE, "stop\ndone\n", NULL};
+    stopped_at_ms = clock_mono_ms(clock_system());
+    for (int i = 0; i < CROWD; i++) fake_server_reply(server, two_words);
+    chat.policy.max_concurrent_streams = chat.policy.rate_limit_per_minute = chat.policy.daily_message_quota = CROWD;
+    open_relay_for(&chat.provider.provider, 30000, CROWD);
+    for (int i = 0; i < CROWD; i++) {
+        fake_listener_init(&crowd[i]);
+        ask_for(&crowd[i]);
+        memcpy(crowd_ids[i], answer_id, UUID_TEXT_SIZE);
+    }
+    for (int i = 0; i < CROWD; i++) ck_assert(fake_listener_wait_content(&crowd[i], "one"));
+}
+
+static void wait_until_log_has_crowd(void)
+{
+    turn_clock(300);
+    for (int i = 0; i < CROWD; i++)
+        while (!fake_log_has_content(&chat.log, crowd_ids[i], "one")) turn_clock(50);
+}
+
+static void forget_crowd(struct fake_listener listeners[CROWD])
+{
+    for (int i = 0; i < CROWD; i++) fake_listener_fini(&listeners[i]);
+}
+
 START_TEST(more_answers_than_one_exchange_takes_are_all_written_a_part_at_a_time)
 {
-    enum { COUNT = 70, AT_ONCE = 64 };
-    static const char *const one_word[] = {FAKE_STREAM_HEAD, "c one\n", FAKE_HOLD, NULL};
-    static struct fake_listener listeners[COUNT];
-    static char ids[COUNT][UUID_TEXT_SIZE];
-    stopped_at_ms = clock_mono_ms(clock_system());
-    for (int i = 0; i < COUNT; i++) fake_server_reply(server, one_word);
-    chat.policy.max_concurrent_streams = chat.policy.rate_limit_per_minute = chat.policy.daily_message_quota = COUNT;
-    open_relay_for(&chat.provider.provider, 30000, COUNT);
-    for (int i = 0; i < COUNT; i++) {
-        fake_listener_init(&listeners[i]);
-        ask_for(&listeners[i]);
-        memcpy(ids[i], answer_id, UUID_TEXT_SIZE);
-    }
-    for (int i = 0; i < COUNT; i++) ck_assert(fake_listener_wait_content(&listeners[i], "one"));
-    turn_clock(300);
-    for (int i = 0; i < COUNT; i++)
-        while (!fake_log_has_content(&chat.log, ids[i], "one")) turn_clock(50);
+    ask_for_crowd();
+    wait_until_log_has_crowd();
     close_relay();
     ck_assert_uint_eq(chat.log.most_writes, AT_ONCE);
-    for (int i = 0; i < COUNT; i++) fake_listener_fini(&listeners[i]);
+    forget_crowd(crowd);
+}
+END_TEST
+
+START_TEST(many_answers_that_end_at_once_leave_the_log_a_part_at_a_time)
+{
+    ask_for_crowd();
+    wait_until_log_has_crowd();
+    chat.log.most_writes = 0;
+    for (int i = 0; i < CROWD; i++) fake_server_open_gate(server);
+    for (int i = 0; i < CROWD; i++) ck_assert(fake_listener_wait_closed(&crowd[i]));
+    turn_clock(0); /* all have gone */
+    stopped_at_ms = 0;
+    for (int i = 0; i < CROWD; i++) ck_assert(fake_log_wait_ended(&chat.log, crowd_ids[i]));
+    ck_assert_uint_eq(chat.log.most_writes, AT_ONCE);
+    close_relay();
+    forget_crowd(crowd);
+}
+END_TEST
+
+START_TEST(many_answers_are_followed_a_part_at_a_time)
+{
+    ask_for_crowd();
+    wait_until_log_has_crowd();
+    open_other_for(CROWD);
+    for (int i = 0; i < CROWD; i++) {
+        fake_listener_init(&crowd_elsewhere[i]);
+        memcpy(answer_id, crowd_ids[i], UUID_TEXT_SIZE);
+        ck_assert(attach_to(other, &crowd_elsewhere[i]));
+    }
+    stopped_at_ms = 0;
+    for (int i = 0; i < CROWD; i++) ck_assert(fake_listener_wait_content(&crowd_elsewhere[i], "one"));
+    for (int i = 0; i < CROWD; i++) fake_server_open_gate(server);
+    for (int i = 0; i < CROWD; i++) ck_assert(fake_listener_wait_end(&crowd_elsewhere[i]));
+    close_other();
+    close_relay();
+    ck_assert_uint_eq(chat.log.most_reads, AT_ONCE);
+    forget_crowd(crowd);
+    forget_crowd(crowd_elsewhere);
 }
 END_TEST
 
@@ -1882,6 +1944,7 @@ UNIT_SUITE(relay_answers)
         while_the_log_is_away_clients_feel_nothing_and_then_it_gets_all,
         a_log_that_lost_the_beginning_gets_the_whole_text_again,
         more_answers_than_one_exchange_takes_are_all_written_a_part_at_a_time,
+        many_answers_that_end_at_once_leave_the_log_a_part_at_a_time, many_answers_are_followed_a_part_at_a_time,
         each_answers_text_is_written_at_a_time_of_its_own, a_log_that_forgot_all_gets_a_silent_answer_again,
         one_answer_that_meets_an_empty_log_brings_the_silent_ones_back,
         the_log_is_written_while_all_other_jobs_wait_for_the_database,
