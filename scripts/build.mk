@@ -44,8 +44,9 @@ DB_BENCH_SRC := tests/bench/db_bench.c
 HOT_PATH_SRC := tests/bench/hot_path.c
 DRAIN_SRC    := tests/bench/sse_drain.c
 FLOOR_SRC    := tests/bench/floor.c
+COUNTED_SRC  := tests/bench/count_allocations.c
 FILTER_SRC   := tests/sandbox/syscall_filter.c
-ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC) $(HOT_PATH_SRC) $(DRAIN_SRC) $(FLOOR_SRC) $(FILTER_SRC)
+ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC) $(HOT_PATH_SRC) $(DRAIN_SRC) $(FLOOR_SRC) $(COUNTED_SRC) $(FILTER_SRC)
 FORMATTED    := $(sort $(wildcard lib/*/*.[ch] fcgi/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -83,6 +84,10 @@ $(BINARIES):
 # for the tests alone: not among what `make build` makes, as libseccomp is none of the service's
 $(BUILD)/syscall-filter: $(call obj,$(FILTER_SRC))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lseccomp
+
+# the program with its allocations counted, for scripts/bench counts alone
+$(BUILD)/chat-fcgi-counted: $(call obj,$(FCGI_SRC) $(COUNTED_SRC)) $(BUILD)/libchat.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/libchat.a: $(call obj,$(LIB_SRC))
 	@mkdir -p $(@D)
