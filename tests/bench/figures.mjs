@@ -9,9 +9,11 @@ const BESIDE = { n: 'N', m: 'M', f: 'F' }
 const SHARE_OF_OTHERS = 0.1 // of the machine, at most
 const LIMIT_OF_A_TOOL = 0.95 // of a core
 
-export const sorted = (values) => [...values].sort((a, b) => a - b)
-/** Of an even number, the lower of the two in the middle. undefined: of none. */
-export const median = (values) => sorted(values)[Math.floor((values.length - 1) / 2)]
+/** Of an even number, the lower of the two in the middle. What is no number (nothing came) doesn't count. undefined: of none. */
+export function median(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
+  return sorted[Math.floor((sorted.length - 1) / 2)]
+}
 
 export const figure = (value) =>
   value === undefined || !Number.isFinite(value) ? '' : Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2)
