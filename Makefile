@@ -66,7 +66,7 @@ fuzz: ## fuzz each target of tests/fuzz for SECONDS (60), or those alone:  make 
 	@scripts/fuzz "$(or $(SECONDS),60)" $(TARGETS)
 hot-path: ## instructions per chunk and per request, held against the stored figures
 	@scripts/hot-path
-bench: ## the relay beside bare nginx, ROUNDS=7; the table of docs/performance.md (35 to 40 minutes, a quiet machine)
+bench: ## the service beside bare nginx, nginx with Lua, a floor and peers; the table of docs/performance.md (40 minutes, a quiet machine; QUICK=yes: 10)
 	@scripts/bench $(ROWS)
 bench-page: ## the page's figures in Chromium, at full speed and four times slower, against their budgets (2 minutes, a quiet machine)
 	@scripts/bench-page

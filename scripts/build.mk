@@ -43,8 +43,10 @@ LOAD_SRC     := tests/bench/stream_load.c
 DB_BENCH_SRC := tests/bench/db_bench.c
 HOT_PATH_SRC := tests/bench/hot_path.c
 DRAIN_SRC    := tests/bench/sse_drain.c
+FLOOR_SRC    := tests/bench/floor.c
+COUNTED_SRC  := tests/bench/count_allocations.c
 FILTER_SRC   := tests/sandbox/syscall_filter.c
-ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC) $(HOT_PATH_SRC) $(DRAIN_SRC) $(FILTER_SRC)
+ALL_SRC      := $(LIB_SRC) $(FCGI_SRC) $(FAKES_SRC) $(UNIT_SRC) $(CONTRACT_SRC) $(UPSTREAM_SRC) $(LOAD_SRC) $(DB_BENCH_SRC) $(HOT_PATH_SRC) $(DRAIN_SRC) $(FLOOR_SRC) $(COUNTED_SRC) $(FILTER_SRC)
 FORMATTED    := $(sort $(wildcard lib/*/*.[ch] fcgi/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 obj           = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -61,7 +63,7 @@ $(BUILD)/gen/version.h: scripts/version
 	scripts/version --header >$@
 $(BUILD)/obj/fcgi/main.o: | $(BUILD)/gen/version.h
 
-BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load sse-drain db-bench hot-path unit-tests contract-tests)
+BINARIES     := $(addprefix $(BUILD)/,chat-fcgi test-upstream stream-load sse-drain floor db-bench hot-path unit-tests contract-tests)
 
 .PHONY: build unit contract asan format format-check layers
 build: $(BINARIES)
@@ -72,6 +74,7 @@ $(BUILD)/contract-tests: $(call obj,$(CONTRACT_SRC) $(FAKES_SRC)) $(BUILD)/libch
 $(BUILD)/test-upstream: $(call obj,$(UPSTREAM_SRC))
 $(BUILD)/stream-load: $(call obj,$(LOAD_SRC))
 $(BUILD)/sse-drain: $(call obj,$(DRAIN_SRC))
+$(BUILD)/floor: $(call obj,$(FLOOR_SRC))
 $(BUILD)/db-bench: $(call obj,$(DB_BENCH_SRC)) $(BUILD)/libchat.a
 $(BUILD)/hot-path: $(call obj,$(HOT_PATH_SRC) $(FAKES_SRC) $(filter-out fcgi/main.c,$(FCGI_SRC))) $(BUILD)/libchat.a
 $(BINARIES):
@@ -81,6 +84,10 @@ $(BINARIES):
 # for the tests alone: not among what `make build` makes, as libseccomp is none of the service's
 $(BUILD)/syscall-filter: $(call obj,$(FILTER_SRC))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ -lseccomp
+
+# the program with its allocations counted, for scripts/bench counts alone
+$(BUILD)/chat-fcgi-counted: $(call obj,$(FCGI_SRC) $(COUNTED_SRC)) $(BUILD)/libchat.a
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/libchat.a: $(call obj,$(LIB_SRC))
 	@mkdir -p $(@D)

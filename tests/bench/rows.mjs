@@ -1,406 +1,302 @@
 /*
- * The rows of the benchmark: runs build/stream-load against bare nginx (N), the service and the test upstream itself, in
- * turn, and reads what the processes used meanwhile from /proc. Called by scripts/bench, which starts everything.
+ * The rows of the benchmark, and the commands that scripts/bench gives:
  *
- * A round runs N and ours, the order turns each time (A B, B A, …). What counts is the median of the rounds' ratios.
- * "Added" delay is what is above the same run straight against the test upstream, without TLS.
+ *   rows.mjs list | check ROW…     the names of the rows; fails for one that isn't there
+ *   rows.mjs estimate ROW…         how long they take, in words
+ *   rows.mjs chosen | ways ROW…    the rows that are meant, all of the form where none is named; what they run against
+ *   rows.mjs run ROW…              measures them and adds them to BENCH_JSON; `start` begins a new one, with what the tools can do
+ *   rows.mjs table                 prints the table of BENCH_JSON; WRITE=yes puts it into docs/performance.md
+ *
+ * A round runs each of a row's ways once, and the order turns each time (A B, B A, …). What counts is the median of the rounds'
+ * ratios. "Added" time is what is above the same run straight against the test upstream, without TLS.
  */
-import { execFileSync, spawn } from 'node:child_process'
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { estimate, failed, failures, figure, median, peersRow, plain, roundsOf, row, shares, table, voids } from './figures.mjs'
+import { cores, descriptors, memoryLeft } from './processes.mjs'
+import { absent, contenders, memoryOf, onStreams, run, sleep, workersMemory } from './runs.mjs'
 
-const TICKS = 100 // of a second, in /proc/PID/stat
-const ROUNDS = Number(process.env.ROUNDS ?? 7)
+const FORM = { quick: process.env.QUICK === 'yes', rounds: Number(process.env.ROUNDS ?? 0) }
+const BUSIEST_IDLE = 0.6 // of the machine, where a row is about a machine that isn't full
+const NMF = { n: 'bare', m: 'lua', f: 'floor' }
+const NAMES = { bare: 'N', lua: 'M', floor: 'F', completions: 'completions', messages: 'messages' }
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-const sorted = (values) => [...values].sort((a, b) => a - b)
-const median = (values) => sorted(values)[Math.floor((values.length - 1) / 2)]
+/* ---- what a row picks of a run ---- */
 
-const setup = process.env.BENCH_SETUP ? JSON.parse(process.env.BENCH_SETUP) : undefined
+const addedFirst = (quantile) => (one, round) => one.first_delta_ms?.[quantile] - round.direct.first_delta_ms?.[quantile]
+const addedDelay = (quantile) => (one, round) => Math.max(0.001, one.chunk_delay_ms?.[quantile] - round.direct.chunk_delay_ms?.[quantile])
+const delay = (quantile) => (one) => one.chunk_delay_ms?.[quantile]
+const rate = (one) => one.ok / one.wall_s
+const perChunk = (one) => one.usage.us_per_chunk
+const perStream = (one) => one.usage.us_per_stream
 
-/* ---- what processes use ---- */
+/** A row of the table, where what is absent is said. */
+const beside = (all, spec) => row(all, { absent, ...spec })
 
-/** Processes by session: a server and its children share one, but those of Postgres make one of their own each. */
-function processesOf(session) {
-  const found = []
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      if (Number(fields[3]) === session || Number(fields[1]) === session) found.push({ pid, cpu: (Number(fields[11]) + Number(fields[12])) / TICKS })
-    } catch {
-      // it has ended meanwhile
-    }
-  }
-  return found
+/** Of ours' cost of a chunk, each part's: "nginx 22.0, workers 12.1 µs". */
+function parts(all, way) {
+  const names = Object.keys(contenders[way].parts)
+  return `of it ${names.map((name) => `${name} ${figure(median(all.map((round) => round[way].usage.parts_us_per_chunk[name])))}`).join(', ')}`
 }
 
-/** Seconds of processor time since each began. */
-const cpuOf = (session) => processesOf(session).reduce((sum, process) => sum + process.cpu, 0)
-
-function pssOf(session) {
-  let kb = 0
-  for (const { pid } of processesOf(session)) {
-    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
-    kb += Number(/^Pss:\s+(\d+)/m.exec(rollup)[1])
-  }
-  return kb
+function chunkCost(all, name, ours, goals, others = NMF) {
+  const made = beside(all, { name: `processor time per chunk, ${name}, ${ours}`, unit: 'µs', goals, ours, ...others, pick: perChunk })
+  return { ...made, notes: [...made.notes, parts(all, ours)] }
 }
 
-/** Seconds of work of the whole machine, over all cores. */
-function machine() {
-  const [user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8')
-    .split('\n')[0].trim().split(/\s+/).slice(1).map(Number)
-  return { busy: (user + nice + system + irq + softirq + steal) / TICKS }
-}
-
-const upstreamStats = async () => (await fetch(`${setup.upstream}/__stats`)).json()
-
-/* ---- one run ---- */
-
-const WAYS = {
-  direct: { url: () => setup.upstream, args: ['--completions', '/v1/chat/completions'], sessions: [] },
-  bare: { url: () => setup.bare, args: ['--completions', '/v1/chat/completions'], sessions: ['bare'] },
-  completions: { url: () => setup.ours, args: ['--completions', '/api/v1/chat/completions'], sessions: ['nginx', 'workers'] },
-  messages: { url: () => setup.ours, args: ['--one-call'], sessions: ['nginx', 'workers'] },
-  session: { url: () => setup.ours, args: ['--session'], sessions: ['nginx', 'workers'] },
-  bareTls: { url: () => setup.bareTls, args: ['--completions', '/v1/chat/completions'], sessions: ['bare'] },
-}
-const MODEL = 'Meta-Llama-3.3-70B-Instruct'
-
-/**
- * Runs the load; between fromMs and untilMs of it (after the streams are open, before they end) processor time and chunks
- * are counted.
- */
-async function run(way, load, fromMs, untilMs, whileOpen) {
-  const { url, args, sessions } = WAYS[way]
-  const options = Object.entries(load).flatMap(([key, value]) => (value === true ? [`--${key}`] : [`--${key}`, String(value)]))
-  if (untilMs) options.push('--from-ms', String(fromMs), '--until-ms', String(untilMs))
-  const child = spawn(
-    `${setup.build}/stream-load`,
-    ['--url', url(), '--cacert', setup.cacert, '--tokens', setup.tokens, '--model', MODEL, ...args, ...options],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  let said = ''
-  child.stdout.on('data', (bytes) => (said += bytes))
-  const ended = new Promise((resolve) => child.on('close', resolve))
-  const look = async () => ({
-    at: performance.now(),
-    chunks: (await upstreamStats()).chunks,
-    cpu: sessions.map((name) => cpuOf(setup.sessions[name])).reduce((a, b) => a + b, 0),
-    workers: cpuOf(setup.sessions.workers),
-    redis: cpuOf(setup.sessions.redis),
-    stores: cpuOf(setup.sessions.postgres) + cpuOf(setup.sessions.redis),
-    upstream: cpuOf(setup.sessions.upstream),
-    client: cpuOfOne(child.pid),
-    machine: machine(),
-  })
-  let window
-  if (untilMs) {
-    await sleep(fromMs)
-    const before = await look()
-    await sleep(untilMs - fromMs)
-    const after = await look()
-    const seconds = (after.at - before.at) / 1000
-    const chunks = after.chunks - before.chunks
-    const used = ['cpu', 'stores', 'upstream', 'client'].reduce((sum, name) => sum + after[name] - before[name], 0)
-    window = {
-      chunks_per_s: chunks / seconds,
-      us_per_chunk: ((after.cpu - before.cpu) * 1e6) / chunks,
-      workers_us_per_chunk: ((after.workers - before.workers) * 1e6) / chunks,
-      redis_us_per_chunk: ((after.redis - before.redis) * 1e6) / chunks,
-      ours: used / (seconds * cpus().length),
-      others: Math.max(0, (after.machine.busy - before.machine.busy - used) / (seconds * cpus().length)),
-      client_core: (after.client - before.client) / seconds,
-      upstream_core: (after.upstream - before.upstream) / seconds,
-    }
-    if (whileOpen) window.open = whileOpen()
-  }
-  await ended
-  const result = JSON.parse(said)
-  await sleep(300) // ends are still being stored
-  return { ...result, window, client_core: result.cpu_s / result.wall_s }
-}
-
-/** Processor time of one process, by its id. */
-function cpuOfOne(pid) {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / TICKS
-  } catch {
-    return 0
-  }
-}
-
-const failures = (runs) => runs.reduce((sum, one) => sum + one.failed, 0)
-
-/** "3 streams FAILED (transfer: …)", or nothing. */
-function failed(runs) {
-  const reasons = [...new Set(runs.flatMap((one) => Object.keys(one.reasons)))]
-  return failures(runs) ? [`${failures(runs)} streams FAILED (${reasons.join(', ')})`] : []
-}
-
-/** Why a figure says more of the tools than of what they measure. */
-function tooMuch(runs) {
-  const most = (pick) => Math.max(...runs.map((one) => (one.window ? pick(one.window) : 0)))
-  const notes = []
-  if (most((w) => w.client_core) > 0.95) notes.push('load generator at its limit')
-  if (most((w) => w.upstream_core) > 0.95) notes.push('test upstream at its limit')
-  const busy = most((w) => w.ours)
-  if (busy > 0) notes.push(`${Math.round(busy * 100)}% of the machine`)
-  const others = most((w) => w.others)
-  if (others > 0.1) notes.push(`void: ${Math.round(others * 100)}% went to other processes`)
-  return notes
-}
-
-/** Rounds of the given ways, the order turning. */
-async function rounds(ways, one) {
-  const out = []
-  for (let round = 0; round < ROUNDS; round++) {
-    const order = round % 2 ? [...ways].reverse() : ways
-    const result = {}
-    for (const way of order) result[way] = await one(way)
-    out.push(result)
-    process.stderr.write('.')
-  }
-  process.stderr.write('\n')
-  return out
-}
-
-const runsOf = (all) => all.flatMap((round) => Object.values(round))
-
-/** A row: the rounds' ratios of one figure, ours to N. */
-function ratio(name, goal, all, pick, unit, options = {}) {
-  const { base = 'bare', ours = 'messages', atLeast = false } = options
-  const ratios = all.map((round) => pick(round[ours], round) / pick(round[base], round)).filter(Number.isFinite)
-  const value = median(ratios)
-  return {
-    name,
-    goal: `${atLeast ? '≥' : '≤'} ${goal} × N`,
-    n: median(all.map((round) => pick(round[base], round))),
-    ours: median(all.map((round) => pick(round[ours], round))),
-    unit,
-    ratio: { median: value, min: Math.min(...ratios), max: Math.max(...ratios) },
-    met: failures(runsOf(all)) === 0 && (atLeast ? value >= goal : value <= goal),
-    notes: [...tooMuch(runsOf(all)), ...failed(runsOf(all))],
-  }
+/** Everything came, and as it was ordered. */
+function complete(all, name, ways) {
+  const runs = all.flatMap((round) => ways.map((way) => round[way]))
+  return plain(`${name}: lost, failed or not byte-exact`, '0', failures(runs), 'streams', failures(runs) === 0, failed(runs))
 }
 
 /* ---- the rows ---- */
 
-const RAMP_MS = 2.5 // for each stream
-const SETTLE_MS = 1500 // as in stream_load.c: from the last that is opened to the first chunk
+const COLUMNS = { bare: 'N', lua: 'M', floor: 'F', haproxy: 'haproxy', caddy: 'caddy', portkey: 'Portkey (no TLS)', completions: 'completions', messages: 'messages' }
+const PEERS = { haproxy: 1, caddy: 1, portkey: 10 }
+const peers = (all, name, unit, pick, judged = PEERS) => peersRow(all, { name, unit, columns: COLUMNS, peers: judged, ours: 'completions', pick, absent })
 
 /**
- * Streams that talk for some seconds once all are open: what opening costs (a TLS handshake, a commit) is not what these
- * rows are about, and on a machine that it fills it would decide when each stream talks.
+ * ways: what each round runs; load: under which; rounds, quick: how many rounds of the whole form and of the quick one (0: not
+ * in it); before: seconds that `prepare` takes; memory: memory is looked at; unless(): why it can't be run here; asked: only
+ * where it is named; figures(rounds): the table's rows.
  */
-const onStreams = (streams, perSecond, seconds, size = 32) => ({
-  streams,
-  chunks: Math.round(perSecond * seconds),
-  size,
-  'pace-ms': 1000 / perSecond,
-  'ramp-ms': Math.max(1000, streams * RAMP_MS),
-  together: true,
-  timestamps: true,
-})
-/** The part of such a run in which all talk. */
-const windowOf = (load) => {
-  const first = load['ramp-ms'] + SETTLE_MS + load['pace-ms']
-  return [first + 300, first + (load.chunks - 1) * load['pace-ms'] - 300].map(Math.round)
-}
-
-const added = (quantile) => (one, round) => Math.max(0.001, one.chunk_delay_ms[quantile] - round.direct.chunk_delay_ms[quantile])
-
-async function firstToken(name, way, goals) {
-  const load = { streams: 1000, concurrency: 1, chunks: 1, size: 16, 'pace-ms': 0 }
-  const all = await rounds(['direct', 'bare', way], (each) => run(each, load))
-  const addedFirst = (quantile) => (one, round) => one.first_delta_ms[quantile] - round.direct.first_delta_ms[quantile]
-  return [
-    ratio(`added time to first token, ${name}, p50`, goals[0], all, addedFirst('p50'), 'ms', { ours: way }),
-    ...(goals[1] ? [ratio(`added time to first token, ${name}, p99`, goals[1], all, addedFirst('p99'), 'ms', { ours: way })] : []),
-  ]
-}
-
-async function paced(streams, perSecond, seconds) {
-  const load = onStreams(streams, perSecond, seconds)
-  const [from, until] = windowOf(load)
-  return rounds(['direct', 'bare', 'messages'], (way) => run(way, load, from, until))
-}
-
 const ROWS = {
-  async 'first-token'() {
-    return [
-      ...(await firstToken('/chat/completions', 'completions', [3, 4])),
-      ...(await firstToken('/sessions/{id}/messages', 'session', [10])),
-    ]
+  'first-token': {
+    rounds: 7, quick: 3,
+    ways: ['direct', 'bare', 'lua', 'floor', 'completions', 'session'],
+    load: { streams: 1000, concurrency: 1, chunks: 1, size: 16, 'pace-ms': 0, seconds: 0.8 },
+    figures: (all) => [
+      beside(all, { name: 'added time to first token, one client, /chat/completions, p50', unit: 'ms', goals: [{ of: 'm', most: 1 }], ours: 'completions', ...NMF, pick: addedFirst('p50') }),
+      beside(all, { name: 'the same, p99', unit: 'ms', goals: [{ of: 'm', most: 1.2 }], ours: 'completions', ...NMF, pick: addedFirst('p99') }),
+      beside(all, { name: 'added time to first token, one client, /sessions/{id}/messages, p50', unit: 'ms', goals: [{ of: 'n', most: 9 }], ours: 'session', n: 'bare', pick: addedFirst('p50') }),
+    ],
   },
 
-  /** The rate that keeps the machine at 60%, found with ours, then delays at it. */
-  async delay() {
-    let rate = 50
-    for (; rate > 2; rate = Math.max(2, Math.floor(rate * 0.8))) {
-      const load = onStreams(1000, rate, 4)
-      const [from, until] = windowOf(load)
-      const { window } = await run('messages', load, from, until)
-      if (window.ours <= 0.6) break
-    }
-    const all = await paced(1000, rate, 6)
-    const name = `added delay per chunk, 1,000 streams × ${rate}/s`
-    return [ratio(`${name}, p50`, 2, all, added('p50'), 'ms'), ratio(`${name}, p99`, 2, all, added('p99'), 'ms')]
+  unpaced: {
+    rounds: 7, quick: 3,
+    ways: ['bare', 'lua', 'floor', 'completions', 'messages'],
+    load: { streams: 3000, concurrency: 50, chunks: 64, size: 16, 'pace-ms': 0, seconds: 2.4 },
+    figures: (all) => [
+      beside(all, { name: 'unpaced streams of 64 chunks, 50 at a time, /chat/completions', unit: '/s', goals: [{ of: 'n', least: 0.66 }, { of: 'm', least: 0.95 }], ours: 'completions', ...NMF, pick: rate }),
+      beside(all, { name: 'the same, processor time per request', unit: 'µs', ours: 'completions', ...NMF, pick: perStream }),
+      beside(all, { name: 'unpaced streams of 64 chunks, 50 at a time, /messages', unit: '/s', goals: [{ of: 'n', least: 0.27 }], ours: 'messages', n: 'bare', pick: rate }),
+      beside(all, { name: 'the same, processor time per request', unit: 'µs', ours: 'messages', n: 'bare', pick: perStream }),
+    ],
   },
 
-  async stress() {
-    const all = await paced(1000, 50, 6)
-    const name = '1,000 streams × 50/s'
-    return [
-      ratio(`added delay per chunk under stress, ${name}, p50`, 2, all, added('p50'), 'ms'),
-      ratio(`added delay per chunk under stress, ${name}, p99`, 2, all, added('p99'), 'ms'),
-      ratio(`processor time per chunk, ${name}`, 1.4, all, (one) => one.window.us_per_chunk, 'µs'),
-    ]
+  fast: {
+    rounds: 7, quick: 2,
+    ways: ['bare', 'lua', 'floor', 'completions', 'messages'],
+    load: onStreams(100, 250, 3),
+    figures: (all) => [
+      chunkCost(all, '100 streams × 250/s', 'completions', [{ of: 'n', most: 0.6 }]),
+      chunkCost(all, '100 streams × 250/s', 'messages', [{ of: 'n', most: 0.6 }]),
+      beside(all, { name: 'delay per chunk, 100 streams × 250/s, completions, p99', unit: 'ms', goals: [{ of: 'ours', most: 25 }], ours: 'completions', ...NMF, pick: delay('p99') }),
+      beside(all, { name: 'delay per chunk, 100 streams × 250/s, messages, p99', unit: 'ms', goals: [{ of: 'ours', most: 25 }], ours: 'messages', ...NMF, pick: delay('p99') }),
+      beside(all, { name: "delay of each stream's first text, 100 streams × 250/s, messages, p50", unit: 'ms', ours: 'messages', ...NMF, pick: (one) => one.first_chunk_delay_ms?.p50 }),
+    ],
   },
 
-  async many() {
-    const load = onStreams(5000, 5, 7)
-    const [from, until] = windowOf(load)
-    await run('messages', onStreams(2000, 5, 3)) // what a worker keeps once it has worked is no stream's
-    await sleep(2000)
-    const before = pssOf(setup.sessions.workers)
-    const all = await rounds(['direct', 'bare', 'messages'], async (way) => {
-      const one = await run(way, load, from, until, way === 'messages' ? () => pssOf(setup.sessions.workers) : undefined)
-      if (way === 'messages') {
-        await sleep(1000)
-        one.after_kb = pssOf(setup.sessions.workers)
-      }
-      return one
-    })
-    const name = '5,000 streams × 5/s'
-    const open = median(all.map((round) => (round.messages.window.open - before) / 5000))
-    const opened = all.map((round) => round.messages.window.open - before)
-    const back = median(all.map((round, i) => 1 - (round.messages.after_kb - before) / opened[i]))
-    return [
-      ratio(`processor time per chunk, ${name}`, 1.6, all, (one) => one.window.us_per_chunk, 'µs'),
-      ratio(`delay per chunk, ${name}, p99`, 2, all, (one) => one.chunk_delay_ms.p99, 'ms'),
-      plain('memory per open stream in the workers, 5,000 open', '≤ 24 KB PSS', open, 'KB', open <= 24),
-      plain('of it given back a second after they ended', '≥ 95%', back * 100, '%', back >= 0.95),
-    ]
+  'fast-stress': {
+    rounds: 1, quick: 1,
+    ways: ['completions', 'messages'],
+    load: onStreams(300, 250, 4),
+    figures: (all) => [complete(all, 'stress, 300 streams × 250/s, both ways', ['completions', 'messages'])],
   },
 
-  /** The same rate for each stream, more and more of them. */
-  async growth() {
-    const sizes = [100, 1000, 5000, 10000]
-    const all = []
-    for (let round = 0; round < Math.min(ROUNDS, 3); round++) {
-      const costs = {}
-      for (const streams of round % 2 ? [...sizes].reverse() : sizes) {
-        const load = onStreams(streams, 2, 7)
-        const { window, failed, chunk_delay_ms } = await run('messages', load, ...windowOf(load))
-        costs[streams] = { us: window.us_per_chunk, failed, p99: chunk_delay_ms.p99 }
-      }
-      all.push(costs)
-      process.stderr.write('.')
-    }
-    process.stderr.write('\n')
-    const at = (streams, pick) => median(all.map((costs) => pick(costs[streams])))
-    const failed = all.flatMap((costs) => Object.values(costs)).reduce((sum, one) => sum + one.failed, 0)
-    const growth = median(all.map((costs) => costs[5000].us / costs[100].us))
-    return [
-      plain('processor time per chunk, 100 to 5,000 streams at 2/s each', 'grows ≤ 1.3 ×', growth, '×', growth <= 1.3 && failed === 0),
-      ...sizes.map((streams) =>
-        plain(`— at ${streams.toLocaleString('en')} streams; a chunk's delay p99 ${figure(at(streams, (one) => one.p99))} ms`, '', at(streams, (one) => one.us), 'µs'),
+  delay: {
+    rounds: 7, quick: 1,
+    ways: ['direct', 'bare', 'lua', 'floor', 'completions', 'messages'],
+    load: onStreams(300, 7, 5),
+    figures: (all) =>
+      ['completions', 'messages'].flatMap((ours) =>
+        ['p50', 'p99'].map((quantile) => {
+          const spec = { name: `added delay per chunk, 300 streams × 7/s, ${ours}, ${quantile}`, unit: 'ms', goals: [{ of: 'n', most: 2 }], ours, ...NMF, pick: addedDelay(quantile), busiest: BUSIEST_IDLE }
+          const made = beside(all, spec)
+          return { ...made, notes: [...made.notes, shares(all, NAMES)] }
+        }),
       ),
-    ]
+  },
+
+  dense: {
+    rounds: 7, quick: 1,
+    ways: ['bare', 'lua', 'floor', 'completions', 'messages'],
+    load: onStreams(1000, 50, 4),
+    figures: (all) => [
+      chunkCost(all, '1,000 streams × 50/s', 'completions', [{ of: 'n', most: 1 }]),
+      chunkCost(all, '1,000 streams × 50/s', 'messages', [{ of: 'n', most: 1 }]),
+      beside(all, { name: 'delay per chunk, 1,000 streams × 50/s, messages, p99', unit: 'ms', ours: 'messages', ...NMF, pick: delay('p99') }),
+    ],
+  },
+
+  many: {
+    rounds: 7, quick: 1,
+    ways: ['bare', 'messages'],
+    load: onStreams(5000, 5, 6),
+    memory: ['messages'],
+    before: 15,
+    async prepare() {
+      await run('messages', onStreams(2000, 5, 3)) // what a worker keeps once it has worked is no stream's
+      await sleep(2000)
+    },
+    figures: (all, atRest) => {
+      const opened = all.map((round) => round.messages.open.workers - atRest.messages.workers)
+      const perStream = median(opened) / 5000
+      const back = median(all.map((round, i) => 1 - (round.messages.after.workers - atRest.messages.workers) / opened[i]))
+      return [
+        chunkCost(all, '5,000 streams × 5/s', 'messages', [{ of: 'n', most: 1.4 }], { n: 'bare' }),
+        beside(all, { name: 'delay per chunk, 5,000 streams × 5/s, messages, p99', unit: 'ms', ours: 'messages', n: 'bare', pick: delay('p99') }),
+        plain('memory per open stream in the workers, 5,000 open', '≤ 12 KB PSS', perStream, 'KB', perStream <= 12),
+        plain('of it given back a second after they ended', '≥ 95%', back * 100, '%', back >= 0.95),
+      ]
+    },
+  },
+
+  ten: {
+    rounds: 5, quick: 1,
+    ways: ['bare', 'messages'],
+    load: onStreams(10000, 2, 6),
+    figures: (all) => [
+      complete(all, '10,000 open streams × 2/s', ['messages']),
+      chunkCost(all, '10,000 streams × 2/s', 'messages', [{ of: 'n', most: 1.4 }], { n: 'bare' }),
+      beside(all, { name: 'delay per chunk, 10,000 streams × 2/s, messages, p99', unit: 'ms', goals: [{ of: 'n', most: 5 }], ours: 'messages', n: 'bare', pick: delay('p99') }),
+    ],
+  },
+
+  twenty: {
+    rounds: 1, quick: 0,
+    ways: ['messages'],
+    load: onStreams(20000, 1, 6),
+    unless() {
+      if (descriptors() < 24000) return `skipped: a process may open ${descriptors()} files here, and 24,000 are needed`
+      if (memoryLeft() < 6000) return `skipped: ${Math.round(memoryLeft())} MB of memory are free, and 6,000 are needed`
+      return undefined
+    },
+    figures: (all) => [complete(all, 'stress, 20,000 open streams × 1/s', ['messages'])],
+    skipped: (why) => [plain('stress, 20,000 open streams × 1/s: lost, failed or not byte-exact', '0', undefined, '', undefined, [why])],
+  },
+
+  peers: {
+    rounds: 3, quick: 1,
+    ways: Object.keys(COLUMNS),
+    load: onStreams(100, 100, 3),
+    figures: (all) => [peers(all, 'processor time per chunk, 100 streams × 100/s', 'µs', perChunk), peers(all, 'delay per chunk, 100 streams × 100/s, p50', 'ms', delay('p50'), { portkey: 10 })],
+  },
+
+  'peers-first': {
+    rounds: 3, quick: 1,
+    ways: ['direct', ...Object.keys(COLUMNS)],
+    load: { streams: 200, concurrency: 1, chunks: 1, size: 16, 'pace-ms': 0, seconds: 0.8 },
+    figures: (all) => [peers(all, 'added time to first token, one client, p50', 'ms', addedFirst('p50'), { portkey: 10 })],
+  },
+
+  'peers-memory': {
+    rounds: 1, quick: 0,
+    ways: Object.keys(COLUMNS),
+    load: onStreams(1000, 3, 3),
+    memory: Object.keys(COLUMNS),
+    before: 40,
+    async prepare() {
+      for (const way of present(this.ways)) await run(way, onStreams(200, 5, 1))
+      await sleep(1000)
+    },
+    figures: (all, atRest) => [peers(all, 'memory per open stream, 1,000 open, all but the stores', 'KB', (one, round) => (one.open.all - atRest[wayOf(round, one)].all) / 1000)],
+  },
+
+  /** Where it is asked for: the same rate for each stream, more and more of them. */
+  growth: {
+    rounds: 3, quick: 0, asked: true,
+    ways: ['messages'],
+    load: onStreams(100, 2, 7),
+    figures: growth,
   },
 
   /** Where it is asked for: of what a chunk costs, the part that the answer log is in. docs/adr/0001 holds it against a build without the log. */
-  async log() {
-    const rows = []
-    for (const [streams, perSecond, seconds] of [[1000, 20, 10], [5000, 5, 10]]) {
-      const load = onStreams(streams, perSecond, seconds)
-      const all = await rounds(['messages'], (way) => run(way, load, ...windowOf(load)))
-      const runs = runsOf(all)
-      const at = (pick) => median(runs.map((one) => pick(one.window)))
-      const name = `${streams.toLocaleString('en')} streams × ${perSecond}/s`
-      rows.push(
-        { ...plain(`processor time per chunk, ${name}: workers`, '', at((w) => w.workers_us_per_chunk), 'µs'), notes: [...tooMuch(runs), ...failed(runs)] },
-        plain('— Redis', '', at((w) => w.redis_us_per_chunk), 'µs'),
-      )
-    }
-    return rows
+  log: {
+    rounds: 7, quick: 0, asked: true,
+    ways: ['messages'],
+    load: onStreams(1000, 20, 10),
+    figures: (all) => ['workers', 'redis'].map((part) => plain(`processor time per chunk, 1,000 streams × 20/s: ${part}`, '', median(all.map((round) => round.messages.usage.parts_us_per_chunk[part])), 'µs', undefined, voids(all.map((round) => round.messages)))),
   },
 
-  async ten() {
-    const load = onStreams(10000, 2, 8)
-    const [from, until] = windowOf(load)
-    const all = await rounds(['bare', 'messages'], (way) => run(way, load, from, until))
-    const ours = all.map((round) => round.messages)
-    return [
-      { ...plain('10,000 open streams × 2/s: lost, failed or not byte-exact', '0', failures(ours), 'streams', failures(ours) === 0), notes: failed(ours) },
-      ratio('delay per chunk, 10,000 streams × 2/s, p99', 2, all, (one) => one.chunk_delay_ms.p99, 'ms'),
-    ]
-  },
-
-  async unpaced() {
-    const load = { streams: 3000, concurrency: 50, chunks: 64, size: 16, 'pace-ms': 0 }
-    const all = await rounds(['bare', 'completions', 'messages'], (way) => run(way, load))
-    const rate = (one) => one.ok / one.wall_s
-    return [
-      ratio('unpaced streams of 64 chunks, /chat/completions', 0.7, all, rate, '/s', { ours: 'completions', atLeast: true }),
-      ratio('unpaced streams of 64 chunks, /messages', 0.7, all, rate, '/s', { atLeast: true }),
-    ]
+  /** With TLS to the provider too: scripts/bench runs this one on a stack of its own settings. */
+  tls: {
+    rounds: 3, quick: 0,
+    ways: ['bareTls', 'messages'],
+    load: onStreams(1000, 20, 6),
+    figures: (all) => [
+      chunkCost(all, '1,000 streams × 20/s, TLS to the provider too', 'messages', [{ of: 'n', most: 1.4 }], { n: 'bareTls' }),
+      beside(all, { name: 'delay per chunk, 1,000 streams × 20/s, TLS to the provider too, messages, p99', unit: 'ms', goals: [{ of: 'n', most: 2 }], ours: 'messages', n: 'bareTls', pick: delay('p99') }),
+    ],
   },
 }
 
-/** With TLS to the provider too: scripts/bench runs this one on a stack of its own settings. */
-const TLS_ROWS = {
-  async tls() {
-    const load = onStreams(1000, 20, 7)
-    const all = await rounds(['bareTls', 'messages'], (way) => run(way, load, ...windowOf(load)))
-    const name = '1,000 streams × 20/s, TLS to the provider too'
-    return [
-      ratio(`processor time per chunk, ${name}`, 1.4, all, (one) => one.window.us_per_chunk, 'µs', { base: 'bareTls' }),
-      ratio(`delay per chunk, ${name}, p99`, 2, all, (one) => one.chunk_delay_ms.p99, 'ms', { base: 'bareTls' }),
-    ]
-  },
+const wayOf = (round, run) => Object.keys(round).find((way) => round[way] === run)
+
+async function growth(all) {
+  const sizes = [100, 1000, 5000, 10000]
+  const runs = { 100: all.map((round) => round.messages) }
+  for (const streams of sizes.slice(1)) runs[streams] = [await run('messages', onStreams(streams, 2, 7))]
+  const cost = (streams) => median(runs[streams].map(perChunk))
+  const grown = cost(5000) / cost(100)
+  return [
+    plain('processor time per chunk, 100 to 5,000 streams at 2/s each', 'grows ≤ 1.3 ×', grown, '×', grown <= 1.3 && failures(Object.values(runs).flat()) === 0),
+    ...sizes.map((streams) => plain(`— at ${streams.toLocaleString('en')} streams; a chunk's delay p99 ${figure(median(runs[streams].map(delay('p99'))))} ms`, '', cost(streams), 'µs', undefined)),
+  ]
 }
 
-/** met: undefined where there is no goal */
-const plain = (name, goal, value, unit, met) => ({ name, goal, ours: value, unit, met, notes: [] })
+/* ---- measuring ---- */
+
+const present = (ways) => ways.filter((way) => !absent[way])
+const memory = (way) => ({ all: memoryOf(way), ...(way === 'messages' ? { workers: workersMemory() } : {}) })
+
+async function oneWay(spec, way) {
+  const looks = spec.memory?.includes(way)
+  const one = await run(way, spec.load, looks ? () => memory(way) : undefined)
+  if (looks) {
+    await sleep(700) // with the pause of each run, a second after the end
+    one.after = memory(way)
+  }
+  return one
+}
+
+async function measure(name) {
+  const spec = ROWS[name], why = spec.unless?.(), count = roundsOf(spec, FORM), all = []
+  if (why) return spec.skipped(why)
+  process.stderr.write(`${name} `)
+  const ways = present(spec.ways)
+  await spec.prepare?.()
+  const atRest = Object.fromEntries((spec.memory ?? []).filter((way) => ways.includes(way)).map((way) => [way, memory(way)]))
+  for (let round = 0; round < count; round++) {
+    const result = {}
+    for (const way of round % 2 ? [...ways].reverse() : ways) result[way] = await oneWay(spec, way)
+    all.push(result)
+    process.stderr.write('.')
+  }
+  process.stderr.write('\n')
+  return spec.figures(all, atRest)
+}
 
 /* ---- what the tools can do ---- */
 
 async function ceilings() {
   const drained = JSON.parse(
-    execFileSync(`${setup.build}/sse-drain`, [
-      '--port', new URL(setup.upstream).port, '--streams', '1000', '--chunks', '1000', '--size', '32', '--pace-ms', '6',
-      '--pid', String(setup.sessions.upstream),
+    execFileSync(`${process.env.BENCH_BUILD}/sse-drain`, [
+      '--port', new URL(process.env.BENCH_UPSTREAM).port, '--streams', '1000', '--chunks', '1000', '--size', '32', '--pace-ms', '6',
+      '--pid', String(contenders.direct.parts.upstream),
     ]).toString(),
   )
   const direct = await run('direct', { streams: 1000, chunks: 500, size: 32, 'pace-ms': 0 })
-  const tls = await run('bare', { streams: 300, chunks: 2000, size: 32, 'pace-ms': 2, timestamps: true, 'ramp-ms': 300 }, 1000, 3500)
+  const tls = await run('bare', onStreams(300, 250, 2))
   return {
     upstream: drained,
     load_generator: { chunks_per_cpu_s: (direct.ok * 500) / direct.cpu_s },
-    load_generator_tls: { chunks_per_cpu_s: tls.window.chunks_per_s / tls.window.client_core },
+    load_generator_tls: { chunks_per_cpu_s: tls.usage.chunks_per_s / tls.usage.client_core },
   }
 }
 
-/* ---- output ---- */
-
-const figure = (value) => (value === undefined ? '' : Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2))
-
-function table(rows) {
-  const lines = ['| | goal | N | ours | ratio (min to max) | met | |', '| --- | --- | ---: | ---: | --- | --- | --- |']
-  for (const row of rows) {
-    const ratios = row.ratio ? `**${figure(row.ratio.median)}** (${figure(row.ratio.min)} to ${figure(row.ratio.max)})` : ''
-    lines.push(
-      `| ${row.name} | ${row.goal} | ${figure(row.n)} | ${figure(row.ours)} ${row.unit} | ${ratios} | ${row.met === undefined ? '' : row.met ? 'yes' : '**no**'} | ${row.notes.join('; ')} |`,
-    )
-  }
-  return lines.join('\n')
-}
+/* ---- commands ---- */
 
 /** Between the two marks of docs/performance.md. */
 function writeTable(text) {
@@ -409,34 +305,42 @@ function writeTable(text) {
   writeFileSync(file, page.replace(/(<!-- table -->\n)[^]*(<!-- end -->)/, (_, open, close) => `${open}${text}\n${close}`))
 }
 
-const [mode, ...chosen] = process.argv.slice(2)
-const known = { ...ROWS, ...TLS_ROWS }
 const read = () => JSON.parse(readFileSync(process.env.BENCH_JSON, 'utf8'))
+const write = (what) => writeFileSync(process.env.BENCH_JSON, JSON.stringify(what, null, 2))
+const chosen = (names) => (names.length ? names : Object.keys(ROWS).filter((name) => !ROWS[name].asked && roundsOf(ROWS[name], { quick: FORM.quick }) > 0))
 
-async function measure(names) {
-  const rows = []
-  for (const name of names) {
-    process.stderr.write(`${name} `)
-    rows.push(...(await known[name]()))
-  }
-  return rows
-}
-
-if (mode === 'list') {
-  console.log(Object.keys(known).join('\n'))
-} else if (mode === 'check') {
-  for (const name of chosen) if (!known[name]) throw new Error(`there is no row "${name}": ${Object.keys(known).join(' ')}`)
-} else if (mode === 'run') {
-  const tools = await ceilings()
-  const rows = await measure(chosen.length ? chosen.filter((name) => ROWS[name]) : Object.keys(ROWS).filter((name) => name !== 'log'))
-  writeFileSync(process.env.BENCH_JSON, JSON.stringify({ rounds: ROUNDS, cores: cpus().length, tools, rows }, null, 2))
-} else if (mode === 'run-tls') {
-  const before = read()
-  writeFileSync(process.env.BENCH_JSON, JSON.stringify({ ...before, rows: [...before.rows, ...(await measure(Object.keys(TLS_ROWS)))] }, null, 2))
-} else if (mode === 'table') {
-  const { rounds: count, cores, tools, rows } = read()
-  console.log(`${count} rounds on ${cores} cores. Test upstream alone: ${JSON.stringify(tools.upstream)}`)
+function showTable() {
+  const { cores: had, tools, rows } = read()
+  console.log(`${had} cores. Test upstream alone: ${JSON.stringify(tools.upstream)}`)
   console.log(`Load generator: ${figure(tools.load_generator.chunks_per_cpu_s)} chunks a second of its core, with TLS ${figure(tools.load_generator_tls.chunks_per_cpu_s)}\n`)
   console.log(table(rows))
   if (process.env.WRITE === 'yes') writeTable(table(rows))
-} else throw new Error('usage: rows.mjs list | check ROW… | run ROW… | run-tls | table')
+}
+
+const STARTING = 40 // seconds: stacks, and what the tools can do
+const COMMANDS = {
+  list: () => console.log(Object.keys(ROWS).join('\n')),
+  check(names) {
+    for (const name of names) if (!ROWS[name]) throw new Error(`there is no row "${name}": ${Object.keys(ROWS).join(' ')}`)
+  },
+  estimate(names) {
+    const seconds = chosen(names).reduce((sum, name) => sum + estimate(ROWS[name], FORM), STARTING)
+    console.log(`${chosen(names).map((name) => `${name} (${roundsOf(ROWS[name], FORM)})`).join(', ')}: about ${Math.ceil(seconds / 60)} minutes`)
+  },
+  chosen: (names) => console.log(chosen(names).join(' ')),
+  ways: (names) => console.log([...new Set(chosen(names).flatMap((name) => ROWS[name].ways))].join(' ')),
+  async start() {
+    write({ cores, tools: await ceilings(), rows: [] })
+  },
+  async run(names) {
+    for (const name of names) {
+      const rows = await measure(name), before = read() // after each, so that a run that is broken off keeps what it had
+      write({ ...before, rows: [...before.rows, ...rows.map((one) => ({ row: name, ...one }))] })
+    }
+  },
+  table: showTable,
+}
+
+const [command, ...names] = process.argv.slice(2)
+if (!COMMANDS[command]) throw new Error(`usage: rows.mjs ${Object.keys(COMMANDS).join(' | ')}`)
+await COMMANDS[command](names)

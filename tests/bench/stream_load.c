@@ -32,6 +32,7 @@
 #define STAMP_SIZE 18u               /* '@', 16 digits of microseconds, '@' */
 #define REASONS_MAX 32
 #define BODY_MAX_BYTES 1024u
+#define HEADERS_MAX 8
 #define SETTLE_MS 1500 /* what was asked for last is open by then */
 
 enum way { WAY_ONE_CALL, WAY_SESSION, WAY_COMPLETIONS };
@@ -40,8 +41,10 @@ struct options {
     const char *url;
     const char *cacert;
     const char *model;
-    const char *path;  /* of WAY_COMPLETIONS */
-    const char *extra; /* further keys for the marker */
+    const char *path;                 /* of WAY_COMPLETIONS */
+    const char *extra;                /* further keys for the marker */
+    const char *headers[HEADERS_MAX]; /* further ones of each request */
+    size_t header_count;
     char **tokens;
     size_t token_count;
     long streams;
@@ -110,6 +113,7 @@ struct load {
     struct reason reasons[REASONS_MAX];
     struct samples first;
     struct samples delays;
+    struct samples first_delays; /* of each stream's first chunk */
     struct stream *streams;
 };
 
@@ -193,9 +197,11 @@ static bool take_stamp(struct stream *self, size_t at, char byte)
         sent_us = sent_us * 10 + (uint64_t)(self->stamp[i] - '0');
     }
     const struct options *options = &self->load->options;
+    const uint64_t delay_us = here_us > sent_us ? here_us - sent_us : 0;
     long at_ms = (long)((here_us - self->load->began_us) / 1000);
+    if (self->bytes < STAMP_SIZE) samples_add(&self->load->first_delays, delay_us);
     if (at_ms >= options->from_ms && (options->until_ms == 0 || at_ms < options->until_ms))
-        samples_add(&self->load->delays, here_us > sent_us ? here_us - sent_us : 0);
+        samples_add(&self->load->delays, delay_us);
     return true;
 }
 
@@ -651,6 +657,7 @@ static void usage(void)
           "  --timeout-s N (120)\n"
           "  --one-call (default) | --session | --completions PATH\n"
           "  --model NAME      sent along; --completions needs one (test-load)\n"
+          "  --header TEXT     sent along; up to 8 of them\n"
           "  --marker TEXT     further keys for the upstream, such as 'first=50'\n",
           stderr);
     exit(2);
@@ -717,6 +724,7 @@ static void read_options(int argc, char **argv, struct options *out)
         {"model", required_argument, NULL, 'M'},
         {"marker", required_argument, NULL, 'k'},
         {"concurrency", required_argument, NULL, 'K'},
+        {"header", required_argument, NULL, 'H'},
         {0},
     };
     int option;
@@ -748,6 +756,10 @@ static void read_options(int argc, char **argv, struct options *out)
             break;
         case 'M': out->model = optarg; break;
         case 'k': out->extra = optarg; break;
+        case 'H':
+            if (out->header_count == HEADERS_MAX) usage();
+            out->headers[out->header_count++] = optarg;
+            break;
         default: usage();
         }
     }
@@ -768,6 +780,8 @@ static void make_headers(struct load *load)
         load->headers[i] = curl_slist_append(load->headers[i], "Content-Type: application/json");
         load->headers[i] = curl_slist_append(load->headers[i], "Accept: text/event-stream");
         load->headers[i] = curl_slist_append(load->headers[i], "Expect:");
+        for (size_t j = 0; j < load->options.header_count; j++)
+            load->headers[i] = curl_slist_append(load->headers[i], load->options.headers[j]);
         free(line);
     }
 }
@@ -806,6 +820,7 @@ static void load_close(struct load *load)
     free(load->streams);
     free(load->first.values);
     free(load->delays.values);
+    free(load->first_delays.values);
     close(load->epoll);
     curl_global_cleanup();
 }
@@ -828,6 +843,7 @@ static void print_result(struct load *load, double wall_s)
            options->pace_ms, options->http2 ? "true" : "false");
     samples_print(&load->first, "first_delta_ms");
     samples_print(&load->delays, "chunk_delay_ms");
+    samples_print(&load->first_delays, "first_chunk_delay_ms");
     printf(",\"wall_s\":%.3f,\"chunks_per_s\":%.0f,\"cpu_s\":%.3f,\"max_rss_kb\":%ld}\n", wall_s,
            (double)load->ok * (double)options->chunks / wall_s, cpu_s, used.ru_maxrss);
 }
