@@ -26,7 +26,7 @@ enum {
     STEP_MS = 10,         /* how long is waited before a look at whether Redis lives */
     MAX_SCRIPT_ARGS = 24,
     SHA_SIZE = 41,
-    JUST_LATE_MS = 10,    /* a request that has waited in vain once doesn't wait again */
+    JUST_LATE_MS = 40,    /* a request that has waited in vain once doesn't wait again */
     REPLY_MARGIN_MS = 5,  /* of a call's time kept for the way back: see redis_conn_deadline_ms */
     ROLE_LOOK_MS = 1000,  /* a connection that only reads would never meet a refusal: it asks for the role */
     CLOCK_STEP_MS = 1000, /* Redis' clock went back by more than this: it was set, our estimate is void */
@@ -222,10 +222,11 @@ static void note_life(struct redis_conn *conn)
     if (atomic_load(&conn->server->late)) atomic_store(&conn->server->late, 0);
 }
 
-/* After a step in which nothing came here. It counts for its length, however much longer this thread slept: where it
- * gets no processor, Redis may get none either. */
-static void count_silence(struct redis_conn *conn, int step_ms)
+/* After a step in which nothing came here. This thread may have slept longer than that: where it gets no processor,
+ * Redis may get none either. So what it slept counts for half, and at least the step does. */
+static void count_silence(struct redis_conn *conn, int step_ms, int64_t slept_ms)
 {
+    if (slept_ms > 2 * (int64_t)step_ms) step_ms = (int)(slept_ms / 2);
     unsigned long long heard = atomic_load(&conn->server->heard);
     conn->silent_ms = heard == conn->heard ? conn->silent_ms + step_ms : 0;
     conn->heard = heard;
@@ -240,13 +241,14 @@ static bool wait_for(struct redis_conn *conn, short events)
     struct pollfd wanted = {.fd = conn->context->fd, .events = events};
     const int call_ms = conn->server->call_ms;
     for (;;) {
-        bool is_over = now_ms() >= conn->last_ms;
+        const int64_t began_ms = now_ms();
+        bool is_over = began_ms >= conn->last_ms;
         int left_ms = call_ms - conn->silent_ms, step_ms = left_ms < STEP_MS ? left_ms : STEP_MS;
         /* where no time is left one look is still due: the answer may be there, and only we were late */
         int ready = poll(&wanted, 1, is_over || step_ms < 0 ? 0 : step_ms);
         if (ready > 0) return true;
         if (ready < 0 && errno != EINTR) return false;
-        if (ready == 0) count_silence(conn, step_ms);
+        if (ready == 0) count_silence(conn, step_ms, now_ms() - began_ms);
         if (is_over || conn->silent_ms >= call_ms) return false;
     }
 }
