@@ -47,7 +47,7 @@ function chunkCost(all, name, ours, goals, others = NMF) {
 /** Everything came, and as it was ordered. */
 function complete(all, name, ways) {
   const runs = all.flatMap((round) => ways.map((way) => round[way]))
-  return plain(`${name}: lost, failed or not byte-exact`, '0', failures(runs), 'streams', failures(runs) === 0, failed(runs))
+  return plain(`${name}: lost, failed or not byte-exact`, '0', failures(runs), 'streams', failures(runs) === 0, [...voids(runs), ...failed(runs)])
 }
 
 /* ---- the rows ---- */
