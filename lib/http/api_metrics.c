@@ -229,8 +229,8 @@ static void what_was_counted(struct buf *out, const struct metrics_counters *cou
              "Requests to chat by whether the rollout has it on for the user.");
     counter(out, "redis_calls_late_total", counted->redis_late, "Calls of Redis without an answer after 40 ms.");
     counter(out, "redis_calls_given_up_total", counted->redis_given_up,
-            "Of them, those that ended without: Redis was silent to all of the worker, or for 400 ms to this call.");
-    counter(out, "redis_calls_repeated_total", counted->redis_asked_again,
+            "Calls that ended without an answer: Redis was silent to all of the worker, or for 400 ms to this call.");
+    counter(out, "redis_calls_repeated_total", counted->redis_repeated,
             "Requests to the limits that Redis got too late to count, and that were sent again.");
     counter(out, "workers_lost_total", counted->workers_lost,
             "Worker processes that ended unasked, and were replaced.");

@@ -47,7 +47,7 @@ struct post {
 /* What a turn's end does, in this order. */
 enum loop_phase {
     LOOP_SHOW,   /* what the turn brought is shown, in one piece */
-    LOOP_SETTLE, /* what could not be done within a callback of some library */
+    LOOP_SETTLE, /* what could not be done within a reading, or a callback */
     LOOP_GATHER, /* what takes along all that the turn has brought */
     LOOP_FREE,   /* what has to come last: memory is freed that nothing of this turn can point to any more */
     LOOP_PHASES

@@ -70,8 +70,8 @@ struct metrics_counters {
     uint64_t completions[COMPLETION_RESULTS];
     uint64_t feedback[RATINGS];
     uint64_t cohorts[COHORTS];
-    uint64_t redis_late, redis_given_up, redis_asked_again; /* calls; see redis/conn.h */
-    uint64_t workers_lost;                                  /* the master counts them (metrics_lost) */
+    uint64_t redis_late, redis_given_up, redis_repeated; /* calls; see redis/conn.h */
+    uint64_t workers_lost;                               /* the master counts them (metrics_lost) */
 };
 
 struct metrics_gauges {

@@ -188,11 +188,29 @@ static void hold(struct redis_admission *self, const struct admit_args *args, co
     owed_hold(&self->owed, &count);
 }
 
+/* Too late although we still wait: Redis or we got no processor, or its clock was set forward and is known now. */
+static struct standing ask_until_in_time(struct redis_admission *self, struct admit_args *args,
+                                         const struct question *question, const char *const *list, size_t len)
+{
+    struct standing standing = {.verdict = UNKNOWN};
+    for (int attempt = 0; attempt < ASKED_AT_MOST; attempt++) {
+        if (attempt > 0 && !redis_conn_renew_deadline(self->conn)) break;
+        put_number(args->deadline, redis_conn_deadline_ms(self->conn));
+        redisReply *reply = redis_conn_eval(self->conn, self->admit_script, 4, list, len);
+        if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
+        if (reply) freeReplyObject(reply);
+        if (standing.verdict == UNKNOWN && leases(question)) hold(self, args, question);
+        if (standing.verdict != TOO_LATE) return standing;
+    }
+    standing.verdict = UNKNOWN;
+    return standing;
+}
+
 /* UNKNOWN: Redis didn't answer, or not in time. */
 static struct standing ask_redis(struct redis_admission *self, const struct caller *caller,
                                  const struct question *question, int64_t now_ms)
 {
-    struct standing standing = {.verdict = UNKNOWN};
+    const struct standing unknown = {.verdict = UNKNOWN};
     struct admit_args args;
     const char *const list[] = {args.rate,
                                 args.daily,
@@ -211,20 +229,9 @@ static struct standing ask_redis(struct redis_admission *self, const struct call
                                 question->rest.model,
                                 question->looks ? "1" : "0",
                                 args.units};
-    if (!redis_conn_begin(self->conn) || !owed_give_back(&self->owed, question->answer_id)) return standing;
+    if (!redis_conn_begin(self->conn) || !owed_give_back(&self->owed, question->answer_id)) return unknown;
     put_args(&args, caller, question, now_ms);
-    /* too late although we still wait: Redis or we got no processor, or its clock was set forward and is known now */
-    for (int attempt = 0; attempt < ASKED_AT_MOST; attempt++) {
-        if (attempt > 0 && !redis_conn_renew_deadline(self->conn)) break;
-        put_number(args.deadline, redis_conn_deadline_ms(self->conn));
-        redisReply *reply = redis_conn_eval(self->conn, self->admit_script, 4, list, sizeof list / sizeof list[0]);
-        if (!read_standing(self->conn, reply, &standing)) standing.verdict = UNKNOWN;
-        if (reply) freeReplyObject(reply);
-        if (standing.verdict == UNKNOWN && leases(question)) hold(self, &args, question);
-        if (standing.verdict != TOO_LATE) return standing;
-    }
-    standing.verdict = UNKNOWN;
-    return standing;
+    return ask_until_in_time(self, &args, question, list, sizeof list / sizeof list[0]);
 }
 
 static enum chat_error refuse(const struct chat_policy *policy, enum verdict verdict, int64_t now_ms,

@@ -21,8 +21,8 @@
 enum {
     MAX_SCRIPTS = 16,
     LATE_CALLS = 3,
-    AWAY_AFTER_CALLS = 2, /* in the time of so many: threads that wait at once are late at once */
-    LONGEST_CALLS = 10,   /* no call lasts longer than the time of so many, however lively Redis is */
+    AWAY_AFTER_CALLS = 2, /* Redis is away only if the first of them began so many call_ms ago */
+    LONGEST_CALLS = 10,   /* a call ends after so many call_ms, whatever Redis does */
     STEP_MS = 10,         /* how long is waited before a look at whether Redis lives */
     MAX_SCRIPT_ARGS = 24,
     SHA_SIZE = 41,
@@ -58,6 +58,7 @@ struct redis_conn {
     unsigned long long heard; /* the server's, when it was last looked at */
     int silent_ms;            /* so long this call has waited, and nobody of this process heard from Redis */
     bool late;                /* the call has lasted longer than one should */
+    bool looked_last;         /* past the end of the call: what comes in parts has no more time */
     int64_t late_at_ms;       /* when it last waited in vain; 0: never */
     int64_t clock_offset_ms; /* Redis' clock less our monotonic one: never more than it is, see redis_conn_learn_time */
     struct {
@@ -219,7 +220,9 @@ static void note_life(struct redis_conn *conn)
 {
     conn->heard = atomic_fetch_add(&conn->server->heard, 1) + 1;
     conn->silent_ms = 0;
-    if (atomic_load(&conn->server->late)) atomic_store(&conn->server->late, 0);
+    if (!atomic_load(&conn->server->late)) return;
+    atomic_store(&conn->server->late, 0);
+    atomic_store(&conn->server->late_since_ms, 0);
 }
 
 /* After a step in which nothing came here. This thread may have slept longer than that: where it gets no processor,
@@ -246,7 +249,10 @@ static bool wait_for(struct redis_conn *conn, short events)
         int left_ms = call_ms - conn->silent_ms, step_ms = left_ms < STEP_MS ? left_ms : STEP_MS;
         /* where no time is left one look is still due: the answer may be there, and only we were late */
         int ready = poll(&wanted, 1, is_over || step_ms < 0 ? 0 : step_ms);
-        if (ready > 0) return true;
+        if (ready > 0 && !(is_over && conn->looked_last)) {
+            conn->looked_last = is_over;
+            return true;
+        }
         if (ready < 0 && errno != EINTR) return false;
         if (ready == 0) count_silence(conn, step_ms, now_ms() - began_ms);
         if (is_over || conn->silent_ms >= call_ms) return false;
@@ -258,8 +264,9 @@ static bool wait_for(struct redis_conn *conn, short events)
 static void note_late(const struct redis_conn *conn, const char *reason)
 {
     struct redis_server *server = conn->server;
+    long long none = 0;
+    atomic_compare_exchange_strong(&server->late_since_ms, &none, conn->begun_ms);
     int before = atomic_fetch_add(&server->late, 1);
-    if (before == 0) atomic_store(&server->late_since_ms, conn->begun_ms);
     int64_t late_ms = now_ms() - atomic_load(&server->late_since_ms);
     bool gone = before + 1 >= LATE_CALLS && late_ms >= (int64_t)AWAY_AFTER_CALLS * server->call_ms;
     metrics_add(&metrics->counters.redis_given_up, 1);
@@ -448,7 +455,7 @@ bool redis_conn_renew_deadline(struct redis_conn *conn)
     int64_t now = now_ms(), deadline_ms = now + conn->server->call_ms;
     if (!conn->context || now >= conn->last_ms) return false;
     conn->deadline_ms = deadline_ms < conn->last_ms ? deadline_ms : conn->last_ms;
-    metrics_add(&metrics->counters.redis_asked_again, 1);
+    metrics_add(&metrics->counters.redis_repeated, 1);
     return true;
 }
 
@@ -588,7 +595,7 @@ static void begin_time(struct redis_conn *conn)
     conn->last_ms = conn->begun_ms + (int64_t)LONGEST_CALLS * conn->server->call_ms;
     conn->heard = atomic_load(&conn->server->heard);
     conn->silent_ms = 0;
-    conn->late = false;
+    conn->late = conn->looked_last = false;
 }
 
 bool redis_conn_begin(struct redis_conn *conn)

@@ -4,16 +4,15 @@
  *   redis_server   one a process: where Redis is, and whether it is away. Any thread.
  *   redis_conn     one a thread: connects when first used, reconnects when broken.
  *
- * A call ends in call_ms from redis_conn_begin, with looking the name up, connecting, greeting (AUTH, SELECT, TIME,
- * SCRIPT LOAD) and its commands, unless Redis is late only: it waits on while anything comes from Redis, on whichever
- * connection of the process. It is given up after a silence of call_ms, and after ten times call_ms in any case.
- * Several calls in a row that were given up say that Redis is away. Then calls of the whole process fail at once; about
- * every REDIS_PROBE_MS (jittered) one of them is let through to look.
- * Only a primary is spoken to. A connection asks for the role when it is made, and once a second along with what it is
- * used for; one that meets a replica, or is refused as by one (READONLY), drops all connections of the process. What
- * was refused, of which nothing was done, is sent once more on a fresh one, in the time of the same call.
- * hiredis' own redisReconnect is of no use for this: it forgets timeouts, AUTH and SELECT.
- * The process must ignore SIGPIPE: hiredis writes without MSG_NOSIGNAL. Nothing logged here holds the URL.
+ * A call has call_ms from redis_conn_begin for everything: looking the name up, connecting, greeting (AUTH, SELECT,
+ * TIME, SCRIPT LOAD), its commands. If Redis is late, it waits on while anything comes from it, on any connection of
+ * the process. It ends after a silence of call_ms, and after ten times call_ms in any case. Several calls in a row that
+ * were given up say that Redis is away. Then calls of the whole process fail at once; about every REDIS_PROBE_MS
+ * (jittered) one of them is let through to look. Only a primary is spoken to. A connection asks for the role when it is
+ * made, and once a second along with what it is used for; one that meets a replica, or is refused as by one (READONLY),
+ * drops all connections of the process. What was refused, of which nothing was done, is sent once more on a fresh one,
+ * in the time of the same call. hiredis' own redisReconnect is of no use for this: it forgets timeouts, AUTH and
+ * SELECT. The process must ignore SIGPIPE: hiredis writes without MSG_NOSIGNAL. Nothing logged here holds the URL.
  */
 #ifndef REDIS_CONN_H
 #define REDIS_CONN_H
@@ -59,7 +58,7 @@ bool redis_conn_renew_deadline(struct redis_conn *conn);
 void redis_conn_learn_time(struct redis_conn *conn, int64_t server_ms);
 
 /* After a failure: true where a Redis that is no primary refused, and a connection to another stands. Nothing of the
- * call was done there: send all of it again, once. The deadline stays. */
+ * call was done there: send all of it again, once. The deadline stays. A call that is late already isn't sent again. */
 bool redis_conn_again(struct redis_conn *conn);
 /* The next call asks for the role first, however lately that was done. */
 void redis_conn_doubt(struct redis_conn *conn);

@@ -1,8 +1,8 @@
 /*
  * What admissions may have counted that were refused, because their answer never came. Redis runs a script in time, and
- * its answer may still be late: then nobody knows. What was refused so is owed: it is taken back before the next
- * admission of the process. Until then its units count. Its lease tells whether it was counted. A lease lives 15 s;
- * after that a unit of the day stays spent.
+ * its answer may still be late: then nobody knows. What was refused so is owed. Before an admission, its thread
+ * takes back what it holds itself, and up to four of the process's. Until then the units count. Its lease tells whether
+ * it was counted. A lease lives 15 s; after that a unit of the day stays spent.
  *
  * For admission.c alone. A struct owed belongs to one thread; what is owed is common to the process.
  */
@@ -37,9 +37,8 @@ struct owed {
 void owed_open(struct owed *owed, struct redis_conn *conn);
 /* Holds what the admission of a moment ago may have counted. Before, owed_give_back was called. */
 void owed_hold(struct owed *owed, const struct owed_count *count);
-/* What is held was refused for good: any thread may take it back now. Of more than 64 the oldest are forgotten
- * (logged).
- */
+/* What is held was refused for good: any thread may take it back now. Of more than 64, those that wait longest
+ * in line are forgotten (logged). */
 void owed_let_go(struct owed *owed);
 /* Within a call that was begun (redis_conn_begin), before `answer_id` is asked for ("": no answer is): takes back what
  * is held, and some of what the process owes. What Redis could still count is left for later, but for `answer_id`

@@ -3,7 +3,7 @@
  * process wrote since the last one, asks for the text of answers that others write, and brings notes of others: stop
  * this answer, somebody watches that one. A job makes it (`jobs`), one at a time, every 20 to 50 ms while anything
  * lives. So at most one is under way, however many answers there are, and a client's bytes never wait for it. One
- * carries so much at most of each; if there is more, the next follows at once.
+ * carries at most 64 texts, 64 ended answers and 64 reads; if there is more, the next follows at once.
  *
  * Everything here is for the loop's thread, and so are the callbacks. The structs are embedded in answers and
  * followers, which own them.

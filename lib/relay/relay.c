@@ -187,7 +187,7 @@ enum { TICKETS_A_TURN = 256 };
 struct tickets_call {
     struct post post;
     struct relay *relay;
-    bool goes_on;                   /* in: it isn't the first turn; out: nor the last */
+    bool goes_on;                   /* in: the walk has begun; out: it isn't over */
     struct admission_ticket *items; /* room for as many as a turn takes */
     size_t count;
 };

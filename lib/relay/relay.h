@@ -4,7 +4,7 @@
  * threads. It never blocks.
  *
  *   request thread ──start/attach/stop──► posts ─┐
- *   provider ──upstream/─► decoder ──► text ───┼─► listeners (usecases/listener.h)
+ *   provider ──upstream/──► decoder ──► text ───┼─► listeners (usecases/listener.h)
  *   job threads ◄──finish job── ended answer ◄───┘
  *
  * relay.c is only the port (usecases/answers.h) and the relay's beginning and end. What lives here is in files of its
@@ -60,8 +60,8 @@ const char *relay_process_id(const struct relay *relay);
  * thread. */
 int relay_live(const struct relay *relay);
 /* Copies the tickets of all live answers and completions that hold a lease, for renewing it, 256 in a turn of the loop.
- * Who comes meanwhile may be left out. Sets *out, for free(); NULL without memory. Returns how many. Waits for these
- * turns. One thread at a time, and not the loop's own. */
+ * Who comes meanwhile may be left out. Sets *out, for free(); without memory some are left out, and it may be NULL.
+ * Returns how many. Waits for these turns. One thread at a time, and not the loop's own. */
 size_t relay_tickets(struct relay *relay, struct admission_ticket **out);
 /* The log may have lost everything: the next exchanges write all answers of this process to it again, silent ones too.
  * Waits for a turn. Not from the loop's own thread. */

@@ -15,7 +15,7 @@
 enum {
     POOL_CONNECTIONS = 16,
     IDLE_MAX = 256,
-    IDLE_MS = 110000,            /* common servers close one after 75 s; later it isn't worth a try */
+    IDLE_MS = 110000,            /* most servers have closed one by then */
     OPENING_BUFFER_BYTES = 1024, /* libcurl's, while it opens */
 };
 
@@ -299,12 +299,14 @@ static void on_idle_timer(void *owner)
     set_idle_timer(connections);
 }
 
-/* What comes to an idle one is its end, or something of TLS alone. */
-static void look_at_idle(struct connection *connection)
+/* What comes to an idle one is its end, or something of TLS alone. false: it was closed. */
+static bool look_at_idle(struct connection *connection)
 {
     char byte;
     size_t len;
-    if (connection_read(connection, &byte, sizeof byte, &len) != CURLE_AGAIN) close_idle(connection);
+    if (connection_read(connection, &byte, sizeof byte, &len) == CURLE_AGAIN) return true;
+    close_idle(connection);
+    return false;
 }
 
 static void on_event(struct watch *watch, uint32_t events)
@@ -318,10 +320,20 @@ static void on_event(struct watch *watch, uint32_t events)
 
 /* ---- what its user does ---- */
 
+/* The newest that is as it was left. What nobody has asked for may have come in this very turn: then it is closed. */
+static struct connection *find_idle(struct connections *connections)
+{
+    while (connections->newest) {
+        struct connection *connection = connections->newest;
+        if (look_at_idle(connection)) return connection;
+    }
+    return NULL;
+}
+
 bool connection_take(struct connections *connections, struct connection_user *user, bool fresh)
 {
-    struct connection *connection = connections->newest;
-    if (fresh || !connection) return open_connection(connections, user);
+    struct connection *connection = fresh ? NULL : find_idle(connections);
+    if (!connection) return open_connection(connections, user);
     unlink_idle(connections, connection);
     connection->user = user;
     user->connection = connection;

@@ -1,4 +1,5 @@
-/* struct upstream, for the files of lib/upstream alone; upstream.c makes and frees it. The loop's thread alone. */
+/* struct upstream, for the files of lib/upstream alone; upstream.c makes and frees it. The
+ * loop's thread; settings and headers never change, so any thread may read them. */
 #ifndef UPSTREAM_INTERNAL_H
 #define UPSTREAM_INTERNAL_H
 

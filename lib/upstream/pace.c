@@ -6,9 +6,8 @@
 #include "metrics/metrics.h"
 
 enum {
-    SOON_MS = 32,    /* text that comes later than this after the last comes after quiet */
+    QUIET_MS = 32,   /* text that comes later than this after the last comes after quiet */
     FLOWS_AFTER = 3, /* readings */
-    QUIET_AFTER = 3, /* readings */
     TICK_MS = 4,     /* those that are due within one are read in one turn */
     TURN_MAX = 64,   /* readings a turn, as of events (TURN_MAX_EVENTS) */
     MEASURE_MS = 100,
@@ -52,8 +51,8 @@ static void arm(struct pace *pace)
 
 static void append(struct pace *pace, struct paced *paced)
 {
-    int64_t due_ms = (pace->loop->now_ms + pace->now_ms) / TICK_MS * TICK_MS;
-    if (due_ms <= pace->loop->now_ms) due_ms += TICK_MS;
+    int64_t now_ms = pace->loop->now_ms, due_ms = (now_ms + pace->now_ms) / TICK_MS * TICK_MS;
+    if (due_ms <= now_ms) due_ms = now_ms + pace->now_ms; /* a pace of less than a tick */
     /* where the pace has just fallen, not before those of the higher one: the list stays in order */
     paced->due_ms = pace->last && pace->last->due_ms > due_ms ? pace->last->due_ms : due_ms;
     paced->next = NULL;
@@ -80,7 +79,7 @@ void pace_leave(struct pace *pace, struct paced *paced)
         pace->last = paced->previous;
     paced->next = paced->previous = NULL;
     paced->on = false;
-    paced->soon = paced->empty = 0;
+    paced->soon = 0;
 }
 
 static bool is_due(const struct pace *pace)
@@ -94,6 +93,7 @@ static void on_timer(void *owner)
     pace->running = true;
     for (int i = 0; i < TURN_MAX && is_due(pace); i++) pace->first->read(pace->first); /* takes it to the end, or out */
     pace->running = false;
+    if (!pace->first) set_pace(pace, 0); /* nobody is paced: there is no pace to show */
     if (is_due(pace))
         loop_at_turn_end(pace->loop, LOOP_FREE, &pace->more);
     else
@@ -114,17 +114,17 @@ static bool flows(const struct pace *pace, const struct paced *paced)
     return pace->now_ms > 0 && paced->soon >= FLOWS_AFTER;
 }
 
-static bool is_quiet(const struct pace *pace, const struct paced *paced)
+/* Whether one that is paced is to wait for events again. */
+static bool is_quiet(const struct pace *pace, const struct paced *paced, unsigned chunks)
 {
-    return pace->now_ms == 0 || paced->empty >= QUIET_AFTER;
+    return pace->now_ms == 0 || (!chunks && pace->loop->now_ms - paced->read_ms >= QUIET_MS);
 }
 
 static void note(struct pace *pace, struct paced *paced, unsigned chunks)
 {
     int64_t now_ms = pace->loop->now_ms;
-    paced->empty = chunks ? 0 : (unsigned char)(paced->empty + 1);
     if (!chunks) return;
-    bool soon = paced->read_ms && now_ms - paced->read_ms <= SOON_MS;
+    bool soon = paced->read_ms && now_ms - paced->read_ms < QUIET_MS;
     paced->soon = !soon ? 0 : paced->soon < FLOWS_AFTER ? (unsigned char)(paced->soon + 1) : paced->soon;
     paced->read_ms = now_ms;
     pace->reads++;
@@ -136,13 +136,12 @@ bool pace_took(struct pace *pace, struct paced *paced, unsigned chunks)
 {
     if (!pace->max_ms) return false;
     note(pace, paced, chunks);
-    bool stays = paced->on ? !is_quiet(pace, paced) : flows(pace, paced);
-    unsigned char soon = paced->soon, empty = paced->empty;
+    bool stays = paced->on ? !is_quiet(pace, paced, chunks) : flows(pace, paced);
+    unsigned char soon = paced->soon;
     pace_leave(pace, paced);
     if (!stays) return false;
     append(pace, paced);
     paced->soon = soon;
-    paced->empty = empty;
     return true;
 }
 

@@ -1,10 +1,10 @@
 /*
- * When a stream is read. The first text of an answer, and text after quiet, is read as soon as it comes. A stream that
- * flows may wait: not to read it lets the kernel gather what comes, and one reading, one write to nginx, one TLS record
- * and one wake-up of the browser then carry several chunks.
+ * When a stream is read. The first text of an answer, and text after 32 ms of quiet, is read as soon as it comes. A
+ * stream that flows may wait: not to read it lets the kernel gather what comes, and one reading, one write to nginx,
+ * one TLS record and one wake-up of the browser then carry several chunks.
  *
  *   waiting for events ── FLOWS_AFTER readings, each soon after the last ──► paced: read every `pace` milliseconds,
- *                      ◄── QUIET_AFTER readings in a row found nothing ──    without waiting for events
+ *                      ◄── a reading found nothing, QUIET_MS after the last text ──  without waiting for events
  *
  * The pace is by need: 0 while the loop has time, and up to the bound of its settings as it gets busy. It follows what
  * the loop would have to do without it: its busy share, times the chunks that a reading brings.
@@ -23,11 +23,10 @@
 struct paced {
     struct paced *next, *previous;
     void (*read)(struct paced *self); /* called when its time has come; then pace_took is */
-    int64_t read_ms;                  /* when it was read last; 0: never */
+    int64_t read_ms;                  /* when it last brought something; 0: never */
     int64_t due_ms;
-    unsigned char soon;  /* readings, each soon after the last */
-    unsigned char empty; /* in a row */
-    bool on;             /* it is paced */
+    unsigned char soon; /* readings, each soon after the last */
+    bool on;            /* it is paced */
 };
 
 struct pace {
@@ -40,14 +39,14 @@ struct pace {
     struct turn_end more;   /* some were left for the next turn */
     int64_t measured_ms;    /* the beginning of what is measured */
     int64_t busy_us;        /* of the loop, by then */
-    unsigned reads, chunks; /* of paced streams, since */
+    unsigned reads, chunks; /* of all streams, since */
 };
 
 /* Takes one that is all zero. */
 void pace_open(struct pace *pace, struct loop *loop, int max_ms);
 void pace_close(struct pace *pace);
-/* The stream's connection was read: `chunks` pieces of it were of use. Returns whether it is paced from now on, or
- * still: then its owner waits for no events, and `read` is called. */
+/* The stream's connection was read, and `chunks` pieces of a body came, comments too. Returns whether it is paced from
+ * now on, or still: then its owner waits for no events, and `read` is called. */
 bool pace_took(struct pace *pace, struct paced *paced, unsigned chunks);
 /* It is read no more, or waits for events again. One that isn't paced is fine. */
 void pace_leave(struct pace *pace, struct paced *paced);

@@ -101,7 +101,7 @@ static bool read_once(struct transfer *transfer, unsigned *pieces)
         transfer->held = true;
         return false;
     }
-    if (transfer->phase != TRANSFER_ASKING) return false; /* stopped */
+    metrics_add(&metrics->counters.upstream_reads, 1);
     CURLcode result = connection_read(transfer->user.connection, upstream->bytes, sizeof upstream->bytes, &len);
     if (result == CURLE_AGAIN) return false;
     if (result != CURLE_OK)
@@ -132,7 +132,6 @@ static void read_response(struct transfer *transfer, int reads_max)
     while (reads_max-- > 0 && read_once(transfer, &pieces)) {}
     if (pieces && transfer->spec.read_done) transfer->spec.read_done(transfer->spec.owner);
     transfer->reading = false;
-    metrics_add(&metrics->counters.upstream_reads, 1);
     if (transfer->held) pace_leave(&transfer->upstream->pace, &transfer->paced);
     wait_for_more(transfer, pieces);
 }

@@ -24,7 +24,7 @@ enum transfer_phase {
 /* Borrowed until the transfer is closed. */
 struct transfer_spec {
     const char *method; /* "POST", "GET" */
-    const char *target; /* of upstream->targets */
+    const char *target; /* upstream->completions_target or models_target */
     const char *body;   /* NULL: there is none */
     size_t body_len;
     const struct trace *trace;

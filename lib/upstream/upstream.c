@@ -111,7 +111,10 @@ void upstream_close(struct upstream *upstream)
     if (upstream->head_lines) explicit_bzero(upstream->head_lines, strlen(upstream->head_lines));
     free(upstream->head_lines);
     free(upstream->warm);
+    for (struct curl_slist *line = upstream->headers; line; line = line->next)
+        explicit_bzero(line->data, strlen(line->data));
     curl_slist_free_all(upstream->headers);
+    explicit_bzero(upstream->outgoing, sizeof upstream->outgoing);
     curl_global_cleanup();
     free(upstream);
 }

@@ -4,8 +4,9 @@
  *
  *   for others   upstream.h (its life; warm.c, blocking.c), question.h (one question over all its tries),
  *                facts.h (what is known of a question), settings.h
- *   for itself   retry (which try follows), transfer (one request), response (HTTP/1.1's framing), pace (when a stream
- * is read), connections, warm, tally, internal.h (struct upstream)
+ *
+ *   for itself   retry (which try follows), transfer (one request), response (HTTP/1.1's framing),
+ *                pace (when a stream is read), connections, warm, tally, internal.h (struct upstream)
  *
  * The loop's thread, where nothing else is said.
  */

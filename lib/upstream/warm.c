@@ -12,7 +12,7 @@
 #include "upstream/upstream.h"
 
 enum {
-    QUIET_MS = 60000,     /* common servers close an idle connection after 75 s, curl after 118 s */
+    QUIET_MS = 60000,     /* common servers close an idle connection after 75 s, connections.c after 110 s */
     KEPT_FOR_MS = 900000, /* since the last question */
     RETRY_MIN_MS = 5000,  /* doubled each time */
     RETRY_MAX_MS = 600000,

@@ -60,7 +60,7 @@ test('the first question opens none, nor do those after it', async () => {
 })
 
 test('beside more answers than a pool holds, one connection serves those that come one after another, and few are kept at last', async () => {
-  const many = 600 // lib/upstream/pools.c, POOL_TRANSFERS: 512
+  const many = 600 // far more than a pool holds (lib/upstream/connections.c, POOL_CONNECTIONS)
   const alice = new User({ name: 'pools', url: stack.url })
   const answers = Array.from({ length: many }, () => complete(alice, 'Wait'))
   await until('all are at the provider', () => held.length === many, 60_000)

@@ -95,7 +95,7 @@ export async function expectNothingLeft(): Promise<void> {
   })
   expect(counts[0], 'threads of a worker').toBeLessThan(32)
   // Each thread has a connection to each store and an epoll; the rest is the loop's. Idle connections to the provider
-  // are kept for the next answers, so many and no more (lib/upstream/pools.c, IDLE_CONNECTIONS_MAX).
+  // are kept for the next answers, so many and no more (lib/upstream/connections.c, IDLE_MAX).
   await until('no descriptor is left', () => workers().map(descriptors).every(({ idle, others }) => idle <= 256 && others < 4 * counts[0]! + 24))
   expect(await keysMatching('chat:streams:*'), 'leases').toEqual([])
   for (const key of await keysMatching('chat:*')) expect(await redis().pttl(key), `${key} goes by itself`).not.toBe(-1)
