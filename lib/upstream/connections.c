@@ -299,14 +299,12 @@ static void on_idle_timer(void *owner)
     set_idle_timer(connections);
 }
 
-/* What comes to an idle one is its end, or something of TLS alone. false: it was closed. */
-static bool look_at_idle(struct connection *connection)
+/* What comes to an idle one is its end, or something of TLS alone. */
+static void look_at_idle(struct connection *connection)
 {
     char byte;
     size_t len;
-    if (connection_read(connection, &byte, sizeof byte, &len) == CURLE_AGAIN) return true;
-    close_idle(connection);
-    return false;
+    if (connection_read(connection, &byte, sizeof byte, &len) != CURLE_AGAIN) close_idle(connection);
 }
 
 static void on_event(struct watch *watch, uint32_t events)
@@ -320,19 +318,9 @@ static void on_event(struct watch *watch, uint32_t events)
 
 /* ---- what its user does ---- */
 
-/* The newest that is as it was left. What nobody has asked for may have come in this very turn: then it is closed. */
-static struct connection *find_idle(struct connections *connections)
-{
-    while (connections->newest) {
-        struct connection *connection = connections->newest;
-        if (look_at_idle(connection)) return connection;
-    }
-    return NULL;
-}
-
 bool connection_take(struct connections *connections, struct connection_user *user, bool fresh)
 {
-    struct connection *connection = fresh ? NULL : find_idle(connections);
+    struct connection *connection = fresh ? NULL : connections->newest;
     if (!connection) return open_connection(connections, user);
     unlink_idle(connections, connection);
     connection->user = user;

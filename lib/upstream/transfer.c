@@ -1,7 +1,7 @@
 /*
  * One request to the provider: its head is written here, its body goes out behind, and the response is read piece by
- * piece. An idle connection may have been closed by the provider in the very moment: a request that got no byte of a
- * response on a used one is sent once more, on a new one.
+ * piece. An idle connection may have been closed by the provider in the very moment, some say 408 before. So a request
+ * that got no byte of a response on a used connection, or a 408, is sent once more, on a new one.
  */
 #include "upstream/transfer.h"
 
@@ -16,7 +16,8 @@
 
 enum {
     REFUSAL_MAX_BYTES = 8192,
-    READS_MAX = 4, /* of a paced stream at once */
+    READS_MAX = 4,   /* of a paced stream at once */
+    TIMED_OUT = 408, /* the provider has waited for a request, and not seen this one */
 };
 
 /* ---- the end ---- */
@@ -41,13 +42,19 @@ static void tell_over(struct turn_end *item)
     if (transfer->phase == TRANSFER_OVER) transfer->spec.on_over(transfer->spec.owner);
 }
 
-/* Nothing of the response has come: a used connection may just have been closed. */
+/* On a used connection that may have been at its end: once. */
+static bool may_ask_again(const struct transfer *transfer)
+{
+    return !transfer->fresh && transfer->phase == TRANSFER_ASKING && connection_was_used(transfer->user.connection);
+}
+
 static bool ask_again(struct transfer *transfer)
 {
-    if (transfer->fresh || transfer->phase != TRANSFER_ASKING || transfer->began) return false;
-    if (!transfer->user.connection || !connection_was_used(transfer->user.connection)) return false;
     pace_leave(&transfer->upstream->pace, &transfer->paced);
     connection_drop(&transfer->user);
+    response_fini(&transfer->response);
+    response_begin(&transfer->response);
+    transfer->began = false;
     transfer->fresh = true;
     transfer->phase = TRANSFER_OPENING;
     return connection_take(transfer->upstream->connections, &transfer->user, true);
@@ -55,7 +62,7 @@ static bool ask_again(struct transfer *transfer)
 
 static void fail(struct transfer *transfer, CURLcode result)
 {
-    if (!ask_again(transfer)) end_as(transfer, result);
+    if (transfer->began || !may_ask_again(transfer) || !ask_again(transfer)) end_as(transfer, result);
 }
 
 /* ---- the response ---- */
@@ -68,7 +75,10 @@ static unsigned take_bytes(struct transfer *transfer, const char *bytes, size_t 
     size_t body_len;
     for (;;) {
         switch (response_next(&transfer->response, &bytes, &len, &body, &body_len)) {
-        case RESPONSE_HEAD: continue;
+        case RESPONSE_HEAD:
+            if (transfer->response.status != TIMED_OUT || !may_ask_again(transfer)) continue;
+            if (!ask_again(transfer)) end_as(transfer, CURLE_OUT_OF_MEMORY);
+            return pieces;
         case RESPONSE_MORE: return pieces;
         case RESPONSE_BODY:
             pieces++;

@@ -134,6 +134,7 @@ START_TEST(the_defaults_are_those_of_the_contract)
     ck_assert_int_le(settings.workers, 64);
     ck_assert_int_eq(settings.request_threads, 8);
     ck_assert_int_eq(settings.max_streams, 5000);
+    ck_assert_int_eq(settings.pace_ms, 16);
     ck_assert_int_eq(settings.log_level, LOG_INFO);
     ck_assert_uint_gt(settings.prices.count, 3);
 }
@@ -394,6 +395,8 @@ static const struct {
     {"CHAT_WORKERS", "-0"},
     {"CHAT_REQUEST_THREADS", "0"},
     {"CHAT_MAX_STREAMS", "0"},
+    {"CHAT_PACE_MS", "-1"},
+    {"CHAT_PACE_MS", "101"},
     {"LOG_LEVEL", "INFO"},
 };
 

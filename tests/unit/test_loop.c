@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/fakes/fake_wait.h"
@@ -449,6 +450,33 @@ START_TEST(closing_what_was_never_opened_is_fine)
 }
 END_TEST
 
+static void work_for_2_ms(struct post *post)
+{
+    struct timespec now, began;
+
+    (void)post;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    do clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - began.tv_sec) * 1000000000L + now.tv_nsec - began.tv_nsec < 2000000L);
+}
+
+static void do_nothing(struct post *post)
+{
+    (void)post;
+}
+
+START_TEST(what_turns_take_is_added_up)
+{
+    struct post work = {.run = work_for_2_ms}, nothing = {.run = do_nothing};
+
+    ck_assert(loop_start(&loop));
+    loop_call(&loop, &work);
+    loop_call(&loop, &nothing); /* the turn before is over */
+    loop_stop(&loop);
+    ck_assert_int_ge(loop.busy_us, 2000);
+}
+END_TEST
+
 UNIT_SUITE(loop)
 {
     Suite *suite = suite_create("loop");
@@ -462,7 +490,7 @@ UNIT_SUITE(loop)
                   what_is_queued_twice_is_run_once, the_last_turn_has_its_end_too),
         UNIT_CASE(suite, "watches and timers", a_watch_that_died_in_a_turn_gets_no_event,
                   a_watch_that_rests_hears_again_when_it_is_watched_again,
-                  timers_come_after_events_and_before_the_end_and_a_turn_has_one_time,
+                  timers_come_after_events_and_before_the_end_and_a_turn_has_one_time, what_turns_take_is_added_up,
                   closing_what_was_never_opened_is_fine),
     };
 

@@ -243,6 +243,37 @@ START_TEST(a_connection_that_says_more_than_it_was_asked_is_not_used_again)
 }
 END_TEST
 
+static const char too_late[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+
+START_TEST(an_idle_connection_that_says_something_is_closed)
+{
+    char byte;
+    int fd = kept_connection();
+
+    ck_assert_int_eq(write(fd, too_late, sizeof too_late - 1), (ssize_t)sizeof too_late - 1);
+    ck_assert_int_le(read(fd, &byte, 1), 0);
+    close(fd);
+    close_relay();
+}
+END_TEST
+
+/* Its 408 and our request have crossed. */
+START_TEST(a_request_that_a_used_connection_was_too_late_for_is_sent_once_more_on_a_new_one)
+{
+    int fd = kept_connection();
+
+    ask(&late);
+    read_asked(fd);
+    ck_assert_int_eq(write(fd, too_late, sizeof too_late - 1), (ssize_t)sizeof too_late - 1);
+    int other = accept_asked();
+    answer(other);
+    assert_answered();
+    close_relay();
+    close(fd);
+    close(other);
+}
+END_TEST
+
 START_TEST(a_connection_that_is_refused_is_an_error_of_the_provider)
 {
     close(listen_fd);
@@ -259,6 +290,8 @@ UNIT_SUITE(upstream_connections)
     TCase *tcase = UNIT_CASE(suite, "connections", clients_that_leave_while_tcp_still_connects_leave_nothing_behind,
                              a_request_that_a_used_connection_takes_to_its_end_is_sent_once_more_on_a_new_one,
                              one_that_has_brought_a_byte_of_an_answer_is_not_sent_again,
+                             an_idle_connection_that_says_something_is_closed,
+                             a_request_that_a_used_connection_was_too_late_for_is_sent_once_more_on_a_new_one,
                              a_connection_that_says_more_than_it_was_asked_is_not_used_again,
                              a_connection_that_is_refused_is_an_error_of_the_provider);
     tcase_set_timeout(tcase, 60);

@@ -339,6 +339,33 @@ START_TEST(one_that_flows_is_read_when_the_pace_allows_and_its_end_too)
 }
 END_TEST
 
+/* ---- a connection that is kept ---- */
+
+static void turn(struct post *post)
+{
+    (void)post;
+}
+
+START_TEST(an_idle_connection_is_closed_when_its_time_is_over)
+{
+    static const struct clock standing = {standing_ms, standing_ms, never_sleeps};
+    static const char *const kept[] = {
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 16\r\n\r\n"
+        "c one\nstop\ndone\n",
+        FAKE_HOLD, NULL};
+    stands_at_ms = clock_mono_ms(clock_system());
+    time_of = &standing;
+    open_upstream(fake_server_port(server), NULL);
+    fake_server_reply(server, kept);
+    ask_shortly();
+    assert_over(CHAT_OK);
+    on_loop(turn); /* it is idle now */
+    __atomic_add_fetch(&stands_at_ms, 110000, __ATOMIC_SEQ_CST);
+    on_loop(turn);
+    ck_assert(fake_server_wait_left(server, 1));
+}
+END_TEST
+
 /* ---- the way to the fallback ---- */
 
 /* Holds the one job thread until the test lets it go. */
@@ -497,14 +524,14 @@ END_TEST
 UNIT_SUITE(upstream_question)
 {
     Suite *suite = suite_create("upstream_question");
-    TCase *tcase =
-        UNIT_CASE(suite, "asking", it_ends_once_with_all_that_is_known_of_it,
-                  one_that_is_stopped_within_a_piece_says_no_more_and_its_connection_is_closed,
-                  what_has_no_room_is_kept_until_there_is, one_that_flows_is_read_when_the_pace_allows_and_its_end_too,
-                  a_timeout_is_the_models_fault_whatever_text_comes_with_it,
-                  one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody,
-                  the_fallbacks_ticket_is_given_back_though_no_other_job_runs_any_more,
-                  the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole);
+    TCase *tcase = UNIT_CASE(
+        suite, "asking", it_ends_once_with_all_that_is_known_of_it,
+        one_that_is_stopped_within_a_piece_says_no_more_and_its_connection_is_closed,
+        what_has_no_room_is_kept_until_there_is, one_that_flows_is_read_when_the_pace_allows_and_its_end_too,
+        an_idle_connection_is_closed_when_its_time_is_over, a_timeout_is_the_models_fault_whatever_text_comes_with_it,
+        one_that_goes_on_the_way_to_the_fallback_is_waited_for_by_nobody,
+        the_fallbacks_ticket_is_given_back_though_no_other_job_runs_any_more,
+        the_body_stays_until_the_provider_has_read_it_though_the_answer_is_whole);
 #ifndef __SANITIZE_ADDRESS__
     tcase_add_test(tcase, a_body_that_was_sent_is_let_go_as_soon_as_the_answer_shows);
 #endif
