@@ -299,12 +299,21 @@ static void on_idle_timer(void *owner)
     set_idle_timer(connections);
 }
 
-/* What comes to an idle one is its end, or something of TLS alone. */
-static void look_at_idle(struct connection *connection)
+/* What comes to an idle one is its end, or something of TLS alone. Anything else was not asked for: it must not be
+ * taken for the next request's answer. */
+static bool is_quiet(struct connection *connection)
 {
     char byte;
     size_t len;
-    if (connection_read(connection, &byte, sizeof byte, &len) != CURLE_AGAIN) close_idle(connection);
+    return connection_read(connection, &byte, sizeof byte, &len) == CURLE_AGAIN;
+}
+
+/* The newest; those that have ended or said something are closed. NULL: there is none. Its event may not have run yet.
+ */
+static struct connection *find_idle(struct connections *connections)
+{
+    while (connections->newest && !is_quiet(connections->newest)) close_idle(connections->newest);
+    return connections->newest;
 }
 
 static void on_event(struct watch *watch, uint32_t events)
@@ -312,15 +321,19 @@ static void on_event(struct watch *watch, uint32_t events)
     struct connection *connection = (struct connection *)watch;
     if (connection->user)
         connection->user->event(connection->user, events);
-    else
-        look_at_idle(connection);
+    else if (!is_quiet(connection))
+        close_idle(connection);
 }
 
 /* ---- what its user does ---- */
 
 bool connection_take(struct connections *connections, struct connection_user *user, bool fresh)
 {
+<<<<<<< HEAD
     struct connection *connection = fresh ? NULL : connections->newest;
+=======
+    struct connection *connection = fresh ? NULL : find_idle(connections);
+>>>>>>> attack
     if (!connection) return open_connection(connections, user);
     unlink_idle(connections, connection);
     connection->user = user;

@@ -27,8 +27,9 @@ struct connections *connections_open(struct upstream *upstream);
 /* Closes the idle ones too. No user may have one any more. NULL is fine. */
 void connections_close(struct connections *connections);
 
-/* Gives the user a connection: an idle one, unless it has to be fresh, else one that is opened now. Its callbacks
- * follow until connection_keep or connection_drop. false: out of resources, and none is called. */
+/* Gives the user a connection: an idle one, unless it has to be fresh, else one that is opened now. An idle one that
+ * has ended, or on which something has come, is closed instead. Its callbacks follow until connection_keep or
+ * connection_drop. false: out of resources, and none is called. */
 bool connection_take(struct connections *connections, struct connection_user *user, bool fresh) MUST_CHECK;
 /* Whether it has served another request before. */
 bool connection_was_used(const struct connection *connection);

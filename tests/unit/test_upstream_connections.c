@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +14,8 @@
 #include "tests/fakes/fake_chat.h"
 #include "tests/fakes/fake_client.h"
 #include "unit.h"
+#include "upstream/connections.h"
+#include "upstream/upstream.h"
 
 enum { JOB_THREADS = 2, CLIENTS = 250, FILLERS = 4 };
 
@@ -284,6 +288,104 @@ START_TEST(a_connection_that_is_refused_is_an_error_of_the_provider)
 }
 END_TEST
 
+/* ---- connections alone: a loop, and one who takes them ---- */
+
+static struct taker {
+    struct connection_user user;
+    struct post post;
+    struct upstream *upstream;
+    bool ready; /* was called; the loop's, looked at by loop_call */
+    bool seen;  /* the same, as the last look found it */
+    int fd;     /* the provider's end of the idle one */
+} taker;
+
+static void note_ready(struct connection_user *user)
+{
+    (void)user;
+    taker.ready = true;
+}
+
+static void look(struct post *post)
+{
+    (void)post;
+    taker.seen = taker.ready;
+}
+
+static void take_first(struct post *post)
+{
+    (void)post;
+    ck_assert(connection_take(taker.upstream->connections, &taker.user, true));
+}
+
+static void keep(struct post *post)
+{
+    (void)post;
+    taker.ready = false;
+    connection_keep(&taker.user);
+}
+
+/* What the provider says has come, and the loop can't have heard of it. */
+static void take_after_more(struct post *post)
+{
+    int on_the_way;
+    (void)post;
+    ck_assert_int_eq(write(taker.fd, "H", 1), 1);
+    do ck_assert_int_eq(ioctl(taker.fd, SIOCOUTQ, &on_the_way), 0);
+    while (on_the_way);
+    ck_assert(connection_take(taker.upstream->connections, &taker.user, false));
+    taker.seen = taker.ready;
+}
+
+static void drop(struct post *post)
+{
+    (void)post;
+    connection_drop(&taker.user);
+}
+
+static void call(struct loop *loop, void (*run)(struct post *post))
+{
+    taker.post = (struct post){.run = run};
+    loop_call(loop, &taker.post);
+}
+
+static int accept_ready(struct loop *loop)
+{
+    ck_assert_int_eq(fcntl(listen_fd, F_SETFL, 0), 0);
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    do call(loop, look);
+    while (!taker.seen);
+    return fd;
+}
+
+START_TEST(an_idle_one_that_has_just_said_something_is_not_taken)
+{
+    static struct loop loop;
+    char byte;
+
+    ck_assert(loop_open(&loop, clock_system()));
+    const struct upstream_settings settings = {
+        .provider = provider, .clock = clock_system(), .loop = &loop, .jobs = jobs, .max_transfers = 4};
+    taker = (struct taker){.user = {.ready = note_ready}, .upstream = upstream_open(&settings)};
+    ck_assert_ptr_nonnull(taker.upstream);
+    ck_assert(loop_start(&loop));
+    call(&loop, take_first);
+    taker.fd = accept_ready(&loop);
+    call(&loop, keep);
+    call(&loop, take_after_more);
+    ck_assert(!taker.seen); /* not the idle one: that would be there at once */
+    int fd = accept_ready(&loop);
+    ck_assert_int_le(read(taker.fd, &byte, 1), 0); /* closed */
+    call(&loop, drop);
+    loop_stop(&loop);
+    upstream_close(taker.upstream);
+    loop_close(&loop);
+    close(taker.fd);
+    close(fd);
+    close_relay();
+}
+END_TEST
+
 UNIT_SUITE(upstream_connections)
 {
     Suite *suite = suite_create("upstream_connections");
@@ -293,7 +395,8 @@ UNIT_SUITE(upstream_connections)
                              an_idle_connection_that_says_something_is_closed,
                              a_request_that_a_used_connection_was_too_late_for_is_sent_once_more_on_a_new_one,
                              a_connection_that_says_more_than_it_was_asked_is_not_used_again,
-                             a_connection_that_is_refused_is_an_error_of_the_provider);
+                             a_connection_that_is_refused_is_an_error_of_the_provider,
+                             an_idle_one_that_has_just_said_something_is_not_taken);
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     return suite;
