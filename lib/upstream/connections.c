@@ -329,11 +329,7 @@ static void on_event(struct watch *watch, uint32_t events)
 
 bool connection_take(struct connections *connections, struct connection_user *user, bool fresh)
 {
-<<<<<<< HEAD
-    struct connection *connection = fresh ? NULL : connections->newest;
-=======
     struct connection *connection = fresh ? NULL : find_idle(connections);
->>>>>>> attack
     if (!connection) return open_connection(connections, user);
     unlink_idle(connections, connection);
     connection->user = user;
