@@ -11,14 +11,15 @@ enum {
     TICK_MS = 4,     /* those that are due within one are read in one turn */
     TURN_MAX = 64,   /* readings a turn, as of events (TURN_MAX_EVENTS) */
     MEASURE_MS = 100,
+    UNPACED_ENOUGH = 16, /* readings, to tell what one brings that waits for nothing */
     IDLE_PERMILLE = 100, /* a loop that would be busy for less isn't paced */
     BUSY_PERMILLE = 300, /* for more, as much as may be */
 };
 
-int pace_for(int busy_permille, int chunks_a_read_percent, int max_ms)
+int pace_for(int busy_permille, int gathered_percent, int max_ms)
 {
-    int64_t chunks = chunks_a_read_percent > 100 ? chunks_a_read_percent : 100;
-    int64_t unpaced = busy_permille * chunks / 100; /* without a pace it would be busy for so much */
+    int64_t gathered = gathered_percent > 100 ? gathered_percent : 100;
+    int64_t unpaced = busy_permille * gathered / 100; /* without a pace it would be busy for so much */
     if (unpaced <= IDLE_PERMILLE) return 0;
     if (unpaced >= BUSY_PERMILLE) return max_ms;
     return (int)((unpaced - IDLE_PERMILLE) * max_ms / (BUSY_PERMILLE - IDLE_PERMILLE));
@@ -35,7 +36,12 @@ static void measure(struct pace *pace)
     int64_t elapsed_ms = pace->loop->now_ms - pace->measured_ms;
     if (elapsed_ms < MEASURE_MS) return;
     int busy_permille = (int)((pace->loop->busy_us - pace->busy_us) / elapsed_ms);
-    set_pace(pace, pace_for(busy_permille, (int)(100LL * pace->chunks / pace->reads), pace->max_ms));
+    if (pace->unpaced_reads >= UNPACED_ENOUGH) {
+        pace->unpaced_percent = (int)(100LL * pace->unpaced_chunks / pace->unpaced_reads);
+        pace->unpaced_reads = pace->unpaced_chunks = 0;
+    }
+    int64_t percent = 100LL * pace->chunks / pace->reads;
+    set_pace(pace, pace_for(busy_permille, (int)(100 * percent / pace->unpaced_percent), pace->max_ms));
     pace->measured_ms = pace->loop->now_ms;
     pace->busy_us = pace->loop->busy_us;
     pace->reads = pace->chunks = 0;
@@ -129,6 +135,10 @@ static void note(struct pace *pace, struct paced *paced, unsigned chunks)
     paced->read_ms = now_ms;
     pace->reads++;
     pace->chunks += chunks;
+    if (!paced->on) {
+        pace->unpaced_reads++;
+        pace->unpaced_chunks += chunks;
+    }
     measure(pace);
 }
 
@@ -149,7 +159,7 @@ bool pace_took(struct pace *pace, struct paced *paced, unsigned chunks)
 
 void pace_open(struct pace *pace, struct loop *loop, int max_ms)
 {
-    *pace = (struct pace){.loop = loop, .max_ms = max_ms, .measured_ms = loop->now_ms};
+    *pace = (struct pace){.loop = loop, .max_ms = max_ms, .measured_ms = loop->now_ms, .unpaced_percent = 100};
     pace->timer = (struct timer){.owner = pace, .fire = on_timer};
     pace->more.run = go_on;
 }

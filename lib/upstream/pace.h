@@ -7,7 +7,8 @@
  *                      ◄── a reading found nothing, QUIET_MS after the last text ──  without waiting for events
  *
  * The pace is by need: 0 while the loop has time, and up to the bound of its settings as it gets busy. It follows what
- * the loop would have to do without it: its busy share, times the chunks that a reading brings.
+ * the loop would have to do without it: its busy share, times how much more a reading brings than one that waits for
+ * nothing. (A provider may send several chunks at once.)
  *
  * The loop's thread.
  */
@@ -35,11 +36,13 @@ struct pace {
     int now_ms;                 /* the pace of the moment */
     struct paced *first, *last; /* by due_ms */
     struct timer timer;
-    bool running;           /* those that are due are being read */
-    struct turn_end more;   /* some were left for the next turn */
-    int64_t measured_ms;    /* the beginning of what is measured */
-    int64_t busy_us;        /* of the loop, by then */
-    unsigned reads, chunks; /* of all streams, since */
+    bool running;                           /* those that are due are being read */
+    struct turn_end more;                   /* some were left for the next turn */
+    int64_t measured_ms;                    /* the beginning of what is measured */
+    int64_t busy_us;                        /* of the loop, by then */
+    unsigned reads, chunks;                 /* of all streams, since */
+    unsigned unpaced_reads, unpaced_chunks; /* of those that waited for nothing; since there were enough */
+    int unpaced_percent;                    /* hundredths of a chunk that one of those brings */
 };
 
 /* Takes one that is all zero. */
@@ -51,7 +54,7 @@ bool pace_took(struct pace *pace, struct paced *paced, unsigned chunks);
 /* It is read no more, or waits for events again. One that isn't paced is fine. */
 void pace_leave(struct pace *pace, struct paced *paced);
 /* Returns the pace for a loop that is busy for so many thousandths of its time, while a reading brings so many
- * hundredths of a chunk. Pure. */
-int pace_for(int busy_permille, int chunks_a_read_percent, int max_ms);
+ * hundredths of what one brings that waits for nothing. Pure. */
+int pace_for(int busy_permille, int gathered_percent, int max_ms);
 
 #endif

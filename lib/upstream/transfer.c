@@ -16,7 +16,10 @@
 
 enum {
     REFUSAL_MAX_BYTES = 8192,
-    READS_MAX = 4,   /* of a paced stream at once */
+    /* Of a paced stream at once. A read brings one TLS record at most, and a provider may send each chunk in its own.
+     */
+    PACED_READS = 64,
+    PACED_BYTES = 4 * UPSTREAM_READ_BYTES,
     TIMED_OUT = 408, /* the provider has waited for a request, and not seen this one */
 };
 
@@ -102,8 +105,15 @@ static void take_end(struct transfer *transfer)
         end_as(transfer, response_end(&transfer->response) == RESPONSE_OVER ? CURLE_OK : CURLE_PARTIAL_FILE);
 }
 
-/* Reads once. *pieces: how many came are added. Returns whether there may be more. */
-static bool read_once(struct transfer *transfer, unsigned *pieces)
+/* What may be read at once, and what was. */
+struct reading {
+    int reads_left;
+    size_t bytes;
+    unsigned pieces;
+};
+
+/* Reads once. Returns whether there may be more. */
+static bool read_once(struct transfer *transfer, struct reading *reading)
 {
     struct upstream *upstream = transfer->upstream;
     size_t len = 0;
@@ -111,7 +121,6 @@ static bool read_once(struct transfer *transfer, unsigned *pieces)
         transfer->held = true;
         return false;
     }
-    metrics_add(&metrics->counters.upstream_reads, 1);
     CURLcode result = connection_read(transfer->user.connection, upstream->bytes, sizeof upstream->bytes, &len);
     if (result == CURLE_AGAIN) return false;
     if (result != CURLE_OK)
@@ -120,7 +129,8 @@ static bool read_once(struct transfer *transfer, unsigned *pieces)
         take_end(transfer);
     else {
         transfer->began = true;
-        *pieces += take_bytes(transfer, upstream->bytes, len);
+        reading->bytes += len;
+        reading->pieces += take_bytes(transfer, upstream->bytes, len);
     }
     return transfer->phase == TRANSFER_ASKING && (upstream->tls || len == sizeof upstream->bytes);
 }
@@ -135,20 +145,33 @@ static void wait_for_more(struct transfer *transfer, unsigned pieces)
     if (!connection_wait(transfer->user.connection, events)) end_as(transfer, CURLE_OUT_OF_MEMORY);
 }
 
-static void read_response(struct transfer *transfer, int reads_max)
+/* Returns whether there may be more. */
+static bool read_some(struct transfer *transfer, struct reading *reading)
 {
-    unsigned pieces = 0;
+    bool more = true;
     transfer->reading = true;
-    while (reads_max-- > 0 && read_once(transfer, &pieces)) {}
-    if (pieces && transfer->spec.read_done) transfer->spec.read_done(transfer->spec.owner);
+    while (more && reading->reads_left-- > 0 && reading->bytes < PACED_BYTES) more = read_once(transfer, reading);
+    if (reading->bytes) metrics_add(&metrics->counters.upstream_reads, 1);
+    if (reading->pieces && transfer->spec.read_done) transfer->spec.read_done(transfer->spec.owner);
     transfer->reading = false;
     if (transfer->held) pace_leave(&transfer->upstream->pace, &transfer->paced);
-    wait_for_more(transfer, pieces);
+    return more;
 }
 
+static void read_response(struct transfer *transfer)
+{
+    struct reading reading = {.reads_left = 1};
+    read_some(transfer, &reading);
+    wait_for_more(transfer, reading.pieces);
+}
+
+/* One that brings more than a reading takes would fall behind: it is read by its events for a while. */
 static void on_pace(struct paced *paced)
 {
-    read_response(LOOP_OWNER(paced, struct transfer, paced), READS_MAX);
+    struct transfer *transfer = LOOP_OWNER(paced, struct transfer, paced);
+    struct reading reading = {.reads_left = PACED_READS};
+    if (read_some(transfer, &reading)) pace_leave(&transfer->upstream->pace, paced);
+    wait_for_more(transfer, reading.pieces);
 }
 
 /* ---- the request ---- */
@@ -237,7 +260,7 @@ static void on_event(struct connection_user *user, uint32_t events)
     bool failed = false;
     if (events & EPOLLOUT && transfer->head) failed = !send_request(transfer);
     if (events & ~(uint32_t)EPOLLOUT || failed)
-        read_response(transfer, 1);
+        read_response(transfer);
     else
         wait_for_more(transfer, 0);
     if (failed && transfer->phase == TRANSFER_ASKING && transfer->head) fail(transfer, CURLE_SEND_ERROR);
@@ -270,7 +293,7 @@ void transfer_resume(struct transfer *transfer)
 {
     if (!transfer->held || transfer->phase != TRANSFER_ASKING) return;
     transfer->held = false;
-    read_response(transfer, 1);
+    read_response(transfer);
 }
 
 void transfer_close(struct transfer *transfer)

@@ -95,8 +95,24 @@ START_TEST(the_pace_grows_with_what_the_loop_would_have_to_do)
     ck_assert_int_eq(pace_for(75, 400, 16), 16);
     ck_assert_int_eq(pace_for(50, 400, 16), 8);
     ck_assert_int_eq(pace_for(25, 400, 16), 0);
-    /* readings that bring less than a chunk count as one */
+    /* readings that bring less count as one */
     ck_assert_int_eq(pace_for(300, 10, 16), 16);
+}
+END_TEST
+
+/* That many come at once is no sign that they were gathered. */
+START_TEST(a_provider_that_sends_many_chunks_at_once_is_not_taken_for_a_busy_loop)
+{
+    streams[0].brings = streams[MANY - 1].brings = 8;
+    for (int i = 0; i < 40; i++) read_after(&streams[0], 4);
+    busy_permille = 50;
+    for (int i = 0; i < 50; i++) {
+        ck_assert(!read_after(&streams[0], 4));
+        ck_assert_int_eq(pace.now_ms, 0);
+    }
+    busy_permille = 400;
+    for (int i = 0; i < 60; i++) read_after(&streams[0], 4);
+    ck_assert_int_eq(pace.now_ms, MAX_MS);
 }
 END_TEST
 
@@ -237,7 +253,8 @@ UNIT_SUITE(upstream_pace)
 {
     Suite *suite = suite_create("upstream_pace");
     TCase *tcase =
-        UNIT_CASE(suite, "pace", the_pace_grows_with_what_the_loop_would_have_to_do, an_idle_loop_paces_nobody,
+        UNIT_CASE(suite, "pace", the_pace_grows_with_what_the_loop_would_have_to_do,
+                  a_provider_that_sends_many_chunks_at_once_is_not_taken_for_a_busy_loop, an_idle_loop_paces_nobody,
                   first_text_and_text_after_quiet_wait_for_nothing, a_stream_that_flows_is_read_once_a_pace,
                   one_that_falls_quiet_waits_for_events_again, when_nobody_is_paced_any_more_the_gauge_shows_no_pace,
                   a_short_pace_is_no_longer_than_it_says, when_the_loop_has_time_again_all_wait_for_events,
