@@ -310,6 +310,14 @@ void fake_admission_fini(struct fake_admission *self)
     fake_wait_fini(&self->wait);
 }
 
+bool fake_admission_all_differ(const struct admission_ticket *tickets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(tickets[i].answer_id, tickets[j].answer_id) == 0) return false;
+    return true;
+}
+
 bool fake_admission_wait_settled(struct fake_admission *self, int count)
 {
     bool came;

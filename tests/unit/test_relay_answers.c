@@ -1863,6 +1863,41 @@ START_TEST(tickets_of_live_answers_can_be_had_for_renewing)
 }
 END_TEST
 
+/* More than one turn of the loop copies. */
+enum { MANY = 257 };
+
+/* The provider says nothing. The log, which has no room for so many, is away. */
+static void ask_for_many(struct fake_listener *listeners)
+{
+    static const char *const mute[] = {FAKE_HOLD, NULL};
+
+    stopped_at_ms = clock_mono_ms(clock_system());
+    fake_log_fail(&chat.log, CHAT_ERR_REDIS_UNAVAILABLE);
+    chat.policy.max_concurrent_streams = chat.policy.rate_limit_per_minute = chat.policy.daily_message_quota = MANY;
+    open_relay_for(&chat.provider.provider, 30000, MANY);
+    for (int i = 0; i < MANY; i++) {
+        fake_server_reply(server, mute);
+        fake_listener_init(&listeners[i]);
+        ask_for(&listeners[i]);
+    }
+}
+
+START_TEST(tickets_of_more_answers_than_a_turn_copies_can_all_be_had_each_once)
+{
+    struct fake_listener *listeners = malloc(MANY * sizeof *listeners);
+    struct admission_ticket *tickets;
+
+    ck_assert_ptr_nonnull(listeners);
+    ask_for_many(listeners);
+    ck_assert_uint_eq(relay_tickets(relay, &tickets), MANY);
+    ck_assert(fake_admission_all_differ(tickets, MANY));
+    free(tickets);
+    close_relay();
+    for (int i = 0; i < MANY; i++) fake_listener_fini(&listeners[i]);
+    free(listeners);
+}
+END_TEST
+
 START_TEST(a_drain_ends_what_is_live_as_interrupted_and_stores_it)
 {
     fake_server_reply(server, endless);
@@ -1938,6 +1973,7 @@ UNIT_SUITE(relay_answers)
     cases[5] =
         UNIT_CASE(suite, "the end of the process", there_are_so_many_places_and_no_more,
                   tickets_of_live_answers_can_be_had_for_renewing,
+                  tickets_of_more_answers_than_a_turn_copies_can_all_be_had_each_once,
                   a_drain_ends_what_is_live_as_interrupted_and_stores_it, a_drain_ends_one_that_waits_for_another_try);
     cases[6] = UNIT_CASE(
         suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
