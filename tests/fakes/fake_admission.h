@@ -46,8 +46,8 @@ struct fake_admission {
 
 void fake_admission_init(struct fake_admission *self, const struct chat_policy *policy, const struct clock *clock);
 void fake_admission_fini(struct fake_admission *self);
-/* No two of the tickets are of the same answer. */
-bool fake_admission_all_differ(const struct admission_ticket *tickets, size_t count);
+/* One of these tickets is this answer's. */
+bool fake_admission_has_ticket(const struct admission_ticket *tickets, size_t count, const char *answer_id);
 /* Until so many leases have ended. */
 bool fake_admission_wait_settled(struct fake_admission *self, int count);
 int fake_admission_settled(struct fake_admission *self);

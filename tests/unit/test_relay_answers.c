@@ -1865,6 +1865,7 @@ END_TEST
 
 /* More than one turn of the loop copies. */
 enum { MANY = 257 };
+static char many_ids[MANY][UUID_TEXT_SIZE];
 
 /* The provider says nothing. The log, which has no room for so many, is away. */
 static void ask_for_many(struct fake_listener *listeners)
@@ -1879,6 +1880,7 @@ static void ask_for_many(struct fake_listener *listeners)
         fake_server_reply(server, mute);
         fake_listener_init(&listeners[i]);
         ask_for(&listeners[i]);
+        memcpy(many_ids[i], answer_id, UUID_TEXT_SIZE);
     }
 }
 
@@ -1890,7 +1892,7 @@ START_TEST(tickets_of_more_answers_than_a_turn_copies_can_all_be_had_each_once)
     ck_assert_ptr_nonnull(listeners);
     ask_for_many(listeners);
     ck_assert_uint_eq(relay_tickets(relay, &tickets), MANY);
-    ck_assert(fake_admission_all_differ(tickets, MANY));
+    for (int i = 0; i < MANY; i++) ck_assert(fake_admission_has_ticket(tickets, MANY, many_ids[i]));
     free(tickets);
     close_relay();
     for (int i = 0; i < MANY; i++) fake_listener_fini(&listeners[i]);

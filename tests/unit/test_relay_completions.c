@@ -493,6 +493,7 @@ END_TEST
 
 /* More than one turn of the loop copies. */
 enum { MANY = 257 };
+static char many_ids[MANY][UUID_TEXT_SIZE];
 
 /* The provider says nothing. */
 static void complete_many(struct fake_client *clients)
@@ -506,9 +507,9 @@ static void complete_many(struct fake_client *clients)
     for (int i = 0; i < MANY; i++) {
         struct problem problem = {0};
         struct place place = {0};
-        char id[UUID_TEXT_SIZE];
+        char *id = many_ids[i];
 
-        snprintf(id, sizeof id, "0198c5f2-7c00-7000-8000-%012d", i);
+        snprintf(id, UUID_TEXT_SIZE, "0198c5f2-7c00-7000-8000-%012d", i);
         fake_server_reply(server, mute);
         fake_client_init(&clients[i]);
         ck_assert_int_eq(
@@ -526,7 +527,7 @@ START_TEST(tickets_of_more_than_a_turn_copies_can_all_be_had_each_once)
     ck_assert_ptr_nonnull(clients);
     complete_many(clients);
     ck_assert_uint_eq(relay_tickets(relay, &tickets), MANY);
-    ck_assert(fake_admission_all_differ(tickets, MANY));
+    for (int i = 0; i < MANY; i++) ck_assert(fake_admission_has_ticket(tickets, MANY, many_ids[i]));
     free(tickets);
     close_relay();
     for (int i = 0; i < MANY; i++) fake_client_fini(&clients[i]);
