@@ -1535,6 +1535,23 @@ START_TEST(many_answers_are_followed_a_part_at_a_time)
 }
 END_TEST
 
+/* The clock stands still once the first exchange has begun: the beat for another never comes. */
+START_TEST(notes_that_one_exchange_has_no_room_for_come_with_the_next_at_once)
+{
+    const int stopped = LOG_NOTES_MAX + 1;
+
+    ask_for_crowd();
+    wait_until_log_has_crowd();
+    int exchanges = fake_log_ask_stops(&chat.log, crowd_ids, stopped);
+    while (fake_log_exchanges(&chat.log) == exchanges) turn_clock(50);
+    for (int i = 0; i < stopped; i++) ck_assert(fake_listener_wait_closed(&crowd[i]));
+    ck_assert_int_eq(fake_listener_closes(&crowd[stopped]), 0);
+    close_relay();
+    ck_assert_uint_eq(chat.log.most_notes, LOG_NOTES_MAX);
+    forget_crowd(crowd);
+}
+END_TEST
+
 /* A job that a database which stands still holds up. */
 struct stuck_job {
     struct job job; /* first */
@@ -1983,6 +2000,7 @@ UNIT_SUITE(relay_answers)
         a_log_that_lost_the_beginning_gets_the_whole_text_again,
         more_answers_than_one_exchange_takes_are_all_written_a_part_at_a_time,
         many_answers_that_end_at_once_leave_the_log_a_part_at_a_time, many_answers_are_followed_a_part_at_a_time,
+        notes_that_one_exchange_has_no_room_for_come_with_the_next_at_once,
         each_answers_text_is_written_at_a_time_of_its_own, a_log_that_forgot_all_gets_a_silent_answer_again,
         one_answer_that_meets_an_empty_log_brings_the_silent_ones_back,
         the_log_is_written_while_all_other_jobs_wait_for_the_database,
