@@ -1,15 +1,19 @@
 /* Redis late, but not away: a call waits on while anybody hears from it, and what is refused is counted nowhere. */
 #include "redis_fixture.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 
+#include "base/log.h"
 #include "metrics/metrics.h"
 #include "redis/owed.h"
 
 enum {
     SLOW_CALL_MS = 300, /* where a test holds a time against it: a busy machine adds some */
     LONGEST_CALLS = 10, /* as conn.c has it */
-    PAUSE_MS = 60,      /* longer than a call, shorter than Redis is away */
+    OWED_MAX = 64,      /* as owed.c has these two */
+    AT_ONCE = 4,
+    PAUSE_MS = 60, /* longer than a call, shorter than Redis is away */
     RACE_MS = 2500,
     RACE_THREADS = 8,
     RACE_LIMIT = 3000,
@@ -227,6 +231,127 @@ START_TEST(what_is_asked_for_again_is_not_taken_back_later)
 }
 END_TEST
 
+/* Admits so many; each is owed but the first `kept`. */
+static void owe(struct owed *owed, struct outcome *admitted, int count, int kept)
+{
+    desk.policy.rate_limit_per_minute = desk.policy.max_concurrent_streams = count;
+    for (int i = 0; i < count; i++) {
+        admitted[i] = desk_admit(&desk);
+        ck_assert_int_eq(admitted[i].error, CHAT_OK);
+    }
+    owed_open(owed, desk.conn);
+    redis_conn_abandon(desk.conn);
+    for (int i = kept; i < count; i++) {
+        struct owed_count vain = count_of(&admitted[i], 0);
+
+        owed_hold(owed, &vain);
+        owed_let_go(owed);
+    }
+}
+
+static bool is_counted(const struct outcome *admitted)
+{
+    return raw_number(desk.raw, "ZSCORE chat:streams:%s %s", desk.user.user_id, admitted->ticket.answer_id) >= 0;
+}
+
+START_TEST(an_admission_waits_for_only_some_of_what_is_owed_the_oldest_first)
+{
+    static struct owed owed;
+    struct outcome admitted[1 + AT_ONCE + 1];
+
+    owe(&owed, admitted, 1 + AT_ONCE + 1, 1);
+    give_back(&owed, "");
+    expect_counted(2);
+    ck_assert(is_counted(&admitted[AT_ONCE + 1]));
+    give_back(&owed, "");
+    expect_counted(1);
+    ck_assert(is_counted(&admitted[0]));
+}
+END_TEST
+
+/* What was logged since the pipe was made, as a string. */
+static void read_log(int fd, char *out, size_t size)
+{
+    ssize_t len = read(fd, out, size - 1);
+    out[len > 0 ? len : 0] = '\0';
+}
+
+START_TEST(of_more_than_may_be_owed_the_oldest_is_forgotten_and_that_is_logged)
+{
+    static struct owed owed;
+    static struct outcome admitted[OWED_MAX + 1];
+    char said[4096];
+    int ends[2];
+
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    owe(&owed, admitted, OWED_MAX + 1, 1);
+    struct owed_count first = count_of(&admitted[0], 0); /* one too many */
+    log_set_fd(ends[1]);
+    owed_hold(&owed, &first);
+    owed_let_go(&owed);
+    log_set_fd(-1);
+    read_log(ends[0], said, sizeof said);
+    ck_assert_ptr_nonnull(strstr(said, "\"count_not_given_back\""));
+    for (int i = 0; i < OWED_MAX; i += AT_ONCE) give_back(&owed, "");
+    expect_counted(1);
+    ck_assert(is_counted(&admitted[1]));
+}
+END_TEST
+
+START_TEST(as_many_as_may_be_owed_are_all_taken_back)
+{
+    static struct owed owed;
+    static struct outcome admitted[OWED_MAX + 1];
+    char said[4096];
+    int ends[2];
+
+    ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+    log_set_level(LOG_WARN);
+    log_set_fd(ends[1]);
+    owe(&owed, admitted, OWED_MAX + 1, 1);
+    log_set_fd(-1);
+    read_log(ends[0], said, sizeof said);
+    ck_assert_ptr_null(strstr(said, "count_not_given_back"));
+    for (int i = 0; i < OWED_MAX; i += AT_ONCE) give_back(&owed, "");
+    expect_counted(1);
+    ck_assert(is_counted(&admitted[0]));
+}
+END_TEST
+
+/* As Redis would have done with an answer that never came. */
+static void count_in_vain(const struct outcome *refused)
+{
+    const struct owed_count count = count_of(refused, 0);
+
+    raw_number(desk.raw, "INCR %s", count.rate);
+    raw_number(desk.raw, "INCR %s", count.daily);
+    raw_number(desk.raw, "ZADD %s %lld %s", count.streams, (long long)desk.clock.now_wall_ms + 15000, count.answer_id);
+}
+
+/* Its own thread may not ask again for long. */
+START_TEST(what_was_refused_without_an_answer_is_taken_back_by_any_thread)
+{
+    struct desk other = desk;
+
+    ck_assert_int_eq(desk_ping(&desk), CHAT_OK);
+    kill(redis.pid, SIGSTOP);
+    struct outcome refused = desk_admit(&desk);
+    kill(redis.pid, SIGCONT);
+    ck_assert_str_eq(error_code(refused.error), "quota_unavailable");
+    usleep(50000); /* past its deadline */
+    expect_counted(0);
+    count_in_vain(&refused);
+
+    other.conn = redis_conn_open(other.server);
+    other.admission = redis_admission_open(other.conn, &other.policy, &other.clock.clock, 2);
+    ck_assert_int_eq(desk_admit(&other).error, CHAT_OK);
+    expect_counted(1);
+    ck_assert(!is_counted(&refused));
+    redis_admission_close(other.admission);
+    redis_conn_close(other.conn);
+}
+END_TEST
+
 /* ---- limits are exact ---- */
 
 static atomic_int admitted, refused, unavailable;
@@ -297,7 +422,11 @@ CONTRACT_SUITE(redis_late)
                       what_may_still_be_counted_is_taken_back_later, what_is_asked_for_again_is_not_taken_back_later),
         open_all, close_all);
     tcase_add_checked_fixture(CONTRACT_CASE(suite, "slow", a_silent_redis_is_not_waited_for,
-                                            threads_that_are_late_at_once_do_not_make_it_away),
+                                            threads_that_are_late_at_once_do_not_make_it_away,
+                                            an_admission_waits_for_only_some_of_what_is_owed_the_oldest_first,
+                                            as_many_as_may_be_owed_are_all_taken_back,
+                                            of_more_than_may_be_owed_the_oldest_is_forgotten_and_that_is_logged,
+                                            what_was_refused_without_an_answer_is_taken_back_by_any_thread),
                               open_slow, close_all);
     tcase_set_timeout(races, CONTRACT_TIMEOUT_S);
     tcase_add_checked_fixture(races, open_all, close_all);

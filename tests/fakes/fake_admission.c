@@ -310,6 +310,13 @@ void fake_admission_fini(struct fake_admission *self)
     fake_wait_fini(&self->wait);
 }
 
+bool fake_admission_has_ticket(const struct admission_ticket *tickets, size_t count, const char *answer_id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(tickets[i].answer_id, answer_id) == 0) return true;
+    return false;
+}
+
 bool fake_admission_wait_settled(struct fake_admission *self, int count)
 {
     bool came;

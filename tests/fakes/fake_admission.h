@@ -41,11 +41,13 @@ struct fake_admission {
     int settled, refunded; /* leases ended; of them with the daily unit given back */
     int renewed;           /* tickets */
     char last_answer_id[UUID_TEXT_SIZE];
-    char done[256][UUID_TEXT_SIZE]; /* tickets settled: the same one again changes nothing */
+    char done[FAKE_TAKINGS][UUID_TEXT_SIZE]; /* tickets settled: the same one again changes nothing */
 };
 
 void fake_admission_init(struct fake_admission *self, const struct chat_policy *policy, const struct clock *clock);
 void fake_admission_fini(struct fake_admission *self);
+/* One of these tickets is this answer's. */
+bool fake_admission_has_ticket(const struct admission_ticket *tickets, size_t count, const char *answer_id);
 /* Until so many leases have ended. */
 bool fake_admission_wait_settled(struct fake_admission *self, int count);
 int fake_admission_settled(struct fake_admission *self);

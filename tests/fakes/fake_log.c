@@ -99,25 +99,29 @@ static void give_read(struct fake_log *self, struct log_read *read, struct arena
     }
 }
 
-static void give_note(struct log_exchange *exchange, const struct fake_log_answer *answer, bool stop)
+/* What an exchange has no room for waits for the next. false: there was none, or no room. */
+static bool give_note(struct log_exchange *exchange, struct fake_log_answer *answer, bool stop)
 {
-    struct log_note *note = &exchange->notes[exchange->note_count++];
+    bool *waits = stop ? &answer->stop_asked : &answer->watched_told;
 
+    if (!*waits || exchange->note_count == LOG_NOTES_MAX) return false;
+    struct log_note *note = &exchange->notes[exchange->note_count++];
     note->kind = stop ? NOTE_STOP : NOTE_WATCHED;
     memcpy(note->answer_id, answer->answer_id, UUID_TEXT_SIZE);
+    *waits = false;
+    return true;
 }
 
 static void give_notes(struct fake_log *self, struct log_exchange *exchange)
 {
-    for (int i = 0; i < self->count && exchange->note_count + 2 <= LOG_NOTES_MAX; i++) {
+    for (int i = 0; i < self->count; i++) {
         struct fake_log_answer *answer = &self->answers[i];
 
         if (strcmp(answer->writer, exchange->process_id) != 0) continue;
-        if (answer->watched_told) self->watched_given++;
-        if (answer->watched_told) give_note(exchange, answer, false);
-        if (answer->stop_asked) give_note(exchange, answer, true);
-        answer->watched_told = answer->stop_asked = false;
+        if (give_note(exchange, answer, false)) self->watched_given++;
+        give_note(exchange, answer, true);
     }
+    if (exchange->note_count > self->most_notes) self->most_notes = exchange->note_count;
 }
 
 static enum chat_error exchange(struct answer_log *port, struct log_exchange *exchange, struct arena *arena)
@@ -293,6 +297,17 @@ void fake_log_put(struct fake_log *self, const char *answer_id, const char *cont
     append(answer->content, &answer->content_len, content, strlen(content));
     append(answer->reasoning, &answer->reasoning_len, reasoning, strlen(reasoning));
     fake_wait_unlock(&self->wait);
+}
+
+int fake_log_ask_stops(struct fake_log *self, const char (*answer_ids)[UUID_TEXT_SIZE], int count)
+{
+    int exchanges;
+
+    fake_wait_lock(&self->wait);
+    for (int i = 0; i < count; i++) find_or_add(self, answer_ids[i])->stop_asked = true;
+    exchanges = self->exchanges;
+    fake_wait_unlock(&self->wait);
+    return exchanges;
 }
 
 static bool has_content(struct fake_log *self, const char *answer_id, const char *content)

@@ -38,7 +38,7 @@ struct fake_log {
     int count;
     bool emptied; /* by fake_log_forget, and nobody was told so far */
     int exchanges, whole_writes, stops_asked, alive_said, watched_given;
-    size_t most_writes, most_reads; /* of one exchange */
+    size_t most_writes, most_reads, most_notes; /* of one exchange */
 };
 
 void fake_log_init(struct fake_log *self);
@@ -48,6 +48,8 @@ void fake_log_fail(struct fake_log *self, enum chat_error error);
 void fake_log_forget(struct fake_log *self);
 /* Puts an answer's text in, as a process that died would have left it. */
 void fake_log_put(struct fake_log *self, const char *answer_id, const char *content, const char *reasoning);
+/* Asks to stop all of these at once: the next exchange meets them all. Returns how many exchanges there were before. */
+int fake_log_ask_stops(struct fake_log *self, const char (*answer_ids)[UUID_TEXT_SIZE], int count);
 bool fake_log_has_content(struct fake_log *self, const char *answer_id, const char *content); /* now */
 bool fake_log_wait_content(struct fake_log *self, const char *answer_id, const char *content);
 /* How it ended is written, its row isn't. */

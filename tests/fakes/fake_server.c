@@ -12,7 +12,7 @@
 
 #include "tests/fakes/fake_wait.h"
 
-enum { CONNECTIONS_MAX = 96, REQUEST_MAX = 65536 };
+enum { CONNECTIONS_MAX = 320, REQUEST_MAX = 65536 };
 
 const char FAKE_GATE[] = "gate";
 const char FAKE_HOLD[] = "hold";

@@ -1535,6 +1535,23 @@ START_TEST(many_answers_are_followed_a_part_at_a_time)
 }
 END_TEST
 
+/* The clock stands still once the first exchange has begun: the beat for another never comes. */
+START_TEST(notes_that_one_exchange_has_no_room_for_come_with_the_next_at_once)
+{
+    const int stopped = LOG_NOTES_MAX + 1;
+
+    ask_for_crowd();
+    wait_until_log_has_crowd();
+    int exchanges = fake_log_ask_stops(&chat.log, crowd_ids, stopped);
+    while (fake_log_exchanges(&chat.log) == exchanges) turn_clock(50);
+    for (int i = 0; i < stopped; i++) ck_assert(fake_listener_wait_closed(&crowd[i]));
+    ck_assert_int_eq(fake_listener_closes(&crowd[stopped]), 0);
+    close_relay();
+    ck_assert_uint_eq(chat.log.most_notes, LOG_NOTES_MAX);
+    forget_crowd(crowd);
+}
+END_TEST
+
 /* A job that a database which stands still holds up. */
 struct stuck_job {
     struct job job; /* first */
@@ -1863,6 +1880,43 @@ START_TEST(tickets_of_live_answers_can_be_had_for_renewing)
 }
 END_TEST
 
+/* More than one turn of the loop copies. */
+enum { MANY = 257 };
+static char many_ids[MANY][UUID_TEXT_SIZE];
+
+/* The provider says nothing. The log, which has no room for so many, is away. */
+static void ask_for_many(struct fake_listener *listeners)
+{
+    static const char *const mute[] = {FAKE_HOLD, NULL};
+
+    stopped_at_ms = clock_mono_ms(clock_system());
+    fake_log_fail(&chat.log, CHAT_ERR_REDIS_UNAVAILABLE);
+    chat.policy.max_concurrent_streams = chat.policy.rate_limit_per_minute = chat.policy.daily_message_quota = MANY;
+    open_relay_for(&chat.provider.provider, 30000, MANY);
+    for (int i = 0; i < MANY; i++) {
+        fake_server_reply(server, mute);
+        fake_listener_init(&listeners[i]);
+        ask_for(&listeners[i]);
+        memcpy(many_ids[i], answer_id, UUID_TEXT_SIZE);
+    }
+}
+
+START_TEST(tickets_of_more_answers_than_a_turn_copies_can_all_be_had_each_once)
+{
+    struct fake_listener *listeners = malloc(MANY * sizeof *listeners);
+    struct admission_ticket *tickets;
+
+    ck_assert_ptr_nonnull(listeners);
+    ask_for_many(listeners);
+    ck_assert_uint_eq(relay_tickets(relay, &tickets), MANY);
+    for (int i = 0; i < MANY; i++) ck_assert(fake_admission_has_ticket(tickets, MANY, many_ids[i]));
+    free(tickets);
+    close_relay();
+    for (int i = 0; i < MANY; i++) fake_listener_fini(&listeners[i]);
+    free(listeners);
+}
+END_TEST
+
 START_TEST(a_drain_ends_what_is_live_as_interrupted_and_stores_it)
 {
     fake_server_reply(server, endless);
@@ -1938,6 +1992,7 @@ UNIT_SUITE(relay_answers)
     cases[5] =
         UNIT_CASE(suite, "the end of the process", there_are_so_many_places_and_no_more,
                   tickets_of_live_answers_can_be_had_for_renewing,
+                  tickets_of_more_answers_than_a_turn_copies_can_all_be_had_each_once,
                   a_drain_ends_what_is_live_as_interrupted_and_stores_it, a_drain_ends_one_that_waits_for_another_try);
     cases[6] = UNIT_CASE(
         suite, "other processes", the_text_is_written_to_the_log_and_its_end_too,
@@ -1945,6 +2000,7 @@ UNIT_SUITE(relay_answers)
         a_log_that_lost_the_beginning_gets_the_whole_text_again,
         more_answers_than_one_exchange_takes_are_all_written_a_part_at_a_time,
         many_answers_that_end_at_once_leave_the_log_a_part_at_a_time, many_answers_are_followed_a_part_at_a_time,
+        notes_that_one_exchange_has_no_room_for_come_with_the_next_at_once,
         each_answers_text_is_written_at_a_time_of_its_own, a_log_that_forgot_all_gets_a_silent_answer_again,
         one_answer_that_meets_an_empty_log_brings_the_silent_ones_back,
         the_log_is_written_while_all_other_jobs_wait_for_the_database,

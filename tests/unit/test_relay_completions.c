@@ -77,6 +77,7 @@ static const struct clock turned_clock = {turned_wall_ms, turned_mono_ms, turned
 
 static struct fake_server *through; /* a proxy; NULL: none is named */
 static const char *fallback_model;
+static int max_streams;
 
 static void open_all(void)
 {
@@ -102,7 +103,7 @@ static void open_all(void)
     ck_assert_ptr_nonnull(provider);
     const struct chat_ports *each[JOB_THREADS] = {&chat.ports, &chat.ports};
     const struct relay_settings of_relay = {
-        .provider = provider, .clock = &turned_clock, .max_streams = 4, .fallback_model = fallback_model};
+        .provider = provider, .clock = &turned_clock, .max_streams = max_streams, .fallback_model = fallback_model};
     jobs = relay_jobs_open(each, JOB_THREADS);
     relay = relay_open(&of_relay, jobs);
     ck_assert_ptr_nonnull(relay);
@@ -114,6 +115,7 @@ static void set_up(void)
 {
     through = NULL;
     fallback_model = NULL;
+    max_streams = 4;
     open_all();
 }
 
@@ -486,6 +488,50 @@ START_TEST(all_tickets_that_hold_a_lease_can_be_had_and_no_other)
     free(tickets);
     close_relay();
     for (size_t i = 0; i < UNIT_COUNT(ids); i++) fake_client_fini(&clients[i]);
+}
+END_TEST
+
+/* More than one turn of the loop copies. */
+enum { MANY = 257 };
+static char many_ids[MANY][UUID_TEXT_SIZE];
+
+/* The provider says nothing. */
+static void complete_many(struct fake_client *clients)
+{
+    static const char *const mute[] = {FAKE_HOLD, NULL};
+
+    tear_down();
+    max_streams = MANY;
+    open_all();
+    chat.policy.max_concurrent_streams = chat.policy.rate_limit_per_minute = chat.policy.daily_message_quota = MANY;
+    for (int i = 0; i < MANY; i++) {
+        struct problem problem = {0};
+        struct place place = {0};
+        char *id = many_ids[i];
+
+        snprintf(id, UUID_TEXT_SIZE, "0198c5f2-7c00-7000-8000-%012d", i);
+        fake_server_reply(server, mute);
+        fake_client_init(&clients[i]);
+        ck_assert_int_eq(
+            take_place(&chat.ports, &chat.alice, &(struct wanted_model){.name = "llama"}, id, &problem, &place),
+            CHAT_OK);
+        complete(&place, "req-1", &clients[i]);
+    }
+}
+
+START_TEST(tickets_of_more_than_a_turn_copies_can_all_be_had_each_once)
+{
+    struct fake_client *clients = malloc(MANY * sizeof *clients);
+    struct admission_ticket *tickets;
+
+    ck_assert_ptr_nonnull(clients);
+    complete_many(clients);
+    ck_assert_uint_eq(relay_tickets(relay, &tickets), MANY);
+    for (int i = 0; i < MANY; i++) ck_assert(fake_admission_has_ticket(tickets, MANY, many_ids[i]));
+    free(tickets);
+    close_relay();
+    for (int i = 0; i < MANY; i++) fake_client_fini(&clients[i]);
+    free(clients);
 }
 END_TEST
 
@@ -1310,17 +1356,19 @@ UNIT_SUITE(relay_completions)
         waiting_for_a_client_takes_no_turns_of_the_loop, a_client_that_has_caught_up_takes_no_turns_of_the_loop_either);
     tcase_add_loop_test(cases[0], a_burst_reaches_a_client_that_reads_slowly_whole_and_never_lies_here_as_a_whole, 0,
                         (int)UNIT_COUNT(bursts));
-    cases[1] =
-        UNIT_CASE(suite, "lease, limits, client", its_ticket_can_be_had_for_renewing_as_long_as_it_lives,
-                  one_that_broke_in_mid_stream_is_paid_for, one_that_failed_before_its_first_chunk_costs_nothing,
-                  all_tickets_that_hold_a_lease_can_be_had_and_no_other, a_client_that_leaves_ends_it_upstream_and_pays,
-                  a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end,
-                  a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too,
-                  with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later,
-                  an_end_that_was_not_settled_is_tried_again_after_a_pause,
-                  with_limits_that_do_not_answer_the_end_is_told_after_two_seconds,
-                  with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
-                  a_drain_ends_it_with_an_error_and_frees_its_place);
+    cases[1] = UNIT_CASE(suite, "lease, limits, client", its_ticket_can_be_had_for_renewing_as_long_as_it_lives,
+                         one_that_broke_in_mid_stream_is_paid_for, one_that_failed_before_its_first_chunk_costs_nothing,
+                         all_tickets_that_hold_a_lease_can_be_had_and_no_other,
+
+                         a_client_that_leaves_ends_it_upstream_and_pays,
+                         a_client_that_leaves_ends_it_upstream_though_its_lease_cannot_end,
+                         a_client_that_leaves_while_the_provider_waits_for_it_ends_it_too,
+                         with_the_limits_away_the_end_is_told_within_two_seconds_and_settled_later,
+                         an_end_that_was_not_settled_is_tried_again_after_a_pause,
+                         with_limits_that_do_not_answer_the_end_is_told_after_two_seconds,
+                         with_the_limits_away_for_long_it_is_given_up_and_its_place_is_free_again,
+                         a_drain_ends_it_with_an_error_and_frees_its_place);
+    tcase_add_test(cases[1], tickets_of_more_than_a_turn_copies_can_all_be_had_each_once);
     tcase_add_loop_test(cases[1], a_client_that_cannot_be_written_to_ends_it_upstream_and_pays, 0, 2);
     cases[2] = UNIT_CASE(suite, "no answer", comments_of_the_provider_keep_it_from_no_limit,
                          a_stream_without_its_end_mark_whose_connection_broke_is_not_whole,
