@@ -269,11 +269,14 @@ START_TEST(an_admission_waits_for_only_some_of_what_is_owed_the_oldest_first)
 }
 END_TEST
 
-/* What was logged since the pipe was made, as a string. */
-static void read_log(int fd, char *out, size_t size)
+/* Takes a pipe that the log was written to, and closes it. Writes what was logged to `out`, as a string. */
+static void read_log(int ends[2], char *out, size_t size)
 {
-    ssize_t len = read(fd, out, size - 1);
+    log_set_fd(-1);
+    ssize_t len = read(ends[0], out, size - 1);
     out[len > 0 ? len : 0] = '\0';
+    close(ends[0]);
+    close(ends[1]);
 }
 
 START_TEST(of_more_than_may_be_owed_the_oldest_is_forgotten_and_that_is_logged)
@@ -289,8 +292,7 @@ START_TEST(of_more_than_may_be_owed_the_oldest_is_forgotten_and_that_is_logged)
     log_set_fd(ends[1]);
     owed_hold(&owed, &first);
     owed_let_go(&owed);
-    log_set_fd(-1);
-    read_log(ends[0], said, sizeof said);
+    read_log(ends, said, sizeof said);
     ck_assert_ptr_nonnull(strstr(said, "\"count_not_given_back\""));
     for (int i = 0; i < OWED_MAX; i += AT_ONCE) give_back(&owed, "");
     expect_counted(1);
@@ -309,8 +311,7 @@ START_TEST(as_many_as_may_be_owed_are_all_taken_back)
     log_set_level(LOG_WARN);
     log_set_fd(ends[1]);
     owe(&owed, admitted, OWED_MAX + 1, 1);
-    log_set_fd(-1);
-    read_log(ends[0], said, sizeof said);
+    read_log(ends, said, sizeof said);
     ck_assert_ptr_null(strstr(said, "count_not_given_back"));
     for (int i = 0; i < OWED_MAX; i += AT_ONCE) give_back(&owed, "");
     expect_counted(1);
