@@ -1,5 +1,5 @@
 /* A question asked the plain blocking way, from a thread that has the time. */
-#include "upstream/internal.h"
+#include "upstream/options.h"
 #include "upstream/upstream.h"
 
 struct asking {

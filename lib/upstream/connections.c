@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "upstream/options.h"
+
 enum {
     POOL_CONNECTIONS = 16,
     IDLE_MAX = 256,

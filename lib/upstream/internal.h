@@ -27,7 +27,4 @@ struct upstream {
     char outgoing[UPSTREAM_SEND_BYTES];
 };
 
-/* Sets the options of whatever opens a connection to the provider. false: out of memory. Any thread. */
-bool upstream_set_options(const struct upstream *upstream, CURL *easy) MUST_CHECK;
-
 #endif

@@ -6,7 +6,8 @@
  *                facts.h (what is known of a question), settings.h
  *
  *   for itself   retry (which try follows), transfer (one request), response (HTTP/1.1's framing),
- *                pace (when a stream is read), connections, warm, tally, internal.h (struct upstream)
+ *                pace (when a stream is read), connections, options (how they are opened), warm, tally,
+ *                internal.h (struct upstream)
  *
  * The loop's thread, where nothing else is said.
  */
